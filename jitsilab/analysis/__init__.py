@@ -1,0 +1,1 @@
+"""Tables in, tables out: what follows from the records, without an opinion."""

@@ -1,0 +1,1 @@
+"""Bytes in, frozen dataclasses out: decoders by the specifications, standard library only."""

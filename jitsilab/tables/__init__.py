@@ -1,0 +1,55 @@
+"""Records become DataFrames: one schema a table, which is its documentation, its dtypes and its empty form at once.
+
+Each module of this package holds ``SCHEMAS`` (table name to columns) and ``BUILD`` (table name to a function that takes
+a `jitsilab.wire.Wire` and gives a `Table`). Hostile or odd bytes become `Problem` rows here and nowhere later.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jitsilab.errors import Problem
+
+Schema = dict[str, tuple[str, str]]  # column: (dtype, unit or meaning)
+
+TIME = "datetime64[ns, UTC]"
+
+COMMON: Schema = {
+    "frame": ("int64", "frame number in the capture, from 1; the last one where the message spans several"),
+    "time": (TIME, "time of that frame; empty where the source has only relative times"),
+    "seconds": ("float64", "s since the first frame of the capture"),
+    "flow": ("Int64", "number of the flow in the table flows"),
+    "src": ("str", "source address"),
+    "src_port": ("Int64", "source port"),
+    "dst": ("str", "destination address"),
+    "dst_port": ("Int64", "destination port"),
+}
+
+ERRORS: Schema = {
+    "frame": ("int64", "frame number, 0 where the file as a whole is meant"),
+    "protocol": ("str", "what was being read"),
+    "offset": ("int64", "bytes from the start of what was being read"),
+    "message": ("str", "what is wrong"),
+}
+
+
+class Table(NamedTuple):
+    """A table and what could not be read while it was made."""
+
+    rows: pd.DataFrame
+    problems: list[Problem]
+
+
+def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
+    """Rows in the order of the schema's columns as a DataFrame with the schema's dtypes, also where there is no row.
+
+    A column of times takes int64 nanoseconds since the epoch, Timestamps or None.
+    """
+    frame = pd.DataFrame(list(rows), columns=list(schema))
+    for column, (dtype, _) in schema.items():
+        if dtype == TIME:
+            frame[column] = pd.to_datetime(frame[column], unit="ns", utc=True).astype(TIME)
+        else:
+            frame[column] = frame[column].astype(dtype)
+    return frame
