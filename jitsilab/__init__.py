@@ -6,4 +6,20 @@
 3076
 """
 
+import importlib
+from typing import Any
+
+from jitsilab.capture import Capture, load, scan
+from jitsilab.errors import CaptureError, LabError, ParameterError, ParseError
+
 __version__ = "0.1.0"
+__all__ = ["Capture", "CaptureError", "LabError", "ParameterError", "ParseError", "load", "scan"]
+
+_DECODERS = ("stun", "dtls", "tls", "rtp", "rtcp", "xmpp", "jingle", "sdp")
+
+
+def __getattr__(name: str) -> Any:
+    """The decoders as ``jl.stun``, ``jl.jingle``, ...: imported when first used."""
+    if name in _DECODERS:
+        return importlib.import_module(f"jitsilab.protocols.{name}")
+    raise AttributeError(f"module 'jitsilab' has no attribute {name!r}")

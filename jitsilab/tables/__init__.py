@@ -4,6 +4,7 @@ Each module of this package holds ``SCHEMAS`` (table name to columns) and ``BUIL
 a `jitsilab.wire.Wire` and gives a `Table`). Hostile or odd bytes become `Problem` rows here and nowhere later.
 """
 
+import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -53,3 +54,36 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
         else:
             frame[column] = frame[column].astype(dtype)
     return frame
+
+
+MODULES = ("frames", "flows", "stun", "media", "tls", "xmpp", "jingle")
+
+
+def schemas() -> dict[str, Schema]:
+    """Every table's columns by name: those made from the wire, those that an analysis derives, and ``errors``."""
+    every: dict[str, Schema] = {}
+    for module in MODULES:
+        every |= importlib.import_module(f"jitsilab.tables.{module}").SCHEMAS
+    for module in ("ice", "turn_in_tls"):
+        every[module] = importlib.import_module(f"jitsilab.analysis.{module}").SCHEMA
+    for module, table in (("diagnosis", "participants"), ("theory", "steps"), ("findings", "findings")):
+        every[table] = importlib.import_module(f"jitsilab.{module}").SCHEMA
+    return every | {"errors": ERRORS}
+
+
+def empty(name: str) -> pd.DataFrame:
+    """A table without rows, for a source that cannot show it: the header alone."""
+    return frame_from([], schemas()[name])
+
+
+def as_text(rows: pd.DataFrame) -> pd.DataFrame:
+    """A table whose times are ISO 8601 UTC text with nanoseconds, and whose lists are one string with spaces."""
+    rows = rows.copy(deep=False)
+    for column in rows.columns:
+        if isinstance(rows[column].dtype, pd.DatetimeTZDtype):
+            text = rows[column].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+            nanoseconds = (rows[column].dt.nanosecond % 1000).map("{:03.0f}Z".format, na_action="ignore")
+            rows[column] = text + nanoseconds
+        elif rows[column].dtype == object:
+            rows[column] = rows[column].map(lambda v: " ".join(map(str, v)) if isinstance(v, list | tuple) else v)
+    return rows

@@ -1,0 +1,219 @@
+"""A call as a notebook holds it: tables by name, made when they are first asked for.
+
+`load` opens a capture file, a study's printed tables, a folder of tables, or a name of the registry; what comes back
+has the same form whatever it came from. A table that the source cannot show is None, which is not the same as empty.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jitsilab.errors import CaptureError, ParameterError, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jitsilab.pcap import Packets
+    from jitsilab.wire import Wire
+
+TABLE_MODULES = {  # table: the module of jitsilab.tables that makes it from the wire
+    "frames": "frames", "tcp": "frames", "arp": "frames", "flows": "flows",
+    "stun": "stun", "dtls": "tls", "tls": "tls", "rtp": "media", "rtcp": "media", "media": "media",
+    "http": "xmpp", "xmpp": "xmpp", "bridge": "xmpp",
+    "jingle": "jingle", "payload_types": "jingle", "header_extensions": "jingle", "candidates": "jingle",
+    "sources": "jingle",
+}  # fmt: skip
+DERIVED = ("ice", "turn_in_tls", "participants", "steps", "findings", "errors")
+TABLES = (*TABLE_MODULES, *DERIVED)
+PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
+
+
+class Capture:
+    """One call, as tables. Every table of ``TABLES`` is an attribute: ``call.frames``, ``call.stun``, ...
+
+    ``call.table(name)`` gives None where the source cannot show the table (no keys, another capture point, a printed
+    study); the attribute then raises CaptureError with the reason.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        wire: "Wire | None" = None,
+        tables: "dict[str, pd.DataFrame] | None" = None,
+        facts: Any = None,
+    ) -> None:
+        self.name = name
+        self.wire = wire
+        self.facts = facts
+        self._tables: dict[str, Any] = dict(tables or {})
+        self._problems: dict[str, list[Problem]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Capture {self.name!r}>"
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *TABLES]
+
+    def __getattr__(self, name: str) -> "pd.DataFrame":
+        if name.startswith("_") or name not in TABLES:
+            raise AttributeError(f"no table {name!r}; there are: {', '.join(TABLES)}")
+        rows = self.table(name)
+        if rows is None:
+            raise CaptureError(f"{self.name} does not show {name}: {self._reason(name)}")
+        return rows
+
+    def has(self, name: str) -> bool:
+        """Whether the source can show this table, even if it turns out empty."""
+        return self.table(name) is not None
+
+    def table(self, name: str) -> "pd.DataFrame | None":
+        """A table by name, or None where the source cannot show it."""
+        if name not in TABLES:
+            raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
+        if name not in self._tables:
+            self._tables[name] = self._derive(name) if name in DERIVED else self._build(name)
+        return self._tables[name]  # type: ignore[no-any-return]  # a DataFrame or None
+
+    def tables(self) -> "dict[str, pd.DataFrame | None]":
+        """All tables of packets and messages by name, as the checks take them."""
+        return {name: self.table(name) for name in (*TABLE_MODULES, "ice", "turn_in_tls")}
+
+    def packet(self, number: int) -> Any:
+        """Frame ``number`` (from 1) as a scapy packet."""
+        if self.wire is None:
+            raise CaptureError(f"{self.name} is a set of tables: its packets were never published")
+        if not 1 <= number <= len(self.wire.packets):
+            raise ParameterError(f"{self.name} has frames 1 to {len(self.wire.packets)}, not {number}")
+        return self.wire.packets.scapy(number)
+
+    def _reason(self, name: str) -> str:
+        if self.wire is None:
+            return "the published tables do not hold it"
+        if name in PLAINTEXT:
+            return "no signaling in clear, and no key log that opens it"
+        return "the capture does not hold it"
+
+    def _build(self, name: str) -> "pd.DataFrame | None":
+        if self.wire is None:
+            return None
+        module = importlib.import_module(f"jitsilab.tables.{TABLE_MODULES[name]}")
+        rows, problems = self._made(module.BUILD[name], name)
+        self._problems[name] = problems
+        if rows.empty and name in PLAINTEXT and (name in ("xmpp", "http", "bridge") or self.table("xmpp") is None):
+            return None
+        return rows
+
+    def _made(self, build: Callable[..., Any], name: str) -> "tuple[pd.DataFrame, list[Problem]]":
+        """Build a table; what needs a later floor is joined here, by name (passwords, clock rates)."""
+        table = build(self.wire)
+        return table.rows, table.problems
+
+    def _derive(self, name: str) -> "pd.DataFrame | None":
+        if name == "errors":
+            return self._errors()
+        if name == "ice":
+            from jitsilab.analysis import ice
+
+            stun = self.table("stun")
+            return None if stun is None else ice.pairs(stun)
+        if name == "turn_in_tls":
+            from jitsilab.analysis import turn_in_tls
+
+            tls, flows = self.table("tls"), self.table("flows")
+            return None if tls is None or flows is None else turn_in_tls.read(tls, flows)
+        if name == "participants":
+            return self.diagnosis.participants
+        if name == "steps":
+            from jitsilab import theory
+
+            return theory.steps(self)
+        from jitsilab import findings
+
+        return findings.table(self)
+
+    @cached_property
+    def diagnosis(self) -> Any:
+        """Participants, media paths, causes and hypotheses of this call (`jitsilab.diagnosis.Diagnosis`)."""
+        from jitsilab import diagnosis
+
+        return diagnosis.diagnose(self)
+
+    def _errors(self) -> "pd.DataFrame":
+        from jitsilab.tables import ERRORS, frame_from
+
+        problems: list[Problem] = []
+        if self.wire is not None:
+            problems += self.wire.packets.errors
+            problems += self.wire.keylog.problems if self.wire.keylog is not None else []
+            for name in TABLE_MODULES:
+                self.table(name)
+        for found in self._problems.values():
+            problems += found
+        return frame_from(sorted(set(problems)), ERRORS)
+
+
+def load(
+    capture: str | Path,
+    keylog: str | Path | None = None,
+    point: str | None = None,
+    *,
+    use_keylog: bool = True,
+    progress: bool = False,
+) -> Capture:
+    """Open a capture.
+
+    ``capture`` is a path (pcap, pcapng, also compressed; tshark's text or CSV; a folder of tables; ``-`` for standard
+    input), else a name of the registry. A name opens with its key log unless ``use_keylog`` is false; ``point`` picks
+    another capture of a recording (``any``). Raises CaptureError where nothing can be read.
+    """  # fmt: skip
+    path = Path(capture)
+    if str(capture) != "-" and not path.exists():
+        if path.suffix or len(path.parts) > 1:
+            raise CaptureError(f"There is no file {capture}.")
+        from jitsilab import registry
+
+        entry = registry.find(str(capture))
+        if entry.tables is not None:
+            return _tables(entry.name, entry.tables)
+        return _open(
+            entry.name, registry.capture_path(entry, point), keylog or (entry.keylog if use_keylog else None), progress
+        )
+    if path.is_dir():
+        return _tables(path.name, path)
+    return _open(path.name if str(capture) != "-" else "standard input", path, keylog if use_keylog else None, progress)
+
+
+def _tables(name: str, folder: Path) -> Capture:
+    from jitsilab import published
+
+    return Capture(name, tables=published.load_tables(folder))
+
+
+def _open(name: str, path: Path, keylog: str | Path | None, progress: bool) -> Capture:
+    """A capture file, or else a study's printed table; told apart by content."""
+    from jitsilab import pcap
+
+    source: Any = "-" if str(path) == "-" else path
+    if source != "-" and not pcap.is_capture(path):
+        from jitsilab import published
+
+        return Capture(name, tables=published.load(path))
+    from jitsilab import decrypt
+    from jitsilab.wire import Wire
+
+    packets = pcap.read(source, progress=progress)
+    texts = list(packets.secrets)
+    keys = decrypt.KeyLog.load(keylog) if keylog is not None else None
+    if texts:
+        keys = decrypt.KeyLog.load(texts) if keys is None else keys.merged(decrypt.KeyLog.load(texts))
+    return Capture(name, wire=Wire(packets, keys))
+
+
+def scan(capture: str | Path, chunk: int = 1 << 18) -> "Iterator[Packets]":
+    """The frames of a capture as chunks of columns, in memory that does not grow with its length."""
+    from jitsilab import pcap
+
+    return pcap.scan(capture, chunk=chunk)

@@ -1,0 +1,285 @@
+"""The command ``jitsilab``: arguments become the calls that a notebook would make, and errors become one sentence."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jitsilab.errors import LabError, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jitsilab.capture import Capture
+
+SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code: 0 done, 1 a finding, 2 bad input or usage, 130 interrupted."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments) or 0)
+    except LabError as error:
+        print(f"jitsilab: {_printable(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("jitsilab: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing left to say
+        return 0
+    except OSError as error:
+        print(f"jitsilab: {_printable(f'{error.filename or ""}: {error.strerror or error}'.removeprefix(': '))}",
+              file=sys.stderr)  # fmt: skip
+        return 2
+
+
+def _printable(text: str) -> str:
+    """Text out of a capture, as a terminal may show it: no control character survives."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments of every command."""
+    top = argparse.ArgumentParser(
+        prog="jitsilab",
+        description="Reads a capture of a Jitsi Meet call: which step of session creation failed for whom, why, "
+        "what to change, and which holes there are. It sends nothing.",
+    )
+    from jitsilab import __version__
+
+    top.add_argument("--version", action="version", version=f"jitsilab {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        one.set_defaults(run=run)
+        return one
+
+    one = command("report", _report, "write the Project3 report of a capture: Markdown, HTML, PDF, figures, results")
+    _takes_capture(one, optional="project3-2020")
+    one.add_argument("--facts", type=Path, metavar="DIR", help="folder of a server's configuration files")
+    one.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
+                     help="a parameter of the notebooks; may be given more than once")  # fmt: skip
+    one.add_argument("-o", type=Path, metavar="DIR", dest="out", help="folder to write to (default: report/ for the study, else out/NAME/)")  # fmt: skip
+
+    one = command("table", _table, "print one table of one or more captures")
+    one.add_argument("name", help="a table, as `jitsilab tables` lists them")
+    _takes_capture(one, many=True)
+    one.add_argument("--to", choices=("csv", "json", "parquet"), help="form (default: csv; parquet needs -o)")
+    one.add_argument("-o", type=Path, metavar="FILE", dest="out", help="write to a file")
+    one.add_argument("--like-tshark", action="store_true",
+                     help="table frames as CSV, byte for byte as the study's `tshark -T fields` prints it")  # fmt: skip
+
+    one = command("diagnose", _diagnose, "say for each participant: media path, stage reached, cause, what to change")
+    _takes_capture(one)
+    one.add_argument("--json", action="store_true", help="for programs")
+
+    one = command("audit", _audit, "check a capture and a server's configuration for holes in session creation")
+    _takes_capture(one, optional=None)
+    one.add_argument("--facts", type=Path, metavar="DIR", help="folder of a server's configuration files")
+    form = one.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--sarif", action="store_true", help="SARIF 2.1.0, for code scanning")
+    one.add_argument("--fail-on", choices=SEVERITIES, default="high",
+                     help="exit 1 where a check fails at or above this severity (default: high)")  # fmt: skip
+
+    one = command("deploy", _deploy, "print what collects a server's facts, or how to capture what a question needs")
+    one.add_argument("what", choices=("facts", "capture"),
+                     help="facts: a shell one-liner that collects the configuration, secrets left out; "
+                     "capture: the commands that record what an analysis needs")  # fmt: skip
+
+    command("tables", _tables, "list the tables and their columns")
+    one = command("captures", _captures, "list the captures known by name")
+    one.add_argument("--export", nargs=2, metavar=("NAME", "DIR"), help="write a recording's plain files to a folder")
+    return top
+
+
+def _takes_capture(one: argparse.ArgumentParser, *, many: bool = False, optional: str | None = "") -> None:
+    text = "a path (pcap, pcapng, also compressed; tshark text or CSV), - for standard input, or a name of the registry"
+    if many:
+        one.add_argument("capture", nargs="+", help=text)
+    elif optional == "":
+        one.add_argument("capture", help=text)
+    else:
+        one.add_argument("capture", nargs="?", default=optional, help=text)
+    one.add_argument("--keylog", type=Path, metavar="FILE", help="TLS secrets (SSLKEYLOGFILE), a file or a folder")
+    one.add_argument("--no-keylog", action="store_true", help="do not use the key log that comes with a name")
+    one.add_argument("--point", metavar="POINT", help="another capture of a recording, for example any")
+
+
+def _load(arguments: argparse.Namespace, capture: str) -> "Capture":
+    from jitsilab.capture import load
+
+    if arguments.keylog is not None and not arguments.keylog.exists():
+        raise ParameterError(f"There is no key log {arguments.keylog}.")
+    return load(capture, arguments.keylog, arguments.point, use_keylog=not arguments.no_keylog,
+                progress=sys.stderr.isatty())  # fmt: skip
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from jitsilab import report
+
+    parameters = {}
+    for pair in arguments.parameters:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ParameterError(f"-p takes NAME=VALUE, not {pair!r}.")
+        parameters[name] = value
+    keylog = arguments.keylog.resolve() if arguments.keylog else None
+    folder = report.run(
+        arguments.capture, keylog=keylog, facts=arguments.facts, parameters=parameters, out=arguments.out,
+        point=arguments.point, use_keylog=not arguments.no_keylog,
+    )  # fmt: skip
+    print(f"The report is in {folder}: Project3.md, Project3.html, Project3.pdf")
+    return 0
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    from jitsilab.capture import TABLES
+
+    name, captures = arguments.name, arguments.capture
+    if name not in TABLES:
+        raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
+    to = arguments.to or (arguments.out.suffix.lstrip(".") if arguments.out else "") or "csv"
+    if to not in ("csv", "json", "parquet"):
+        to = "csv"
+    if arguments.like_tshark and (name != "frames" or to != "csv"):
+        raise ParameterError("--like-tshark goes with the table frames as csv.")
+    if to == "parquet" and arguments.out is None:
+        raise ParameterError("parquet is not text: name a file with -o.")
+    if arguments.like_tshark:
+        from jitsilab import like_tshark
+
+        for capture in captures:
+            with _output(arguments.out) as out:
+                like_tshark.write(capture, out)
+        return 0
+    if name == "frames" and to == "csv" and len(captures) == 1 and _quick_frames(arguments, captures[0]):
+        return 0
+    rows = _rows(arguments, name, captures)
+    if to == "parquet":
+        rows.to_parquet(arguments.out, index=False)
+    else:
+        with _output(arguments.out) as out:
+            _write(rows, to, out)
+    return 0
+
+
+def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
+    """The commonest table without the import of pandas; False where the general way has to be taken."""
+    from jitsilab import pcap
+
+    path = Path(capture)
+    if capture != "-" and not (path.is_file() and pcap.is_capture(path)):
+        return False
+    from jitsilab.tables import quick
+
+    with _output(arguments.out) as out:
+        quick.write_frames_csv(capture, out)
+    return True
+
+
+def _rows(arguments: argparse.Namespace, name: str, captures: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    from jitsilab.tables import empty
+
+    parts = []
+    for capture in captures:
+        rows = _load(arguments, capture).table(name)
+        rows = empty(name) if rows is None else rows
+        if len(captures) > 1:
+            rows = rows.copy()
+            rows.insert(0, "capture", capture)
+        parts.append(rows)
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def _output(path: Path | None) -> Any:
+    """A text file to write to, or standard output, which stays open."""
+    import contextlib
+
+    return path.open("w", encoding="utf-8", newline="") if path else contextlib.nullcontext(sys.stdout)
+
+
+def _write(rows: "pd.DataFrame", to: str, out: Any) -> None:
+    """CSV and JSON: times as ISO 8601 UTC with nanoseconds, lists as one string with spaces, missing as null."""
+    from jitsilab.tables import as_text
+
+    rows = as_text(rows)
+    if to == "csv":
+        rows.to_csv(out, index=False, lineterminator="\n")
+        return
+    columns = [rows[column].astype(object).where(rows[column].notna(), None).tolist() for column in rows.columns]
+    names = list(rows.columns)
+    out.write("[")
+    for number, row in enumerate(zip(*columns, strict=True)):
+        text = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
+        out.write((",\n " if number else "\n ") + text)
+    out.write("\n]\n" if len(rows) else "]\n")
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    diagnosis = _load(arguments, arguments.capture).diagnosis
+    print(
+        json.dumps(diagnosis.to_json(), indent=1, ensure_ascii=False)
+        if arguments.json
+        else _printable(diagnosis.to_text())
+    )
+    return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from jitsilab import facts as server_facts
+    from jitsilab import findings
+
+    if arguments.capture is None and arguments.facts is None:
+        raise ParameterError("audit needs a capture, a folder of facts (--facts DIR), or both.")
+    facts = server_facts.load(arguments.facts) if arguments.facts is not None else None
+    call = _load(arguments, arguments.capture) if arguments.capture is not None else None
+    found = findings.audit(call, facts)
+    if arguments.sarif:
+        from jitsilab import sarif
+
+        print(json.dumps(sarif.to_sarif(found, capture=arguments.capture), indent=1, ensure_ascii=False))
+    elif arguments.json:
+        print(json.dumps(findings.to_json(found), indent=1, ensure_ascii=False))
+    else:
+        print(_printable(findings.to_text(found)))
+    return int(findings.fails_at(found, arguments.fail_on))
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    from jitsilab import deploy
+
+    print(deploy.facts_command() if arguments.what == "facts" else deploy.capture_commands())
+    return 0
+
+
+def _tables(_: argparse.Namespace) -> int:
+    from jitsilab.tables import schemas
+
+    for name, schema in schemas().items():
+        print(name)
+        for column, (dtype, meaning) in schema.items():
+            print(f"  {column:22} {dtype:20} {meaning}")
+    return 0
+
+
+def _captures(arguments: argparse.Namespace) -> int:
+    from jitsilab import registry
+
+    if arguments.export:
+        name, folder = arguments.export
+        print(f"{name} is in {registry.export(name, Path(folder))}")
+        return 0
+    entries = registry.entries()
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        print(f"{entry.name:{width}}  {entry.shows}")
+    return 0
