@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing left to say
         return 0
     except OSError as error:
-        print(f"jitsilab: {_printable(f'{error.filename or ""}: {error.strerror or error}'.removeprefix(': '))}",
-              file=sys.stderr)  # fmt: skip
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"jitsilab: {_printable(where + (error.strerror or str(error)))}", file=sys.stderr)
         return 2
 
 
@@ -65,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--facts", type=Path, metavar="DIR", help="folder of a server's configuration files")
     one.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
                      help="a parameter of the notebooks; may be given more than once")  # fmt: skip
-    one.add_argument("-o", type=Path, metavar="DIR", dest="out", help="folder to write to (default: report/ for the study, else out/NAME/)")  # fmt: skip
+    one.add_argument("-o", type=Path, metavar="DIR", dest="out",
+                     help="folder to write to (default: report/ for the study, else out/NAME/)")  # fmt: skip
 
     one = command("table", _table, "print one table of one or more captures")
     one.add_argument("name", help="a table, as `jitsilab tables` lists them")

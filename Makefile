@@ -1,0 +1,46 @@
+# `make` lists the targets. Everything happens in .venv, made from requirements.lock with nothing but Python and make.
+PYTHON ?= python3
+CAPTURE ?= project3-2020
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help report test lint types unit notebooks lab bench lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# The packages come first and alone, so that a new line of our code installs nothing.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "jitsilab needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+report: $(READY) ## regenerate the report of CAPTURE (default: the 2020 study, in report/)
+	$(BIN)/jitsilab report $(CAPTURE)
+
+test: lint types unit notebooks ## all checks: ruff, mypy, pytest, nbval
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+unit: $(READY)
+	$(BIN)/pytest -q -n 2 --dist loadfile tests
+
+notebooks: $(READY)
+	$(BIN)/pytest -q --nbval-lax --nbval-current-env notebooks
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+bench: $(READY) ## measure against tshark, scapy and others; rewrites benchmarks/results.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what was made, the environment too
+	rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
