@@ -1,0 +1,415 @@
+"""A capture as columns: one numpy array a field, one row a frame, and a way back to each frame's bytes."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from jitsilab import duplicates
+from jitsilab.addresses import AddressBook
+from jitsilab.containers import BUFFER, Chunk, Comment, Container, Interface, gather
+from jitsilab.errors import CaptureError, Problem
+from jitsilab.fragments import Reassembler
+from jitsilab.links import TCP, UDP, Decoded, decode
+from jitsilab.sources import Source, Spool, Store
+
+Array = npt.NDArray[Any]
+
+_TCP_HEADER = np.dtype([("ports", ">u4"), ("seq", ">u4"), ("ack", ">u4"), ("flags", ">u2"), ("window", ">u2")])
+
+COLUMNS = {  # name: dtype; a frame takes at most 50 bytes, where header offsets fit one
+    "time": np.int64,
+    "length": np.uint32,
+    "captured_length": np.uint32,
+    "ethertype": np.uint16,
+    "ip_version": np.uint8,
+    "ip_protocol": np.int16,
+    "src": np.int32,
+    "dst": np.int32,
+    "src_port": np.int32,
+    "dst_port": np.int32,
+    "payload_length": np.uint32,
+    "transport_start": np.uint16,
+    "payload_start": np.uint16,
+}
+
+
+class Packets:
+    """The frames of a capture in its order; row i of each column is frame number ``first + i``.
+
+    Columns, all of length n: ``time`` (int64, ns since the epoch), ``length`` and ``captured_length`` (bytes on the
+    wire and in the file), ``interface`` (into `interfaces`), ``ethertype`` (0 unknown), ``ip_version`` (0, 4, 6),
+    ``ip_protocol`` (-1 none; of IPv6 the one after the extension headers), ``src`` and ``dst`` (into `addresses`, -1
+    none), ``src_port`` and ``dst_port`` (UDP and TCP, -1 none), ``payload_length`` (bytes of UDP or TCP payload that
+    were captured), ``transport_start`` and ``payload_start`` (bytes into the frame, 0 none).
+
+    Fragments of a datagram have no ports; the frame that completes it has those and the payload of the whole.
+    Tunnels (GRE, VXLAN, IP in IP) and the packets that ICMP errors quote stay closed.
+    """
+
+    time: Array
+    length: Array
+    captured_length: Array
+    ethertype: Array
+    ip_version: Array
+    ip_protocol: Array
+    src: Array
+    dst: Array
+    src_port: Array
+    dst_port: Array
+    payload_length: Array
+    transport_start: Array
+    payload_start: Array
+    interface: Array
+
+    def __init__(
+        self,
+        columns: dict[str, Array],
+        offset: Array,
+        store: Store,
+        book: AddressBook,
+        container: Container,
+        reassembled: dict[int, tuple[bytes, int]],
+        first: int = 1,
+    ) -> None:
+        for name, column in columns.items():
+            setattr(self, name, column)
+        self.first = first
+        self.reassembled = reassembled  # frame number: transport segment of the whole datagram, start of its payload
+        self.interfaces: list[Interface] = container.interfaces
+        self.secrets: list[bytes] = container.secrets
+        self.comments: list[Comment] = container.comments
+        self.errors: list[Problem] = container.problems
+        self._offset = offset
+        self._store = store
+        self._book = book
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the columns, in bytes."""
+        columns = [getattr(self, name) for name in (*COLUMNS, "interface")] + [self._offset]
+        return sum(column.nbytes for column in {id(column): column for column in columns}.values())
+
+    @property
+    def addresses(self) -> list[str]:
+        """Addresses as text, in the order in which they were first seen."""
+        return self._book.texts()
+
+    def address(self, code: int) -> str:
+        """One address as text, "" for -1."""
+        return self._book.texts()[code] if code >= 0 else ""
+
+    def frame(self, number: int) -> bytes:
+        """All captured bytes of a frame, link header first."""
+        row = self._row(number)
+        return self._store.read(int(self._offset[row]), int(self.captured_length[row]))
+
+    def payload(self, number: int) -> bytes:
+        """UDP or TCP payload as captured; of a fragmented datagram the whole, at the frame that completes it."""
+        row = self._row(number)
+        if number in self.reassembled:
+            segment, start = self.reassembled[number]
+            return segment[start : start + int(self.payload_length[row])] if start else b""
+        start = int(self.payload_start[row])
+        return self._store.read(int(self._offset[row]) + start, int(self.payload_length[row])) if start else b""
+
+    def source(self, number: int) -> tuple[str, int]:
+        """Source address and port; "" and -1 where there is none."""
+        row = self._row(number)
+        return self.address(int(self.src[row])), int(self.src_port[row])
+
+    def destination(self, number: int) -> tuple[str, int]:
+        """Destination address and port; "" and -1 where there is none."""
+        row = self._row(number)
+        return self.address(int(self.dst[row])), int(self.dst_port[row])
+
+    def scapy(self, number: int) -> Any:
+        """A frame as a scapy packet."""
+        from jitsilab.objects import packet
+
+        row = self._row(number)
+        one = packet(self.frame(number), self.interfaces[int(self.interface[row])].link)
+        one.time = int(self.time[row]) / 1e9
+        one.wirelen = int(self.length[row])
+        return one
+
+    def heads(self, rows: "Array | Sequence[int] | None" = None, width: int = 16) -> npt.NDArray[np.uint8]:
+        """First ``width`` payload bytes of each row (all, or the ones given): (k, width), zeros past its end."""
+        rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
+        return self._peek(rows, self.payload_start, self.payload_length, width, payload=True)
+
+    def payloads(self, rows: "Array | Sequence[int]") -> list[bytes]:
+        """Payloads of many rows, as `payload` gives each; reads the file in large steps."""
+        rows = np.asarray(rows, np.int64)
+        begin = self._offset[rows].astype(np.int64) + self.payload_start[rows]
+        size = np.where(self.payload_start[rows] > 0, self.payload_length[rows], 0).astype(np.int64)
+        found: list[bytes] = []
+        for low, high, base, data in self._windows(begin, begin + size):
+            view = data.tobytes()
+            starts, sizes = (begin[low:high] - base).tolist(), size[low:high].tolist()
+            found += [view[at : at + n] for at, n in zip(starts, sizes, strict=True)]
+        if self.reassembled:
+            for i, number in enumerate((rows + self.first).tolist()):
+                if number in self.reassembled:
+                    found[i] = self.payload(number)
+        return found
+
+    @cached_property
+    def tcp_rows(self) -> npt.NDArray[np.int64]:
+        """Rows with a whole TCP header."""
+        return np.flatnonzero((self.ip_protocol == TCP) & (self.payload_start > 0))
+
+    @cached_property
+    def _tcp(self) -> Array:
+        return self.tcp_fields(self.tcp_rows)
+
+    def tcp_fields(self, rows: Array) -> Array:
+        """Fields ``seq``, ``ack``, ``flags`` (with the data offset in the top 4 bits), ``window`` of TCP rows."""
+        size = np.broadcast_to(np.uint32(16), len(self))
+        return self._peek(rows, self.transport_start, size, 16, payload=False).view(_TCP_HEADER).reshape(-1)
+
+    def _tcp_column(self, name: str, dtype: Any, mask: int) -> Array:
+        column = np.zeros(len(self), dtype)
+        column[self.tcp_rows] = self._tcp[name] & mask
+        return column
+
+    @cached_property
+    def tcp_seq(self) -> npt.NDArray[np.uint32]:
+        """Sequence numbers, 0 where there is no TCP; as the three that follow, read when first asked for."""
+        return self._tcp_column("seq", np.uint32, 0xFFFFFFFF)
+
+    @cached_property
+    def tcp_ack(self) -> npt.NDArray[np.uint32]:
+        """Acknowledgement numbers."""
+        return self._tcp_column("ack", np.uint32, 0xFFFFFFFF)
+
+    @cached_property
+    def tcp_flags(self) -> npt.NDArray[np.uint16]:
+        """Flags: 1 FIN, 2 SYN, 4 RST, 8 PSH, 16 ACK, 32 URG, 64 ECE, 128 CWR, 256 AE."""
+        return self._tcp_column("flags", np.uint16, 0x1FF)
+
+    @cached_property
+    def tcp_window(self) -> npt.NDArray[np.uint16]:
+        """Windows as sent, unscaled."""
+        return self._tcp_column("window", np.uint16, 0xFFFF)
+
+    @cached_property
+    def duplicate_of(self) -> npt.NDArray[np.int64]:
+        """Frame number of the frame that this one repeats on another interface of the host, 0 where none."""
+        return duplicates.find(self)
+
+    def frame_heads(self, rows: Array, start: "Array | int", width: int) -> npt.NDArray[np.uint8]:
+        """``width`` bytes of each row's frame from ``start`` on: (k, width), zeros past the frame's end."""
+        begin = np.broadcast_to(np.asarray(start, np.int64), len(rows))
+        size = np.maximum(self.captured_length[rows].astype(np.int64) - begin, 0)
+        return self._bytes(self._offset[rows].astype(np.int64) + begin, np.minimum(size, width), width)
+
+    def _row(self, number: int) -> int:
+        row = number - self.first
+        if not 0 <= row < len(self):
+            last = self.first + len(self) - 1
+            raise CaptureError(f"There is no frame {number}; the capture has frames {self.first} to {last}.")
+        return row
+
+    def _peek(self, rows: Array, start: Array, length: Array, width: int, *, payload: bool) -> npt.NDArray[np.uint8]:
+        begin = start[rows].astype(np.int64)
+        size = np.where(begin > 0, np.minimum(length[rows], width), 0).astype(np.int64)
+        found = self._bytes(self._offset[rows].astype(np.int64) + begin, size, width)
+        if self.reassembled:
+            for i, number in enumerate((rows + self.first).tolist()):
+                if number in self.reassembled:
+                    segment, inner = self.reassembled[number]
+                    piece = np.frombuffer((segment[inner:] if payload else segment)[: int(size[i])], np.uint8)
+                    found[i] = 0
+                    found[i, : len(piece)] = piece
+        return found
+
+    def _bytes(self, begin: Array, size: Array, width: int) -> npt.NDArray[np.uint8]:
+        """Bytes of the file at each position, zeros after ``size``."""
+        out = np.zeros((len(begin), width), np.uint8)
+        for low, high, base, data in self._windows(begin, begin + width):
+            out[low:high] = gather(data, begin[low:high] - base, np.dtype((np.uint8, width))).reshape(-1, width)
+        if (size < width).any():
+            out[np.arange(width) >= size[:, None]] = 0
+        return out
+
+    def _windows(self, begin: Array, end: Array) -> Iterator[tuple[int, int, int, npt.NDArray[np.uint8]]]:
+        """Stretches of the file that hold ``begin`` to ``end`` of rows low to high; zeros follow the file's end."""
+        low, count = 0, len(begin)
+        while low < count:
+            base = int(begin[low])
+            outside = (begin[low : low + 65536] < base) | (end[low : low + 65536] > base + BUFFER)
+            outside[0] = False
+            high = low + (int(np.argmax(outside)) if outside.any() else len(outside))
+            size = int(end[low:high].max()) - base
+            data = self._store.read(base, size)
+            yield low, high, base, np.frombuffer(data + bytes(size - len(data)), np.uint8)
+            low = high
+
+
+class _Builder:
+    """Chunks go in, columns come out."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.book = AddressBook()
+        self.reassembler = Reassembler()
+        self.reassembled: dict[int, tuple[bytes, int]] = {}
+        self._devices: dict[tuple[int, int], int] = {}
+
+    def columns(self, chunk: Chunk, first: int) -> tuple[dict[str, Array], Array]:
+        """Columns of a chunk whose first frame has the number ``first``, and the offsets of its frames."""
+        interfaces = np.array([one.link for one in self.container.interfaces], np.int64)
+        found = decode(chunk.data, chunk.start, chunk.captured, interfaces[chunk.interface])
+        has_ip = found.ip_version > 0
+        columns: dict[str, Array] = {
+            "time": chunk.time,
+            "length": chunk.length.astype(np.uint32),
+            "captured_length": chunk.captured.astype(np.uint32),
+            "ethertype": found.ethertype,
+            "ip_version": found.ip_version,
+            "ip_protocol": found.ip_protocol,
+            "src": self.book.codes(found.src, has_ip),
+            "dst": self.book.codes(found.dst, has_ip),
+            "src_port": found.src_port,
+            "dst_port": found.dst_port,
+            "payload_length": found.payload_length,
+            "transport_start": found.transport,
+            "payload_start": found.payload,
+            "interface": self._places(chunk, found),
+        }
+        if len(found.fragments):
+            self._reassemble(chunk, found, columns, first)
+        return columns, chunk.base + chunk.start
+
+    def _places(self, chunk: Chunk, found: Decoded) -> Array:
+        """Interfaces; each device that a cooked capture names becomes one of its own."""
+        cooked = np.flatnonzero(found.device >= 0)
+        if not len(cooked):
+            return chunk.interface.astype(np.uint16)
+        place = chunk.interface.copy()
+        key = place[cooked] << 32 | found.device[cooked]
+        for pair in np.unique(key).tolist():
+            number, device = pair >> 32, pair & 0xFFFFFFFF
+            if (number, device) not in self._devices:
+                self._devices[number, device] = len(self.container.interfaces)
+                one = self.container.interfaces[number]
+                self.container.interfaces.append(
+                    Interface(one.link, one.name, one.snap_length, one.ticks, one.offset, device)
+                )
+            place[cooked[key == pair]] = self._devices[number, device]
+        return place.astype(np.uint16)
+
+    def _reassemble(self, chunk: Chunk, found: Decoded, columns: dict[str, Array], first: int) -> None:
+        for row, (identity, offset, more, begin, end), whole in zip(
+            found.fragments.tolist(), found.fragment.tolist(), found.whole.tolist(), strict=True
+        ):
+            if not whole:
+                continue
+            protocol = int(columns["ip_protocol"][row])
+            ends = int(columns["src"][row]), int(columns["dst"][row])
+            key = (*ends, identity, protocol, int(columns["ethertype"][row]))
+            start = int(chunk.start[row])
+            piece = chunk.data[start + begin : start + end].tobytes()
+            segment = self.reassembler.add(key, offset, bool(more), piece)
+            if segment is None or len(segment) < 8 or protocol not in (TCP, UDP):
+                continue
+            size = 8 if protocol == UDP else (segment[12] >> 4) * 4 if len(segment) >= 20 else 0
+            good = 8 <= size <= len(segment) and (protocol == UDP or size >= 20)
+            stop = len(segment)
+            if protocol == UDP:
+                says = int.from_bytes(segment[4:6])
+                stop = min(stop, says) if says >= 8 else stop
+            columns["src_port"][row] = int.from_bytes(segment[:2])
+            columns["dst_port"][row] = int.from_bytes(segment[2:4])
+            columns["transport_start"][row] = begin
+            columns["payload_start"][row] = begin + size if good else 0
+            columns["payload_length"][row] = stop - size if good else 0
+            self.reassembled[first + row] = (segment, size if good else 0)
+
+
+def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
+    """All frames of a capture: pcap or pcapng, plain or in gzip, zstd or xz, from a path or a binary file object.
+
+    What is cut short or damaged gives the frames before that and a row in ``errors``. With ``progress`` a bar on
+    standard error follows the bytes of the file.
+
+    Raises CaptureError where the source cannot be opened or is no capture.
+    """
+    opened = Source(source)
+    container = Container(opened)
+    builder = _Builder(container)
+    columns: dict[str, list[Array]] = {}
+    offsets: list[Array] = []
+    bar = _bar(opened) if progress else None
+    first = 1
+    for chunk in container.chunks():
+        part, offset = builder.columns(chunk, first)
+        for name, column in part.items():
+            columns.setdefault(name, []).append(column)
+        offsets.append(offset.astype(np.uint32) if chunk.base < 0xF0000000 else offset)
+        first += len(offset)
+        if bar is not None:
+            bar.update(opened.packed_read - bar.n)
+    if bar is not None:
+        bar.close()
+    whole = {name: _joined(columns.pop(name, [np.zeros(0, dtype)])) for name, dtype in COLUMNS.items()}
+    if np.array_equal(whole["captured_length"], whole["length"]):
+        whole["captured_length"] = whole["length"]
+    for name in ("transport_start", "payload_start"):
+        if len(whole[name]) and int(whole[name].max()) < 256:
+            whole[name] = whole[name].astype(np.uint8)
+    whole["interface"] = _narrow(_joined(columns.pop("interface", [np.zeros(0, np.uint16)])))
+    offset = _joined(offsets or [np.zeros(0, np.uint32)])
+    return Packets(whole, offset, opened.store, builder.book, container, builder.reassembled)
+
+
+def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Packets]:
+    """The frames of a capture in chunks of about ``chunk`` frames, at most; memory does not grow with its length.
+
+    Each chunk is a `Packets` of its own (its ``first`` is the number of its first frame) and stays valid. Secrets,
+    comments, interfaces and errors are shared lists that fill on the way. Fragments are put together across chunks.
+
+    Raises CaptureError where the source cannot be opened or is no capture.
+    """
+    opened = Source(source, keep=False)
+    container = Container(opened)
+    builder = _Builder(container)
+    first = 1
+    for whole in container.chunks():
+        for low in range(0, len(whole.start), chunk):
+            high = min(low + chunk, len(whole.start))
+            begin = int(whole.start[low])
+            end = int(whole.start[high - 1] + whole.captured[high - 1])
+            part = Chunk(whole.data, whole.base, *(column[low:high] for column in whole[2:]))
+            builder.reassembled = {}
+            columns, _ = builder.columns(part, first)
+            columns["interface"] = _narrow(columns["interface"])
+            store = Spool(whole.data[begin:end].tobytes())
+            offset = (part.start - begin).astype(np.uint32)
+            yield Packets(columns, offset, store, builder.book, container, builder.reassembled, first)
+            first += high - low
+
+
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _narrow(interface: Array) -> Array:
+    """No memory where all frames have one interface, a byte a frame where 256 are enough."""
+    if not len(interface) or (interface == interface[0]).all():
+        value = interface[0] if len(interface) else np.uint16(0)
+        return np.broadcast_to(np.uint16(value), len(interface))
+    return interface.astype(np.uint8) if int(interface.max()) < 256 else interface
+
+
+def _bar(source: Source) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=source.packed_size or None, unit="B", unit_scale=True, desc=Path(source.name).name)
