@@ -3,7 +3,7 @@
 Each step takes the frames of one kind, gathers their headers and moves on to the next layer; a header that the capture
 has cut ends the way for that frame only.
 
-Links: Ethernet with VLAN tags (IEEE 802.1Q, 802.1ad) and SNAP, Linux cooked v1 and v2, raw IP, BSD null and loop,
+Links: Ethernet with VLAN tags (IEEE 802.1Q, 802.1ad), SNAP and MPLS, Linux cooked v1 and v2, raw IP, BSD null and loop,
 PPP, PPPoE (RFC 2516). Networks: IPv4 (RFC 791), IPv6 with extension headers (RFC 8200). Tunnels stay closed.
 """
 
@@ -17,7 +17,7 @@ from jitsilab.containers import gather
 
 Array = npt.NDArray[Any]
 
-IPV4, ARP, VLAN, IPV6, PPPOE, QINQ = 0x0800, 0x0806, 0x8100, 0x86DD, 0x8864, 0x88A8
+IPV4, ARP, VLAN, IPV6, MPLS, PPPOE, QINQ = 0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x8864, 0x88A8
 TCP, UDP = 6, 17
 _TAGS = (VLAN, QINQ, 0x9100)
 _DEEPEST = 32  # VLAN tags or IPv6 extension headers in one frame
@@ -43,7 +43,7 @@ class Decoded:
     dst: Array
     src_port: Array  # -1 none
     dst_port: Array
-    transport: Array  # bytes from the frame's start to the UDP or TCP header, 0 none
+    transport: Array  # bytes from the frame's start to what the IP header carries, 0 none or a later fragment
     payload: Array  # bytes from the frame's start to the UDP or TCP payload, 0 none
     payload_length: Array  # bytes of it that were captured
     device: Array  # interface index of SLL2, -1 none
@@ -133,13 +133,23 @@ def _link(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array, 
 
 
 def _tags(data: Array, ethertype: Array, at: Array, end: Array) -> None:
-    """Step over VLAN tags and PPPoE, in place."""
+    """Step over VLAN tags, MPLS labels (RFC 3032) and PPPoE, in place."""
     for _ in range(_DEEPEST):
         tagged = np.flatnonzero((ethertype == VLAN) | (ethertype == QINQ) | (ethertype == _TAGS[2]))
         if not len(tagged):
             break
         ethertype[tagged] = _read(data, at[tagged] + 2, end[tagged], _BE2)
         at[tagged] += 4
+    labelled = np.flatnonzero((ethertype == MPLS) | (ethertype == MPLS + 1))
+    for _ in range(_DEEPEST):
+        if not len(labelled):
+            break
+        at[labelled] += 4
+        bottom = _read(data, at[labelled] - 2, end[labelled], _BE2) & 0x100 > 0
+        ended = labelled[bottom]
+        inside = _by_version(data, at[ended], end[ended])
+        ethertype[ended[inside > 0]] = inside[inside > 0]
+        labelled = labelled[~bottom & (at[labelled] < end[labelled])]
     session = np.flatnonzero(ethertype == PPPOE)
     if len(session):
         ethertype[session], at[session] = _ppp(data, at[session] + 6, end[session], PPPOE)
@@ -258,6 +268,7 @@ def _deliver(
         rows, here, stop = rows[keep], here[keep], stop[keep]
     else:
         pieces = rows[piece], columns, np.zeros(0, bool)
+    out.transport[rows] = np.where(here < stop, here - start[rows], 0)
     protocol = out.ip_protocol[rows]
     ported = np.flatnonzero(((protocol == UDP) | (protocol == TCP)) & (here + 4 <= stop))
     if not len(ported):
@@ -267,7 +278,6 @@ def _deliver(
     ports = gather(data, here, _PORTS)
     out.src_port[rows], out.dst_port[rows] = ports["src"], ports["dst"]
     inner = here - start[rows]
-    out.transport[rows] = inner
     is_udp = protocol == UDP
     size = np.where(is_udp, 8, 20)
     full = here + size <= stop

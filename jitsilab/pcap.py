@@ -44,7 +44,8 @@ class Packets:
     wire and in the file), ``interface`` (into `interfaces`), ``ethertype`` (0 unknown), ``ip_version`` (0, 4, 6),
     ``ip_protocol`` (-1 none; of IPv6 the one after the extension headers), ``src`` and ``dst`` (into `addresses`, -1
     none), ``src_port`` and ``dst_port`` (UDP and TCP, -1 none), ``payload_length`` (bytes of UDP or TCP payload that
-    were captured), ``transport_start`` and ``payload_start`` (bytes into the frame, 0 none).
+    were captured), ``transport_start`` and ``payload_start`` (bytes into the frame of what the IP header and what the
+    UDP or TCP header carry, 0 none).
 
     Fragments of a datagram have no ports; the frame that completes it has those and the payload of the whole.
     Tunnels (GRE, VXLAN, IP in IP) and the packets that ICMP errors quote stay closed.
@@ -318,7 +319,11 @@ class _Builder:
             start = int(chunk.start[row])
             piece = chunk.data[start + begin : start + end].tobytes()
             segment = self.reassembler.add(key, offset, bool(more), piece)
-            if segment is None or len(segment) < 8 or protocol not in (TCP, UDP):
+            if segment is None:
+                continue
+            columns["transport_start"][row] = begin
+            self.reassembled[first + row] = segment, 0
+            if len(segment) < 8 or protocol not in (TCP, UDP):
                 continue
             size = 8 if protocol == UDP else (segment[12] >> 4) * 4 if len(segment) >= 20 else 0
             good = 8 <= size <= len(segment) and (protocol == UDP or size >= 20)
@@ -328,7 +333,6 @@ class _Builder:
                 stop = min(stop, says) if says >= 8 else stop
             columns["src_port"][row] = int.from_bytes(segment[:2])
             columns["dst_port"][row] = int.from_bytes(segment[2:4])
-            columns["transport_start"][row] = begin
             columns["payload_start"][row] = begin + size if good else 0
             columns["payload_length"][row] = stop - size if good else 0
             self.reassembled[first + row] = (segment, size if good else 0)
@@ -368,6 +372,15 @@ def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
     whole["interface"] = _narrow(_joined(columns.pop("interface", [np.zeros(0, np.uint16)])))
     offset = _joined(offsets or [np.zeros(0, np.uint32)])
     return Packets(whole, offset, opened.store, builder.book, container, builder.reassembled)
+
+
+def is_capture(source: "str | Path | BinaryIO") -> bool:
+    """Whether a source begins as a pcap or pcapng does, packed or not; a file object is read to do so."""
+    try:
+        Container(Source(source, keep=False))
+    except CaptureError:
+        return False
+    return True
 
 
 def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Packets]:

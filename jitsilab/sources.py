@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import sys
 import tempfile
 import weakref
 import zlib
@@ -30,13 +31,15 @@ class Source:
     """Unpacked bytes in order, and a `Store` to look at any of them again."""
 
     def __init__(self, source: "str | Path | BinaryIO", keep: bool = True) -> None:
-        """Open ``source``; with ``keep`` false a stream is not kept for `store`.
+        """Open ``source``, ``-`` being standard input; with ``keep`` false a stream is not kept for `store`.
 
         Raises CaptureError where the file cannot be opened.
         """
         self.broken = ""  # why unpacking stopped before the end
         self.packed_size = 0  # bytes of the file where known, else 0
         self._out = 0
+        if isinstance(source, str | Path) and str(source) == "-":
+            source = sys.stdin.buffer
         if isinstance(source, str | Path):
             self.name = str(source)
             try:
@@ -49,7 +52,7 @@ class Source:
                 raise CaptureError(f"Cannot open the capture {str(source)!r}: {error}") from error
             seekable = bool(self.packed_size)
         else:
-            self.name = str(getattr(source, "name", "the stream"))
+            self.name = "standard input" if source is sys.stdin.buffer else str(getattr(source, "name", "the stream"))
             file, seekable = source, False
         self._raw = _Counted(file, self.name)
         reader, packed = self._unpack(self._raw)
@@ -97,9 +100,9 @@ class Source:
             import zstandard
 
             reader = zstandard.ZstdDecompressor(max_window_size=WINDOW).stream_reader(
-                raw,
+                raw,  # type: ignore[arg-type]
                 read_size=STEP,
-                read_across_frames=True,  # type: ignore[arg-type]
+                read_across_frames=True,
             )
             return reader, True
         return raw, False
@@ -107,8 +110,6 @@ class Source:
 
 def _zstd_error() -> type[Exception]:
     """The error class of zstd, without loading zstd for a file that does not need it."""
-    import sys
-
     module = sys.modules.get("zstandard")
     return module.ZstdError if module else EOFError
 
