@@ -5,7 +5,8 @@ that is known to be one of WebRTC's, and far too little elsewhere: a quarter of 
 are two steps: `kind` looks at one datagram alone, and says of what only a flow can confirm that it is possible.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from jitsilab.protocols import stun
@@ -156,6 +157,25 @@ def split(data: bytes, form: str, start: int = 0) -> Iterator[Framed]:
             if one.kind:
                 yield one
             offset = one.end
+
+
+def resume(data: bytes, channels: Collection[int]) -> int:
+    """Where messages begin in a run that starts in the middle of one; -1 where none is found.
+
+    A place counts where a header with the cookie stands, or one of the ``channels`` with another header after it.
+    """
+    numbers = b"".join(b"|" + re.escape(number.to_bytes(2)) for number in channels)
+    for match in re.finditer(rb"(?s)[\x00-\x3f]...\x21\x12\xa4\x42" + numbers, data):
+        start = match.start()
+        one = _framed(data, start, 0)
+        if one is None:
+            continue
+        after = _framed(data, one.end, 0) if one.end + 4 <= len(data) else None
+        if one.kind == "stun" or one.end == len(data):
+            return start
+        if after and (after.kind == "stun" or int.from_bytes(after.data[:2]) in channels):
+            return start
+    return -1
 
 
 def _framed(data: bytes, offset: int, header: int) -> Framed | None:

@@ -1,0 +1,229 @@
+"""The table ``stun``: every STUN and ChannelData message, also those inside TCP, TLS and TURN."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jitsilab.errors import ParseError, Problem
+from jitsilab.protocols import stun
+from jitsilab.protocols.stun import ChannelData, Message
+from jitsilab.tables import COMMON, Schema, Table, frame_from
+from jitsilab.units import Unit
+
+if TYPE_CHECKING:
+    from jitsilab.wire import Wire
+
+STUN: Schema = {
+    **COMMON,
+    "first_frame": ("int64", "first frame of a message that spans several"),
+    "up": ("boolean", "from the flow's client"),
+    "transport": ("str", "udp, tcp, or tls where it was decrypted"),
+    "depth": ("int64", "0 outermost, one more inside each TURN wrapper"),
+    "message_class": ("str", "request, success, error or indication; empty for ChannelData"),
+    "method": ("str", "as IANA names it, ChannelData, or a number"),
+    "transaction_id": ("str", "24 hex digits; 32 without magic cookie (RFC 3489)"),
+    "attributes": ("str", "every attribute's type in order, 4 hex digits each, with spaces between"),
+    "username": ("str", "USERNAME; in ICE the receiver's ufrag, a colon, the sender's"),
+    "mapped_address": ("str", "XOR-MAPPED-ADDRESS, else an older form: where the responder saw the request come from"),
+    "mapped_port": ("Int64", "its port"),
+    "relayed_address": ("str", "XOR-RELAYED-ADDRESS: what the TURN server allocated"),
+    "relayed_port": ("Int64", "its port"),
+    "peer_address": ("str", "the first XOR-PEER-ADDRESS; of ChannelData the peer its channel is bound to"),
+    "peer_port": ("Int64", "its port"),
+    "peers": ("str", "every XOR-PEER-ADDRESS as address and port, with spaces between"),
+    "wrapper_peer": ("str", "of a message inside TURN: the peer behind the relay, as the wrapper names it"),
+    "wrapper_peer_port": ("Int64", "its port"),
+    "error_code": ("Int64", "300..699"),
+    "error_reason": ("str", "the reason phrase, as sent"),
+    "priority": ("Int64", "PRIORITY of a check: of a peer reflexive candidate that it may find"),
+    "role": ("str", "controlling or controlled: the sender's role in ICE"),
+    "tie_breaker": ("str", "16 hex digits, decides a role conflict"),
+    "use_candidate": ("boolean", "whether USE-CANDIDATE is there; empty for ChannelData"),
+    "software": ("str", "SOFTWARE"),
+    "realm": ("str", "REALM"),
+    "nonce": ("str", "NONCE"),
+    "lifetime": ("Int64", "s, LIFETIME; 0 in a request ends an allocation"),
+    "channel": ("Int64", "channel number of a ChannelBind or of ChannelData"),
+    "fingerprint_ok": ("boolean", "whether FINGERPRINT is right; empty without one, or where the capture cut it"),
+    "integrity_ok": ("boolean", "whether MESSAGE-INTEGRITY is right; empty without one, or without a key"),
+    "request_frame": ("Int64", "of a response: the frame of its request, the first one where it was sent again"),
+    "rtt": ("float64", "s from that frame to the response"),
+    "retransmission": ("boolean", "the same transaction was seen before in the same direction"),
+    "duplicate": ("boolean", "the same packet as one seen on another interface of the host"),
+    "size": ("int64", "bytes of the message on the wire, without padding of ChannelData"),
+}
+SCHEMAS = {"stun": STUN}
+
+Passwords = Mapping[str, str | Collection[str]]
+Accounts = Iterable[tuple[str, str, str]]
+
+
+def table(wire: "Wire") -> Table:
+    """One row a message in the order of frames, each wrapper before what it holds.
+
+    ``integrity_ok`` is empty here: `integrity` fills it once passwords are known.
+    """
+    transactions = _Transactions(wire)
+    bound: dict[tuple[int, int, int], stun.Endpoint] = {}
+    rows: list[tuple[Any, ...]] = []
+    problems: list[Problem] = []
+    for unit, message in messages(wire):
+        if isinstance(message, ParseError):
+            problems.append(Problem(unit.frame, "stun", message.offset, str(message)))
+            continue
+        common = (unit.frame, wire.time(unit.frame), wire.seconds(unit.frame), unit.flow, *unit[8:12])
+        where = (unit.first_frame, unit.up, unit.transport, unit.depth)
+        if isinstance(message, ChannelData):
+            rows.append((*common, *where, *_channel(unit, message, bound)))
+            continue
+        if message.method == 9 and message.channel is not None:
+            bound |= {(unit.flow, unit.depth, message.channel): one for one in message.endpoints(stun.XOR_PEER_ADDRESS)}
+        fields = _fields(unit, message)
+        rows.append((*common, *where, *fields, *transactions.place(unit, message), _size(unit, message)))
+        if len(unit.data) >= unit.size:  # what the capture cut is no fault of the sender's
+            problems += [Problem(unit.frame, "stun", 0, text) for text in message.problems]
+    return Table(frame_from(rows, STUN), problems)
+
+
+def messages(wire: "Wire") -> Iterator[tuple[Unit, Message | ChannelData | ParseError]]:
+    """Each STUN and ChannelData unit, decoded."""
+    for unit in wire.units:
+        if unit.kind in ("stun", "channel"):
+            try:
+                yield unit, stun.decode(unit.data) if unit.kind == "stun" else stun.decode_channel(unit.data)
+            except ParseError as error:
+                yield unit, error
+
+
+def _size(unit: Unit, message: Message) -> int:
+    return unit.size if unit.size > len(unit.data) else len(message.raw)
+
+
+def _channel(unit: Unit, message: ChannelData, bound: Mapping[tuple[int, int, int], stun.Endpoint]) -> tuple[Any, ...]:
+    """The columns after ``depth`` of a ChannelData message."""
+    given: dict[str, Any] = {"method": "ChannelData", "channel": message.channel, "size": 4 + message.length}
+    peer = bound.get((unit.flow, unit.depth, message.channel))
+    if peer is not None:
+        given |= {"peer_address": peer.address, "peer_port": peer.port}
+    if unit.peer is not None:
+        given |= {"wrapper_peer": unit.peer.address, "wrapper_peer_port": unit.peer.port}
+    names = list(STUN)
+    return tuple(given.get(name) for name in names[names.index("message_class") :])
+
+
+def _fields(unit: Unit, message: Message) -> tuple[Any, ...]:
+    """The columns from ``message_class`` to ``integrity_ok``."""
+    nobody = (None, None)
+    peers = message.endpoints(stun.XOR_PEER_ADDRESS)
+    relayed = message.endpoints(stun.XOR_RELAYED_ADDRESS)
+    tie_breaker = message.tie_breaker
+    return (
+        message.message_class,
+        message.method_name,
+        message.transaction_id.hex(),
+        " ".join([f"{attribute.type:04x}" for attribute in message.attributes]),
+        message.text(stun.USERNAME),
+        *(message.mapped or nobody),
+        *(relayed[0] if relayed else nobody),
+        *(peers[0] if peers else nobody),
+        " ".join(f"{_host(peer.address)}:{peer.port}" for peer in peers) or None,
+        *(unit.peer or nobody),
+        *(message.error or nobody),
+        message.number(stun.PRIORITY),
+        message.role,
+        None if tie_breaker is None else f"{tie_breaker:016x}",
+        message.get(stun.USE_CANDIDATE) is not None,
+        message.text(stun.SOFTWARE),
+        message.text(stun.REALM),
+        message.text(stun.NONCE),
+        message.number(stun.LIFETIME),
+        message.channel,
+        stun.fingerprint_ok(message) if len(unit.data) >= unit.size else None,
+        None,
+    )
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+class _Transactions:
+    """Requests and responses of one transaction, in one flow, at one depth, in opposite directions."""
+
+    def __init__(self, wire: "Wire") -> None:
+        self._wire = wire
+        self._requests: dict[tuple[int, int, bytes], tuple[int, bool]] = {}
+        self._seen: set[tuple[int, int, bytes, bool, bool]] = set()
+        self._copies = wire.packets.duplicate_of
+
+    def place(self, unit: Unit, message: Message) -> tuple[int | None, float | None, bool, bool]:
+        """Frame of the request, time from it, whether sent again, whether a copy from another interface."""
+        wire = self._wire
+        copy = unit.transport == "udp" and bool(self._copies[unit.frame - wire.packets.first])
+        key = unit.flow, unit.depth, message.transaction_id
+        response = message.message_class in ("success", "error")
+        again = (*key, unit.up, response) in self._seen
+        if not copy:
+            self._seen.add((*key, unit.up, response))
+        frame, rtt = None, None
+        if message.message_class == "request":
+            self._requests.setdefault(key, (unit.frame, unit.up))
+        elif response and key in self._requests and self._requests[key][1] != unit.up:
+            frame = self._requests[key][0]
+            rtt = (wire.time(unit.frame) - wire.time(frame)) / 1e9
+        return frame, rtt, again and not copy, copy
+
+
+def integrity(wire: "Wire", passwords: Passwords, accounts: Accounts = ()) -> "pd.Series[Any]":
+    """What the column ``integrity_ok`` holds once secrets are known, one value a row of `table`.
+
+    ``passwords`` gives the ICE password of a ufrag (or several, where a ufrag was used twice). A check carries USERNAME
+    ``A:B`` and is signed with the password of A, its receiver; so is the answer to it (RFC 8445 section 7.2.2).
+    ``accounts`` are (username, realm, password) of TURN; an empty realm fits every realm, because Jitsi hands out
+    credentials without one. A response is checked under the key of its request.
+    """
+    turn: dict[str, list[tuple[str, str]]] = {}
+    for username, realm, password in accounts:
+        turn.setdefault(username, []).append((realm, password))
+    keys: dict[tuple[int, int, bytes], list[bytes]] = {}
+    verdicts: list[bool | None] = []
+    for unit, message in messages(wire):
+        if isinstance(message, ParseError):
+            continue
+        if isinstance(message, ChannelData) or len(unit.data) < unit.size:
+            verdicts.append(None)
+            continue
+        transaction = unit.flow, unit.depth, message.transaction_id
+        mine = _keys(message, passwords, turn)
+        if message.message_class == "request" and mine:
+            keys[transaction] = mine
+        mine = mine or keys.get(transaction, [])
+        found = [stun.integrity_ok(message, key) for key in mine]
+        verdicts.append(None if not found or None in found else any(found))
+    return pd.Series(verdicts, dtype="boolean", name="integrity_ok")
+
+
+def _keys(message: Message, passwords: Passwords, turn: Mapping[str, list[tuple[str, str]]]) -> list[bytes]:
+    """Keys that a message's own USERNAME or USERHASH names."""
+    realm = message.text(stun.REALM)
+    username = message.text(stun.USERNAME)
+    if realm is None:
+        if username is None:
+            return []
+        known = passwords.get(username.split(":")[0], ())
+        return [stun.short_term_key(one) for one in ([known] if isinstance(known, str) else known)]
+    hashed = message.get(stun.USERHASH)
+    if username is None and hashed is not None:
+        username = next((name for name in turn if stun.userhash(name, realm) == hashed), None)
+    if username is None:
+        return []
+    algorithm = stun.password_algorithm(message)
+    return [
+        stun.long_term_key(username, realm, password, algorithm)
+        for where, password in turn.get(username, [])
+        if where in ("", realm)
+    ]
+
+
+BUILD = {"stun": table}
