@@ -178,10 +178,10 @@ def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     path = Path(capture)
     if capture != "-" and not (path.is_file() and pcap.is_capture(path)):
         return False
-    from jitsilab.tables import quick
+    from jitsilab import frames_csv
 
     with _output(arguments.out) as out:
-        quick.write_frames_csv(capture, out)
+        frames_csv.write(capture, out)
     return True
 
 

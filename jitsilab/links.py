@@ -43,7 +43,7 @@ class Decoded:
     dst: Array
     src_port: Array  # -1 none
     dst_port: Array
-    transport: Array  # bytes from the frame's start to what the IP header carries, 0 none or a later fragment
+    transport: Array  # bytes from the frame's start to what IP, or else the link, carries; 0 none, or a fragment
     payload: Array  # bytes from the frame's start to the UDP or TCP payload, 0 none
     payload_length: Array  # bytes of it that were captured
     device: Array  # interface index of SLL2, -1 none
@@ -80,6 +80,8 @@ def decode(data: Array, start: Array, captured: Array, link: Array) -> Decoded:
         np.zeros((0, 5), np.int64),
         np.zeros(0, bool),
     )
+    other = np.flatnonzero((ethertype != IPV4) & (ethertype != IPV6) & (ethertype > 0) & (at < end))
+    out.transport[other] = at[other] - start[other]
     four = np.flatnonzero((ethertype == IPV4) & (at + 20 <= end))
     six = np.flatnonzero((ethertype == IPV6) & (at + 40 <= end))
     parts = []

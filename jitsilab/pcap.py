@@ -44,8 +44,8 @@ class Packets:
     wire and in the file), ``interface`` (into `interfaces`), ``ethertype`` (0 unknown), ``ip_version`` (0, 4, 6),
     ``ip_protocol`` (-1 none; of IPv6 the one after the extension headers), ``src`` and ``dst`` (into `addresses`, -1
     none), ``src_port`` and ``dst_port`` (UDP and TCP, -1 none), ``payload_length`` (bytes of UDP or TCP payload that
-    were captured), ``transport_start`` and ``payload_start`` (bytes into the frame of what the IP header and what the
-    UDP or TCP header carry, 0 none).
+    were captured), ``transport_start`` (bytes into the frame of what IP carries, or of what the link carries where
+    that is not IP) and ``payload_start`` (of the UDP or TCP payload), 0 for none.
 
     Fragments of a datagram have no ports; the frame that completes it has those and the payload of the whole.
     Tunnels (GRE, VXLAN, IP in IP) and the packets that ICMP errors quote stay closed.
@@ -143,7 +143,8 @@ class Packets:
     def heads(self, rows: "Array | Sequence[int] | None" = None, width: int = 16) -> npt.NDArray[np.uint8]:
         """First ``width`` payload bytes of each row (all, or the ones given): (k, width), zeros past its end."""
         rows = np.arange(len(self)) if rows is None else np.asarray(rows, np.int64)
-        return self._peek(rows, self.payload_start, self.payload_length, width, payload=True)
+        begin = self.payload_start[rows].astype(np.int64)
+        return self._peek(rows, begin, np.where(begin > 0, self.payload_length[rows], 0), width, payload=True)
 
     def payloads(self, rows: "Array | Sequence[int]") -> list[bytes]:
         """Payloads of many rows, as `payload` gives each; reads the file in large steps."""
@@ -172,8 +173,13 @@ class Packets:
 
     def tcp_fields(self, rows: Array) -> Array:
         """Fields ``seq``, ``ack``, ``flags`` (with the data offset in the top 4 bits), ``window`` of TCP rows."""
-        size = np.broadcast_to(np.uint32(16), len(self))
-        return self._peek(rows, self.transport_start, size, 16, payload=False).view(_TCP_HEADER).reshape(-1)
+        return self.transport_heads(rows, _TCP_HEADER.itemsize).view(_TCP_HEADER).reshape(-1)
+
+    def transport_heads(self, rows: Array, width: int) -> npt.NDArray[np.uint8]:
+        """First ``width`` bytes from the UDP or TCP header on: (k, width), zeros past the payload's end."""
+        begin = self.transport_start[rows].astype(np.int64)
+        size = np.where(self.payload_start[rows] > 0, self.payload_start[rows] - begin + self.payload_length[rows], 0)
+        return self._peek(rows, begin, size, width, payload=False)
 
     def _tcp_column(self, name: str, dtype: Any, mask: int) -> Array:
         column = np.zeros(len(self), dtype)
@@ -218,9 +224,8 @@ class Packets:
             raise CaptureError(f"There is no frame {number}; the capture has frames {self.first} to {last}.")
         return row
 
-    def _peek(self, rows: Array, start: Array, length: Array, width: int, *, payload: bool) -> npt.NDArray[np.uint8]:
-        begin = start[rows].astype(np.int64)
-        size = np.where(begin > 0, np.minimum(length[rows], width), 0).astype(np.int64)
+    def _peek(self, rows: Array, begin: Array, size: Array, width: int, *, payload: bool) -> npt.NDArray[np.uint8]:
+        size = np.minimum(size.astype(np.int64), width)
         found = self._bytes(self._offset[rows].astype(np.int64) + begin, size, width)
         if self.reassembled:
             for i, number in enumerate((rows + self.first).tolist()):

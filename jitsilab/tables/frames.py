@@ -1,0 +1,180 @@
+"""Tables of what frames say of themselves: ``frames``, ``tcp``, ``arp``."""
+
+from socket import inet_ntoa
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from jitsilab import labels
+from jitsilab.errors import Problem
+from jitsilab.flows import wire_lengths
+from jitsilab.links import ARP
+from jitsilab.protocols.tcp import options
+from jitsilab.tables import COMMON, Schema, Table, frame_from
+from jitsilab.wire import Wire
+
+Array = npt.NDArray[Any]
+
+SCHEMAS: dict[str, Schema] = {
+    "frames": COMMON
+    | {
+        "protocol": ("str", "what the frame holds, by content: ARP, DNS, STUN, DTLS, RTP, TLS, ..."),
+        "length": ("int64", "bytes on the wire"),
+        "captured_length": ("int64", "bytes in the capture"),
+        "ip_version": ("Int64", "4 or 6"),
+        "ip_protocol": ("Int64", "IP protocol number; of IPv6 the one after the extension headers"),
+        "interface": ("int64", "interface of the capture, from 0; each device of a cooked capture is one"),
+        "duplicate_of": ("Int64", "frame that holds the same packet, seen before on another interface"),
+    },
+    "tcp": COMMON
+    | {
+        "up": ("bool", "from the client"),
+        "flags": ("str", "flags as SYN,ACK"),
+        "seq": ("int64", "sequence number as sent"),
+        "ack": ("int64", "acknowledgement number as sent"),
+        "window": ("int64", "window as sent, unscaled"),
+        "length": ("int64", "payload bytes on the wire"),
+        "mss": ("Int64", "option: largest segment in bytes, RFC 9293 section 3.7.1"),
+        "scale": ("Int64", "option: window scale as a shift, RFC 7323 section 2"),
+        "sack_permitted": ("bool", "option: selective acknowledgements, RFC 2018 section 2"),
+        "sack": ("str", "option: acknowledged blocks as left-right, RFC 2018 section 3"),
+        "tsval": ("Int64", "option: timestamp, RFC 7323 section 3"),
+        "tsecr": ("Int64", "option: timestamp echoed"),
+        "retransmission": ("bool", "bytes, a SYN or a FIN sent again"),
+    },
+    "arp": {name: COMMON[name] for name in ("frame", "time", "seconds")}
+    | {
+        "sender_mac": ("str", "hardware address of the sender"),
+        "sender_ip": ("str", "IPv4 address of the sender"),
+        "target_mac": ("str", "hardware address that is asked for or told"),
+        "target_ip": ("str", "IPv4 address that is asked for or told"),
+        "operation": ("Int64", "1 request, 2 reply, RFC 826"),
+    },
+}
+
+_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+_TIMESTAMP = 0x0101080A  # NOP, NOP, timestamp option of 10 bytes: what nearly every segment carries
+
+
+def frames(wire: Wire) -> Table:
+    """One row a frame."""
+    packets = wire.packets
+    columns = common(wire, np.arange(len(packets))) | {
+        "protocol": texts(wire.labels, list(labels.NAMES)),
+        "length": packets.length.astype(np.int64),
+        "captured_length": packets.captured_length.astype(np.int64),
+        "ip_version": integers(packets.ip_version, packets.ip_version > 0),
+        "ip_protocol": integers(packets.ip_protocol, packets.ip_protocol >= 0),
+        "interface": packets.interface.astype(np.int64),
+        "duplicate_of": integers(packets.duplicate_of, packets.duplicate_of > 0),
+    }
+    return Table(pd.DataFrame(columns, copy=False), list(packets.errors))
+
+
+def tcp(wire: Wire) -> Table:
+    """One row a TCP segment, duplicates on a second interface left out."""
+    packets = wire.packets
+    rows = packets.tcp_rows[packets.duplicate_of[packets.tcp_rows] == 0]
+    fields = packets.tcp_fields(rows)
+    options, problems = _options(wire, rows)
+    again = np.zeros(len(packets), bool)
+    for flow in wire.flows:
+        if flow.transport == "tcp":
+            again[flow.frames - packets.first] = flow.retransmitted
+    columns = common(wire, rows) | {
+        "up": wire.flows.up[rows],
+        "flags": _flag_names(fields["flags"] & 0x1FF),
+        "seq": fields["seq"].astype(np.int64),
+        "ack": fields["ack"].astype(np.int64),
+        "window": fields["window"].astype(np.int64),
+        "length": wire_lengths(packets, rows),
+        **options,
+        "retransmission": again[rows],
+    }
+    return Table(pd.DataFrame(columns, copy=False), problems)
+
+
+def arp(wire: Wire) -> Table:
+    """One row an ARP packet over Ethernet for IPv4 (RFC 826); others are a row in ``errors``."""
+    packets, found, problems = wire.packets, [], []
+    for row in np.flatnonzero(packets.ethertype == ARP).tolist():
+        frame = row + packets.first
+        packet = packets.frame(frame)[int(packets.transport_start[row]) :] if packets.transport_start[row] else b""
+        if len(packet) < 28 or packet[:6] != b"\0\1\x08\0\6\4":
+            problems.append(Problem(frame, "ARP", 0, "not an ARP packet of Ethernet and IPv4, or cut short"))
+            continue
+        sender, target = packet[8:18], packet[18:28]
+        since = int(packets.time[row] - packets.time[0]) / 1e9
+        ends = (sender[:6].hex(":"), inet_ntoa(sender[6:]), target[:6].hex(":"), inet_ntoa(target[6:]))
+        found.append((frame, int(packets.time[row]), since, *ends, int.from_bytes(packet[6:8])))
+    return Table(frame_from(found, SCHEMAS["arp"]), problems)
+
+
+BUILD = {"frames": frames, "tcp": tcp, "arp": arp}
+
+
+def common(wire: Wire, rows: Array) -> dict[str, Any]:
+    """The columns of ``COMMON`` for some rows of the capture (frame number less the first), made without a loop."""
+    packets = wire.packets
+    flow = wire.flows.of_frame[rows]
+    time = packets.time[rows]
+    zero = packets.time[0] if len(packets) else 0
+    return {
+        "frame": rows + np.int64(packets.first),
+        "time": pd.Series(time.view("datetime64[ns]")).dt.tz_localize("UTC"),
+        "seconds": (time - zero) / 1e9,
+        "flow": integers(flow, flow >= 0),
+        "src": texts(packets.src[rows], packets.addresses),
+        "src_port": integers(packets.src_port[rows], packets.src_port[rows] >= 0),
+        "dst": texts(packets.dst[rows], packets.addresses),
+        "dst_port": integers(packets.dst_port[rows], packets.dst_port[rows] >= 0),
+    }
+
+
+def integers(values: Array, there: Array) -> Any:
+    """A nullable column of int64, null where ``there`` is false."""
+    return pd.arrays.IntegerArray(values.astype(np.int64), ~there)
+
+
+def texts(codes: Array, names: list[str]) -> Any:
+    """A column of text from codes into ``names``, null where the code is negative."""
+    words = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.large_string()))
+    return pd.array(words.cast(pa.large_string()), dtype="str")
+
+
+def _flag_names(flags: Array) -> Any:
+    kinds, codes = np.unique(flags, return_inverse=True)
+    names = [",".join(name for bit, name in enumerate(_FLAGS) if kind >> bit & 1) for kind in kinds.tolist()]
+    return texts(codes.astype(np.int32), names)
+
+
+def _options(wire: Wire, rows: Array) -> tuple[dict[str, Any], list[Problem]]:
+    """Option columns. The usual options, a timestamp alone, are read for all segments at once."""
+    packets, problems = wire.packets, []
+    heads = packets.transport_heads(rows, 60)
+    size = (heads[:, 12] >> 4).astype(np.int64) * 4
+    usual = (size == 32) & (heads[:, 20:24].copy().view(">u4")[:, 0] == _TIMESTAMP)
+    names = ("mss", "scale", "tsval", "tsecr")
+    values = {name: np.full(len(rows), -1, np.int64) for name in names}
+    stamps = heads[:, 24:32].copy().view(">u4")
+    values["tsval"][usual], values["tsecr"][usual] = stamps[usual, 0], stamps[usual, 1]
+    permitted, sack = np.zeros(len(rows), bool), np.full(len(rows), None, object)
+    for i in np.flatnonzero(~usual & (size > 20)).tolist():
+        found = options(heads[i, 20 : size[i]].tobytes())
+        for name in names:
+            value = getattr(found, name)
+            if value is not None:
+                values[name][i] = value
+        permitted[i] = found.sack_permitted
+        if found.sack:
+            sack[i] = " ".join(f"{left}-{right}" for left, right in found.sack)
+        if found.rest is not None:
+            frame = int(rows[i]) + packets.first
+            problems.append(Problem(frame, "TCP", 20 + found.rest, "an option without a length that fits"))
+    columns: dict[str, Any] = {name: integers(column, column >= 0) for name, column in values.items()}
+    columns |= {"sack_permitted": permitted, "sack": pd.array(sack, dtype="str")}
+    order = ("mss", "scale", "sack_permitted", "sack", "tsval", "tsecr")
+    return {name: columns[name] for name in order}, problems
