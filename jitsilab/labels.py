@@ -140,7 +140,8 @@ class _Datagrams:
         kinds = (self.first >= min(demux.DTLS_TYPES)) & (self.first <= max(demux.DTLS_TYPES))
         readable = (self.first == 22) & (_word(head, 3) == 0)
         strange = readable & (self.size > 13) & (head[:, 13] > _LAST_HANDSHAKE)
-        return kinds & known & ~strange & (self.size >= 13) & (_word(head, 11) + 13 <= self.size)
+        found: Mask = kinds & known & ~strange & (self.size >= 13) & (_word(head, 11) + 13 <= self.size)
+        return found
 
     def _dns(self) -> Mask:
         """A header of RFC 1035 section 4.1.1 that makes sense, to or from a port of DNS."""

@@ -83,7 +83,7 @@ def as_text(rows: pd.DataFrame) -> pd.DataFrame:
         if isinstance(rows[column].dtype, pd.DatetimeTZDtype):
             text = rows[column].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
             nanoseconds = (rows[column].dt.nanosecond % 1000).map("{:03.0f}Z".format, na_action="ignore")
-            rows[column] = text + nanoseconds
+            rows[column] = text + nanoseconds.astype("str")
         elif rows[column].dtype == object:
             rows[column] = rows[column].map(lambda v: " ".join(map(str, v)) if isinstance(v, list | tuple) else v)
     return rows

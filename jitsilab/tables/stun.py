@@ -78,7 +78,8 @@ def table(wire: "Wire") -> Table:
             rows.append((*common, *where, *_channel(unit, message, bound)))
             continue
         if message.method == 9 and message.channel is not None:
-            bound |= {(unit.flow, unit.depth, message.channel): one for one in message.endpoints(stun.XOR_PEER_ADDRESS)}
+            for peer in message.endpoints(stun.XOR_PEER_ADDRESS)[:1]:
+                bound[unit.flow, unit.depth, message.channel] = peer
         fields = _fields(unit, message)
         rows.append((*common, *where, *fields, *transactions.place(unit, message), _size(unit, message)))
         if len(unit.data) >= unit.size:  # what the capture cut is no fault of the sender's
