@@ -13,6 +13,7 @@ Three forms, all with names like ``08b2f29f-v0`` (endpoint, kind, number):
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jitsilab.errors import ParseError
@@ -64,11 +65,8 @@ def compact(text: str) -> tuple[Sources, ...]:
     return tuple(Sources(kind, tuple(sources[kind]), tuple(groups[kind])) for kind in ("video", "audio"))
 
 
-def announced(text: str) -> tuple[Announced, ...]:
-    """The sources of a ``SourceInfo`` in presence. Raises ParseError for what is not JSON or not in this form."""
-    told = _load(text)
-    if not isinstance(told, dict):
-        raise ParseError("SourceInfo is an object of source names")
+def announced(told: Mapping[str, Any]) -> tuple[Announced, ...]:
+    """The sources of a ``SourceInfo`` in presence. Raises ParseError for what is not in this form."""
     found = []
     for name, about in told.items():
         if not isinstance(about, dict):
