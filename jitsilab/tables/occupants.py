@@ -1,0 +1,80 @@
+"""Who speaks on which connection: occupants of rooms, read from the presences of the table ``xmpp``."""
+
+from collections.abc import Hashable, Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jitsilab.errors import ParseError
+from jitsilab.protocols import xmpp as stanzas
+from jitsilab.protocols.xmpp import Presence
+
+FOCUS = "focus"
+
+
+class Seen(NamedTuple):
+    """One presence of a room's occupant."""
+
+    row: int  # position in the table xmpp
+    frame: int
+    connection: Hashable  # of the client that sent or received it
+    outgoing: bool  # from the client
+    presence: Presence
+
+    @property
+    def person(self) -> bool:
+        """Whether the occupant may be a person: not the focus, which sends its own kind of presence."""
+        jid = stanzas.bare(self.presence.jid) or ""
+        return bool(self.presence.occupant) and self.presence.occupant != FOCUS and not jid.startswith(f"{FOCUS}@")
+
+
+def text(value: Any) -> str:
+    """A cell of a text column, missing values as nothing."""
+    return value if isinstance(value, str) else ""
+
+
+def key(value: Any) -> Hashable:
+    """A cell as a key, missing values as None."""
+    return None if pd.isna(value) else value
+
+
+def presences(xmpp: pd.DataFrame) -> Iterator[Seen]:
+    """The presences of rooms, in the order of the table; what cannot be read is left out (the table reported it)."""
+    rows = xmpp[xmpp["name"].eq("presence").fillna(False).astype(bool)]
+    columns = (rows["frame"], rows["connection"], rows["direction"], rows["xml"])
+    for row, (frame, connection, direction, xml) in zip(rows.index, zip(*columns, strict=True), strict=True):
+        try:
+            said = stanzas.presence(stanzas.read(text(xml)))
+        except ParseError:
+            continue
+        if said is not None and said.room and said.occupant:
+            yield Seen(int(row), int(frame), key(connection), direction == "c2s", said)
+
+
+class Occupants:
+    """Looks up the occupant (in Jitsi the endpoint id) behind a connection or a JID."""
+
+    def __init__(self, xmpp: pd.DataFrame) -> None:
+        self.seen = list(presences(xmpp))
+        self.rooms = {seen.presence.room for seen in self.seen}
+        self._connections: dict[Hashable, list[tuple[int, str]]] = {}
+        self._jids: dict[str, str] = {}
+        for seen in self.seen:
+            occupant = seen.presence.occupant or ""
+            own = seen.outgoing or 110 in seen.presence.codes  # XEP-0045 section 7.2.2: own presence
+            if own and seen.connection is not None and seen.presence.type in (None, "unavailable"):
+                self._connections.setdefault(seen.connection, []).append((seen.row, occupant))
+            if seen.presence.jid:
+                self._jids.setdefault(seen.presence.jid, occupant)
+
+    def on(self, connection: Hashable, row: int) -> str:
+        """The occupant that a connection had at a row of the table: the last before it, else the first after it."""
+        known = self._connections.get(connection, [])
+        before = [occupant for at, occupant in known if at <= row]
+        return before[-1] if before else known[0][1] if known else ""
+
+    def of(self, jid: str) -> str:
+        """The occupant behind a JID, be it the one in the room or the real one."""
+        if stanzas.bare(jid) in self.rooms:
+            return stanzas.resource(jid) or ""
+        return self._jids.get(jid, "")
