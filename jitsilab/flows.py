@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
-LATE = 3_000_000  # ns: a hole that stays open longer, and longer than a round trip, was a loss; else a reordering
+LATE = 3_000_000  # ns: a hole that stays open longer was a loss, a shorter one a reordering
 _SERVICES, _EPHEMERAL = 1024, 32768  # ports below the first are services; from the second on they are handed out
 
 
@@ -112,18 +112,6 @@ class Flow:
         flags = self.fields["flags"] & (SYN | ACK)
         return bool((flags == SYN).any() and (flags == SYN | ACK).any())
 
-    @cached_property
-    def round_trip(self) -> int | None:
-        """Nanoseconds from the SYN to the client's acknowledgement of the answer; None where not all were seen."""
-        flags, packets = self.fields["flags"] & (SYN | ACK | RST), self._flows.packets
-        answer = np.flatnonzero(flags == SYN | ACK)
-        syn = np.flatnonzero(flags[: answer[0]] == SYN) if len(answer) else answer
-        ack = np.flatnonzero((flags == ACK) & self.up)
-        ack = ack[ack > answer[0]] if len(answer) else ack
-        if not len(syn) or not len(ack):
-            return None
-        return int(packets.time[self._rows[ack[0]]] - packets.time[self._rows[syn[-1]]])
-
     @property
     def resets(self) -> int:
         """Segments with RST."""
@@ -181,7 +169,7 @@ class Flow:
         data = sent[counted] > 0
         start = int(place[syns[0]]) if len(syns) else int(place[data].min()) if data.any() else int(place[0])
         place -= start
-        coverage = _Coverage(max(LATE, self.round_trip or 0))
+        coverage = _Coverage()
         there, times, control = packets.payload_length[rows], packets.time[rows], flags & (SYN | FIN)
         columns = (column[counted].tolist() for column in (sent, there, times, control))
         for i, at, *segment in zip(counted.tolist(), place.tolist(), *columns, strict=True):
@@ -205,8 +193,7 @@ class Flow:
 class _Coverage:
     """Which bytes of a stream are there, and from which segment."""
 
-    def __init__(self, late: int) -> None:
-        self._late = late
+    def __init__(self) -> None:
         self.found: list[tuple[int, int, int, int]] = []  # begin, end, segment, bytes of it to skip
         self._begins: list[int] = []  # disjoint stretches that are there, in order
         self._ends: list[int] = []
@@ -222,7 +209,7 @@ class _Coverage:
         if sent <= 0:
             return again
         end = at + sent
-        late = at < self._sent and time - self._sent_at > self._late
+        late = at < self._sent and time - self._sent_at > LATE
         again |= at < 0 or late or not self._missing(at, end)
         if end > self._sent:
             self._sent, self._sent_at = end, time
