@@ -4,10 +4,11 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jitsilab.carriers import bosh, http1, http2, merge, websocket, xmpp_tcp
-from jitsilab.carriers.merge import Conversation, Item
+from jitsilab.carriers.merge import Conversation
 from jitsilab.carriers.model import Carried, Content, Exchange, Head, Message, Notes, Poll, Stanza
 from jitsilab.errors import ParseError
 from jitsilab.flows import ByteStream, Flow
@@ -73,12 +74,13 @@ class _Builder:
                     item.from_client,
                     *item.frames,
                     one.carrier,
-                    clear,
+                    item.clear,
                     0,
+                    item.ready,
                     item.xml,
                     copies,
                 )
-                for one, item, clear, copies in merge.merged(group)
+                for one, item, copies in merge.merged(group)
             ]
             if rows:
                 found.append((rows[0].frame, rows, []))
@@ -89,10 +91,10 @@ class _Builder:
             found.append((begins, rows, session.polls))
         carried.problems += notes.problems
         for number, (_, rows, polls) in enumerate(sorted(found, key=lambda one: one[0])):
-            carried.stanzas += [_numbered(row, number) for row in rows]
+            carried.stanzas += [replace(row, connection=number) for row in rows]
             carried.polls += [Poll(number, rid, exchange) for rid, exchange in polls]
-        carried.stanzas.sort(key=lambda one: one.frame)
-        carried.messages.sort(key=lambda one: one.frame)
+        carried.stanzas.sort(key=lambda one: one.ready)
+        carried.messages.sort(key=lambda one: one.ready)
         carried.polls.sort(key=lambda one: one.exchange)
         carried.problems.sort(key=lambda one: one.frame)
         return carried
@@ -100,7 +102,10 @@ class _Builder:
     def _polled(self, one: bosh.Element) -> Stanza:
         exchange = self.carried.http[one.exchange]
         up = exchange.up == one.from_client
-        return Stanza(exchange.flow, up, one.from_client, *one.frames, "bosh", exchange.clear, 0, one.xml, one.copies)
+        frames = one.frames
+        return Stanza(
+            exchange.flow, up, one.from_client, *frames, "bosh", exchange.clear, 0, frames[1], one.xml, one.copies
+        )
 
 
 class _Side:
@@ -159,35 +164,38 @@ class _Side:
         target = exchange.request.target if exchange and exchange.request else None
         key = asked.get("sec-websocket-key") or answered.get("sec-websocket-accept")
         opened = exchange is not None
-        messages = [
-            Message(
-                self.flow,
-                from_client == self.straight,
-                from_client,
-                *read.frames,
-                read.opcode,
-                read.data,
-                target,
-                subprotocol,
-                self.clear,
-                number,
-                key,
-                read.offset,
-            )
-            for from_client, stream, begin, deflate in (
-                (True, sent, start, client),
-                (False, received, received_start, server),
-            )
-            for read in websocket.read(stream, begin, self.notes, masked=from_client, deflate=deflate, opened=opened)
-        ]
+        messages: list[Message] = []
+        for from_client, stream, begin, deflate in (
+            (True, sent, start, client),
+            (False, received, received_start, server),
+        ):
+            ready = 0
+            for read in websocket.read(stream, begin, self.notes, masked=from_client, deflate=deflate, opened=opened):
+                ready = max(ready, read.frames[1])
+                messages.append(
+                    Message(
+                        self.flow,
+                        from_client == self.straight,
+                        from_client,
+                        *read.frames,
+                        read.opcode,
+                        read.data,
+                        target,
+                        subprotocol,
+                        self.clear,
+                        number,
+                        key,
+                        read.offset,
+                        ready,
+                    )
+                )
         self.builder.carried.messages += messages
         names = {f"key {key}"} if key else set()
         talk = Conversation(self.flow, self.straight, "ws", names)
         for message in messages:
             if message.opcode == websocket.TEXT and (subprotocol or "xmpp").strip().lower() == "xmpp":
                 for text in self._elements(message, known=subprotocol is not None):
-                    item = Item(message.from_client, (message.first_frame, message.frame), text)
-                    talk.items.append((item, self.clear))
+                    talk.add(message.from_client, (message.first_frame, message.frame), self.clear, text)
         self._converse(talk)
 
     def _elements(self, message: Message, *, known: bool) -> Iterator[str]:
@@ -208,19 +216,19 @@ class _Side:
             if from_client and not ends:
                 last = ""  # the server did not agree
             for read in xmpp_tcp.read(stream, self.notes):
-                talk.items.append((Item(from_client, read.frames, read.xml), self.clear))
+                talk.add(from_client, read.frames, self.clear, read.xml)
                 if last and f"<{last}" in read.xml[:32] and xmpp.TLS in read.xml:
                     ends[from_client] = read.end
                     break
         if len(ends) == 2 and self.later is not None and self.later.decrypted:
             for from_client in (True, False):
                 for read in xmpp_tcp.read(self.later.plaintext(from_client == self.straight), self.notes):
-                    talk.items.append((Item(from_client, read.frames, read.xml), False))
+                    talk.add(from_client, read.frames, False, read.xml)
         self._converse(talk)
 
     def _converse(self, talk: Conversation) -> None:
         """Keep a conversation, named by the ids that the server gave its streams."""
-        for item, _ in talk.items:
+        for item in talk.items:
             if not item.from_client and item.xml[:16].lstrip("<").startswith(("open", "stream:stream", "stream")):
                 try:
                     header = xmpp.header(xmpp.read(item.xml))
@@ -229,7 +237,7 @@ class _Side:
                 if header and header.id:
                     talk.names.add(f"stream {header.id}")
         if talk.items:
-            talk.items.sort(key=lambda one: one[0].frames[1])
+            talk.items.sort(key=lambda one: one.ready)
             self.builder.conversations.append(talk)
 
 
@@ -243,18 +251,3 @@ def _speaks_xmpp(text: bytes) -> bool:
 def _first(exchange: Exchange) -> int:
     """The frame in which an exchange began."""
     return min(head.frames[0] for head in (exchange.request, exchange.response) if head)
-
-
-def _numbered(row: Stanza, number: int) -> Stanza:
-    return Stanza(
-        row.flow,
-        row.up,
-        row.from_client,
-        row.first_frame,
-        row.frame,
-        row.carrier,
-        row.clear,
-        number,
-        row.xml,
-        row.copies,
-    )

@@ -80,7 +80,7 @@ def _session(polls: dict[int | None, list[_Poll]]) -> Session:
             session.polls.append((rid, group[0].exchange))
             session.elements += _merged([(p.exchange, p.request) for p in group], True)
             session.elements += _merged([(p.exchange, p.response) for p in group], False)
-    session.elements.sort(key=lambda one: (one.frames[1], one.frames[0]))
+    session.elements.sort(key=lambda one: one.frames[1])
     session.polls.sort(key=lambda poll: poll[1])
     return session
 

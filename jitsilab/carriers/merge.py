@@ -23,6 +23,8 @@ class Item:
 
     from_client: bool
     frames: Frames
+    ready: int  # frame by which all that was sent before it had arrived too
+    clear: bool
     xml: str
 
 
@@ -34,17 +36,18 @@ class Conversation:
     up: bool  # its client is the flow's client
     carrier: str
     names: set[str] = field(default_factory=set)  # what nobody else has: stream ids of the server, a WebSocket key
-    items: list[tuple[Item, bool]] = field(default_factory=list)  # and whether it was in clear
+    items: list[Item] = field(default_factory=list)
 
-    def side(self, from_client: bool) -> list[int]:
-        """Indices of one direction."""
-        return [n for n, (item, _) in enumerate(self.items) if item.from_client == from_client]
+    def add(self, from_client: bool, frames: Frames, clear: bool, xml: str) -> None:
+        """Add the next stanza of one direction."""
+        ready = max(frames[1], next((i.ready for i in reversed(self.items) if i.from_client == from_client), 0))
+        self.items.append(Item(from_client, frames, ready, clear, xml))
 
     @property
     def begins(self) -> int:
         """The frame that began it: of the client, where one was seen."""
-        ours = [item.frames[1] for item, _ in self.items if item.from_client]
-        return min(ours) if ours else min((item.frames[1] for item, _ in self.items), default=0)
+        ours = [item.frames[1] for item in self.items if item.from_client]
+        return min(ours) if ours else min((item.frames[1] for item in self.items), default=0)
 
 
 def align(ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> list[tuple[int, int]]:
@@ -106,24 +109,22 @@ def _addressed(
     numbered: Iterable[tuple[int, Conversation]], time: Callable[[int], int]
 ) -> Iterable[tuple[int, str, int]]:
     for n, one in numbered:
-        for item, _ in one.items:
+        for item in one.items:
             if not item.from_client and _ADDRESSED.match(item.xml):
                 yield n, item.xml, time(item.frames[1])
 
 
-def merged(group: Sequence[Conversation]) -> list[tuple[Conversation, Item, bool, tuple[int, ...]]]:
-    """Each stanza of a group once: where it was seen first (outermost), whether in clear, and frames seen again."""
-    kept: list[tuple[Conversation, Item, bool, list[int]]] = [
-        (group[0], item, clear, []) for item, clear in group[0].items
-    ]
+def merged(group: Sequence[Conversation]) -> list[tuple[Conversation, Item, tuple[int, ...]]]:
+    """Each stanza of a group once: as it was seen first (outermost), with the frames in which it was seen again."""
+    kept: list[tuple[Conversation, Item, list[int]]] = [(group[0], item, []) for item in group[0].items]
     for other in group[1:]:
         for from_client in (True, False):
-            ours = [n for n, (_, item, _, _) in enumerate(kept) if item.from_client == from_client]
-            theirs = other.side(from_client)
-            pairs = align([kept[n][1].xml for n in ours], [other.items[n][0].xml for n in theirs])
+            ours = [row for row in kept if row[1].from_client == from_client]
+            theirs = [item for item in other.items if item.from_client == from_client]
+            pairs = align([row[1].xml for row in ours], [item.xml for item in theirs])
             for i, j in pairs:
-                kept[ours[i]][3].append(other.items[theirs[j]][0].frames[1])
-            shared = {theirs[j] for _, j in pairs}
-            kept += [(other, item, clear, []) for n in theirs if n not in shared for item, clear in [other.items[n]]]
-        kept.sort(key=lambda row: row[1].frames[1])
-    return [(one, item, clear, tuple(copies)) for one, item, clear, copies in kept]
+                ours[i][2].append(theirs[j].frames[1])
+            shared = {j for _, j in pairs}
+            kept += [(other, item, []) for j, item in enumerate(theirs) if j not in shared]
+        kept.sort(key=lambda row: row[1].ready)
+    return [(one, item, tuple(copies)) for one, item, copies in kept]

@@ -97,8 +97,9 @@ class Message:
     subprotocol: str | None
     clear: bool
     connection: int  # number of the WebSocket connection
-    key: str | None = None  # Sec-WebSocket-Key: names the connection on both sides of a proxy
-    offset: int = 0  # in the stream
+    key: str | None  # Sec-WebSocket-Key: names the connection on both sides of a proxy
+    offset: int  # in the stream
+    ready: int  # frame by which all that was sent before it had arrived too
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class Stanza:
     carrier: str  # ws, bosh, tcp
     clear: bool
     connection: int  # number of the XMPP connection, the same on both sides of a proxy
+    ready: int  # frame by which all that was sent before it had arrived too: the order of the stanzas
     xml: str = field(repr=False)
     copies: tuple[int, ...] = ()  # last frames of the same stanza seen again, before or behind a proxy
 
@@ -128,7 +130,7 @@ class Poll:
 
 @dataclass
 class Carried:
-    """All that the carriers found in a capture, each list in the order of the frames."""
+    """All that the carriers found in a capture, each list in the order in which it could be read."""
 
     http: list[Exchange] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
