@@ -7,7 +7,7 @@ many of them, and `tables.media` reads them as columns.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,8 +18,11 @@ from jitsilab.protocols import demux, stun
 from jitsilab.protocols.stun import Endpoint
 
 if TYPE_CHECKING:
-    from jitsilab.flows import ByteStream
-    from jitsilab.wire import Wire
+    import numpy.typing as npt
+
+    from jitsilab.decrypt import Session
+    from jitsilab.flows import ByteStream, Flows
+    from jitsilab.pcap import Packets
 
 DEEPEST = 16  # TURN inside TURN; a datagram of 64 kB could hold two thousand, no network holds three
 _KINDS = {Label.STUN: "stun", Label.CHANNEL: "channel", Label.DTLS: "dtls"}
@@ -45,7 +48,31 @@ class Unit(NamedTuple):
     size: int  # bytes on the wire, more than len(data) where the capture cut it
 
 
-def build(wire: "Wire") -> list[Unit]:
+class Wire(Protocol):
+    """The floors below: a `jitsilab.wire.Wire`."""
+
+    @property
+    def packets(self) -> "Packets":
+        """The frames."""
+        ...
+
+    @property
+    def flows(self) -> "Flows":
+        """Their flows."""
+        ...
+
+    @property
+    def labels(self) -> "npt.NDArray[np.uint8]":
+        """What each frame holds."""
+        ...
+
+    @property
+    def sessions(self) -> "dict[int, Session]":
+        """TLS by flow."""
+        ...
+
+
+def build(wire: Wire) -> list[Unit]:
     """All units in the order of their frames, each wrapper before what it holds.
 
     A datagram that a host saw on two interfaces is there twice, as its frames are.
@@ -54,7 +81,7 @@ def build(wire: "Wire") -> list[Unit]:
     return _Relays().opened(outer)
 
 
-def _datagrams(wire: "Wire") -> Iterator[Unit]:
+def _datagrams(wire: Wire) -> Iterator[Unit]:
     packets, flows, label = wire.packets, wire.flows, wire.labels
     rows = np.flatnonzero(np.isin(label, list(_KINDS)) & (packets.ip_protocol == 17))
     sizes = wire_lengths(packets, rows).tolist()
@@ -68,7 +95,7 @@ def _datagrams(wire: "Wire") -> Iterator[Unit]:
         yield Unit(_KINDS[kind], data, frame, frame, flow, up, 0, "udp", *ends[flow, up], None, size)
 
 
-def _streams(wire: "Wire") -> Iterator[Unit]:
+def _streams(wire: Wire) -> Iterator[Unit]:
     """Messages of TCP flows that carry STUN in clear, and of TLS sessions whose plaintext does."""
     packets, flows = wire.packets, wire.flows
     rows = np.flatnonzero((wire.labels == Label.STUN) & (packets.ip_protocol == 6))
@@ -80,7 +107,7 @@ def _streams(wire: "Wire") -> Iterator[Unit]:
             yield from _both(wire, flow, "tls", {up: session.plaintext(up) for up in (True, False)})
 
 
-def _both(wire: "Wire", flow: int, transport: str, streams: "dict[bool, ByteStream]") -> Iterator[Unit]:
+def _both(wire: Wire, flow: int, transport: str, streams: "dict[bool, ByteStream]") -> Iterator[Unit]:
     """Both directions of a stream; they share their framing, and the channels that a client bound."""
     form = _form(streams[True]) or _form(streams[False])
     if not form:
@@ -113,7 +140,7 @@ def _resumed(data: bytes, form: str, channels: set[int]) -> int:
     return max(data.find(stun.COOKIE) - 6, -1) if form == "rfc4571" else demux.resume(data, channels)
 
 
-def endpoints(wire: "Wire", flow: int, up: bool) -> tuple[str, int, str, int]:
+def endpoints(wire: Wire, flow: int, up: bool) -> tuple[str, int, str, int]:
     """Source address and port, destination address and port of one direction of a flow."""
     one = wire.flows[flow]
     return (*one.client, *one.server) if up else (*one.server, *one.client)

@@ -56,6 +56,9 @@ FEEDBACK: dict[tuple[int, int], str] = {  # (packet type, format): IANA "FMT Val
 }
 
 
+_LIKELY_INDEX = 1 << 24  # an index counts packets from zero: half a year at one a second
+
+
 class Report(NamedTuple):
     """A report block (RFC 3550 section 6.4.1)."""
 
@@ -145,18 +148,21 @@ def decode(data: bytes, size: int | None = None, encrypted: bool | None = None) 
 
 
 def _authenticated_only(data: bytes, total: int, offset: int) -> bool:
-    """Whether index and tag of an SRTCP without encryption follow: the E bit of the index is zero (RFC 3711 3.4)."""
-    return total == len(data) and total - offset in (8, 14, 20) and not data[offset] & 0x80
+    """Whether what follows the packets is index and tag of an SRTCP without encryption: its E bit is zero.
+
+    Of AES-CM the index comes first, then a tag of 4 or 10 bytes (RFC 3711 section 3.4); of an AEAD it comes last,
+    after a tag of 16 (RFC 7714 section 9.2).
+    """
+    place = {8: offset, 14: offset, 20: total - 4}.get(total - offset, -1)
+    return total == len(data) and place >= 0 and not data[place] & 0x80
 
 
 def _index(data: bytes, total: int) -> int | None:
-    """The SRTCP index: last with an AEAD (RFC 7714 section 9.2), before a tag of ten bytes otherwise (RFC 3711)."""
+    """The SRTCP index, from the end of the datagram; None where the capture cut it or both places could hold it."""
     if len(data) < total or total < 12:
         return None
-    last = int.from_bytes(data[-4:])
-    earlier = int.from_bytes(data[-14:-10]) if total >= 22 else 0
-    # An index counts packets, so it is small; of two places that both look so, neither is certain.
-    found = [word & 0x7FFFFFFF for word in (last, earlier) if word >> 31 and word & 0x7FFFFFFF < 1 << 24]
+    words = [int.from_bytes(data[-4:]), int.from_bytes(data[-14:-10]) if total >= 22 else 0]
+    found = [word & 0x7FFFFFFF for word in words if word >> 31 and word & 0x7FFFFFFF < _LIKELY_INDEX]
     return found[0] if len(found) == 1 else None
 
 
