@@ -1,0 +1,118 @@
+"""jvb.conf and jicofo.conf: HOCON by pyhocon, with no include, no environment and no address followed."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyhocon import ConfigFactory, ConfigList, ConfigTree
+
+from jitsilab.errors import Problem
+from jitsilab.facts.model import UNKNOWN, Fact, hide
+
+TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|#[^\n]*|\n|[{}\[\],]|\+=|[=:]|[^\s{}\[\],=:"#]+')
+DEPTH = 40
+
+
+@dataclass
+class Hocon:
+    """Values by their full path (``videobridge.ice.udp.port``)."""
+
+    values: dict[str, Fact] = field(default_factory=dict)
+    name: str = ""
+
+    def get(self, path: str) -> Fact | None:
+        """The value at a path."""
+        return self.values.get(path)
+
+    def under(self, prefix: str) -> dict[str, Fact]:
+        """Values whose path starts so."""
+        return {path: fact for path, fact in self.values.items() if path.startswith(prefix)}
+
+
+def read(text: str, name: str, into: Hocon, problems: list[Problem]) -> None:
+    """Add the values of one file; what cannot be read is a Problem that quotes nothing."""
+    into.name = into.name or name
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\s*include\b", line):
+            problems.append(Problem(0, "hocon", 0, f"{name}:{number + 1}: an include, not followed"))
+            lines[number] = ""
+    clean = "\n".join(lines)
+    if _depth(clean) > DEPTH:
+        problems.append(Problem(0, "hocon", 0, f"{name}: nested too deeply to be read"))
+        return
+    try:  # resolve=False: a substitution would be looked up in the environment of whoever runs the audit
+        tree = ConfigFactory.parse_string(clean, resolve=False)
+    except Exception:  # pyparsing's errors and pyhocon's; their text quotes the file
+        problems.append(Problem(0, "hocon", 0, f"{name}: not readable as HOCON"))
+        return
+    where = dict(_lines(clean))
+    for path, value in _flat(tree, "", 0):
+        found = where.get(path)
+        into.values[path] = Fact(hide(path.rpartition(".")[2], value), f"{name}:{found}" if found else name)
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for token in TOKEN.findall(text):
+        depth += (token in "{[") - (token in "}]")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _flat(tree: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        path = f"{prefix}.{key}" if prefix else str(key)
+        path = path.replace('"', "")
+        if isinstance(value, ConfigTree):
+            yield from _flat(value, path, depth + 1)
+        else:
+            yield path, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, ConfigList | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, ConfigTree):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, str):
+        return value.strip()
+    return value if isinstance(value, bool | int | float) or value is None else UNKNOWN
+
+
+def _lines(text: str) -> Iterator[tuple[str, int]]:
+    """Each path with the line at which it is assigned: pyhocon does not keep it."""
+    stack: list[list[str]] = []
+    words: list[str] = []
+    line, in_list, in_value = 1, 0, False
+    for token in TOKEN.findall(text):
+        if token == "\n":
+            line += 1
+            if not in_list:
+                words, in_value = ([], False) if in_value or words else (words, in_value)
+        elif token.startswith(("#", "//")):
+            continue
+        elif token in ("[", "]"):
+            in_list = max(0, in_list + (1 if token == "[" else -1))
+        elif in_list:
+            continue
+        elif token == "{":
+            stack.append(_split(words))
+            words, in_value = [], False
+        elif token == "}":
+            if stack:
+                stack.pop()
+            words, in_value = [], False
+        elif token == ",":
+            words, in_value = [], False
+        elif token in ("=", ":", "+="):
+            if not in_value and words:
+                yield ".".join([*(one for part in stack for one in part), *_split(words)]), line
+                in_value = True
+        elif not in_value:
+            words.append(token)
+
+
+def _split(words: list[str]) -> list[str]:
+    return [part for word in words for part in ([word.strip('"')] if word.startswith('"') else word.split("."))]

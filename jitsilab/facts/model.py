@@ -1,0 +1,82 @@
+"""What every reader of configuration hands on: a value with the place it stands, and secrets as nothing but a mark."""
+
+import hashlib
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+_SALT = os.urandom(16)  # of this process only: a mark can be compared here, and cannot be searched for elsewhere
+_SECRET = re.compile(
+    r"secret|passw|pwd|passphrase|credential|api_?key|sdk_?key|private_?key|userdb$|^user$|^token$|_token$|^pkey-pwd$",
+    re.I,
+)
+_NO_SECRET = re.compile(r"whitelist|require|allow|enable|prompt|reset|^authentication$", re.I)
+_COMMON = frozenset(
+    ("", "admin", "changeme", "default", "jitsi", "password", "passw0rd", "secret", "s3cr3t", "test", "topsecret",
+     "123456", "12345678", "yoursecret", "north", "logen", "turn", "replace-me", "insecure")
+)  # fmt: skip
+
+
+class _Unknown:
+    """The value of an expression that only the running server knows; neither true nor false is claimed of it."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNKNOWN: Final = _Unknown()
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret as it leaves the reader: it can be compared with another and measured, never shown."""
+
+    digest: bytes = field(repr=False)
+    length: int  # characters
+    common: bool  # a word that guessers try first
+
+    def __str__(self) -> str:
+        return "(a secret)"
+
+
+class Fact(NamedTuple):
+    """A configured value and where it stands (``file:line``)."""
+
+    value: Any
+    place: str
+
+
+def secret(text: str) -> Secret:
+    """The mark of a secret."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), key=_SALT, digest_size=16).digest()
+    return Secret(digest, len(text), text.lower() in _COMMON)
+
+
+def hide(key: str, value: Any) -> Any:
+    """``value`` with whatever its key or its form says is secret turned into marks."""
+    if isinstance(value, dict):
+        return {k: hide(str(k) if isinstance(k, str) else key, v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [hide(key, one) for one in value]
+    if not isinstance(value, str):
+        return value
+    if _SECRET.search(key) and not _NO_SECRET.search(key):
+        return secret(value)
+    return secret(value) if re.search(r"://[^/\s:@]+:[^/\s@]+@", value) or value.startswith("eyJ") else value
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a configured or listed address is reached from the machine itself only."""
+    if address in ("localhost", "lo"):
+        return True
+    try:
+        one = ipaddress.ip_address(address.strip("[]").split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(one, "ipv4_mapped", None)
+    return bool((mapped or one).is_loopback)

@@ -1,0 +1,283 @@
+"""Prosody's configuration: what its Lua assigns, host by host, without running any of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from luaparser import ast, astnodes
+
+from jitsilab.errors import Problem
+from jitsilab.facts.model import UNKNOWN, Fact, hide, is_loopback
+
+GLOBAL = "*"
+REPAIRS = 20  # lines that may be left out of a broken file before the rest is given up
+DEPTH = 60  # nesting of tables and operators
+BLOCKS = (astnodes.If, astnodes.While, astnodes.Do, astnodes.Repeat, astnodes.Fornum, astnodes.Forin)
+SERVICES = {  # service: (prefix of its options, default ports, bound to loopback where nothing is said)
+    "c2s": ("c2s", (5222,), False),
+    "s2s": ("s2s", (5269,), False),
+    "component": ("component", (5347,), True),
+    "http": ("http", (5280,), True),
+}
+
+
+@dataclass
+class Host:
+    """A VirtualHost or Component with its options; the host named ``*`` holds what stands above all of them."""
+
+    kind: str
+    name: str
+    module: str = ""
+    place: str = ""
+    options: dict[str, Fact] = field(default_factory=dict)
+
+
+@dataclass
+class Prosody:
+    """The hosts of one server, the global section first."""
+
+    hosts: list[Host] = field(default_factory=lambda: [Host("global", GLOBAL)])
+
+    def get(self, host: Host, key: str) -> Fact | None:
+        """An option as the host sees it: its own, else the global one."""
+        return host.options.get(key) or self.hosts[0].options.get(key)
+
+    def hosts_of(self, kind: str, module: str | None = None) -> list[Host]:
+        """The VirtualHosts or Components, of one module where it is named."""
+        return [host for host in self.hosts if host.kind == kind and (module is None or host.module == module)]
+
+    def modules(self, host: Host) -> set[str]:
+        """Modules that are enabled for a host, global ones included."""
+        found: set[str] = set()
+        for one in (self.hosts[0], host):
+            found |= set(_strings(one.options.get("modules_enabled")))
+        for one in (self.hosts[0], host):
+            found -= set(_strings(one.options.get("modules_disabled")))
+        return found
+
+    def runs(self, module: str) -> bool:
+        """Whether some host enables a module."""
+        return any(module in self.modules(host) for host in self.hosts)
+
+    def listens(self, service: str) -> tuple[list[str], list[int], str]:
+        """Interfaces and ports of a service and where that is said, as Prosody's portmanager works them out.
+
+        Empty interfaces: an expression that only the running server knows.
+        """
+        prefix, ports, private = SERVICES[service]
+        world = self.hosts[0]
+        keys = [f"{prefix}_interfaces", f"{prefix}_interface"]
+        keys += ["local_interfaces"] if private else ["interfaces", "interface"]
+        said = next((world.options[key] for key in keys if key in world.options), None)
+        default = ["127.0.0.1", "::1"] if private else ["*", "::"]
+        names = default if said is None else _strings(said)
+        said_ports = world.options.get(f"{prefix}_ports")
+        listed = said_ports.value if said_ports is not None and isinstance(said_ports.value, list) else ports
+        numbers = [int(port) for port in listed if _numeric(port)]
+        return names, numbers, (said or said_ports or Fact(None, "")).place
+
+    def open_to_others(self, service: str) -> bool | None:
+        """Whether a service is bound to more than loopback; None where the file does not tell."""
+        names, ports, _ = self.listens(service)
+        if not names:
+            return None
+        return bool(ports) and not all(is_loopback(name) for name in names)
+
+
+def _strings(fact: Fact | None) -> list[str]:
+    if fact is None:
+        return []
+    values = fact.value if isinstance(fact.value, list) else [fact.value]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.isdigit())
+
+
+def read(text: str, name: str, into: Prosody, problems: list[Problem]) -> None:
+    """Add the assignments of one file. Lines that are no Lua are left out and reported; nothing is executed."""
+    tree = _parse(text, name, problems)
+    if tree is None:
+        return
+    reader = _Reader(name, into)
+    try:
+        reader.block(tree.body.body)
+    except RecursionError:
+        problems.append(Problem(0, "prosody", 0, f"{name}: nested too deeply to be read"))
+    problems.extend(Problem(0, "prosody", 0, note) for note in reader.notes)
+
+
+def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | None:
+    """The syntax tree; a line at which parsing stops is blanked and the rest read again."""
+    lines = text.split("\n")
+    for _ in range(REPAIRS):
+        try:
+            return ast.parse("\n".join(lines))
+        except RecursionError:
+            break
+        except Exception as error:  # the parser's own errors and those of its generated code
+            number = _line_of(str(error))  # its text quotes the file, which may be a secret: only the number is kept
+            if number is None or not 1 <= number <= len(lines):
+                break
+            while number > 1 and not lines[number - 1].strip():  # blanked already, or the end of the file
+                number -= 1
+            if not lines[number - 1].strip():
+                break
+            problems.append(Problem(0, "prosody", 0, f"{name}:{number}: not readable as Lua, left out"))
+            lines[number - 1] = ""
+    problems.append(Problem(0, "prosody", 0, f"{name}: not readable as Lua"))
+    return None
+
+
+def _line_of(message: str) -> int | None:
+    _, found, rest = message.partition("line ")
+    digits = rest.split(":")[0]
+    return int(digits) if found and digits.isdigit() and len(digits) < 9 else None
+
+
+class _Reader:
+    """Walks statements in order, as Prosody would run them."""
+
+    def __init__(self, name: str, prosody: Prosody) -> None:
+        self.name = name
+        self.prosody = prosody
+        self.host = prosody.hosts[0]  # each file starts in the global section again
+        self.locals: dict[str, Any] = {}
+        self.notes: list[str] = []
+
+    def place(self, node: Any) -> str:
+        line = getattr(node, "line", None)
+        return f"{self.name}:{line}" if isinstance(line, int) else self.name
+
+    def block(self, statements: list[Any], certain: bool = True) -> None:
+        for statement in statements:
+            if isinstance(statement, astnodes.LocalAssign):
+                for target, value in _pairs(statement):
+                    self.locals[target.id] = self.value(value) if certain else UNKNOWN
+            elif isinstance(statement, astnodes.Assign):
+                for target, value in _pairs(statement):
+                    self.assign(target, value, self.place(statement), certain)
+            elif isinstance(statement, astnodes.Call):
+                self.call(statement)
+            elif isinstance(statement, BLOCKS):
+                self.block(list(_inner(statement)), certain=False)
+
+    def assign(self, target: Any, value: Any, place: str, certain: bool) -> None:
+        if not isinstance(target, astnodes.Name):
+            return
+        worth = self.value(value) if certain else UNKNOWN
+        if target.id in self.locals:
+            self.locals[target.id] = worth
+        else:
+            self.host.options[target.id] = Fact(hide(target.id, worth), place)
+
+    def call(self, node: Any) -> None:
+        """``VirtualHost "name"``, ``Component "name" "module"``, either with a table of options behind it."""
+        arguments: list[Any] = []
+        place = self.place(node)
+        while isinstance(node, astnodes.Call):
+            arguments = [*node.args, *arguments]
+            node = node.func
+        name = getattr(node, "id", "")
+        if name in ("VirtualHost", "Host", "Component") and arguments:
+            words = [self.value(one) for one in arguments if not isinstance(one, astnodes.Table)]
+            said = [word if isinstance(word, str) else "" for word in words]
+            if not said:
+                return
+            kind = "Component" if name == "Component" else "VirtualHost"
+            same = [host for host in self.prosody.hosts if host.name == said[0]]
+            if same:
+                self.host = same[0]
+            else:
+                self.host = Host(kind, said[0], said[1] if len(said) > 1 else "", place)
+                self.prosody.hosts.append(self.host)
+            for table in (one for one in arguments if isinstance(one, astnodes.Table)):
+                options = self.value(table)
+                for key, worth in options.items() if isinstance(options, dict) else ():
+                    self.host.options[str(key)] = Fact(hide(str(key), worth), place)
+        elif name in ("Include", "include") and arguments:
+            self.notes.append(f"{place}: includes other files; those in this folder are read anyway")
+
+    def value(self, node: Any, depth: int = 0) -> Any:
+        """What an expression is worth where it can be known without running it, else UNKNOWN."""
+        if depth > DEPTH:
+            return UNKNOWN
+        simple = {astnodes.TrueExpr: True, astnodes.FalseExpr: False, astnodes.Nil: None}
+        if type(node) in simple:
+            return simple[type(node)]
+        if isinstance(node, astnodes.String):
+            return node.s.decode("utf-8", "replace") if isinstance(node.s, bytes) else str(node.s)
+        if isinstance(node, astnodes.Number):
+            return node.n
+        if isinstance(node, astnodes.Name):
+            if node.id in self.locals:
+                return self.locals[node.id]
+            known = self.host.options.get(node.id) or self.prosody.hosts[0].options.get(node.id)
+            return known.value if known else UNKNOWN
+        if isinstance(node, astnodes.Table):
+            return self.table(node, depth)
+        if isinstance(node, astnodes.UMinusOp):
+            worth = self.value(node.operand, depth + 1)
+            return -worth if isinstance(worth, int | float) else UNKNOWN
+        if isinstance(node, astnodes.ULNotOp):
+            worth = self.value(node.operand, depth + 1)
+            return UNKNOWN if worth is UNKNOWN else worth in (None, False)
+        if isinstance(node, astnodes.BinaryOp):
+            return _operate(node, self.value(node.left, depth + 1), self.value(node.right, depth + 1))
+        return UNKNOWN
+
+    def table(self, node: Any, depth: int) -> Any:
+        """A list where no entry has a key, else a dict (unkeyed entries numbered from 1, as in Lua)."""
+        listed: list[Any] = []
+        keyed: dict[Any, Any] = {}
+        for one in node.fields:
+            worth = self.value(one.value, depth + 1)
+            if one.key is None:
+                listed.append(worth)
+            else:
+                named = isinstance(one.key, astnodes.Name) and not one.between_brackets
+                key = one.key.id if named else self.value(one.key, depth + 1)
+                keyed[key if isinstance(key, str | int) else str(key)] = worth
+        return {**dict(enumerate(listed, 1)), **keyed} if keyed else listed
+
+
+def _operate(node: Any, left: Any, right: Any) -> Any:
+    plain: dict[type, Callable[[Any, Any], Any]] = {
+        astnodes.AddOp: lambda a, b: a + b,
+        astnodes.SubOp: lambda a, b: a - b,
+        astnodes.MultOp: lambda a, b: a * b,
+    }
+    if isinstance(node, astnodes.Concat):
+        parts = [str(one) for one in (left, right) if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        return "".join(parts) if len(parts) == 2 and len(parts[0]) + len(parts[1]) < 1 << 16 else UNKNOWN
+    if isinstance(node, astnodes.OrLoOp):
+        return right if left in (None, False) and left is not UNKNOWN else left
+    if isinstance(node, astnodes.AndLoOp):
+        return left if left in (None, False) or left is UNKNOWN else right
+    if type(node) in plain and all(isinstance(one, int | float) and abs(one) < 1e15 for one in (left, right)):
+        return plain[type(node)](left, right)
+    return UNKNOWN
+
+
+def _pairs(statement: Any) -> Iterator[tuple[Any, Any]]:
+    values = list(statement.values or ())
+    for number, target in enumerate(statement.targets):
+        yield target, values[number] if number < len(values) else astnodes.Nil()
+
+
+def _inner(statement: Any) -> Iterator[Any]:
+    """Statements inside a block and its branches: what they assign is not certain."""
+    if isinstance(statement, astnodes.If):
+        yield from statement.body.body
+        other = statement.orelse
+        if isinstance(other, astnodes.ElseIf):
+            yield from other.body.body
+            while isinstance(other.orelse, astnodes.ElseIf):
+                other = other.orelse
+                yield from other.body.body
+            other = other.orelse
+        if isinstance(other, astnodes.Block):
+            yield from other.body
+    elif isinstance(getattr(statement, "body", None), astnodes.Block):
+        yield from statement.body.body

@@ -1,0 +1,61 @@
+"""Package versions: from `dpkg -l`, `dpkg-query -W`, an installation's transcript, or what a program says of itself."""
+
+import json
+import re
+from typing import NamedTuple
+
+from jitsilab.facts.model import Fact
+
+_SETTING_UP = re.compile(r"Setting up ([a-z0-9][a-z0-9+.-]*)(?::\w+)? \(([^)\s]+)\)")
+_LISTED = re.compile(r"^(?:[a-zA-Z]{2,3}\s+)?([a-z0-9][a-z0-9+.-]+)(?::\w+)?\s+v?(\d[\w.+:~-]*)(?:\s|$)")
+_SAID = re.compile(r"^(bridge|focus)\s+(\{.*\})\s*$")
+_SYSTEM = re.compile(r"^system:\s*(.{1,80})$")
+
+
+class Version(NamedTuple):
+    """A Debian version as the parts that order it: epoch, then numbers and words of version and revision."""
+
+    key: tuple[tuple[int, str], ...]
+
+    def __str__(self) -> str:
+        return "".join(word or str(number) for number, word in self.key)
+
+
+def order(text: str) -> Version:
+    """A key by which versions can be compared: digits as numbers, ``~`` before everything, as dpkg does.
+
+    >>> order("2.0.5076-1") < order("2.0.5963-1")
+    True
+    >>> order("2.1-504-g2f7") < order("2.1-595-g36")
+    True
+    """
+    epoch, colon, rest = text.partition(":")
+    parts = re.findall(r"\d+|~|[^\d~]+", rest if colon and epoch.isdigit() else text)[:40]
+    key = [(int(epoch[:9]) if colon and epoch.isdigit() else 0, "")]
+    for part in parts:
+        key.append((int(part[:12]), "") if part.isdigit() else (-1, part) if part == "~" else (0, part))
+    return Version(tuple(key))
+
+
+def read(text: str, name: str) -> dict[str, Fact]:
+    """Package to version; ``bridge`` and ``focus`` are what those programs answer at ``/about/version``."""
+    found: dict[str, Fact] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        place = f"{name}:{number}"
+        system = _SYSTEM.match(line)
+        if system:
+            found["system"] = Fact(system[1], place)
+            continue
+        said = _SAID.match(line)
+        if said:
+            try:
+                version = json.loads(said[2]).get("version")
+            except (ValueError, AttributeError):
+                continue
+            if isinstance(version, str):
+                found[said[1]] = Fact(version, place)
+            continue
+        match = _SETTING_UP.search(line) or _LISTED.match(line)
+        if match and match[1] not in found:
+            found[match[1]] = Fact(match[2], place)
+    return found
