@@ -117,7 +117,7 @@ def _half(content: Content, notes: Notes) -> _Half | None:
         return None
     attributes: xmpp.Body | None = None
     elements: list[str] = []
-    for part in xml_stream.split(data, default=xmpp.CLIENT):
+    for part in xml_stream.split(data, default=xmpp.CLIENT):  # many leave the namespace out (XEP-0206 section 2)
         if attributes is None and part.kind in ("open", "element"):
             try:
                 head = xmpp.read(part.xml)

@@ -37,7 +37,7 @@ SCHEMAS: dict[str, Schema] = {
         "forwarded_for": ("str", "client that a proxy names"),
         "token": ("str", "what a JWT in the target says of itself: algorithm, lifetime in s, room (named or *)"),
         "connection": ("Int64", "XMPP connection that the exchange carried stanzas for (BOSH)"),
-        "rid": ("Int64", "request number, XEP-0124 section 7"),
+        "rid": ("Int64", "request number, XEP-0124 section 14"),
     },
     "xmpp": COMMON
     | {
