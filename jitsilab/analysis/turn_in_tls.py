@@ -1,0 +1,178 @@
+"""TURN inside TLS, read from the lengths of records alone: no key is needed, and none is used.
+
+`read` names each record, `stages` says how far each connection came and what its lengths give away. Both take the
+tables ``tls`` and ``flows`` of a capture or of a printed study; `turn_reader` does the reading.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.analysis.turn_lengths import username_range
+from jitsilab.analysis.turn_reader import QUIET, Reading, may_be_turn, readings
+from jitsilab.tables import Schema, frame_from
+
+SCHEMA: Schema = {
+    "frame": ("int64", "frame in which the record ends"),
+    "seconds": ("float64", "s since the first frame of the capture"),
+    "flow": ("Int64", "number of the flow in the table flows"),
+    "client": ("str", "ip:port or [ip6]:port of the client"),
+    "up": ("bool", "from the client"),
+    "message": (
+        "str",
+        "allocate, refresh, create-permission, channel-bind (-success, -error), send, data, channel-data, other",
+    ),
+    "length": ("int64", "bytes of plaintext: of the message, or of all messages of a record of relayed data"),
+    "record_length": ("int64", "length field of the TLS record"),
+    "certainty": ("str", "deduced: one solution; inferred: another reading remains"),
+}
+STAGES: Schema = {
+    "flow": ("int64", "number of the flow in the table flows"),
+    "client": ("str", "ip:port or [ip6]:port of the client"),
+    "address": ("str", "address of the client"),
+    "first_frame": ("int64", "first frame of the flow"),
+    "last_frame": ("int64", "last frame of the flow"),
+    "first_seconds": ("float64", "s since the first frame of the capture"),
+    "last_seconds": ("float64", "s since the first frame of the capture"),
+    "stage": ("str", "unreachable, auth-failed, allocated, permission-refused, permitted, relaying"),
+    "score": ("int64", "equations between lengths that hold; from 5 on the reading is deduced"),
+    "certainty": ("str", "deduced or inferred"),
+    "frames": ("str", "frames that show the stage"),
+    "permissions": ("int64", "CreatePermission requests"),
+    "granted": ("int64", "CreatePermission requests that succeeded"),
+    "refused": ("int64", "CreatePermission requests that were refused"),
+    "refused_frames": ("str", "frames of the refusals"),
+    "channels": ("int64", "channels bound"),
+    "sent": ("int64", "Send indications before a channel was bound"),
+    "received": ("int64", "Data indications before a channel was bound"),
+    "bytes_up": ("int64", "bytes of relayed data from the client, with what TURN puts around them"),
+    "bytes_down": ("int64", "bytes of relayed data to the client"),
+    "relayed_seconds": ("float64", "s from the first relayed record to the last"),
+    "checks": ("int64", "ICE checks sent into the tunnel before anything came back"),
+    "check_length": ("Int64", "bytes of the shortest such check"),
+    "username_longest": ("Int64", "most bytes its USERNAME can have if libwebrtc sent it; the least is 3 less"),
+    "session": ("str", "p2p or jvb: whom the checks are for, by the length of the ufrags"),
+    "fixed": ("Int64", "bytes of SOFTWARE and FINGERPRINT in each answer: deduced"),
+    "reason": ("Int64", "padded bytes of the reason of a refused request: deduced"),
+    "username": ("Int64", "padded bytes of the TURN USERNAME: if the 401 says Unauthorized"),
+    "realm_and_nonce": ("Int64", "padded bytes of REALM and NONCE together: under the same condition"),
+}
+RELAYING = 1000  # bytes a second each way: below, a relay that is set up carries checks and no media
+PEER, BRIDGE = 12, 16  # bytes: longest USERNAME of two browsers' ufrags, padded; shortest with a bridge's
+
+
+def read(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
+    """One row a record of every flow that is TURN inside TLS, columns as in SCHEMA, in the order of the capture.
+
+    ``tls`` and ``flows`` are tables of a capture or of a printed study. Handshake records are left out.
+    """
+    names = clients(flows)
+    rows = [
+        (row.frame, row.seconds, one.flow, names[one.flow], *row[2:6], one.certainty if row.sure else "inferred")
+        for one in readings(tls, flows)
+        for row in one.rows
+    ]
+    return frame_from(sorted(rows, key=lambda row: row[0]), SCHEMA)
+
+
+def clients(flows: pd.DataFrame) -> dict[int, str]:
+    """Of each flow its client, as ip:port or [ip6]:port."""
+    return {
+        int(flow): f"[{client}]:{port}" if ":" in str(client) else f"{client}:{port}"
+        for flow, client, port in zip(flows["flow"], flows["client"], flows["client_port"], strict=True)
+    }
+
+
+def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
+    """One row a TURN-inside-TLS connection, columns as in STAGES, also of those that the server left without an answer.
+
+    ``tls`` and ``flows`` are tables of a capture or of a printed study.
+    """
+    names, ends = clients(flows), flows.set_index("flow")
+    read = {one.flow: one for one in readings(tls, flows)}
+    rows = [_row(one, ends.loc[number], names[number]) for number, one in read.items() if one.opening is not None]
+    rows += [
+        _row(Reading(number), ends.loc[number], names[number], frame)
+        for number, frame in _unanswered(tls, ends)
+        if number not in read or read[number].opening is None
+    ]
+    return _sessions(frame_from([[row.get(column) for column in STAGES] for row in rows], STAGES).sort_values(
+        "first_frame", ignore_index=True))  # fmt: skip
+
+
+def _row(one: Reading, flow: Any, client: str, frame: int | None = None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "flow": one.flow, "client": client, "address": str(flow["client"]), "first_frame": flow["first_frame"],
+        "last_frame": flow["last_frame"], "first_seconds": flow["first_seconds"], "last_seconds": flow["last_seconds"],
+        "stage": "unreachable", "score": one.score, "certainty": one.certainty, "frames": str(frame or ""),
+        "refused_frames": "", "relayed_seconds": 0.0,
+    }  # fmt: skip
+    names: dict[str, list[int]] = defaultdict(list)
+    for message in one.rows:
+        names[message.message].append(message.frame)
+    counts = {"permissions": "create-permission", "granted": "create-permission-success",
+              "refused": "create-permission-error", "channels": "channel-bind-success", "sent": "send",
+              "received": "data"}  # fmt: skip
+    row |= {column: len(names[message]) for column, message in counts.items()}
+    opened = next((i for i, message in enumerate(one.rows) if message.message == "allocate-success"), len(one.rows))
+    relayed = [message for message in one.rows[opened:] if message.message in ("send", "data", "channel-data", "other")]
+    row |= {f"bytes_{'up' if up else 'down'}": sum(m.length for m in relayed if m.up == up) for up in (True, False)}
+    row["relayed_seconds"] = relayed[-1].seconds - relayed[0].seconds if relayed else 0.0
+    row["checks"] = len(one.checks)
+    if one.checks:
+        row["check_length"] = min(one.checks)
+        row["username_longest"] = username_range(min(one.checks))[1]
+    if one.opening is None:
+        return row
+    if not one.failed:
+        row |= {"fixed": one.opening.fixed, "username": one.opening.username}
+        row |= {"realm_and_nonce": one.opening.realm_and_nonce, "reason": one.reasons[0] if one.reasons else None}
+    stage, frames = _stage(one, row, names, relayed[0].seconds if relayed else 0.0)
+    row |= {"stage": stage, "frames": " ".join(map(str, frames))}
+    row["refused_frames"] = " ".join(map(str, names["create-permission-error"]))
+    return row
+
+
+def _stage(one: Reading, row: dict[str, Any], names: dict[str, list[int]], begun: float) -> tuple[str, list[int]]:
+    """The stage and the frames that show it; a refusal comes before checks without an answer."""
+    if one.failed:
+        return "auth-failed", names["allocate-error"]
+    lasted = max(row["last_seconds"] - begun, 1.0)
+    if row["granted"]:
+        if min(row["bytes_up"], row["bytes_down"]) >= RELAYING * lasted:
+            carries = names["channel-bind-success"] or names["data"]
+            return "relaying", names["create-permission-success"][:1] + carries[:1]
+        return "permitted", names["create-permission-success"]
+    if row["refused"]:
+        return "permission-refused", names["create-permission-error"]
+    return "allocated", names["allocate-success"]
+
+
+def _unanswered(tls: pd.DataFrame, ends: pd.DataFrame) -> list[tuple[int, int]]:
+    """Flows whose ClientHello would lead to TURN and whose server said nothing, with the frame of the ClientHello."""
+    found = []
+    for number, some in tls.groupby("flow", sort=True):
+        if number not in ends.index or not may_be_turn(some):
+            continue
+        down = some[~some["up"].astype("boolean").fillna(True)]
+        flow = ends.loc[number]
+        waited = float(flow["last_seconds"]) - float(some["seconds"].iloc[0])
+        ended = any(not pd.isna(flow.get(name)) and flow.get(name) for name in ("fins", "resets"))
+        if down["record_type"].isin(["alert"]).all() and (ended or waited >= QUIET):
+            found.append((int(number), int(some["frame"].iloc[0])))
+    return found
+
+
+def _sessions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Tell the checks for a peer from those for a bridge, whose ufrag is longer.
+
+    Where a client sends checks of two lengths, the shorter are for the peer; else libwebrtc's attributes are assumed.
+    """
+    for _, some in rows[rows["check_length"].notna()].groupby("address"):
+        shortest = some["check_length"].min()
+        several = some["check_length"].nunique() > 1
+        for number, length, longest in some[["check_length", "username_longest"]].itertuples():
+            peer = length == shortest if several else longest <= PEER
+            rows.loc[number, "session"] = "p2p" if peer else "jvb" if several or longest >= BRIDGE else None
+    return rows

@@ -1,0 +1,361 @@
+"""Names the records of a TURN-inside-TLS connection by their lengths and order.
+
+Each TURN message travels in a record of its own, and TLS without padding shows its length. The opening of an allocation
+(Allocate, 401, Allocate with credentials, answer) fixes the unknown lengths (`turn_lengths`); from then on a request is
+named when its length fits and the answer that TURN owes it comes back in the same order. What relayed media could have
+looked like as well stays unnamed. A flow whose records do not open in this way gives no rows: block ciphers, padded
+records, connections that were there before the capture.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from jitsilab.analysis.turn_lengths import (
+    SMALLEST_PAYLOAD,
+    UNAUTHORIZED,
+    Opening,
+    openings,
+    overhead,
+    settled,
+)
+
+PATIENCE = 1.0  # s that an answer may take, beyond what the opening took
+_REQUESTS = ("create-permission", "channel-bind", "refresh")
+QUIET = 5.0  # s without a word after an answer: it was no success
+CROWD = 64  # Data indications; from then on records may hold pieces of messages, of any length
+CLOSING = 1.0  # s between the last message and the end of a flow that a client closes
+OPENED = ("allocate", "allocate-error", "allocate", "allocate-success")
+
+
+class Row(NamedTuple):
+    """One record."""
+
+    frame: int
+    seconds: float
+    up: bool
+    message: str
+    length: int
+    record_length: int
+    sure: bool
+
+
+@dataclass(slots=True)
+class Reading:
+    """One flow as it was read."""
+
+    flow: int
+    opening: Opening | None = None
+    score: int = 0
+    rows: list[Row] = field(default_factory=list)
+    failed: bool = False  # credentials were refused
+    reasons: list[int] = field(default_factory=list)  # padded lengths of the reasons of errors
+    checks: list[int] = field(
+        default_factory=list
+    )  # lengths of what was sent into the tunnel before anything came back
+    records: "_Records | None" = None  # of a flow without an opening
+
+    @property
+    def certainty(self) -> str:
+        """From five equations on there is no other reading."""
+        return "deduced" if self.score >= 5 and self.opening is not None else "inferred"
+
+
+@dataclass(slots=True)
+class _Records:
+    """Application records of one flow after the handshake, as parallel lists."""
+
+    frame: list[int]
+    seconds: list[float]
+    up: list[bool]
+    record: list[int]  # -1: unknown
+    length: list[int]  # plaintext; -1: unknown
+
+
+def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
+    """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
+    tls = settled(tls)
+    ends = flows.set_index("flow")
+    found: list[Reading] = []
+    cut: list[Reading] = []
+    for number, some in tls.groupby("flow", sort=True):
+        if number in ends.index and may_be_turn(some):
+            one = _read_flow(int(number), some, ends.loc[number])
+            (found if one.opening is not None else cut).append(one)
+    whole = {_shape(one.opening) for one in found if one.opening is not None}
+    for one in cut:
+        _beginning(one, whole)
+    return sorted([*_agreed(found), *(one for one in cut if one.rows)], key=lambda one: one.flow)
+
+
+def may_be_turn(some: pd.DataFrame) -> bool:
+    """A handshake in the capture whose ClientHello asks for no protocol but TURN (RFC 7443)."""
+    hello = some["handshake"].astype("object").fillna("").str.contains("client_hello")
+    if not hello.any():
+        return False
+    alpn = " ".join(some.loc[hello, "alpn"].dropna().astype(str)).replace(",", " ").split()
+    return all(name.startswith("stun.") for name in alpn)
+
+
+def _first(column: pd.Series) -> str | None:
+    known = column.dropna()
+    return str(known.iloc[0]) if len(known) else None
+
+
+def _version(some: pd.DataFrame) -> str | None:
+    """The version that was agreed: the highest that a record of the server shows."""
+    down = some.loc[~some["up"].astype("boolean").fillna(True), "version"].dropna()
+    return max(map(str, down), default=None)
+
+
+def _read_flow(number: int, some: pd.DataFrame, flow: Any) -> Reading:
+    """The reading under the protection that explains most; without an opening where none explains the flow."""
+    best = Reading(number)
+    for cost, finished in overhead(_version(some), _first(some["suite"])):
+        records = _after_handshake(some, cost, finished)
+        found = _read_records(number, records, flow) if records is not None else None
+        if found is not None and (best.opening is None or found.score > best.score):
+            best = found
+        elif records is not None and best.records is None:
+            best.records = records
+    return best
+
+
+def _after_handshake(some: pd.DataFrame, cost: int, finished: frozenset[int]) -> _Records | None:
+    """Application records from the client's first message on; in TLS 1.3 its Finished is skipped."""
+    data = some[some["record_type"] == "application_data"]
+    record = data["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
+    up = data["up"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    mine = np.flatnonzero(up)
+    if finished:
+        if not len(mine) or record[mine[0]] - cost not in finished:
+            return None
+        mine = mine[1:]
+    if not len(mine):
+        return None
+    first = int(mine[0])
+    length = np.where(record >= cost, record - cost, -1)[first:]
+    return _Records(
+        data["frame"].to_list()[first:], data["seconds"].to_list()[first:], up[first:].tolist(),
+        record[first:].tolist(), length.tolist(),
+    )  # fmt: skip
+
+
+def _read_records(number: int, records: _Records, flow: Any) -> Reading | None:
+    """Find the opening, then name what follows; None where the records do not open as TURN does."""
+    asked = [i for i, up in enumerate(records.up) if up][:2]
+    if len(asked) < 2:
+        return None
+    answers = [i for i in range(asked[0], len(records.up)) if not records.up[i]]
+    first = [i for i in answers if i < asked[1]]
+    second = [i for i in answers if i > asked[1]]
+    if not first or not second:
+        return None
+    places = [asked[0], first[-1], asked[1], second[0]]  # tickets come before the 401, nothing after it
+    lengths = [records.length[i] for i in places]
+    six = ":" in str(flow["client"])
+    choices = openings(lengths, six)
+    if not choices:
+        return None
+    readings = [_named(number, records, places, opening, flow) for opening in choices]
+    best = max(readings, key=lambda one: one.score)  # the first of equals: the likeliest
+    return best if best.score >= 3 else None
+
+
+def _named(number: int, records: _Records, places: list[int], opening: Opening, flow: Any) -> Reading:
+    """Name all records under one reading of the opening and count the equations that hold."""
+    reading = Reading(number, opening)
+    reading.score = 2 + (opening.bare in (28, 36)) + (opening.phrase == 12)
+    names: dict[int, tuple[str, bool]] = dict(zip(places, ((name, True) for name in OPENED), strict=True))
+    walk = _Walk(records, opening, names, flow, places)
+    walk.run(places[3] + 1)
+    reading.score += walk.equations
+    reading.reasons = walk.reasons
+    if opening.answer == opening.refused and not walk.followed:
+        quiet = records.seconds[-1] if len(records.seconds) > places[3] + 1 else float(flow["last_seconds"])
+        reading.failed = quiet - records.seconds[places[3]] >= QUIET or bool(walk.closed)
+        names[places[3]] = ("allocate-error", False) if reading.failed else ("other", False)
+    for i, (frame, seconds, up) in enumerate(zip(records.frame, records.seconds, records.up, strict=True)):
+        name, sure = names.get(i, ("other", False))
+        if records.length[i] >= 0:
+            reading.rows.append(Row(frame, seconds, up, name, records.length[i], records.record[i], sure))
+    reading.checks = walk.checks
+    return reading
+
+
+class _Walk:
+    """Names what follows an opening: requests by their answers, data by what is left."""
+
+    def __init__(
+        self, records: _Records, opening: Opening, names: dict[int, tuple[str, bool]], flow: Any, places: list[int]
+    ) -> None:
+        self.records, self.opening, self.names, self.flow = records, opening, names, flow
+        took = [records.seconds[b] - records.seconds[a] for a, b in (places[:2], places[2:])]
+        self.patience = PATIENCE + 2 * max(took)
+        self.waiting: list[tuple[int, str]] = []  # what may be requests without an answer yet
+        self.missed: list[tuple[int, str]] = []  # what later ones have overtaken
+        self.held = {opening.create_permission, opening.channel_bind, opening.refresh}
+        self.data = self.bound = self.granted = False
+        self.came = 0  # Data indications
+        self.followed = False  # something that only the holder of an allocation sends
+        self.reasons: list[int] = []
+        self.checks: list[int] = []
+        self.holds: set[str] = set()  # equations seen to hold
+
+    @property
+    def equations(self) -> int:
+        """How many of I1 to I6 the flow satisfies."""
+        return len(self.holds)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client ended the connection, as far as the table of flows can say."""
+        fins = self.flow.get("fins")
+        return fins is not None and not pd.isna(fins) and int(fins) > 0
+
+    def run(self, start: int) -> None:
+        """Go through the records in order, then see what the end says."""
+        records = self.records
+        for i in range(start, len(records.up)):
+            length = records.length[i]
+            if length < 0 or length % 4:
+                continue  # a ticket, or bytes of a message that other records continue
+            if records.up[i]:
+                self._sent(i, length)
+            else:
+                self._came(i, length)
+        self._last(start)
+
+    def _sent(self, i: int, length: int) -> None:
+        self.followed = self.followed or length in self.held or length >= self.opening.wrapper + SMALLEST_PAYLOAD
+        if self.bound:
+            self.names[i] = ("channel-data", False)
+            return
+        self.names[i] = ("send", not self.data)
+        if not self.data and length not in self.held:
+            self.checks.append(length - self.opening.wrapper)
+        if length == self.opening.create_permission:
+            self.waiting.append((i, "create-permission"))
+        elif length == self.opening.channel_bind and self.granted:  # a channel is bound to a peer that was permitted
+            self.waiting.append((i, "channel-bind"))
+        if length == self.opening.refresh and not self.data:  # a check answered over the relay can be as long
+            self.waiting.append((i, "refresh"))
+
+    def _came(self, i: int, length: int) -> None:
+        """An answer if a request waits that it fits; else relayed data."""
+        opening, reason = self.opening, self.opening.reason(length)
+        if self.bound:
+            self.names[i] = ("channel-data", False)
+        elif self.came > CROWD:
+            self.names[i] = ("data", False)
+        elif length == opening.granted and self._answered(i, "-success", ("create-permission", "channel-bind")):
+            self.holds.add("I4")
+        elif length == opening.refreshed and self._answered(i, "-success", ("refresh",)):
+            self.holds.add("I3")
+        elif reason and self._may_refuse(reason) and self._answered(i, "-error", _REQUESTS):
+            self.reasons.append(reason)
+            self.holds.add("I4")
+        elif length >= opening.wrapper + SMALLEST_PAYLOAD:
+            self.names[i] = ("data", False)
+            self.data = self.followed = True
+            self.came += 1
+
+    def _may_refuse(self, reason: int) -> bool:
+        """Once data come, an answer of another length than the refusals before may be data."""
+        return not self.data or reason in self.reasons or reason <= UNAUTHORIZED
+
+    def _answered(self, i: int, suffix: str, kinds: tuple[str, ...]) -> bool:
+        """Name the oldest request that this answers, and the answer."""
+        since = self.records.seconds[i] - self.patience
+        fit = (at for at, (request, kind) in enumerate(self.waiting)
+               if kind in kinds and self.records.seconds[request] >= since)  # fmt: skip
+        at = next(fit, None)
+        if at is None:
+            return False
+        request, kind = self.waiting[at]
+        self.missed += self.waiting[:at]  # answers come in order
+        del self.waiting[: at + 1]
+        self.names[request], self.names[i] = (kind, True), (kind + suffix, True)
+        self.followed = True
+        self.granted = self.granted or (kind == "create-permission" and suffix == "-success")
+        self.bound = self.bound or (kind == "channel-bind" and suffix == "-success")
+        if kind == "create-permission":
+            self.holds.add("I1")
+        elif kind == "channel-bind":
+            self.holds.add("I5")
+        return True
+
+    def _last(self, start: int) -> None:
+        """Requests that got no answer: those that nothing else can be, and the Refresh with which a client leaves."""
+        records, opening = self.records, self.opening
+        sent = [i for i in range(start, len(records.up)) if records.up[i]]
+        for request, kind in (*self.missed, *self.waiting):
+            doubtful = self.data or (kind == "create-permission" and self.granted)
+            if self.names[request][0] == "send" and not doubtful:
+                self.names[request] = (kind, kind == "refresh")
+                if kind == "refresh":
+                    self.holds.add("I2")
+        if not sent or records.length[sent[-1]] != opening.refresh:
+            return
+        last = sent[-1]
+        if self.names[last][0] == "refresh":
+            self.holds.add("I2")
+            return
+        after = range(last + 1, len(records.up))
+        answer = next((i for i in reversed(after) if records.length[i] == opening.refreshed), None)
+        answered = answer is not None and answer == after[-1]
+        silent = all(records.length[i] < 0 for i in after)
+        if answered or (self._leaves(last) and (silent or self.closed)):
+            self.names[last] = ("refresh", answered)
+            self.holds.add("I2")
+            if answered and answer is not None:
+                self.names[answer] = ("refresh-success", False)
+                self.holds.add("I3")
+
+    def _leaves(self, last: int) -> bool:
+        """Whether the flow ends with this message and not in the middle of something."""
+        flow = self.flow
+        return (
+            int(flow["last_frame"]) > self.records.frame[last]
+            and float(flow["last_seconds"]) - self.records.seconds[last] <= CLOSING
+        )
+
+
+def _beginning(one: Reading, whole: set[tuple[int, ...]]) -> None:
+    """Name the records of a flow that ends inside its opening.
+
+    They are what another flow opens with, or three messages that fit one another.
+    """
+    records = one.records
+    if records is None:
+        return
+    asked = [i for i, up in enumerate(records.up) if up][:3]
+    until = asked[1] if len(asked) > 1 else len(records.up)
+    answers = [i for i in range(asked[0], until) if not records.up[i]]
+    places = [asked[0], *answers[-1:], *(asked[1:2] if answers else [])]
+    lengths = tuple(records.length[i] for i in places)
+    fit = len(places) == 3 and bool(openings(lengths))
+    if len(asked) > 2 or not (fit or any(shape[: len(lengths)] == lengths for shape in whole)):
+        return
+    for i, name in zip(places, OPENED, strict=False):
+        one.rows.append(
+            Row(records.frame[i], records.seconds[i], records.up[i], name, records.length[i], records.record[i], False)
+        )
+
+
+def _agreed(readings: list[Reading]) -> list[Reading]:
+    """Flows that open with the same four lengths confirm one another."""
+    openings_seen: dict[tuple[int, ...], int] = {}
+    for one in readings:
+        if one.opening is not None:
+            openings_seen[_shape(one.opening)] = openings_seen.get(_shape(one.opening), 0) + 1
+    for one in readings:
+        if one.opening is not None and openings_seen[_shape(one.opening)] > 1:
+            one.score += 1
+    return readings
+
+
+def _shape(opening: Opening) -> tuple[int, ...]:
+    return opening.bare, opening.refused, opening.authenticated, opening.answer
