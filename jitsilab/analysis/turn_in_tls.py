@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.analysis.turn_lengths import username_range
+from jitsilab.analysis.turn_lengths import Opening, username_range
 from jitsilab.analysis.turn_reader import QUIET, Reading, may_be_turn, readings
 from jitsilab.tables import Schema, frame_from
 
@@ -51,15 +51,17 @@ STAGES: Schema = {
     "relayed_seconds": ("float64", "s from the first relayed record to the last"),
     "checks": ("int64", "ICE checks sent into the tunnel before anything came back"),
     "check_length": ("Int64", "bytes of the shortest such check"),
-    "username_longest": ("Int64", "most bytes its USERNAME can have if libwebrtc sent it; the least is 3 less"),
-    "session": ("str", "p2p or jvb: whom the checks are for, by the length of the ufrags"),
+    "username_longest": ("Int64", "most bytes its USERNAME can have; the least is 3 less, 7 where it nominates"),
+    "session": ("str", "p2p or jvb: whom the checks are for, by the length of the ufrags or of the answers"),
     "fixed": ("Int64", "bytes of SOFTWARE and FINGERPRINT in each answer: deduced"),
     "reason": ("Int64", "padded bytes of the reason of a refused request: deduced"),
     "username": ("Int64", "padded bytes of the TURN USERNAME: if the 401 says Unauthorized"),
     "realm_and_nonce": ("Int64", "padded bytes of REALM and NONCE together: under the same condition"),
 }
 RELAYING = 1000  # bytes a second each way: below, a relay that is set up carries checks and no media
-PEER, BRIDGE = 12, 16  # bytes: longest USERNAME of two browsers' ufrags, padded; shortest with a bridge's
+LIBWEBRTC = 28  # bytes of its first Allocate; its checks carry a network cost (8) and, nominating, USE-CANDIDATE (4)
+PEER = {True: 16, False: 20}  # longest padded USERNAME between browsers, from libwebrtc or not; a bridge's is longer
+ANSWER = 64  # bytes of a browser's answer to a check: a bridge's ice4j adds USERNAME and SOFTWARE
 
 
 def read(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +99,8 @@ def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
         for number, frame in _unanswered(tls, ends)
         if number not in read or read[number].opening is None
     ]
-    return _sessions(frame_from([[row.get(column) for column in STAGES] for row in rows], STAGES).sort_values(
-        "first_frame", ignore_index=True))  # fmt: skip
+    table = frame_from([[row.get(column) for column in STAGES] for row in rows], STAGES)
+    return table.sort_values("first_frame", ignore_index=True)
 
 
 def _row(one: Reading, flow: Any, client: str, frame: int | None = None) -> dict[str, Any]:
@@ -120,11 +122,11 @@ def _row(one: Reading, flow: Any, client: str, frame: int | None = None) -> dict
     row |= {f"bytes_{'up' if up else 'down'}": sum(m.length for m in relayed if m.up == up) for up in (True, False)}
     row["relayed_seconds"] = relayed[-1].seconds - relayed[0].seconds if relayed else 0.0
     row["checks"] = len(one.checks)
-    if one.checks:
-        row["check_length"] = min(one.checks)
-        row["username_longest"] = username_range(min(one.checks))[1]
     if one.opening is None:
         return row
+    if one.checks:
+        row["check_length"] = min(one.checks)
+        row["session"], row["username_longest"] = _session(one, one.opening)
     if not one.failed:
         row |= {"fixed": one.opening.fixed, "username": one.opening.username}
         row |= {"realm_and_nonce": one.opening.realm_and_nonce, "reason": one.reasons[0] if one.reasons else None}
@@ -164,15 +166,13 @@ def _unanswered(tls: pd.DataFrame, ends: pd.DataFrame) -> list[tuple[int, int]]:
     return found
 
 
-def _sessions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Tell the checks for a peer from those for a bridge, whose ufrag is longer.
+def _session(one: Reading, opening: Opening) -> tuple[str, int]:
+    """Whom a connection's checks are for, and the most bytes their USERNAME can have.
 
-    Where a client sends checks of two lengths, the shorter are for the peer; else libwebrtc's attributes are assumed.
+    A bridge's ufrag is longer than a browser's, and its answers are longer than 64 bytes.
     """
-    for _, some in rows[rows["check_length"].notna()].groupby("address"):
-        shortest = some["check_length"].min()
-        several = some["check_length"].nunique() > 1
-        for number, length, longest in some[["check_length", "username_longest"]].itertuples():
-            peer = length == shortest if several else longest <= PEER
-            rows.loc[number, "session"] = "p2p" if peer else "jvb" if several or longest >= BRIDGE else None
-    return rows
+    libwebrtc = opening.bare == LIBWEBRTC
+    longest = username_range(min(one.checks), 8 if libwebrtc else 0)[1]
+    came = [row.length for row in one.rows if row.message == "data"][:8]
+    answered = opening.wrapper + opening.fixed + ANSWER in came
+    return "p2p" if answered or longest <= PEER[libwebrtc] else "jvb", longest
