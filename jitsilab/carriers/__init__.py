@@ -125,6 +125,7 @@ class _Side:
         self.builder, self.flow, self.later, self.notes = builder, flow, later, notes
         self.sent, self.received = sent, received
         self.straight, self.clear = straight, clear
+        self.late = not all(getattr(stream, "from_start", True) for stream in (sent, received))
 
     def read(self) -> bool:
         """Read the flow; False where it carries nothing that is known, asked from this end."""
@@ -143,8 +144,10 @@ class _Side:
                     self._websocket(read.exchange, sent, read.sent, received, read.received)
                 else:
                     self.builder.carried.http.append(read)
-        elif websocket.begins(sent, received):
-            self._websocket(None, sent, sent.pieces[0].offset if sent.pieces else 0, received, 0)
+        elif places := websocket.begins(sent, received, late=self.late):
+            self._websocket(None, sent, places[0], received, places[1])
+        elif self.late and (xmpp_tcp.begins(sent, late=True) or xmpp_tcp.begins(received, late=True)):
+            self._xmpp()
         else:
             return False
         return True

@@ -120,7 +120,10 @@ class _Side:
         if end and cursor.seek(cursor.base + end):
             return not cursor.done
         self._forget("bytes are missing")
-        # without the end of a frame no later one can be told from its bytes
+        while not cursor.last:
+            cursor.skip()
+            if _search(cursor):
+                return True
         self._problem("no frame can be found from here on")
         return False
 
@@ -178,6 +181,36 @@ class _Side:
         if not half.headed and fields and not interim:
             half.headed, half.pseudo = True, pseudo
             half.fields = kept([(n, v) for n, v in fields if not n.startswith(b":")])
+
+
+_FIXED = {2: (5,), 3: (4,), 6: (8,), 8: (4,)}  # lengths of PRIORITY, RST_STREAM, PING, WINDOW_UPDATE
+_FLAGS = {0: 0x09, 1: 0x2D, 2: 0, 3: 0, 4: 0x01, 5: 0x0C, 6: 0x01, 7: 0, 8: 0, 9: 0x04}
+
+
+def _chain(data: bytes, at: int) -> bool:
+    """Whether frames as RFC 9113 section 6 has them follow each other: three, or up to the end of the data."""
+    for _ in range(3):
+        if at == len(data):
+            return True
+        if at + 9 > len(data):
+            return False
+        length, kind, flags = int.from_bytes(data[at : at + 3], "big"), data[at + 3], data[at + 4]
+        number = int.from_bytes(data[at + 5 : at + 9], "big")
+        alone = kind in (4, 6, 7)  # SETTINGS, PING, GOAWAY belong to no stream, WINDOW_UPDATE to one or none
+        good = kind in _FLAGS and not flags & ~_FLAGS[kind] and number < 1 << 31 and length <= 1 << 16
+        if not good or length not in _FIXED.get(kind, (length,)) or (kind != 8 and alone != (number == 0)):
+            return False
+        at += 9 + length
+    return True
+
+
+def _search(cursor: Cursor) -> bool:
+    """Go to the next index of this run where frames follow each other."""
+    for at in range(cursor.at, min(len(cursor.data) - 9, cursor.at + (1 << 15))):
+        if _chain(cursor.data, at):
+            cursor.at = at
+            return True
+    return False
 
 
 def read(

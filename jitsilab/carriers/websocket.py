@@ -236,10 +236,10 @@ def _behind(cursor: Cursor, frame: Frame | None, masked: bool, notes: Notes) -> 
     return found
 
 
-def _search(cursor: Cursor, masked: bool) -> bool:
+def _search(cursor: Cursor, masked: bool, within: int = SEARCH) -> bool:
     """Go to the next index of this run where frames follow each other."""
     first = re.compile(rb"[\x01\x02\x81\x82\x88-\x8a\xc1\xc2\x41\x42]")
-    stop = min(len(cursor.data), cursor.at + SEARCH)
+    stop = min(len(cursor.data), cursor.at + within)
     for found in first.finditer(cursor.data, cursor.at, stop):
         if chain(cursor.data, found.start(), masked, enough=4):
             cursor.at = found.start()
@@ -247,18 +247,29 @@ def _search(cursor: Cursor, masked: bool) -> bool:
     return False
 
 
-def begins(sent: ByteStream, received: ByteStream) -> bool:
-    """Whether a connection that was open before the capture is a WebSocket, with ``sent`` from its client.
+def begins(sent: ByteStream, received: ByteStream, *, late: bool = False) -> tuple[int, int] | None:
+    """Offsets at which frames begin in a WebSocket that was open before the capture, or None; ``sent`` is its client's.
 
-    Frames follow each other in both directions, masked in this one only, and a text message can be read.
+    Frames follow each other in both directions, masked in this one only, and a text message can be read. ``late`` says
+    that a stream may begin inside a frame, so that its first bytes are no proof against it.
     """
-    sides = [(stream.pieces[0].data, masked) for stream, masked in ((sent, True), (received, False)) if stream.pieces]
-    return all(chain(data, 0, masked, enough=8) for data, masked in sides) and any(_text(data) for data, _ in sides)
+    places: list[int] = []
+    text = False
+    for stream, masked in ((sent, True), (received, False)):
+        cursor = Cursor(stream)
+        data = cursor.data
+        if not data:
+            places.append(0)
+            continue
+        if not chain(data, 0, masked, enough=8) and not (late and _search(cursor, masked, 8192)):
+            return None
+        places.append(cursor.offset)
+        text = text or _text(data, cursor.at)
+    return (places[0], places[1]) if text else None
 
 
-def _text(data: bytes) -> bool:
-    """Whether one of the first frames is a whole text message."""
-    at = 0
+def _text(data: bytes, at: int) -> bool:
+    """Whether one of the next frames is a whole text message."""
     for _ in range(8):
         frame = header(data, at)
         if frame is None or not plausible(frame, at) or frame.end > len(data):

@@ -26,15 +26,15 @@ class Read:
     frames: Frames
 
 
-def begins(stream: ByteStream) -> bool:
-    """Whether a stream is XMPP: it has a stream header, or begins where a stanza does."""
+def begins(stream: ByteStream, *, late: bool = False) -> bool:
+    """Whether a stream is XMPP: it has a stream header, or begins where a stanza does; ``late`` inside one."""
     pieces = stream.pieces
     if not pieces:
         return False
     data = pieces[0].data
     if HEADER.match(data[:1024]):
         return xmpp.STREAM.encode() in data[:4096]
-    return bool(ELEMENT.match(data[:64].lstrip()) and _STANZA.search(data, 0, 1 << 16))
+    return bool((late or ELEMENT.match(data[:64].lstrip())) and _STANZA.search(data, 0, 1 << 16))
 
 
 def read(stream: ByteStream, notes: Notes, start: int = 0) -> Iterator[Read]:
