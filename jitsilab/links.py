@@ -187,17 +187,17 @@ _Pieces = tuple[Array, Array, Array]
 def _ipv4(data: Array, rows: Array, start: Array, at: Array, end: Array, out: Decoded) -> _Pieces:
     head = gather(data, at[rows], _IP4)
     size = (head["v"] & 15).astype(np.int64) * 4
-    good = (head["v"] >> 4 == 4) & (size >= 20)
+    length = head["length"].astype(np.int64)
+    # A length of 0 is what segmentation offload leaves; one below the header's is no packet.
+    good = (head["v"] >> 4 == 4) & (size >= 20) & ((length >= size) | (length == 0))
     if not good.all():
-        rows, head, size = rows[good], head[good], size[good]
+        rows, head, size, length = rows[good], head[good], size[good], length[good]
     here, stop = at[rows], end[rows]
     out.ip_version[rows] = 4
     out.ip_protocol[rows] = head["protocol"]
     out.src[rows, 0] = out.dst[rows, 0] = V4
     out.src[rows, 1], out.dst[rows, 1] = head["src"], head["dst"]
-    length = head["length"].astype(np.int64)
-    # A length of 0 is what segmentation offload leaves; one below the header is nonsense, and the frame's end is used.
-    says = np.where(length >= size, here + length, stop)
+    says = np.where(length > 0, here + length, stop)
     fragment = head["fragment"].astype(np.int64)
     piece = np.flatnonzero(fragment & 0x3FFF)
     columns = np.empty((len(piece), 5), np.int64)
@@ -264,8 +264,8 @@ def _deliver(
         columns[:, 4] = np.maximum(stop[piece], here[piece]) - start[rows[piece]]
         whole = says[piece] <= stop[piece]
         keep = np.ones(len(rows), bool)
-        # The first piece of a datagram that was cut can never be put together, but its ports are there to be read.
-        keep[piece[whole | (columns[:, 1] > 0)]] = False
+        # The first piece of an IPv4 datagram that was cut can never be put together, but its ports can be read.
+        keep[piece[whole | (columns[:, 1] > 0) | (out.ip_version[rows[piece]] == 6)]] = False
         pieces = rows[piece], columns, whole
         rows, here, stop = rows[keep], here[keep], stop[keep]
     else:
