@@ -18,7 +18,7 @@ def escape(text: Any, limit: int = LONGEST) -> str:
     """Text that shows as it is, whatever it holds: no markup, no link, no line break, no hidden character."""
     text = str(text)
     shown = "".join(_visible(character) for character in text[:limit]) + ("…" if len(text) > limit else "")
-    return re.sub(r"^(\d+)([.)])", r"\1\\\2", _ACTIVE.sub(r"\\\g<0>", shown))
+    return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", _ACTIVE.sub(r"\\\g<0>", shown))
 
 
 def _visible(character: str) -> str:

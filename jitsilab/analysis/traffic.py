@@ -1,5 +1,7 @@
 """Who sent how much when: frames added up by participant, transport and direction, without an opinion."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -40,8 +42,13 @@ def participants(flows: pd.DataFrame) -> list[str]:
     return sorted(ends, key=lambda address: ends[address])
 
 
-def by_participant(frames: pd.DataFrame, flows: pd.DataFrame, interval: float = 1.0) -> pd.DataFrame:
-    """Bytes and frames of each participant and path in intervals of that many seconds, both directions."""
+def by_participant(
+    frames: pd.DataFrame, flows: pd.DataFrame, interval: float = 1.0, paths: Mapping[int, str] | None = None
+) -> pd.DataFrame:
+    """Bytes and frames of each participant and path in intervals of that many seconds, both directions.
+
+    A path is the transport and the server's port, or what ``paths`` calls it, by the number of the flow.
+    """
     server = set(servers(flows))
     people = set(participants(flows))
     joined = frames.dropna(subset=["flow"]).merge(
@@ -54,10 +61,11 @@ def by_participant(frames: pd.DataFrame, flows: pd.DataFrame, interval: float = 
         return frame_from([], SCHEMA)
     up = up[joined.index]
     port = joined["server_port"].where(joined["server"].isin(server), joined["client_port"])
+    named = joined["transport"].str.upper() + " " + port.astype(str)
     table = pd.DataFrame(
         {
             "participant": joined["src"].where(up, joined["dst"]),
-            "path": joined["transport"].str.upper() + " " + port.astype(str),
+            "path": joined["flow"].map(dict(paths or {})).fillna(named),
             "up": up,
             "seconds": np.floor(joined["seconds"] / interval) * interval,
             "frames": 1,

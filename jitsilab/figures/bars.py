@@ -58,8 +58,10 @@ def plot_staircase(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
     shown = records.sort_values(["seconds", "frame"], kind="stable").head(MOST_RECORDS)
     ax = axes(ax, height=3.7)
     places = np.arange(len(shown))
+    other = (shown["message"] == "other").to_numpy()
+    ax.bar(places[other], shown["length"][other], width=0.74, color="white", edgecolor=SOFT, linewidth=0.5)
     for up, colour, hatch in ((True, UP, None), (False, DOWN, DOWN_HATCH)):
-        some = (shown["up"] == up).to_numpy()
+        some = (shown["up"] == up).to_numpy() & ~other
         ax.bar(
             places[some], shown["length"][some], width=0.74, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5,
             label="client to server" if up else "server to client",
@@ -72,7 +74,7 @@ def plot_staircase(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
         weight = "bold" if str(message).endswith("-error") else "normal"
         ax.annotate(
-            plain(str(message).replace("-", " ")), (place, length), xytext=(0, 12 if not dense else 10),
+            plain(str(message).replace("-", " ")), (place, length), xytext=(0, 14 if not dense else 10),
             textcoords="offset points", ha="center", va="bottom", rotation=90, fontsize=6.5 if dense else 7.5,
             color=INK, fontweight=weight,
         )  # fmt: skip

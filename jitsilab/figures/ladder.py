@@ -6,8 +6,8 @@ from matplotlib.patches import FancyArrowPatch
 
 from jitsilab.figures.style import INK, LINE, SOFT, UP, VERDICTS, axes, order, plain
 
-MOST_EVENTS = 90  # what one drawing can hold; the rest is counted below it
-ROW = 0.215  # inches an event takes
+MOST_EVENTS = 54  # what one page can hold; the rest is counted below it
+ROW = 0.178  # inches an event takes
 
 
 def plot_ladder(events: pd.DataFrame, ax: Axes | None = None, scale: str = "even") -> Axes:
@@ -49,7 +49,7 @@ def plot_ladder(events: pd.DataFrame, ax: Axes | None = None, scale: str = "even
         ax.annotate(
             plain(event.label, 60), (middle, y), xytext=(0 if start != end else 6, 1.5), textcoords="offset points",
             ha="center" if start != end else "left", va="bottom" if start != end else "center", fontsize=6.8,
-            color=INK, zorder=4,
+            color=INK, zorder=4, fontweight="bold" if "refused" in str(event.label) else "normal",
             bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip
         stamp = f"{event.seconds:8.3f}"

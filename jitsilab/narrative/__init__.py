@@ -32,21 +32,25 @@ class Story:
     def __bool__(self) -> bool:
         return bool(self._paragraphs)
 
-    def add(self, template: str, **values: Any) -> "Story":
+    def add(self, template: str, key: object = "", **values: Any) -> "Story":
         """One more paragraph: ``template`` as `str.format` takes it, with ``values`` by name.
 
         Text among the values is escaped, unless it is `jitsilab.markdown.Raw`; frame numbers (a tuple) are shortened.
+        The values are kept under their names, behind ``key`` where the same sentence is said of several.
         """
-        self._paragraphs.append(fill(template, values))
-        self.values.update({name: plain(value) for name, value in values.items()})
+        self._paragraphs.append(self._filled(template, key, values))
         return self
 
-    def extend(self, template: str, **values: Any) -> "Story":
+    def extend(self, template: str, key: object = "", **values: Any) -> "Story":
         """The same, behind the last paragraph."""
-        sentence = fill(template, values)
+        sentence = self._filled(template, key, values)
         self._paragraphs[-1:] = [" ".join([*self._paragraphs[-1:], sentence])]
-        self.values.update({name: plain(value) for name, value in values.items()})
         return self
+
+    def _filled(self, template: str, key: object, values: dict[str, Any]) -> str:
+        before = "".join(c if c.isalnum() else "_" for c in str(key)) + "_" if key != "" else ""
+        self.values.update({before + name: plain(value) for name, value in values.items()})
+        return fill(template, values)
 
     def bullets(self, items: "Iterable[Story]") -> "Story":
         """A list with one item a story."""

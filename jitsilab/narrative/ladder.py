@@ -1,0 +1,39 @@
+"""The session as a ladder: its events, the parties from left to right, and the caption."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from jitsilab.analysis import events as told
+from jitsilab.analysis import traffic
+from jitsilab.capture import Capture
+
+TABLES = ("frames", "flows", "tls", "turn_in_tls", "stun", "dtls", "jingle")
+MOST_EVENTS, MOST_PAGES = 54, 6
+
+
+def events(call: Capture) -> pd.DataFrame:
+    """The events of `jitsilab.analysis.events`, with the order of the parties, as `plot_ladder` takes them."""
+    table = told.events({name: call.table(name) for name in TABLES})
+    people = traffic.participants(call.flows)
+    return table.assign(lane_order=[told.parties(table, people)] * len(table))
+
+
+def pages(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The events in portions that fit a page: a name, a caption, the events."""
+    for number, start in enumerate(range(0, min(len(table), MOST_PAGES * MOST_EVENTS), MOST_EVENTS), 1):
+        some = table.iloc[start : start + MOST_EVENTS]
+        yield ("ladder" if number == 1 else f"ladder-{number}"), _caption(some, number, len(table)), some
+
+
+def _caption(some: pd.DataFrame, number: int, every: int) -> str:
+    text = "The session from beginning to end: who told whom what, when, and in which frame."
+    if number > 1:
+        text = "The session, continued."
+    if some["hidden"].any():
+        text += " Dashed: read from the length of an encrypted record."
+    if number == 1:
+        text += " The server's roles stand to the right, whatever machine they run on."
+    if number == MOST_PAGES and every > MOST_PAGES * MOST_EVENTS:
+        text += f" {every - MOST_PAGES * MOST_EVENTS:,} later events are left out."
+    return text
