@@ -27,11 +27,11 @@ class UnauthenticError(Exception):
 class Opener(Protocol):
     """Opens the records of one direction under one key."""
 
-    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes) -> tuple[int, bytes]:
+    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes | None) -> tuple[int, bytes]:
         """Content type and plaintext of a record.
 
-        ``header`` has the record's five bytes, ``before`` the ciphertext of the record before it (TLS 1.0 chains).
-        Raises UnauthenticError.
+        ``header`` has the record's five bytes, ``before`` the fragment of the record before it, to which TLS 1.0
+        chains: empty for the first, None where it is not known. Raises UnauthenticError.
         """
 
 
@@ -108,7 +108,7 @@ class Aead13:
         self.aead = _aead(suite, expand_label(secret, "key", suite.key, suite.prf))
         self.iv = int.from_bytes(expand_label(secret, "iv", 12, suite.prf), "big")
 
-    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes) -> tuple[int, bytes]:
+    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes | None) -> tuple[int, bytes]:
         """Open a record; see Opener."""
         try:
             inner = self.aead.decrypt((self.iv ^ sequence).to_bytes(12, "big"), fragment, header)
@@ -148,7 +148,7 @@ class Aead12:
         self.aead = _aead(suite, key)
         self.tag, self.explicit, self.iv = suite.tag, suite.cipher != "chacha20", iv
 
-    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes) -> tuple[int, bytes]:
+    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes | None) -> tuple[int, bytes]:
         """Open a record; see Opener."""
         if self.explicit:  # RFC 5288 section 3: the record brings eight bytes of its nonce
             nonce, body = self.iv + fragment[:8], fragment[8:]
@@ -176,13 +176,13 @@ class Cbc:
             self.cipher = AES(key) if suite.cipher == "cbc" else TripleDES(key)
             self.block = 16 if suite.cipher == "cbc" else 8
         self.implicit_iv, self.etm = implicit_iv and bool(self.block), etm and bool(self.block)
-        self._last: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+        self._last: tuple[bytes, bytes | None, bytes] = (b"", b"", b"")
 
-    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes) -> tuple[int, bytes]:
+    def open(self, sequence: int, header: bytes, fragment: bytes, before: bytes | None) -> tuple[int, bytes]:
         """Open a record; see Opener."""
         if self.etm:
             self._verify(sequence, header, fragment[: -self.size], fragment[-self.size :])
-            return header[0], self._unpad(self._decrypt(fragment[: -self.size], before))
+            return header[0], self._unpad(self._decrypt(fragment[: -self.size], before and before[: -self.size]))
         content = fragment
         if self.block:
             content = self._unpad(self._decrypt(fragment, before))
@@ -197,14 +197,15 @@ class Cbc:
         if not hmac.compare_digest(hmac.digest(self.mac_key, data, self.digest), mac):
             raise UnauthenticError
 
-    def _decrypt(self, data: bytes, before: bytes) -> bytes:
+    def _decrypt(self, data: bytes, before: bytes | None) -> bytes:
         if self._last[:2] == (data, before):  # the next sequence number is tried on the same record
             return self._last[2]
-        if self.implicit_iv:
-            iv = before[-self.block :] or self.iv
+        if not self.implicit_iv:
+            iv, body = data[: self.block], data[self.block :]
+        elif before is not None:
+            iv, body = before[-self.block :] or self.iv, data
         else:
-            iv, data_left = data[: self.block], data[self.block :]
-        body = data if self.implicit_iv else data_left
+            raise UnauthenticError
         if not body or len(body) % self.block or len(iv) != self.block or self.cipher is None:
             raise UnauthenticError
         decryptor = Cipher(self.cipher, CBC(iv)).decryptor()

@@ -126,6 +126,8 @@ class Connection:
             return stage
         server = self.server_hellos[epoch - 1]
         client = self.client_hellos[epoch - 1] if len(self.client_hellos) >= epoch else None
+        if client is None and epoch > 1:
+            return stage
         random = client.random if client else self.client_random
         suite, master = suite_of(server.suite), self._master(random, client, server)
         if master is not None:
@@ -192,7 +194,7 @@ class Side:
         self._stage, self._sequence = 0, 0
         self._unsure = 0  # how many more numbers than _sequence the next record may have
         self._budget = BUDGET
-        self._before = b""  # ciphertext of the record before, which TLS 1.0 chains to
+        self._before: bytes | None = b""  # fragment of the record before, which TLS 1.0 chains to; None: not known
         self._speaks = False  # a hello of this side was seen
         self._changed = False  # ChangeCipherSpec was seen
 
@@ -233,7 +235,7 @@ class Side:
     def _lose(self, records: int) -> None:
         """Reckon with as many records that were counted by the sender and not seen, or not opened, here."""
         self._unsure += records
-        self._before = bytes(16)
+        self._before = None
         self._handshake.drop()
 
     def _encrypted(self, record: tls.Record) -> bool:
@@ -263,6 +265,8 @@ class Side:
         if connection.unsupported:
             return
         if connection.version is not None and connection.version != TLS13:
+            if not self._stages[-1].opener:
+                del self._stages[self._stage + 1 :]  # made before the hellos of a renegotiation were seen
             while len(self._stages) < self._stage + 2:
                 self._stages.append(connection.stage12(self.up, len(self._stages)))
         elif len(self._stages) == 1:
