@@ -1,0 +1,261 @@
+"""tshark's one line a frame, read back into fields: the summary column is parsed wholly or not at all.
+
+Each function takes the text after the length column and gives its fields. Text that it does not know raises ParseError
+whose offset is the position in that text, so that nothing of a published line vanishes in silence.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jitsilab.errors import ParseError
+
+Fields = dict[str, object]
+
+
+class Line(NamedTuple):
+    """One line of ``tshark -r FILE``."""
+
+    frame: int
+    seconds: float  # since the first frame
+    src: str
+    dst: str
+    protocol: str  # as tshark's column has it: TLSv1.3, DTLSv1.2, TCP, ...
+    length: int  # bytes on the wire
+    info: str
+
+
+_LINE = re.compile(
+    r"\s*(?P<frame>\d+)\s+(?P<seconds>-?\d+(?:\.\d+)?)\s+(?P<src>\S.*?)\s+(?:→|->)\s+(?P<dst>\S.*?)\s+"
+    r"(?P<protocol>[A-Za-z][\w./-]*)\s+(?P<length>\d+)(?: (?P<info>.*))?$"
+)
+
+
+def line(text: str) -> Line:
+    """Split one line into its columns.
+
+    Raises ParseError for a line without number, time, two addresses, protocol and length.
+    """
+    found = _LINE.match(text)
+    if not found:
+        raise ParseError(f"not a summary line of tshark: {text[:60]!r}")
+    return Line(
+        int(found["frame"]), float(found["seconds"]), found["src"], found["dst"], found["protocol"],
+        int(found["length"]), found["info"] or "",
+    )  # fmt: skip
+
+
+_REMARK = re.compile(r"\[(?P<remark>[^\]]*)\]")
+_ENDPOINTS = re.compile(r"(?P<src_port>\d+) (?:→|->) (?P<dst_port>\d+)")
+_REMARKS = {  # tshark's words: ours, which are names of columns' values
+    "ACKed unseen segment": "acked-unseen", "Previous segment not captured": "previous-lost",
+    "Previous segment lost": "previous-lost", "Out-Of-Order": "out-of-order", "Window Update": "window-update",
+    "segment of a reassembled PDU": "segment", "Retransmission": "retransmission",
+    "Fast Retransmission": "fast-retransmission", "Spurious Retransmission": "spurious-retransmission",
+    "Keep-Alive": "keep-alive", "Keep-Alive ACK": "keep-alive-ack", "Window Full": "window-full",
+    "ZeroWindow": "zero-window", "ZeroWindowProbe": "zero-window-probe", "Port numbers reused": "ports-reused",
+    "PDU reassembled in": "segment",
+}  # fmt: skip
+
+
+def remarks(info: str) -> tuple[list[str], str]:
+    """What tshark remarked in brackets about the TCP segment, and the text without it.
+
+    A duplicate acknowledgement is ``duplicate-ack FRAME COUNT``. Raises ParseError for a remark it does not know.
+    """
+    found: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        remark = match["remark"]
+        if not remark.startswith("TCP "):
+            return match[0]
+        duplicate = re.fullmatch(r"TCP Dup ACK (\d+)#(\d+)", remark)
+        words = re.sub(r"PDU reassembled in \d+", "PDU reassembled in", remark[4:])
+        if duplicate:
+            found.append(f"duplicate-ack {duplicate[1]} {duplicate[2]}")
+        elif words in _REMARKS:
+            found.append(_REMARKS[words])
+        else:
+            raise ParseError(f"unknown remark of tshark: {remark[:60]!r}", match.start())
+        return ""
+
+    rest = _REMARK.sub(take, info)
+    return found, rest.strip()
+
+
+_NUMBERS = {
+    "Seq": "seq", "Ack": "ack", "Win": "window", "Len": "length", "TSval": "tsval", "TSecr": "tsecr", "MSS": "mss",
+    "WS": "scale", "SLE": "sack", "SRE": "sack",
+}  # fmt: skip
+
+
+def tcp(info: str) -> Fields:
+    """Ports, flags, relative sequence numbers, window, payload length and options of a TCP segment."""
+    notes, rest = remarks(info)
+    fields: Fields = {"notes": " ".join(notes)}
+    if not rest:
+        return fields  # tshark names such a segment and prints nothing of its header
+    head = re.match(_ENDPOINTS.pattern + r" \[(?P<flags>[A-Z, ]*)\]", rest)
+    if not head:
+        raise ParseError(f"no ports and flags in {rest[:60]!r}")
+    fields |= {"src_port": int(head["src_port"]), "dst_port": int(head["dst_port"])}
+    fields["flags"] = head["flags"].replace(" ", "")
+    edges: list[str] = []
+    for word in rest[head.end() :].split():
+        key, equals, value = word.partition("=")
+        if key in {"SACK_PERM", "SACK_PERM=1"} and value in {"", "1"}:
+            fields["sack_permitted"] = True
+        elif key not in _NUMBERS or not equals or not value.isdecimal():
+            raise ParseError(f"unknown word in a TCP summary: {word[:40]!r}", info.find(word))
+        elif _NUMBERS[key] == "sack":
+            edges.append(value)
+        elif key == "WS":  # tshark prints the factor, the option holds the shift (RFC 7323 section 2)
+            fields["scale"] = int(value).bit_length() - 1
+        else:
+            fields[_NUMBERS[key]] = int(value)
+    fields["sack"] = " ".join(f"{left}-{right}" for left, right in zip(edges[::2], edges[1::2], strict=False)) or None
+    return fields
+
+
+HANDSHAKE = {
+    "Hello Request": "hello_request", "Client Hello": "client_hello", "Server Hello": "server_hello",
+    "Hello Verify Request": "hello_verify_request", "Hello Retry Request": "hello_retry_request",
+    "New Session Ticket": "new_session_ticket", "Encrypted Extensions": "encrypted_extensions",
+    "Certificate": "certificate", "Server Key Exchange": "server_key_exchange",
+    "Certificate Request": "certificate_request", "Server Hello Done": "server_hello_done",
+    "Certificate Verify": "certificate_verify", "Client Key Exchange": "client_key_exchange", "Finished": "finished",
+    "Certificate Status": "certificate_status",
+}  # fmt: skip
+_RECORDS = {
+    "Change Cipher Spec": "change_cipher_spec", "Application Data": "application_data",
+    "Encrypted Handshake Message": "handshake", "Encrypted Alert": "alert", "Alert": "alert",
+    "Ignored Unknown Record": "unknown", "Continuation Data": "unknown", "Encrypted Data": "unknown",
+}  # fmt: skip
+
+
+class Record(NamedTuple):
+    """A record or handshake message that a TLS or DTLS summary names."""
+
+    record_type: str  # handshake, change_cipher_spec, alert, application_data, unknown
+    handshake: str | None  # IANA name of the message where it is in clear
+
+
+def records(info: str) -> tuple[list[Record], list[str]]:
+    """The records that a TLS or DTLS summary names, in order, and tshark's remarks about the segment."""
+    notes, rest = remarks(info)
+    rest = re.sub(r"\((?:Fragment|Reassembled)\)", "", re.sub(r"\(SNI=[^)]*\)", "", rest))
+    rest = re.sub(r"Alert \(Level: [^)]*\)", "Alert", rest)
+    named = []
+    for word in (part.strip() for part in rest.split(",")):
+        if word in HANDSHAKE:
+            named.append(Record("handshake", HANDSHAKE[word]))
+        elif word in _RECORDS:
+            named.append(Record(_RECORDS[word], None))
+        elif word:
+            raise ParseError(f"unknown record name: {word[:60]!r}", max(0, info.find(word)))
+    if not named:
+        raise ParseError(f"no record is named in {info[:60]!r}")
+    return named, notes
+
+
+_STUN = re.compile(
+    r"(?P<method>[A-Z][A-Za-z]+) (?P<message_class>Request|Success Response|Error Response|Indication)"
+    r"(?: UDP| TCP)?(?=$| )"
+)
+_STUN_PARTS: tuple[tuple[str, Callable[[re.Match[str]], Fields]], ...] = (
+    (r"(XOR-)?MAPPED-ADDRESS: (?P<a>\S.*?):(?P<p>\d+)", lambda m: _address("mapped", m)),
+    (r"XOR-RELAYED-ADDRESS: (?P<a>\S.*?):(?P<p>\d+)", lambda m: _address("relayed", m)),
+    (r"XOR-PEER-ADDRESS: (?P<a>\S.*?):(?P<p>\d+)", lambda m: _address("peer", m)),
+    (r"(RESPONSE-ORIGIN|OTHER-ADDRESS|ALTERNATE-SERVER): \S.*?:\d+", lambda m: {}),
+    (r"user: (?P<a>\S+)", lambda m: {"username": m["a"]}),
+    (r"realm: (?P<a>\S+)", lambda m: {"realm": m["a"]}),
+    (r"with nonce", lambda m: {}),
+    (r"lifetime: (?P<a>\d+)", lambda m: {"lifetime": int(m["a"])}),
+    (r"(channel: |ChannelNumber=?:? ?)(?P<a>0x[0-9a-f]+|\d+)", lambda m: {"channel": int(m["a"], 0)}),
+    (r"bandwidth: \d+", lambda m: {}),
+    (r"error-code: (?P<a>\d{3}) \([^)]*\)(?P<b>(?: (?!with nonce|realm: |user: |lifetime: )[^\s:]+(?!\S*:))*)",
+     lambda m: {"error_code": int(m["a"]), "error_reason": m["b"].strip()}),
+)  # fmt: skip
+
+
+def _address(kind: str, found: re.Match[str]) -> Fields:
+    return {f"{kind}_address": found["a"], f"{kind}_port": int(found["p"])}
+
+
+def stun(info: str) -> Fields:
+    """Class, method and the attributes that tshark prints of a STUN or TURN message."""
+    head = _STUN.match(info)
+    if not head:
+        raise ParseError(f"no STUN class and method in {info[:60]!r}")
+    message_class = head["message_class"].split()[0].lower()
+    fields: Fields = {"method": head["method"], "message_class": message_class}
+    at = head.end()
+    while at < len(info):
+        if info[at] == " ":
+            at += 1
+            continue
+        for pattern, give in _STUN_PARTS:
+            found = re.compile(pattern + r"(?=$| )").match(info, at)
+            if found:
+                for key, value in give(found).items():
+                    fields.setdefault(key, value)
+                at = found.end()
+                break
+        else:
+            raise ParseError(f"unknown words in a STUN summary: {info[at:][:60]!r}", at)
+    return fields
+
+
+_RTCP = {  # tshark's name: the packet type (RFC 3550 section 12.1, RFC 4585, RFC 3611)
+    "Sender Report": 200, "Receiver Report": 201, "Source description": 202, "Goodbye": 203,
+    "Application specific": 204, "Generic RTP Feedback": 205, "Payload-specific Feedback": 206,
+    "Extended report (RFC 3611)": 207, "Unknown": None,
+}  # fmt: skip
+
+
+def rtcp(info: str) -> Fields:
+    """The first packet's type and how many an RTCP summary names; ``malformed`` where tshark could not read one.
+
+    SRTCP encrypts all but the first eight bytes, so what follows the first name is what tshark made of ciphertext.
+    """
+    rest, malformed = re.subn(r"\[Malformed Packet\]", "", info)
+    names = [part for part in re.split(r"\s{2,}", rest.strip()) if part]
+    for name in names:
+        if name not in _RTCP:
+            raise ParseError(f"unknown RTCP packet: {name[:60]!r}", max(0, info.find(name)))
+    if not names:
+        raise ParseError("no RTCP packet is named")
+    if _RTCP[names[0]] is None:
+        raise ParseError("an RTCP packet whose type is not printed")
+    return {"packet_type": _RTCP[names[0]], "named": len(names), "malformed": bool(malformed)}
+
+
+def arp(info: str) -> Fields:
+    """Operation and addresses of an ARP packet; the hardware addresses stand in the line's address columns."""
+    asked = re.fullmatch(r"Who has (?P<target>.+)\? Tell (?P<sender>.+?)(?: \(duplicate use of .*\))?", info)
+    if asked:
+        return {"operation": 1, "sender_ip": asked["sender"], "target_ip": asked["target"]}
+    told = re.fullmatch(r"(?P<sender>.+) is at (?P<mac>[0-9a-fA-F:]{17})(?: \(duplicate use of .*\))?", info)
+    if told:
+        return {"operation": 2, "sender_ip": told["sender"], "sender_mac": told["mac"]}
+    raise ParseError(f"unknown ARP summary: {info[:60]!r}")
+
+
+def ssh(info: str) -> Fields:
+    """Who sent an SSH packet and how long it is; ``length`` is empty for the messages of the key exchange."""
+    notes, rest = remarks(info)
+    found = re.fullmatch(
+        r"(?P<sender>Server|Client): (?:Encrypted packet \(len=(?P<length>\d+)\)|(?P<message>.+))", rest
+    )
+    if not found:
+        raise ParseError(f"unknown SSH summary: {info[:60]!r}")
+    length = int(found["length"]) if found["length"] else None
+    return {"sender": found["sender"].lower(), "length": length, "message": found["message"], "notes": " ".join(notes)}
+
+
+def udp(info: str) -> Fields:
+    """Ports and payload length of a UDP datagram that tshark took for nothing else."""
+    found = re.fullmatch(_ENDPOINTS.pattern + r" Len=(?P<length>\d+)", info)
+    if not found:
+        raise ParseError(f"unknown UDP summary: {info[:60]!r}")
+    return {key: int(found[key]) for key in ("src_port", "dst_port", "length")}
