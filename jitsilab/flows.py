@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab.links import TCP, UDP
+from jitsilab.pcap.links import TCP, UDP
 
 if TYPE_CHECKING:
     from jitsilab.pcap import Packets

@@ -31,7 +31,10 @@ def _lines(wire: Wire, rows: slice) -> Iterator[str]:
     packets = wire.packets
     time = packets.time[rows]
     iso = np.datetime_as_string(time.view("datetime64[ns]"), unit="ns").tolist()
-    seconds = ((time - packets.time[0]) / 1e9).tolist()
+    iso = [f"{when}Z" for when in iso]
+    seconds: list[float | str] = ((time - packets.time[0]) / 1e9).tolist()
+    for row in np.flatnonzero(~packets.timed[rows]).tolist():
+        iso[row] = seconds[row] = ""
     # What repeats from frame to frame is made once: ends, protocol, interface. Flow and direction stand for the ends.
     repeated = list(
         zip(
@@ -53,7 +56,7 @@ def _lines(wire: Wire, rows: slice) -> Iterator[str]:
     first = packets.first + (rows.start or 0)
     lengths, captured = packets.length[rows].tolist(), packets.captured_length[rows].tolist()
     return (
-        f"{frame},{when}Z,{since},{ends[pair]},{name},{length},{kept},{tails[kind]},{copy}"
+        f"{frame},{when},{since},{ends[pair]},{name},{length},{kept},{tails[kind]},{copy}"
         for frame, (when, since, pair, name, length, kept, kind, copy) in enumerate(
             zip(iso, seconds, repeated, names, lengths, captured, kinds, copies, strict=True), first
         )

@@ -7,16 +7,18 @@ that an ICMP error quotes, are printed; GTP, L2TP and TZSP stay closed here. Suc
 one by one; all others come from the columns.
 """
 
+import contextlib
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab.first_fields import TUNNELS, first_fields
-from jitsilab.fragments import Reassembler
-from jitsilab.links import TCP, UDP
 from jitsilab.pcap import Packets, scan
+from jitsilab.pcap.containers import EmptyCapture
+from jitsilab.pcap.first_fields import TUNNELS, first_fields
+from jitsilab.pcap.fragments import Reassembler
+from jitsilab.pcap.links import TCP, UDP
 
 HEADER = "frame.time_relative,ip.src,ip.dst,ip.proto,tcp.srcport,tcp.dstport,udp.srcport,udp.dstport,frame.len\n"
 
@@ -26,14 +28,19 @@ _SECOND = 1_000_000_000
 def write(source: "str | Path | BinaryIO", out: TextIO) -> None:
     """Write the export of a capture to a text file.
 
+    An empty file gives the header alone, as tshark has it.
+
     Raises CaptureError where the source cannot be opened or is no capture.
     """
-    out.write(HEADER)
     zero: int | None = None
     fragments = Reassembler()
-    for packets in scan(source):
-        zero = int(packets.time[0]) if zero is None else zero
-        out.write("".join(_lines(packets, zero, fragments)))
+    header = HEADER  # written once it is clear that there is something to read
+    with contextlib.suppress(EmptyCapture):
+        for packets in scan(source):
+            zero = int(packets.time[0]) if zero is None else zero
+            out.write(header + "".join(_lines(packets, zero, fragments)))
+            header = ""
+    out.write(header)
 
 
 def _lines(packets: Packets, zero: int, fragments: Reassembler) -> list[str]:
@@ -44,6 +51,8 @@ def _lines(packets: Packets, zero: int, fragments: Reassembler) -> list[str]:
         f"{sign}{seconds}.{nanoseconds:09d}"
         for sign, seconds, nanoseconds in zip(signs, whole.tolist(), part.tolist(), strict=True)
     ]
+    for row in np.flatnonzero(~packets.timed).tolist():
+        times[row] = ""
     middles = _middles(packets)
     for row in np.flatnonzero(_odd(packets)).tolist():
         number = row + packets.first

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jitsilab import labels
 from jitsilab.flows import wire_lengths
-from jitsilab.links import TCP
+from jitsilab.pcap.links import TCP
 from jitsilab.tables import Schema, Table
 from jitsilab.tables.frames import integers, texts
 from jitsilab.wire import Wire
@@ -35,6 +35,7 @@ SCHEMAS: dict[str, Schema] = {
         "last_seconds": ("float64", "s since the first frame of the capture"),
         "handshake": ("boolean", "TCP: SYN and its answer were seen"),
         "resets": ("Int64", "TCP: segments with RST"),
+        "fins": ("Int64", "TCP: segments with FIN"),
         "retransmissions": ("Int64", "TCP: segments sent again"),
         "gaps": ("Int64", "TCP: holes in the two streams, bytes that the capture does not have"),
         "kind": ("str", "what its frames hold: labels with spaces between, the most frequent first"),
@@ -86,7 +87,7 @@ def _tcp(wire: Wire, tcp: Array) -> dict[str, Any]:
     """State of the TCP flows, null for UDP."""
     count, numbers = len(tcp), np.flatnonzero(tcp).tolist()
     handshake = np.zeros(count, bool)
-    states = {name: np.zeros(count, np.int64) for name in ("resets", "retransmissions", "gaps")}
+    states = {name: np.zeros(count, np.int64) for name in ("resets", "fins", "retransmissions", "gaps")}
     for number in numbers:
         flow = wire.flows[number]
         handshake[number] = flow.handshake

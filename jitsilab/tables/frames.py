@@ -11,7 +11,7 @@ import pyarrow as pa
 from jitsilab import labels
 from jitsilab.errors import Problem
 from jitsilab.flows import wire_lengths
-from jitsilab.links import ARP
+from jitsilab.pcap.links import ARP
 from jitsilab.protocols.tcp import options
 from jitsilab.tables import COMMON, Schema, Table, frame_from
 from jitsilab.wire import Wire
@@ -122,10 +122,13 @@ def common(wire: Wire, rows: Array) -> dict[str, Any]:
     flow = wire.flows.of_frame[rows]
     time = packets.time[rows]
     zero = packets.time[0] if len(packets) else 0
+    timed = packets.timed[rows]
+    if not timed.all():
+        time = np.where(timed, time, np.iinfo(np.int64).min)  # NaT
     return {
         "frame": rows + np.int64(packets.first),
         "time": pd.Series(time.view("datetime64[ns]")).dt.tz_localize("UTC"),
-        "seconds": (time - zero) / 1e9,
+        "seconds": np.where(timed, (packets.time[rows] - zero) / 1e9, np.nan),
         "flow": integers(flow, flow >= 0),
         "src": texts(packets.src[rows], packets.addresses),
         "src_port": integers(packets.src_port[rows], packets.src_port[rows] >= 0),

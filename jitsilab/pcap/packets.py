@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab import duplicates
-from jitsilab.addresses import AddressBook
-from jitsilab.containers import BUFFER, Chunk, Comment, Container, Interface, gather
 from jitsilab.errors import CaptureError, Problem
-from jitsilab.fragments import Reassembler
-from jitsilab.links import TCP, UDP, Decoded, decode
-from jitsilab.sources import Source, Spool, Store
+from jitsilab.pcap import duplicates
+from jitsilab.pcap.addresses import AddressBook
+from jitsilab.pcap.containers import BUFFER, Comment, Container, Interface, gather
+from jitsilab.pcap.links import TCP
+from jitsilab.pcap.sources import Store
 
 Array = npt.NDArray[Any]
 
@@ -40,12 +38,13 @@ COLUMNS = {  # name: dtype; a frame takes at most 50 bytes, where header offsets
 class Packets:
     """The frames of a capture in its order; row i of each column is frame number ``first + i``.
 
-    Columns, all of length n: ``time`` (int64, ns since the epoch), ``length`` and ``captured_length`` (bytes on the
-    wire and in the file), ``interface`` (into `interfaces`), ``ethertype`` (0 unknown), ``ip_version`` (0, 4, 6),
-    ``ip_protocol`` (-1 none; of IPv6 the one after the extension headers), ``src`` and ``dst`` (into `addresses`, -1
-    none), ``src_port`` and ``dst_port`` (UDP and TCP, -1 none), ``payload_length`` (bytes of UDP or TCP payload that
-    were captured), ``transport_start`` (bytes into the frame of what IP carries, or of what the link carries where
-    that is not IP) and ``payload_start`` (of the UDP or TCP payload), 0 for none.
+    Columns, all of length n: ``time`` (int64, ns since the epoch), ``timed`` (false where the file gives no time, which
+    is 0 then), ``length`` and ``captured_length`` (bytes on the wire and in the file), ``interface`` (into
+    `interfaces`), ``ethertype`` (0 unknown), ``ip_version`` (0, 4, 6), ``ip_protocol`` (-1 none; of IPv6 the one after
+    the extension headers), ``src`` and ``dst`` (into `addresses`, -1 none), ``src_port`` and ``dst_port`` (UDP and TCP,
+    -1 none), ``payload_length`` (bytes of UDP or TCP payload that were captured), ``transport_start`` (bytes into the
+    frame of what IP carries, or of what the link carries where that is not IP) and ``payload_start`` (of the UDP or TCP
+    payload), 0 for none.
 
     Fragments of a datagram have no ports; the frame that completes it has those and the payload of the whole.
     Tunnels (GRE, VXLAN, IP in IP) and the packets that ICMP errors quote stay closed.
@@ -65,6 +64,7 @@ class Packets:
     transport_start: Array
     payload_start: Array
     interface: Array
+    timed: Array
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class Packets:
     @property
     def nbytes(self) -> int:
         """Memory of the columns, in bytes."""
-        columns = [getattr(self, name) for name in (*COLUMNS, "interface")] + [self._offset]
-        return sum(column.nbytes for column in {id(column): column for column in columns}.values())
+        columns = [getattr(self, name) for name in (*COLUMNS, "interface", "timed")] + [self._offset]
+        return sum(one.nbytes for one in {id(one): one for one in columns if one.strides != (0,)}.values())
 
     @property
     def addresses(self) -> list[str]:
@@ -132,7 +132,7 @@ class Packets:
 
     def scapy(self, number: int) -> Any:
         """A frame as a scapy packet."""
-        from jitsilab.objects import packet
+        from jitsilab.pcap.objects import packet
 
         row = self._row(number)
         one = packet(self.frame(number), self.interfaces[int(self.interface[row])].link)
@@ -257,177 +257,3 @@ class Packets:
             data = self._store.read(base, size)
             yield low, high, base, np.frombuffer(data + bytes(size - len(data)), np.uint8)
             low = high
-
-
-class _Builder:
-    """Chunks go in, columns come out."""
-
-    def __init__(self, container: Container) -> None:
-        self.container = container
-        self.book = AddressBook()
-        self.reassembler = Reassembler()
-        self.reassembled: dict[int, tuple[bytes, int]] = {}
-        self._devices: dict[tuple[int, int], int] = {}
-
-    def columns(self, chunk: Chunk, first: int) -> tuple[dict[str, Array], Array]:
-        """Columns of a chunk whose first frame has the number ``first``, and the offsets of its frames."""
-        interfaces = np.array([one.link for one in self.container.interfaces], np.int64)
-        found = decode(chunk.data, chunk.start, chunk.captured, interfaces[chunk.interface])
-        has_ip = found.ip_version > 0
-        columns: dict[str, Array] = {
-            "time": chunk.time,
-            "length": chunk.length.astype(np.uint32),
-            "captured_length": chunk.captured.astype(np.uint32),
-            "ethertype": found.ethertype,
-            "ip_version": found.ip_version,
-            "ip_protocol": found.ip_protocol,
-            "src": self.book.codes(found.src, has_ip),
-            "dst": self.book.codes(found.dst, has_ip),
-            "src_port": found.src_port,
-            "dst_port": found.dst_port,
-            "payload_length": found.payload_length,
-            "transport_start": found.transport,
-            "payload_start": found.payload,
-            "interface": self._places(chunk, found),
-        }
-        if len(found.fragments):
-            self._reassemble(chunk, found, columns, first)
-        return columns, chunk.base + chunk.start
-
-    def _places(self, chunk: Chunk, found: Decoded) -> Array:
-        """Interfaces; each device that a cooked capture names becomes one of its own."""
-        cooked = np.flatnonzero(found.device >= 0)
-        if not len(cooked):
-            return chunk.interface.astype(np.uint16)
-        place = chunk.interface.copy()
-        key = place[cooked] << 32 | found.device[cooked]
-        for pair in np.unique(key).tolist():
-            number, device = pair >> 32, pair & 0xFFFFFFFF
-            if (number, device) not in self._devices:
-                self._devices[number, device] = len(self.container.interfaces)
-                one = self.container.interfaces[number]
-                self.container.interfaces.append(
-                    Interface(one.link, one.name, one.snap_length, one.ticks, one.offset, device)
-                )
-            place[cooked[key == pair]] = self._devices[number, device]
-        return place.astype(np.uint16)
-
-    def _reassemble(self, chunk: Chunk, found: Decoded, columns: dict[str, Array], first: int) -> None:
-        for row, (identity, offset, more, begin, end), whole in zip(
-            found.fragments.tolist(), found.fragment.tolist(), found.whole.tolist(), strict=True
-        ):
-            if not whole:
-                continue
-            protocol = int(columns["ip_protocol"][row])
-            ends = int(columns["src"][row]), int(columns["dst"][row])
-            key = (*ends, identity, protocol, int(columns["ethertype"][row]))
-            start = int(chunk.start[row])
-            piece = chunk.data[start + begin : start + end].tobytes()
-            segment = self.reassembler.add(key, offset, bool(more), piece)
-            if segment is None:
-                continue
-            columns["transport_start"][row] = begin
-            self.reassembled[first + row] = segment, 0
-            if len(segment) < 8 or protocol not in (TCP, UDP):
-                continue
-            size = 8 if protocol == UDP else (segment[12] >> 4) * 4 if len(segment) >= 20 else 0
-            good = 8 <= size <= len(segment) and (protocol == UDP or size >= 20)
-            stop = len(segment)
-            if protocol == UDP:
-                says = int.from_bytes(segment[4:6])
-                stop = min(stop, says) if says >= 8 else stop
-            columns["src_port"][row] = int.from_bytes(segment[:2])
-            columns["dst_port"][row] = int.from_bytes(segment[2:4])
-            columns["payload_start"][row] = begin + size if good else 0
-            columns["payload_length"][row] = stop - size if good else 0
-            self.reassembled[first + row] = (segment, size if good else 0)
-
-
-def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
-    """All frames of a capture: pcap or pcapng, plain or in gzip, zstd or xz, from a path or a binary file object.
-
-    What is cut short or damaged gives the frames before that and a row in ``errors``. With ``progress`` a bar on
-    standard error follows the bytes of the file.
-
-    Raises CaptureError where the source cannot be opened or is no capture.
-    """
-    opened = Source(source)
-    container = Container(opened)
-    builder = _Builder(container)
-    columns: dict[str, list[Array]] = {}
-    offsets: list[Array] = []
-    bar = _bar(opened) if progress else None
-    first = 1
-    for chunk in container.chunks():
-        part, offset = builder.columns(chunk, first)
-        for name, column in part.items():
-            columns.setdefault(name, []).append(column)
-        offsets.append(offset.astype(np.uint32) if chunk.base < 0xF0000000 else offset)
-        first += len(offset)
-        if bar is not None:
-            bar.update(opened.packed_read - bar.n)
-    if bar is not None:
-        bar.close()
-    whole = {name: _joined(columns.pop(name, [np.zeros(0, dtype)])) for name, dtype in COLUMNS.items()}
-    if np.array_equal(whole["captured_length"], whole["length"]):
-        whole["captured_length"] = whole["length"]
-    for name in ("transport_start", "payload_start"):
-        if len(whole[name]) and int(whole[name].max()) < 256:
-            whole[name] = whole[name].astype(np.uint8)
-    whole["interface"] = _narrow(_joined(columns.pop("interface", [np.zeros(0, np.uint16)])))
-    offset = _joined(offsets or [np.zeros(0, np.uint32)])
-    return Packets(whole, offset, opened.store, builder.book, container, builder.reassembled)
-
-
-def is_capture(source: "str | Path | BinaryIO") -> bool:
-    """Whether a source begins as a pcap or pcapng does, packed or not; a file object is read to do so."""
-    try:
-        Container(Source(source, keep=False))
-    except CaptureError:
-        return False
-    return True
-
-
-def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Packets]:
-    """The frames of a capture in chunks of about ``chunk`` frames, at most; memory does not grow with its length.
-
-    Each chunk is a `Packets` of its own (its ``first`` is the number of its first frame) and stays valid. Secrets,
-    comments, interfaces and errors are shared lists that fill on the way. Fragments are put together across chunks.
-
-    Raises CaptureError where the source cannot be opened or is no capture.
-    """
-    opened = Source(source, keep=False)
-    container = Container(opened)
-    builder = _Builder(container)
-    first = 1
-    for whole in container.chunks():
-        for low in range(0, len(whole.start), chunk):
-            high = min(low + chunk, len(whole.start))
-            begin = int(whole.start[low])
-            end = int(whole.start[high - 1] + whole.captured[high - 1])
-            part = Chunk(whole.data, whole.base, *(column[low:high] for column in whole[2:]))
-            builder.reassembled = {}
-            columns, _ = builder.columns(part, first)
-            columns["interface"] = _narrow(columns["interface"])
-            store = Spool(whole.data[begin:end].tobytes())
-            offset = (part.start - begin).astype(np.uint32)
-            yield Packets(columns, offset, store, builder.book, container, builder.reassembled, first)
-            first += high - low
-
-
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _narrow(interface: Array) -> Array:
-    """No memory where all frames have one interface, a byte a frame where 256 are enough."""
-    if not len(interface) or (interface == interface[0]).all():
-        value = interface[0] if len(interface) else np.uint16(0)
-        return np.broadcast_to(np.uint16(value), len(interface))
-    return interface.astype(np.uint8) if int(interface.max()) < 256 else interface
-
-
-def _bar(source: Source) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=source.packed_size or None, unit="B", unit_scale=True, desc=Path(source.name).name)

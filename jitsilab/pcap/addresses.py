@@ -5,7 +5,7 @@ import socket
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab.links import V4
+from jitsilab.pcap.links import V4
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 

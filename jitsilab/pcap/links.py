@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab.containers import gather
+from jitsilab.pcap.containers import gather
 
 Array = npt.NDArray[Any]
 

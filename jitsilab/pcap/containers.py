@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import CaptureError, Problem
-from jitsilab.sources import Source
+from jitsilab.pcap.sources import Source
 
 BUFFER = 1 << 22  # bytes read at a time
 PAD = 64  # zero bytes after the last frame, so that a fixed-size gather never leaves the buffer
@@ -64,8 +64,13 @@ class Chunk(NamedTuple):
     start: npt.NDArray[np.int64]  # of each frame in data
     captured: npt.NDArray[np.int64]
     length: npt.NDArray[np.int64]
-    time: npt.NDArray[np.int64]  # ns since the epoch
+    time: npt.NDArray[np.int64]  # ns since the epoch, 0 where the file has none
     interface: npt.NDArray[np.int64]  # into Container.interfaces
+    timed: npt.NDArray[np.bool_]  # false where the file has no time for a frame
+
+
+class EmptyCapture(CaptureError):
+    """A file of no bytes, which some tools take for a capture without frames."""
 
 
 class Container:
@@ -85,7 +90,9 @@ class Container:
         self._fill(0)
         magic = bytes(self._buffer[:4])
         if not self._filled:
-            raise CaptureError(self._broken or f"{source.name} is empty: a capture has at least a header")
+            if self._source.broken:
+                raise CaptureError(f"{source.name}: {self._source.broken}")
+            raise EmptyCapture(f"{source.name} is empty: a capture has at least a header")
         if magic == _SECTION:
             self._walk = self._blocks
         elif magic in _MAGIC:
@@ -97,10 +104,6 @@ class Container:
             )
         if self._filled < (24 if magic in _MAGIC else 28):
             raise CaptureError(f"{source.name} is cut short inside its first header ({self._filled} bytes)")
-
-    @property
-    def _broken(self) -> str:
-        return self._source.broken
 
     def chunks(self) -> Iterator[Chunk]:
         """Whole records, a buffer at a time; what is damaged or cut off ends the walk with a Problem."""
@@ -170,7 +173,10 @@ class Container:
                 time = head["seconds"].astype(np.int64) * SECOND + head["fraction"].astype(np.int64) * tick
                 captured_, length = head["captured"].astype(np.int64), head["length"].astype(np.int64)
                 self.frames += len(found)
-                yield Chunk(data, self._base, record + size, captured_, length, time, np.zeros(len(found), np.int64))
+                yield Chunk(
+                    data, self._base, record + size, captured_, length, time, np.zeros(len(found), np.int64),
+                    np.ones(len(found), bool),
+                )  # fmt: skip
                 del data, head
             if bad:
                 self._problem(at, bad)
@@ -297,7 +303,9 @@ class Container:
                 begin = found[i] + size + int(captured[i] + 3 & ~3)
                 self._comments(begin, found[i] + int(total[i]) - 4, order, number + i)
         self._pending += len(at)
-        return _Part([at + size, captured, length, self._times(ticks, interface), interface], bad, bad_at)
+        times, timed = self._times(ticks, interface), np.full(len(at), kind != _SIMPLE)
+        times[~timed] = 0
+        return _Part([at + size, captured, length, times, interface, timed], bad, bad_at)
 
     def _times(self, ticks: npt.NDArray[np.uint64], interface: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Nanoseconds since the epoch; a time outside what 64 bits hold is clipped."""
@@ -351,7 +359,7 @@ class Container:
 
 
 class _Part(NamedTuple):
-    columns: list[npt.NDArray[Any]]  # start, captured, length, time, interface
+    columns: list[npt.NDArray[Any]]  # start, captured, length, time, interface, timed
     bad: str
     bad_at: int
 

@@ -6,8 +6,8 @@ MPLS, RFC 4023 and 7510; IP in IP) and the packets that ICMP errors quote, and t
 
 from socket import AF_INET, inet_ntop
 
-from jitsilab.fragments import Reassembler
-from jitsilab.links import IPV4, IPV6, MPLS, PPPOE, QINQ, TCP, UDP, VLAN
+from jitsilab.pcap.fragments import Reassembler
+from jitsilab.pcap.links import IPV4, IPV6, MPLS, PPPOE, QINQ, TCP, UDP, VLAN
 
 VXLAN, VXLAN_GPE, GENEVE, TEREDO, GRE_IN_UDP, MPLS_IN_UDP = 4789, 4790, 6081, 3544, 4754, 6635
 TUNNELS = (VXLAN, VXLAN_GPE, GENEVE, TEREDO, GRE_IN_UDP, MPLS_IN_UDP)  # UDP ports
