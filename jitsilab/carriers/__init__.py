@@ -136,7 +136,7 @@ class _Side:
                     self._websocket(one.exchange, one.sent, 0, one.received, 0)
                 else:
                     self.builder.carried.http.append(one)
-        elif xmpp_tcp.begins(sent) or (xmpp_tcp.begins(received) and not sent.pieces):
+        elif xmpp_tcp.begins(sent) or xmpp_tcp.begins(received):
             self._xmpp()
         elif http1.begins(sent, http1.REQUEST) or (http1.begins(received, http1.RESPONSE)):
             for read in http1.read(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
@@ -205,11 +205,15 @@ class _Side:
         """The elements in a WebSocket message (RFC 7395 section 3.3.3: one in each, and no other text)."""
         if not known and message.data.lstrip()[:1] != b"<":
             return
+        found = False
         for part in xml_stream.split(message.data, b"<frame>"):
+            found = True
             if part.kind == "element" and (known or _speaks_xmpp(part.xml)):
                 yield part.xml.decode("utf-8", "replace")
             elif known and part.kind in ("refused", "broken", "note"):
                 self.notes.add(message.frame, "XMPP", message.offset, part.message)
+        if known and not found and message.data.strip():
+            self.notes.add(message.frame, "XMPP", message.offset, "a message without an element")
 
     def _xmpp(self) -> None:
         """XMPP over TCP, and over TLS once both sides agreed to it (RFC 6120 section 5)."""

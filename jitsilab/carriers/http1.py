@@ -213,9 +213,9 @@ def read(
 ) -> Iterator[Exchange | Upgrade]:
     """Exchanges in the order of the requests; an Upgrade is the last thing given, after its exchange.
 
-    A response is that of the oldest request without one (RFC 9112 section 9.3.2). Where messages may be missing, one
-    that was captured before its request belongs to a request that was not, and a request that was followed by another
-    before the response came has none.
+    A response is that of the oldest request without one (RFC 9112 section 9.3.2). One that was captured before its
+    request belongs to a request that was not captured; where responses may be missing, a request that was followed by
+    another before the response came has none.
     """
     requests, responses = _Side(sent, True, notes), _Side(received, False, notes)
 
@@ -238,12 +238,11 @@ def read(
         if response is None:
             break
         arrived = response.head.frames[0]
-        loose = requests.loose or responses.loose
-        if request is None or (loose and arrived < request.head.frames[0]):
+        if request is None or arrived < request.head.frames[0]:
             yield exchange(None, response)
             continue
         requests.next()
-        while loose and (following := requests.peek()) and following.head.frames[1] < arrived:
+        while responses.loose and (following := requests.peek()) and following.head.frames[1] < arrived:
             yield exchange(request, None)
             request = requests.next() or request
         both = exchange(request, response)

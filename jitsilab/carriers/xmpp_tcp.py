@@ -46,11 +46,12 @@ def read(stream: ByteStream, notes: Notes, start: int = 0) -> Iterator[Read]:
     """
     cursor = Cursor(stream, start)
     context = b""
+    fresh = cursor.offset == start and getattr(stream, "from_start", True)  # a header must come first
     while not cursor.done:
         data = cursor.data[cursor.at :] if cursor.at else cursor.data
         base = cursor.offset
         skipped = 0
-        if not HEADER.match(data[:1024]):
+        if not HEADER.match(data[:1024]) and not fresh:
             found = ELEMENT.search(data)
             if not found:
                 break
@@ -61,6 +62,7 @@ def read(stream: ByteStream, notes: Notes, start: int = 0) -> Iterator[Read]:
             data = data[skipped:]
         else:
             context = b""
+        fresh = False
         for part in xml_stream.split(data, context):
             begin, end = base + skipped + part.start, base + skipped + part.end
             frames = stream.span(begin, max(end, begin + 1))
