@@ -4,7 +4,7 @@ A party is a participant (an address, or a name for it) or a role of the server:
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from dataclasses import astuple, dataclass, replace
 
 import pandas as pd
 
@@ -39,7 +39,8 @@ _SILENT = ("other", "data", "channel-data", "allocate", "allocate-error", "refre
 _METHODS = {"Allocate": "allocation", "CreatePermission": "create permission", "ChannelBind": "channel bind"}
 
 
-class Event(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Event:
     """A row of the table."""
 
     seconds: float
@@ -68,7 +69,7 @@ def events(tables: Mapping[str, pd.DataFrame | None], names: Mapping[str, str] |
                 break
     found = [*_tls(tables, ends), *_turn(tables, ends), *_stun(tables, ends), *_dtls(tables, ends),
              *_media(tables, ends), *_jingle(tables, ends)]  # fmt: skip
-    return frame_from(sorted(_together(found), key=lambda event: (event.seconds, event.frame)), SCHEMA)
+    return frame_from(map(astuple, sorted(_together(found), key=lambda event: (event.seconds, event.frame))), SCHEMA)
 
 
 def parties(table: pd.DataFrame, people: list[str]) -> list[str]:
@@ -176,18 +177,15 @@ def _dtls(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[st
     rows = _rows(tables, "dtls", ends)
     if rows.empty:
         return
-    for (flow, up), some in rows[rows["depth"] == 0].groupby(["flow", "up"], sort=True):
+    for (flow, up, depth), some in rows.groupby(["flow", "up", "depth"], sort=True):
         source, target = _between(ends, int(flow), bool(up), BRIDGE)
-        for step in _FLIGHTS:
-            mine = some[some["handshake_type"].fillna("") == step]
+        kinds = some["handshake_type"].fillna("")
+        change = some[(some["record_type"] == "change_cipher_spec") & ~(kinds == "finished").any()]
+        for step, mine in [*((step, some[kinds == step]) for step in _FLIGHTS), ("finished", change)]:
             if len(mine):
-                label = "DTLS " + step.replace("_", " ")
-                yield Event(mine["seconds"].iloc[0], mine["frame"].iloc[0], mine["frame"].iloc[-1], len(mine),
-                            int(flow), source, target, "dtls", label, False)  # fmt: skip
-        change = some[some["record_type"] == "change_cipher_spec"]
-        if len(change):
-            yield Event(change["seconds"].iloc[0], change["frame"].iloc[0], change["frame"].iloc[-1], len(change),
-                        int(flow), source, target, "dtls", "DTLS finished", False)  # fmt: skip
+                row, last = mine.iloc[0], int(mine["frame"].iloc[-1])
+                label = "DTLS " + step.replace("_", " ") + (" through TURN" if depth else "")
+                yield Event(row.seconds, row.frame, last, len(mine), int(flow), source, target, "dtls", label, False)
 
 
 def _media(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
@@ -234,14 +232,14 @@ def _together(found: list[Event]) -> list[Event]:
         like = (event.flow, event.kind, event.source, event.label)
         before = merged[last[like]] if like in last else None
         if before is not None and event.seconds - before.seconds < TOGETHER:
-            merged[last[like]] = before._replace(
-                last_frame=max(before.last_frame, event.last_frame), count=before.count + event.count
+            merged[last[like]] = replace(
+                before, last_frame=max(before.last_frame, event.last_frame), count=before.count + event.count
             )
         else:
             last[like] = len(merged)
             merged.append(event)
     return [
-        event._replace(label=f"{event.label} × {event.count}")
+        replace(event, label=f"{event.label} × {event.count}")
         if event.count > 1 and event.kind in ("turn", "jingle") else event
         for event in merged
     ]  # fmt: skip

@@ -37,7 +37,8 @@ def axes(ax: Axes | None, height: float = 3.4, width: float = 7.2) -> Axes:
 
 def render(ax: Axes, name: str, caption: str) -> Figure:
     """The drawing as SVG and PNG, the same bytes each time, and the figure closed."""
-    figure = ax.figure
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # axes are never taken out of their figure here
     vector, pixels = io.StringIO(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a capture may hold any character

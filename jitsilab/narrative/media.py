@@ -71,6 +71,18 @@ def silence(call: Capture) -> Story:
     return story
 
 
+def relayed(call: Capture) -> Story:
+    """Participants whose media go through a relay inside TLS."""
+    found, story = stages(call), Story()
+    for row in found[found["stage"] == "relaying"].itertuples() if len(found) else ():
+        story.extend(
+            "{who} has its media through TURN inside TLS (flow {flow}): {up:,} bytes up and {down:,} down in "
+            "{span:.1f} s.", key=f"relay_{row.flow}", who=row.address, flow=int(row.flow), up=int(row.bytes_up),
+            down=int(row.bytes_down), span=float(row.relayed_seconds),
+        )  # fmt: skip
+    return story.extend("*Deduced* from the lengths of the records.") if story else story
+
+
 def _relayed(call: Capture) -> set[str]:
     found = stages(call)
     return set(found.loc[found["stage"] == "relaying", "address"]) if len(found) else set()

@@ -12,9 +12,10 @@ MOST_FLOWS = 40
 
 def overview(call: Capture) -> Story:
     """Size, span and parties of the capture."""
-    frames, flows = call.table("frames"), call.table("flows")
+    frames = call.table("frames")
     if frames is None or frames.empty:
         return Story().add("The capture holds no frames.", frames=0)
+    flows = call.flows
     people, servers = traffic.participants(flows), traffic.servers(flows)
     story = Story().add(
         "The capture has {frames:,} frames in {span:.1f} s, {bytes:,} bytes on the wire, in {flows} five-tuples.",

@@ -12,6 +12,8 @@ from jitsilab.narrative.blocks import Table
 
 HEADER, TRANSPORT, INTEGRITY, ADDRESS, LIFETIME = 20, 8, 24, 12, 8  # bytes (RFC 8489 section 5, RFC 8656 section 18)
 SEND = 36  # bytes that a Send or Data indication puts around an IPv4 payload
+CHECKS = range(84, 161)  # bytes that an ICE check can have
+SAME = "SOFTWARE or FINGERPRINT"  # attributes that every answer of a server carries; lengths cannot tell which
 UNAUTHORIZED = 12  # padded bytes of the reason phrase "Unauthorized"
 FORBIDDEN = 12  # padded bytes of "Forbidden IP", as coturn 4.5 words a refused peer address
 
@@ -68,7 +70,7 @@ def lengths(call: Capture) -> Table | Story:
 
 
 def _number(value: object) -> float:
-    return -1.0 if pd.isna(value) else float(value)  # type: ignore[call-overload, arg-type]  # pandas' scalars
+    return -1.0 if pd.isna(value) else float(value)  # type: ignore[arg-type]  # pandas' scalars
 
 
 def _sum(message: str, length: int, flow: "pd.Series[object]") -> str:
@@ -77,10 +79,11 @@ def _sum(message: str, length: int, flow: "pd.Series[object]") -> str:
         int(_number(flow[column])) for column in ("username", "realm_and_nonce", "fixed", "reason")
     )
     credentials = [(4 + user, "USERNAME"), (8 + realm, "REALM and NONCE"), (INTEGRITY, "MESSAGE-INTEGRITY")]
-    answer = [(fixed, "one more attribute"), (INTEGRITY, "MESSAGE-INTEGRITY")]
+    answer = [(fixed, SAME), (INTEGRITY, "MESSAGE-INTEGRITY")]
+    inside = length - SEND
     parts = {
         "allocate": [(TRANSPORT, "REQUESTED-TRANSPORT")],
-        "allocate-error": [(8 + UNAUTHORIZED, "ERROR-CODE"), (8 + realm, "REALM and NONCE"), (fixed, "one more")],
+        "allocate-error": [(8 + UNAUTHORIZED, "ERROR-CODE"), (8 + realm, "REALM and NONCE"), (fixed, SAME)],
         "allocate-success": [(ADDRESS, "relayed"), (ADDRESS, "mapped address"), (LIFETIME, "LIFETIME"), *answer],
         "create-permission": [(ADDRESS, "peer address"), *credentials],
         "create-permission-success": answer,
@@ -89,8 +92,11 @@ def _sum(message: str, length: int, flow: "pd.Series[object]") -> str:
         "channel-bind-success": answer,
         "refresh": [(LIFETIME, "LIFETIME"), *credentials],
         "refresh-success": [(LIFETIME, "LIFETIME"), *answer],
-        "send": [(SEND - HEADER, "peer address and DATA"), (length - SEND, "what is sent: an ICE check")],
-        "data": [(SEND - HEADER, "peer address and DATA"), (length - SEND, "what came")],
+        "send": [
+            (SEND - HEADER, "peer address and DATA"),
+            (inside, "an ICE check" if inside in CHECKS else "what is sent"),
+        ],
+        "data": [(SEND - HEADER, "peer address and DATA"), (inside, "what came")],
     }.get(message, [])
     for some in (parts, [*parts, *credentials]):
         whole = [(HEADER, "header"), *((size, name) for size, name in some if size > 0)]
@@ -139,8 +145,8 @@ def refusals(call: Capture) -> Story:
                 continue
             frames = tuple(int(f) for text in some["refused_frames"].fillna("") for f in str(text).split())
             story.extend(
-                "**Of {asked} permissions that {who} asked for, {refused} were refused and {granted} granted**"
-                + (" (frames {refusals})." if refused else "."),
+                "**Of {asked} permissions that {who} asked for, {refused} were refused and {granted} granted"
+                + ("** (frames {refusals})." if refused else ".**"),
                 key=address, asked=asked, who=address, refused=refused, granted=granted, refusals=frames,
             )  # fmt: skip
         if set(found["certainty"]) == {"deduced"}:
@@ -196,9 +202,10 @@ def hidden_checks(call: Capture) -> Story:
         return Story()
     story = Story()
     for address, some in found.groupby("address", sort=False):
+        which = ("flow " if len(some) == 1 else "flows ") + listed(str(f) for f in some["flow"])
         story.extend(
-            "**{sender} did send connectivity checks: {checks} of them, inside TURN inside TLS** (flows {flows}).",
-            key=address, sender=address, checks=int(some["checks"].sum()), flows=listed(str(f) for f in some["flow"]),
+            "**{sender} did send connectivity checks, inside TURN inside TLS: {checks}** (in {flows}).",
+            key=address, sender=address, checks=int(some["checks"].sum()), flows=which,
         )  # fmt: skip
     for length, some in found.groupby("check_length", sort=True):
         longest, session = some["username_longest"].iloc[0], str(some["session"].iloc[0])

@@ -41,8 +41,8 @@ def run(
     """Write the report of a capture (a path, or a name of the registry) and give the folder it is in.
 
     ``parameters`` are the notebooks' own, by name. Without ``out`` the study's report goes to ``report/`` of the clone,
-    any other to ``out/NAME/`` below the current directory. Raises ParameterError for an unknown or ill-typed parameter, CaptureError where the
-    capture cannot be read.
+    any other to ``out/NAME/`` below the current directory. Raises ParameterError for an unknown or ill-typed
+    parameter, CaptureError where the capture cannot be read.
     """
     notebooks = _notebooks()
     values = settings.checked(parameters or {}, notebooks)
@@ -107,7 +107,7 @@ def _execute(notebook: Path, values: dict[str, Any], scratch: Path) -> Any:
             return papermill.execute_notebook(
                 str(notebook), str(scratch / notebook.name), {k: v for k, v in values.items() if k in declared},
                 cwd=str(notebook.parent), kernel_name="python3", progress_bar=False, log_output=False,
-                execution_timeout=CELL_TIMEOUT,
+                execution_timeout=CELL_TIMEOUT, extra_arguments=["--IPKernelApp.log_level=40"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kind = getattr(errors, str(error.ename), None)
