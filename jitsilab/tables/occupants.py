@@ -35,7 +35,7 @@ def text(value: Any) -> str:
 
 def key(value: Any) -> Hashable:
     """A cell as a key, missing values as None."""
-    return None if pd.isna(value) else value
+    return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
 
 
 def presences(xmpp: pd.DataFrame) -> Iterator[Seen]:
@@ -55,17 +55,19 @@ class Occupants:
     """Looks up the occupant (in Jitsi the endpoint id) behind a connection or a JID."""
 
     def __init__(self, xmpp: pd.DataFrame) -> None:
-        self.seen = list(presences(xmpp))
-        self.rooms = {seen.presence.room for seen in self.seen}
+        seen = list(presences(xmpp))
+        # outside rooms there is presence too: what a server sends a client about itself when it leaves
+        self.rooms = {one.presence.room for one in seen if one.presence.joins or one.presence.role}
+        self.seen = [one for one in seen if one.presence.room in self.rooms]
         self._connections: dict[Hashable, list[tuple[int, str]]] = {}
         self._jids: dict[str, str] = {}
-        for seen in self.seen:
-            occupant = seen.presence.occupant or ""
-            own = seen.outgoing or 110 in seen.presence.codes  # XEP-0045 section 7.2.2: own presence
-            if own and seen.connection is not None and seen.presence.type in (None, "unavailable"):
-                self._connections.setdefault(seen.connection, []).append((seen.row, occupant))
-            if seen.presence.jid:
-                self._jids.setdefault(seen.presence.jid, occupant)
+        for one in self.seen:
+            occupant = one.presence.occupant or ""
+            own = one.outgoing or 110 in one.presence.codes  # XEP-0045 section 7.2.2: own presence
+            if own and one.connection is not None and one.presence.type in (None, "unavailable"):
+                self._connections.setdefault(one.connection, []).append((one.row, occupant))
+            if one.presence.jid:
+                self._jids.setdefault(one.presence.jid, occupant)
 
     def on(self, connection: Hashable, row: int) -> str:
         """The occupant that a connection had at a row of the table: the last before it, else the first after it."""
