@@ -5,25 +5,40 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from jitsilab.carriers import bosh, http1, http2, merge, websocket, xmpp_tcp
 from jitsilab.carriers.merge import Conversation
 from jitsilab.carriers.model import Carried, Content, Exchange, Head, Message, Notes, Poll, Stanza
+from jitsilab.decrypt import Session
 from jitsilab.errors import ParseError
-from jitsilab.flows import ByteStream, Flow
+from jitsilab.flows import ByteStream, Flow, Flows
 from jitsilab.protocols import xml_stream, xmpp
-
-if TYPE_CHECKING:
-    from jitsilab.decrypt import Session
-    from jitsilab.wire import Wire
 
 __all__ = ["Carried", "Content", "Exchange", "Head", "Message", "Poll", "Stanza", "build"]
 
 _XMPP = frozenset((xmpp.CLIENT, xmpp.FRAMING, xmpp.SASL, xmpp.STREAM, xmpp.TLS, *xmpp.SM))
 
 
-def build(wire: "Wire") -> Carried:
+class Floors(Protocol):
+    """What the carriers stand on: a `jitsilab.wire.Wire`."""
+
+    @property
+    def flows(self) -> Flows:
+        """Flows with their byte streams."""
+        ...
+
+    @property
+    def sessions(self) -> dict[int, Session]:
+        """TLS sessions by flow."""
+        ...
+
+    def time(self, frame: int) -> int:
+        """Nanoseconds since the epoch of a frame number."""
+        ...
+
+
+def build(wire: Floors) -> Carried:
     """All exchanges, messages and stanzas of a capture; never raises for what the capture holds."""
     builder = _Builder(wire)
     for flow in wire.flows:
@@ -35,7 +50,7 @@ def build(wire: "Wire") -> Carried:
 class _Builder:
     """Takes flows one by one; stanzas are numbered and merged once all are there."""
 
-    def __init__(self, wire: "Wire") -> None:
+    def __init__(self, wire: Floors) -> None:
         self.wire = wire
         self.carried = Carried()
         self.conversations: list[Conversation] = []
@@ -119,7 +134,7 @@ class _Side:
         received: ByteStream,
         straight: bool,
         clear: bool,
-        later: "Session | None",
+        later: Session | None,
         notes: Notes,
     ) -> None:
         self.builder, self.flow, self.later, self.notes = builder, flow, later, notes
