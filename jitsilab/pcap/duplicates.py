@@ -6,88 +6,82 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from jitsilab.pcap import Packets
+    from jitsilab.pcap.packets import Packets
+
+Array = npt.NDArray[Any]
 
 APART = 100_000_000  # ns between two sights of one packet; forwarding takes far less, a retransmission more
-_SLL, _SLL2 = 113, 276
+_SLL, _SLL2, _OUTGOING = 113, 276, 4
+_REMEMBERED = 8  # packets with equal bytes that a further copy is compared with
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def find(packets: "Packets") -> npt.NDArray[np.int64]:
     """Number of the first frame that holds the same IP packet, seen elsewhere shortly before; 0 where none.
 
-    The same packet: equal network bytes but for what a router changes (TTL or hop limit, TOS, the header's checksum).
-    Elsewhere: another interface, or another direction of a cooked capture. A copy on the same interface in the same
-    direction is a retransmission, not a duplicate.
+    The same packet: equal addresses, length, IPv4 identification, and equal first 32 and last 16 bytes after the IP
+    header, which hold ports, sequence numbers and checksum. What a router changes (TTL, TOS, the header's checksum)
+    does not count. Elsewhere: another interface, or another direction of a cooked capture; a copy in the same place is
+    a retransmission.
     """
     out = np.zeros(len(packets), np.int64)
     place = _place(packets)
     if not len(packets) or (place == place[0]).all():
         return out
-    rows = np.flatnonzero(packets.ip_version > 0)
-    return _match(packets, rows, place, out)
+    rows = np.flatnonzero((packets.ip_version > 0) & (packets.transport_start > 0))
+    key = _keys(packets, rows)
+    order = np.argsort(key, kind="stable")
+    begins = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]])) if len(rows) else order
+    sizes = np.diff(np.append(begins, len(rows)))
+    first = rows[order[begins[sizes == 2]]]
+    second = rows[order[begins[sizes == 2] + 1]]
+    moved = (place[first] != place[second]) & (np.abs(packets.time[second] - packets.time[first]) <= APART)
+    out[second[moved]] = first[moved] + packets.first
+    for begin, size in zip(begins[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
+        _group(packets, np.sort(rows[order[begin : begin + size]]), place, out)
+    return out
 
 
-def _place(packets: "Packets") -> npt.NDArray[Any]:
-    place = packets.interface.astype(np.int64) * 8
-    links = np.array([one.link for one in packets.interfaces] or [0])
-    link = links[packets.interface]
-    for kind, at in ((_SLL, 0), (_SLL2, 10)):
+def _place(packets: "Packets") -> Array:
+    """Interface and direction of each frame as one number."""
+    place = packets.interface.astype(np.int64) * 2
+    link = np.array([one.link for one in packets.interfaces] or [0])[packets.interface]
+    for kind, at in ((_SLL, 1), (_SLL2, 10)):
         rows = np.flatnonzero(link == kind)
         if len(rows):
-            way = packets.frame_heads(rows, at, 2)
-            way = way[:, 0] if kind == _SLL2 else way[:, 1]
-            place[rows] += way == 4  # PACKET_OUTGOING
+            place[rows] += packets.frame_heads(rows, at, 1)[:, 0] == _OUTGOING
     return place
 
 
-def _match(
-    packets: "Packets", rows: npt.NDArray[Any], place: npt.NDArray[Any], out: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Candidates have the same addresses, ports, protocol and first bytes after the network header."""
-    start = np.where(packets.transport_start[rows] > 0, packets.transport_start[rows], 0).astype(np.int64)
-    rows, start = rows[start > 0], start[start > 0]
-    if not len(rows):
-        return out
-    head = packets.frame_heads(rows, start, 32).view(">u8").astype(np.uint64)
-    key = packets.src[rows].astype(np.uint64) << np.uint64(32) | packets.dst[rows].astype(np.uint64)
-    key ^= packets.payload_length[rows].astype(np.uint64) << np.uint64(20)
-    for i in range(4):
-        key = (key ^ head[:, i]) * np.uint64(0x9E3779B97F4A7C15)
-        key ^= key >> np.uint64(31)
-    order = np.argsort(key, kind="stable")
-    same = np.flatnonzero(key[order][1:] == key[order][:-1])
-    if not len(same):
-        return out
-    group_of = np.cumsum(np.concatenate([[True], key[order][1:] != key[order][:-1]]))
-    candidates = np.unique(np.concatenate([same, same + 1]))
-    latest: dict[int, list[tuple[int, int, int, set[int]]]] = {}
-    for i in sorted(candidates.tolist(), key=lambda i: order[i]):
-        row, begin = int(rows[order[i]]), int(start[order[i]])
-        group = latest.setdefault(int(group_of[i]), [])
-        time, here = int(packets.time[row]), int(place[row])
-        for k in range(len(group) - 1, max(-1, len(group) - 9), -1):
-            first, first_begin, since, places = group[k]
-            if abs(time - since) > APART or here in places:
-                continue
-            if _packet(packets, row, begin) == _packet(packets, first, first_begin):
+def _keys(packets: "Packets", rows: Array) -> npt.NDArray[np.uint64]:
+    """A number for each packet that copies have in common and others do not, but by chance."""
+    start = packets.transport_start[rows].astype(np.int64)
+    size = packets.length[rows].astype(np.int64) - start  # link headers differ, what follows them does not
+    ports = packets.payload_start[rows] > 0
+    size[ports] = (packets.payload_start[rows] - start + packets.payload_length[rows])[ports]
+    header = packets.frame_heads(rows, np.maximum(start - 20, 0), 6)
+    plain = (header[:, 0] == 0x45) & (packets.ip_version[rows] == 4)
+    identity = np.where(plain, header[:, 4].astype(np.uint64) << np.uint64(8) | header[:, 5], 0)
+    words = [packets.src[rows], packets.dst[rows], size, identity]
+    head = packets.frame_heads(rows, start, 32).view(">u8")
+    there = np.minimum(size, packets.captured_length[rows] - start)
+    tail = packets.frame_heads(rows, start + np.maximum(there - 16, 0), 16)
+    words += [head[:, i] for i in range(4)] + [tail.view(">u8")[:, i] for i in range(2)]
+    key = np.zeros(len(rows), np.uint64)
+    for word in words:
+        key = (key ^ word.astype(np.uint64)) * _MIX
+        key ^= key >> np.uint64(29)
+    return key
+
+
+def _group(packets: "Packets", rows: Array, place: Array, out: Array) -> None:
+    """Copies of a packet that was sent again, or passes more than two places, in the order of the file."""
+    known: list[tuple[int, int, set[int]]] = []  # first row, its time, places where it was seen
+    for row, time, here in zip(rows.tolist(), packets.time[rows].tolist(), place[rows].tolist(), strict=True):
+        for first, since, places in reversed(known[-_REMEMBERED:]):
+            if abs(time - since) <= APART and here not in places:
                 out[row] = first + packets.first
                 places.add(here)
                 break
         else:
-            group.append((row, begin, time, {here}))
-            del group[:-8]
-    return out
-
-
-def _packet(packets: "Packets", row: int, transport: int) -> tuple[bytes, bytes]:
-    """What a router leaves alone: identification and addresses of the network header, and all that follows it."""
-    frame = packets.frame(row + packets.first)
-    size = int(packets.payload_start[row] or transport) - transport + int(packets.payload_length[row])
-    if packets.ip_version[row] == 4:
-        # The header ends where the transport begins; its identification tells two equal datagrams apart.
-        header = max((transport - length for length in range(20, 64, 4) if transport >= length
-                      and frame[transport - length] == 0x40 | length // 4), default=0)  # fmt: skip
-        network = frame[header + 4 : header + 8]
-    else:
-        network = b""
-    return network, frame[transport : transport + size]
+            known.append((row, time, {here}))

@@ -4,7 +4,6 @@ Unpacking never needs memory in proportion to what comes out: packed data is rea
 and a file that unpacks to a great many times its size (a bomb) ends there.
 """
 
-import gzip
 import io
 import lzma
 import os
@@ -62,6 +61,8 @@ class Source:
         if seekable and not packed:
             self.store, self._spool = FileStore(file), None
         else:
+            if isinstance(source, str | Path):
+                weakref.finalize(self, file.close)
             self._spool = Spool() if keep else None
             self.store = self._spool or Spool()
 
@@ -93,7 +94,7 @@ class Source:
     def _unpack(raw: "_Counted") -> tuple[_Reader, bool]:
         start = raw.peek(6)
         if start.startswith(b"\x1f\x8b"):
-            return gzip.GzipFile(fileobj=raw, mode="rb"), True
+            return _Gzip(raw), True
         if start.startswith(b"\xfd7zXZ\0"):
             return _Xz(raw), True
         if start.startswith(b"\x28\xb5\x2f\xfd") or (start[1:4] == b"\x2a\x4d\x18" and start[0] & 0xF0 == 0x50):
@@ -154,6 +155,30 @@ class _Counted(io.RawIOBase):
         got = self._take(len(into))
         into[: len(got)] = got
         return len(got)
+
+
+class _Gzip:
+    """Members of .gz one after the other; `gzip.GzipFile` would lose what comes before the place of an error."""
+
+    def __init__(self, raw: _Counted) -> None:
+        self._raw, self._rest = raw, b""
+        self._decoder = zlib.decompressobj(31)
+
+    def readinto(self, into: memoryview, /) -> int:
+        while True:
+            if self._decoder.eof:
+                self._rest = (self._decoder.unused_data or self._raw.read(STEP) or b"").lstrip(b"\0")
+                if not self._rest:
+                    return 0
+                self._decoder = zlib.decompressobj(31)
+            data = self._rest or self._raw.read(STEP) or b""
+            if not data:
+                raise EOFError("the gzip stream has no end")
+            got = self._decoder.decompress(data, len(into))
+            self._rest = self._decoder.unconsumed_tail
+            if got:
+                into[: len(got)] = got
+                return len(got)
 
 
 class _Xz:
