@@ -46,10 +46,14 @@ STREAMS: Schema = {
 }
 
 
-def passwords(jingle: pd.DataFrame) -> dict[str, str]:
-    """ICE passwords by ufrag: the key of MESSAGE-INTEGRITY in checks sent to that ufrag (RFC 8445 section 7.2.2)."""
-    rows = jingle[["ufrag", "pwd"]].dropna()
-    return dict(zip(rows["ufrag"], rows["pwd"], strict=True))
+def passwords(jingle: pd.DataFrame) -> dict[str, str | tuple[str, ...]]:
+    """ICE passwords by ufrag: the key of MESSAGE-INTEGRITY in checks sent to that ufrag (RFC 8445 section 7.2.2).
+
+    Browsers' ufrags have four characters; where two sessions came to the same one, it has both passwords.
+    """
+    rows = jingle[["ufrag", "pwd"]].dropna().drop_duplicates()
+    found = {ufrag: tuple(group) for ufrag, group in rows.groupby("ufrag", sort=False)["pwd"]}
+    return {ufrag: several[0] if len(several) == 1 else several for ufrag, several in found.items()}
 
 
 def turn_credentials(xmpp: pd.DataFrame) -> list[tuple[str, str]]:
