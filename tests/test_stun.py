@@ -1,11 +1,14 @@
 """STUN against the vectors of the RFCs, against tshark's names, and against any bytes."""
 
 import contextlib
+import hashlib
+import hmac
 import os
 import random
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,9 +87,6 @@ def test_the_printed_example_of_rfc_8489_is_wrong_and_still_read() -> None:
 def test_a_truncated_sha_256_is_accepted_in_steps_of_four() -> None:
     whole = vector("rfc8489-b.1-erratum-6268")
     key = stun.long_term_key(*MATRIX, algorithm="SHA-256")
-    import hashlib
-    import hmac
-
     for size, right in ((16, True), (28, True), (12, False), (18, False)):
         head = whole[:2] + (len(whole) - 20 - 32 + size).to_bytes(2) + whole[4:-36]
         mac = hmac.new(key, head, hashlib.sha256).digest()[:size]
@@ -95,9 +95,6 @@ def test_a_truncated_sha_256_is_accepted_in_steps_of_four() -> None:
 
 
 def test_rfc_3489_integrity_pads_to_64_bytes() -> None:
-    import hashlib
-    import hmac
-
     head = bytes.fromhex("00010024") + bytes(range(16)) + bytes.fromhex("00060008") + b"username"
     mac = hmac.new(b"key", head + bytes(-len(head) % 64), hashlib.sha1).digest()
     message = stun.decode(head + bytes.fromhex("00080014") + mac)
@@ -220,20 +217,59 @@ def test_every_truncation_decodes_or_says_where_it_ends(packet: bytes) -> None:
             look_at_everything(message)
 
 
+@pytest.fixture(scope="module")
+def real(recording: Callable[[str], Path]) -> list[bytes]:
+    """Every STUN and ChannelData message of a call, also inside TLS and TURN, and the RFCs' vectors."""
+    from jitsilab import decrypt, pcap
+    from jitsilab.wire import Wire
+
+    where = recording("jvb-3")
+    wire = Wire(pcap.read(where / "capture-eth0.pcapng"), decrypt.KeyLog.load(where / "keys.txt"))
+    found = {unit.data for unit in wire.units if unit.kind == "stun" or (unit.kind == "channel" and unit.size < 200)}
+    assert len(found) > 150
+    return [*ALL, *sorted(found)]
+
+
+def test_real_messages_are_proper(real: list[bytes]) -> None:
+    for packet in real[len(ALL) :]:
+        if packet[0] < 64:
+            message = stun.decode(packet)
+            assert message.problems == ()
+            assert stun.fingerprint_ok(message) is not False
+            assert all(not name.startswith("0x") for name in map(attribute_name, message.attributes))
+
+
+def attribute_name(attribute: stun.Attribute) -> str:
+    return stun_registry.attribute_name(attribute.type)
+
+
+def test_every_truncation_of_every_real_message(real: list[bytes]) -> None:
+    for packet in real:
+        for size in range(len(packet)):
+            with contextlib.suppress(ParseError):
+                stun.decode(packet[:size])
+            with contextlib.suppress(ParseError):
+                stun.decode_channel(packet[:size])
+
+
 @pytest.mark.slow
-def test_mutations_of_real_messages_raise_nothing_else() -> None:
-    """A million in CI; JITSILAB_MUTATIONS raises or lowers the number."""
+def test_mutations_of_real_messages_raise_nothing_else(real: list[bytes]) -> None:
+    """A million by default, a few seconds; JITSILAB_MUTATIONS sets another number."""
     dice = random.Random(6)
-    seeds = [bytearray(one) for one in ALL]
-    for _ in range(int(os.environ.get("JITSILAB_MUTATIONS", "100000"))):
-        packet = bytearray(dice.choice(seeds))
-        for _ in range(dice.randrange(1, 5)):
-            packet[int(dice.random() * len(packet))] = int(dice.random() * 256)
-        if dice.random() < 0.2:
-            del packet[int(dice.random() * len(packet)) :]
-        with contextlib.suppress(ParseError):
+    places, values = dice.random, dice.randbytes(1 << 16)
+    for number in range(int(os.environ.get("JITSILAB_MUTATIONS", "1000000"))):
+        packet = bytearray(real[number % len(real)])
+        size = len(packet)
+        for k in range(1 + (number & 3)):
+            packet[int(places() * size)] = values[(number * 4 + k) & 0xFFFF]
+        if number % 5 == 0:
+            del packet[int(places() * size) :]
+        try:
             message = stun.decode(bytes(packet))
-            _ = message.mapped, message.error, message.tie_breaker, stun.fingerprint_ok(message)
+        except ParseError:
+            continue
+        if number % 8 == 0:
+            look_at_everything(message)
 
 
 def test_decode_is_fast() -> None:

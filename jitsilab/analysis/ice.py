@@ -80,7 +80,7 @@ SCHEMA: Schema = {
     "last_seconds": ("float64", "s since the first frame of the capture"),
 }
 
-SILENT = 3.0  # s: a session whose last message comes no later than this after another's first was replaced by it
+SILENT = 3.0  # s: a session that began this long before another, and ended no later after its start, was replaced
 _ANSWER = 3.0  # s: where a table has no transaction ids, an answer belongs to the oldest open check within this time
 _COLUMNS = (
     "frame", "seconds", "flow", "src", "src_port", "dst", "dst_port", "up", "transport", "depth", "message_class",
@@ -89,7 +89,7 @@ _COLUMNS = (
 )  # fmt: skip
 _CLIENT_METHODS = ("Allocate", "Refresh", "CreatePermission", "ChannelBind")
 
-Address = tuple[str, int]
+Address = tuple[str | None, int | None]
 
 
 @dataclass
@@ -199,7 +199,7 @@ class _Reader:
             if row.method in _CLIENT_METHODS:
                 self._clients[flow] = up if row.message_class == "request" else not up
                 if row.relayed_address is not None:
-                    self._relayed[flow] = (row.relayed_address, int(row.relayed_port or 0))
+                    self._relayed[flow] = _address(row.relayed_address, row.relayed_port)
             elif row.method == "Binding" and row.message_class == "request" and ":" in (row.username or ""):
                 self._check(row, flow, up)
             elif row.method == "Binding" and row.message_class in ("success", "error"):
@@ -238,13 +238,13 @@ class _Reader:
         _seen(pair, row)
 
     def _new(self, row: Any, flow: "Hashable", depth: int, out: bool, ufrags: tuple[str, str]) -> _Pair:
-        source, target = (row.src, int(row.src_port or 0)), (row.dst, int(row.dst_port or 0))
+        source, target = _address(row.src, row.src_port), _address(row.dst, row.dst_port)
         client, server = (source, target) if out else (target, source)
         local, remote, relay = client, server, None
         if depth:
             relay = server
             local = self._relayed.get(flow, client)
-            remote = (row.wrapper_peer, int(row.wrapper_peer_port or 0))
+            remote = _address(row.wrapper_peer, row.wrapper_peer_port)
         number = int(row.flow) if row.flow is not None else None
         ways = {True: _Way(), False: _Way()}
         return _Pair(number, row.transport, depth, client, local, remote, relay, ufrags, ways)
@@ -272,10 +272,14 @@ class _Reader:
         way.answered.append(when[1])
         way.rtts.append(when[1] - check.seconds)
         if row.mapped_address is not None:
-            way.mapped = (row.mapped_address, int(row.mapped_port or 0))
+            way.mapped = _address(row.mapped_address, row.mapped_port)
         pair.valid = pair.valid or when
         if check.use_candidate:
             pair.nominated = pair.nominated or when
+
+
+def _address(host: str | None, port: Any) -> Address:
+    return host, None if port is None else int(port)
 
 
 def _seen(pair: _Pair, row: Any) -> None:
@@ -288,24 +292,30 @@ def _number_sessions(found: list[_Pair]) -> None:
     sessions: dict[frozenset[str], list[_Pair]] = {}
     for pair in found:
         sessions.setdefault(frozenset(pair.ufrags), []).append(pair)
-    spans: list[tuple[set[tuple[str, Address]], float, float]] = []
+    spans: list[tuple[set[tuple[str | None, Address]], float, float]] = []
     for number, members in enumerate(sessions.values()):
         hosts = {(pair.client[0], pair.remote) for pair in members}
         begin = min(min(pair.seconds) for pair in members)
-        earlier = [one for one in spans if one[0] & hosts and one[2] <= begin + SILENT]
+        earlier = [one for one in spans if one[0] & hosts and one[1] + SILENT <= begin and one[2] <= begin + SILENT]
         spans.append((hosts, begin, max(max(pair.seconds) for pair in members)))
         for pair in members:
             pair.session, pair.generation = number, len(earlier)
 
 
 def _select(found: list[_Pair]) -> None:
-    """Of each session the nominated pair with the latest answered check; of equals the one nominated first."""
+    """Of each session the nominated pair with the latest answered check; of equals the one nominated first.
+
+    A capture beside a TURN server shows a relayed pair twice, inside TURN and on the relay's own leg: with the same
+    relayed port and the same peer. Both rows are that pair.
+    """
     best: dict[int, _Pair] = {}
     for pair in found:
         if pair.nominated and (pair.session not in best or pair.last_consent > best[pair.session].last_consent):
             best[pair.session] = pair
-    for pair in best.values():
-        pair.selected = True
+    for pair in found:
+        one = best.get(pair.session)
+        if one is not None and pair.nominated and pair.remote == one.remote and pair.local[1] == one.local[1]:
+            pair.selected = pair is one or pair.depth != one.depth
 
 
 def _row(pair: _Pair) -> tuple[Any, ...]:
@@ -328,8 +338,11 @@ def _row(pair: _Pair) -> tuple[Any, ...]:
 
 
 def _mapped(way: _Way, seen: Address) -> tuple[str | None, int | None, bool | None]:
-    """Where the other side saw one, and whether this capture saw it elsewhere."""
-    return (*way.mapped, way.mapped != seen) if way.mapped else (None, None, None)
+    """Where the other side saw one, and whether this capture saw it elsewhere; a port counts where both are known."""
+    if way.mapped is None:
+        return None, None, None
+    known = None not in (way.mapped[1], seen[1])
+    return (*way.mapped, way.mapped != seen if known else way.mapped[0] != seen[0])
 
 
 def _steps(times: list[float]) -> Iterator[float]:

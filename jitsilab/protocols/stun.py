@@ -103,9 +103,12 @@ class Message(NamedTuple):
         return None
 
     def text(self, kind: int) -> str | None:
-        """That value as text; bytes that are not UTF-8 appear as U+FFFD."""
+        """That value as text; bytes that are not UTF-8 appear as U+FFFD.
+
+        NULs at the end are left out: Microsoft's clients pad with them and count them as part of the value.
+        """
         value = self.get(kind)
-        return None if value is None else value.decode("utf-8", "replace")
+        return None if value is None else value.rstrip(b"\0").decode("utf-8", "replace")
 
     def number(self, kind: int, size: int = 4) -> int | None:
         """That value as an unsigned number of ``size`` bytes."""

@@ -1,0 +1,72 @@
+"""Captures for tests, made of the UDP payloads and TCP segments that a test names."""
+
+import io
+import struct
+from typing import NamedTuple
+
+from jitsilab import pcap
+from jitsilab.wire import Wire
+
+
+class Sent(NamedTuple):
+    """A payload between two endpoints of 10.0.0.0/24, each a last octet and a port."""
+
+    source: tuple[int, int]
+    target: tuple[int, int]
+    payload: bytes
+    time: float = 0.0
+    kept: int | None = None  # bytes of the payload that the capture keeps
+
+
+class Segment(NamedTuple):
+    """A TCP segment between two such endpoints."""
+
+    source: tuple[int, int]
+    target: tuple[int, int]
+    payload: bytes
+    seq: int
+    flags: int = 0x18  # PSH, ACK
+    time: float = 0.0
+
+
+def wire(*sent: Sent | Segment) -> Wire:
+    """The packets as a capture that was read."""
+    out = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 101)]  # nanoseconds, raw IP
+    for number, one in enumerate(sent):
+        header = _udp(one) if isinstance(one, Sent) else _tcp(one)
+        protocol = 17 if isinstance(one, Sent) else 6
+        size = 20 + len(header) + len(one.payload)
+        addresses = bytes([10, 0, 0, one.source[0], 10, 0, 0, one.target[0]])
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, size, number & 0xFFFF, 0, 64, protocol, 0) + addresses
+        kept = one.kept if isinstance(one, Sent) and one.kept is not None else len(one.payload)
+        frame = ip + header + one.payload[:kept]
+        time = round((one.time or number * 0.01) * 1e9)
+        out.append(struct.pack("<IIII", 1_700_000_000 + time // 10**9, time % 10**9, len(frame), size) + frame)
+    return Wire(pcap.read(io.BytesIO(b"".join(out))))
+
+
+def _udp(one: Sent) -> bytes:
+    return struct.pack("!HHHH", one.source[1], one.target[1], 8 + len(one.payload), 0)
+
+
+def _tcp(one: Segment) -> bytes:
+    return struct.pack("!HHIIBBHHH", one.source[1], one.target[1], one.seq, 0, 0x50, one.flags, 65535, 0, 0)
+
+
+def stun(kind: int, transaction: int, *attributes: tuple[int, bytes]) -> bytes:
+    """A STUN message with the cookie."""
+    body = b"".join(struct.pack("!HH", t, len(v)) + v + bytes(-len(v) % 4) for t, v in attributes)
+    return struct.pack("!HHI", kind, len(body), 0x2112A442) + transaction.to_bytes(12) + body
+
+
+def xored(host: str, port: int) -> bytes:
+    """The value of an XOR address attribute, IPv4."""
+    packed = bytes(int(octet) ^ key for octet, key in zip(host.split("."), b"\x21\x12\xa4\x42", strict=True))
+    return b"\x00\x01" + (port ^ 0x2112).to_bytes(2) + packed
+
+
+def rtp(sequence: int, ssrc: int = 0xDEADBEEF, payload_type: int = 111, timestamp: int = 0, size: int = 40) -> bytes:
+    """An RTP packet of ``size`` bytes."""
+    return struct.pack("!BBHII", 0x80, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc).ljust(
+        size, b"\x55"
+    )
