@@ -8,6 +8,7 @@ is opened with the sequence number that the caller thinks it has, so that a stre
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -49,6 +50,7 @@ class Suite:
 _MACS = {"MD5": "md5", "SHA": "sha1", "SHA256": "sha256", "SHA384": "sha384"}
 
 
+@lru_cache(maxsize=512)
 def suite_of(number: int) -> Suite | None:
     """Parameters of a suite by its IANA name; None where this package cannot open its records."""
     name = SUITES.get(number, "")

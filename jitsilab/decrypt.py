@@ -10,7 +10,7 @@ from jitsilab import record_layer
 from jitsilab.errors import Problem
 from jitsilab.flows import ByteStream, Piece
 from jitsilab.keylog import KeyLog
-from jitsilab.protocols import tls
+from jitsilab.protocols import demux, tls
 from jitsilab.protocols.tls_registry import content_type_name, suite_name, version_name
 from jitsilab.record_layer import Connection, Opened, Side
 
@@ -253,6 +253,9 @@ def _start(flow: "Flow") -> tuple[int, int] | None:
     pieces = [flow.stream(up).pieces for up in (True, False)]
     heads = [found[0].data[: 2 * _LOOK] if found else b"" for found in pieces]
     offsets = [found[0].offset if found else 0 for found in pieces]
+    # Google's pseudo-TLS: STUN behind hellos of which the server's alone looks like one of TLS 1.0
+    if demux.framing(heads[0]) == "pseudo-tls" or (not heads[0] and demux.framing(heads[1]) == "pseudo-tls"):
+        return None
     if any(tls.is_tls(head) for head in heads):
         return 0, 0
     hellos = [tls.find_hello(head, server=bool(side), limit=_LOOK) for side, head in enumerate(heads)]

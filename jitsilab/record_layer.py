@@ -331,9 +331,12 @@ class Side:
 
     def _enter(self, stage: int, sequence: int) -> None:
         """Go on from a record that was opened in this stage with the number before ``sequence``."""
+        new = stage != self._stage
         self._stage, self._sequence = stage, sequence
         self._unsure = self.failed = 0
         self.succeeded = True
+        if not new:
+            return
         connection = self.connection
         current = self._stages[stage]
         if connection.suite is None and current.suite:

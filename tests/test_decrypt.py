@@ -10,6 +10,7 @@ from peers import Bytes, Talk, contexts, programs, talk
 
 from jitsilab import decrypt
 from jitsilab.decrypt import KeyLog, Session
+from jitsilab.protocols import demux
 
 VECTORS = Path(__file__).parent / "vectors" / "tls"
 NUMBERS = bytes(range(50))  # the application data of RFC 8448
@@ -438,3 +439,66 @@ def test_every_truncation_gives_a_session(size: int) -> None:
     session = decrypt.session(Bytes([(1, made.said(True)[:size])]), Bytes([(2, made.said(False)[:size])]), log)
     whole = {(record.up, record.offset): record.plaintext for record in read(made).records}
     assert all(record.plaintext in (None, whole[record.up, record.offset]) for record in session.records)
+
+
+# --- flows that carry TLS, and flows that do not
+
+
+class Side(Bytes):
+    whole = True
+
+
+class Flow:
+    def __init__(self, up: bytes, down: bytes, whole: bool = True) -> None:
+        self.transport = "tcp"
+        self.sides = {True: Side([(1, up)]), False: Side([(2, down)])}
+        for side in self.sides.values():
+            side.whole = whole
+
+    def stream(self, up: bool) -> Side:
+        return self.sides[up]
+
+
+def found_in(*flows: Flow) -> dict[int, Session]:
+    return decrypt.sessions(None, flows, KeyLog.load(trace(3).keylog))  # type: ignore[arg-type]
+
+
+def test_a_flow_carries_tls_by_its_bytes() -> None:
+    up, down = trace(3).said(True), trace(3).said(False)
+    clear = b"<stream:stream><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+    found = found_in(
+        Flow(up, down),
+        Flow(clear + up, b"<proceed/>" + down),  # STARTTLS
+        Flow(up[250:], down[800:], whole=False),  # from the middle on
+        Flow(up, b""),  # no answer
+        Flow(b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + up + down),
+        Flow(b"SSH-2.0-x\r\n" + random.Random(3).randbytes(100_000), random.Random(4).randbytes(100_000), whole=False),
+        Flow(b"", b""),
+    )
+    assert list(found) == [0, 1, 2, 3]
+    assert [session.start for session in found.values()] == [(0, 0), (len(clear), 10), (0, 0), (0, 0)]
+    assert text(found[1], True) == NUMBERS
+    assert found[2].reason == "handshake not captured"
+    assert [record.length for record in found[2].records if record.up] == [67, 19]
+    assert (found[3].sni, found[3].version) == ("server", None)
+
+
+def test_turn_behind_the_looks_of_tls_is_no_tls() -> None:
+    stun = bytes.fromhex("000100002112a442") + bytes(12)
+    up = demux.PSEUDO_CLIENT_HELLO.ljust(demux.PSEUDO_CLIENT_SIZE, b"\0") + stun
+    down = demux.PSEUDO_SERVER_HELLO.ljust(demux.PSEUDO_SERVER_SIZE, b"\0") + stun
+    assert found_in(Flow(up, down)) == {}
+
+
+def test_time_is_bounded_with_a_key_that_does_not_fit() -> None:
+    import time
+
+    made = trace(3)
+    turned = re.sub(rb"(?m)[0-9a-f]{64}$", lambda match: match[0][::-1], made.keylog)
+    many = b"".join(b"\x17\x03\x03\x40\x00" + bytes([n % 256]) * 0x4000 for n in range(1000))
+    up, down = Bytes([(1, made.said(True) + many)]), Bytes([(2, made.said(False) + many)])
+    for keylog in (turned, made.keylog):
+        start = time.perf_counter()
+        session = decrypt.session(up, down, KeyLog.load(keylog))
+        assert len(session.records) > 2000
+        assert time.perf_counter() - start < 10
