@@ -1,0 +1,242 @@
+"""The ways that a participant's ICE took: each flow, or each inside of a TURN flow, with its checks, DTLS and media.
+
+A leg is seen from the participant: ``sent`` is what came from that end. Where the USERNAMEs of the checks are known to
+be the participant's, a relay's far side on the server's own loopback counts as a leg too.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.analysis import clock
+
+LASTING = 1.0  # s that a stream must last to count as media: a burst between two paths is none
+
+
+@dataclass(slots=True)
+class Media:
+    """What RTP one direction of a leg carried."""
+
+    packets: int = 0
+    first: float = float("inf")
+    last: float = float("-inf")
+    frame: int = 0  # a frame of it
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it went on for long enough to be media, not a probe."""
+        return self.packets > 1 and self.last - self.first >= LASTING
+
+
+@dataclass(slots=True)
+class Leg:
+    """One way between a participant and the bridge or a peer."""
+
+    flow: int
+    via: str  # udp, turn-udp, turn-tcp, turn-tls, or relay: the far side of a relay on the server
+    address: str  # of the participant's end (of the relay's where via is relay)
+    kind: str = ""  # jvb or p2p, empty where it cannot be told
+    ufrags: set[tuple[str, str]] = field(default_factory=set)  # participant's, other's
+    sent: list[int] = field(default_factory=list)  # frames of checks from the participant
+    answered: list[int] = field(default_factory=list)  # frames of success responses to those
+    got: list[int] = field(default_factory=list)  # frames of checks to the participant
+    replied: list[int] = field(default_factory=list)  # frames of success responses by the participant
+    nominated: int = 0  # frame of the first USE-CANDIDATE
+    first: float = float("inf")  # s of the first check
+    answered_at: float = float("inf")  # s of the first answer to the participant
+    hello: list[int] = field(default_factory=list)  # frames of the participant's ClientHello or ServerHello
+    other_hello: list[int] = field(default_factory=list)
+    certificates: dict[str, int] = field(default_factory=dict)  # the participant's: fingerprint to frame
+    secured_by: set[bool] = field(default_factory=set)  # directions (from the participant) that show encrypted DTLS
+    secured: int = 0  # frame from which both show it
+    rtp_out: Media = field(default_factory=Media)
+    rtp_in: Media = field(default_factory=Media)
+    reports: int = 0  # RTCP frames of the participant
+
+    @property
+    def direct(self) -> bool:
+        """No relay on this side of the leg."""
+        return self.via == "udp"
+
+    @property
+    def connected(self) -> bool:
+        """A check of the participant was answered, or one to it was."""
+        return bool(self.answered or self.replied)
+
+    @property
+    def handshaken(self) -> bool:
+        """DTLS finished: encrypted records of both sides, or SRTP of this one, which has keys only then."""
+        return bool(self.secured) or self.rtp_out.packets > 1 or self.reports > 1
+
+
+def ice4j_ports(stun: pd.DataFrame) -> set[tuple[str, int]]:
+    """Addresses and ports of a Jitsi bridge: its ICE library names itself, or shows the clock in its ufrag."""
+    binding = stun[stun["method"].eq("Binding") & stun["message_class"].isin(["request", "success"])]
+    named = binding[binding["software"].fillna("").str.startswith("ice4j")]
+    found = {(str(a), int(p)) for a, p in zip(named["src"], named["src_port"], strict=True) if pd.notna(p)}
+    dated = set(clock.anchors(stun)["ufrag"])
+    requests = binding[binding["message_class"].eq("request")].dropna(subset=["username"])
+    for username, src, src_port, dst, dst_port in _columns(requests, "username", "src", "src_port", "dst", "dst_port"):
+        receiver, _, sender = str(username).partition(":")
+        if receiver in dated and pd.notna(dst_port):
+            found.add((str(dst), int(dst_port)))
+        if sender in dated and pd.notna(src_port):
+            found.add((str(src), int(src_port)))
+    return found
+
+
+def _columns(table: pd.DataFrame, *names: str) -> Any:
+    return zip(*(table[name] for name in names), strict=True)
+
+
+def of_ufrags(own: Collection[str], tables: "dict[str, pd.DataFrame | None]", servers: Collection[str]) -> list[Leg]:
+    """The legs on which checks name one of these ufrags as the participant's."""
+    return _legs(tables, servers, lambda username, src, dst: _mine(username, own))
+
+
+def of_address(
+    addresses: Collection[str], tables: "dict[str, pd.DataFrame | None]", servers: Collection[str]
+) -> list[Leg]:
+    """The legs of whoever is behind these addresses; without signaling that is all that tells whose they are."""
+
+    def mine(username: str, src: str, dst: str) -> bool | None:
+        return True if src in addresses else False if dst in addresses else None
+
+    return _legs(tables, servers, mine)
+
+
+def _mine(username: str, own: Collection[str]) -> bool | None:
+    """Whether a check comes from the participant (True), goes to it (False), or is none of its (None)."""
+    receiver, _, sender = username.partition(":")
+    return True if sender in own else False if receiver in own else None
+
+
+def _legs(
+    tables: "dict[str, pd.DataFrame | None]", servers: Collection[str], mine: Callable[[str, str, str], "bool | None"]
+) -> list[Leg]:
+    stun = tables.get("stun")
+    if stun is None or stun.empty:
+        return []
+    bridge = ice4j_ports(stun)
+    binding = stun[stun["method"].eq("Binding") & stun["flow"].notna()]
+    if "duplicate" in binding:
+        binding = binding[~binding["duplicate"].fillna(False).astype(bool)]
+    found: dict[tuple[int, bool], Leg] = {}
+    ends: dict[tuple[int, bool], tuple[str, int]] = {}  # the participant's end of each leg
+    requests = binding[binding["message_class"].eq("request") & binding["username"].notna()]
+    names = (
+        "flow",
+        "depth",
+        "transport",
+        "up",
+        "frame",
+        "seconds",
+        "username",
+        "src",
+        "src_port",
+        "dst",
+        "dst_port",
+        "use_candidate",
+    )
+    for flow, depth, transport, up, frame, seconds, username, src, src_port, dst, dst_port, use in _columns(
+        requests, *names
+    ):
+        from_me = mine(str(username), str(src), str(dst))
+        if from_me is None or (depth and from_me != bool(up)):  # inside a relay the client's end is the participant's
+            continue
+        place = (int(flow), bool(depth))
+        here, there = ((src, src_port), (dst, dst_port)) if from_me else ((dst, dst_port), (src, src_port))
+        leg = found.get(place)
+        if leg is None:
+            via = f"turn-{transport}" if depth else "relay" if str(here[0]) in servers else "udp"
+            leg = found[place] = Leg(int(flow), via, str(here[0]))
+            ends[place] = (str(here[0]), _int(here[1]))
+        receiver, _, sender = str(username).partition(":")
+        leg.ufrags.add((sender, receiver) if from_me else (receiver, sender))
+        (leg.sent if from_me else leg.got).append(int(frame))
+        leg.first = min(leg.first, float(seconds))
+        if use is True or use == True:  # noqa: E712  # a nullable boolean
+            leg.nominated = leg.nominated or int(frame)
+        if not leg.kind and _is_bridge(leg, (str(there[0]), _int(there[1])), bridge):
+            leg.kind = "jvb"
+    _answers(binding, found, ends)
+    _dtls(tables.get("dtls"), found, ends)
+    _media(tables.get("media"), found, ends)
+    _reports(tables.get("rtcp"), found, ends)
+    for leg in found.values():
+        leg.kind = leg.kind or ("p2p" if leg.ufrags else "")
+    return list(found.values())
+
+
+def _is_bridge(leg: Leg, other: tuple[str, int], bridge: set[tuple[str, int]]) -> bool:
+    if leg.direct or leg.via == "relay":
+        return other in bridge
+    return any(clock.made(theirs) is not None for _, theirs in leg.ufrags)
+
+
+def _int(value: Any) -> int:
+    return -1 if pd.isna(value) else int(value)
+
+
+def _each(
+    table: pd.DataFrame, found: dict[tuple[int, bool], Leg], ends: dict[tuple[int, bool], tuple[str, int]]
+) -> Any:
+    """Rows of a table that belong to a leg, with the leg and whether they come from the participant."""
+    flows = {flow for flow, _ in found}
+    rows = table[table["flow"].isin(flows)]
+    for position, (flow, depth, src, src_port) in enumerate(_columns(rows, "flow", "depth", "src", "src_port")):
+        leg = found.get((int(flow), bool(depth)))
+        if leg is not None:
+            yield rows, position, leg, ends[int(flow), bool(depth)] == (str(src), _int(src_port))
+
+
+def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
+    answers = binding[binding["message_class"].eq("success")]
+    rows = answers[answers["flow"].isin({flow for flow, _ in found})]
+    for frame, at, flow, depth, src, src_port in _columns(rows, "frame", "seconds", "flow", "depth", "src", "src_port"):
+        leg = found.get((int(flow), bool(depth)))
+        if leg is None:
+            continue
+        if ends[int(flow), bool(depth)] == (str(src), _int(src_port)):
+            leg.replied.append(int(frame))
+        else:
+            leg.answered.append(int(frame))
+            leg.answered_at = min(leg.answered_at, float(at))
+
+
+def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
+    if dtls is None or dtls.empty:
+        return
+    for rows, position, leg, from_me in _each(dtls, found, ends):
+        row = rows.iloc[position]
+        frame, handshake = int(row["frame"]), row["handshake_type"]
+        if handshake in ("client_hello", "server_hello"):
+            (leg.hello if from_me else leg.other_hello).append(frame)
+        elif handshake == "certificate" and from_me and isinstance(row["certificate_sha256"], str):
+            for fingerprint in row["certificate_sha256"].split():
+                leg.certificates.setdefault(fingerprint, frame)
+        encrypted = pd.notna(row["epoch"]) and int(row["epoch"]) > 0
+        if encrypted and row["record_type"] in ("handshake", "application_data"):
+            leg.secured_by.add(from_me)
+            if len(leg.secured_by) == 2:
+                leg.secured = leg.secured or frame
+
+
+def _media(media: pd.DataFrame | None, found: Any, ends: Any) -> None:
+    if media is None or media.empty:
+        return
+    for rows, position, leg, from_me in _each(media, found, ends):
+        row = rows.iloc[position]
+        one = leg.rtp_out if from_me else leg.rtp_in
+        one.packets += int(row["packets"])
+        one.first, one.last = min(one.first, row["first_seconds"]), max(one.last, row["last_seconds"])
+        one.frame = one.frame or int(row["first_frame"])
+
+
+def _reports(rtcp: pd.DataFrame | None, found: Any, ends: Any) -> None:
+    if rtcp is None or rtcp.empty:
+        return
+    for _, _, leg, from_me in _each(rtcp, found, ends):
+        leg.reports += from_me

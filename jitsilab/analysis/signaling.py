@@ -1,0 +1,269 @@
+"""What one participant's signaling says: login, room, offers of TURN, Jingle sessions, with the frames.
+
+A participant's stays are the XMPP connections it had, one after the other. Everything here is read from the tables
+``xmpp`` and ``jingle``; nothing is judged.
+"""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.errors import ParseError
+from jitsilab.protocols import xmpp as stanzas
+from jitsilab.protocols.xmpp import Service, Stanza
+from jitsilab.tables.occupants import FOCUS, key
+
+
+@dataclass(slots=True)
+class Session:
+    """A Jingle session of one participant."""
+
+    sid: str
+    kind: str  # jvb or p2p
+    offered: int = 0  # frame of the session-initiate, 0 if it is not in the capture
+    offered_at: float = float("nan")  # s
+    accepted: int = 0  # frame of the session-accept
+    ended: int = 0  # frame of the session-terminate
+    ended_at: float = float("nan")
+    reason: str = ""
+    own: set[str] = field(default_factory=set)  # ufrags of the participant
+    remote: set[str] = field(default_factory=set)  # ufrags of the bridge or the peer
+    fingerprints: set[str] = field(default_factory=set)  # that the participant announced
+    peer: str = ""  # endpoint of the other, jvb for the bridge
+    candidates: list[tuple[str, str]] = field(default_factory=list)  # address and type of the other's candidates
+
+
+@dataclass(slots=True)
+class Stay:
+    """One XMPP connection of a participant, from its opening to its end."""
+
+    connection: Hashable
+    flows: set[int] = field(default_factory=set)
+    start: float = 0.0  # s, first stanza
+    end: float = 0.0  # s, last stanza
+    opened: int = 0  # frame of the stream header
+    mechanisms: set[str] = field(default_factory=set)
+    offered: int = 0  # frame of the features that list the mechanisms
+    tried: int = 0  # frame of <auth>
+    refused: list[int] = field(default_factory=list)  # frames of failures: login, conference, room
+    closed: int = 0  # frame of the stream's end
+    bound: int = 0  # frame of the answer to bind
+    jid: str = ""
+    asked: int = 0  # frame of the request for a conference
+    ready: int = 0  # frame of the focus's answer ready=true
+    joined: int = 0  # frame of the own presence with code 110
+    joined_at: float = float("nan")
+    left: int = 0
+    left_at: float = float("nan")
+    room: str = ""
+    endpoint: str = ""
+    nick: str = ""
+    others: dict[str, tuple[float, float]] = field(default_factory=dict)  # occupant: s from, s to
+    focus: int = 0  # frame of the focus's presence
+    bridges: int = 0  # most bridges that the focus announced
+    bridge_missing: list[int] = field(default_factory=list)
+    services: tuple[Service, ...] | None = None  # None: not answered
+    services_frame: int = 0
+    sessions: dict[str, Session] = field(default_factory=dict)
+
+    @property
+    def turn_offered(self) -> bool | None:
+        """Whether TURN was among the services; None where no answer was seen."""
+        return None if self.services is None else any(one.type in ("turn", "turns") for one in self.services)
+
+    def together(self, until: float) -> float:
+        """Longest time in seconds that another occupant was in the room beside this one, up to ``until``."""
+        spans = [
+            min(to, until, self.end_of_stay(until)) - max(since, self.joined_at) for since, to in self.others.values()
+        ]
+        return max(spans, default=0.0)
+
+    def end_of_stay(self, until: float) -> float:
+        """When the participant left, or the end of what was captured."""
+        return self.left_at if self.left else until
+
+
+def stays(xmpp: pd.DataFrame, jingle: pd.DataFrame, candidates: pd.DataFrame | None = None) -> list[Stay]:
+    """One Stay for each XMPP connection of a client, in the order of their beginning.
+
+    Connections of servers (the focus, the bridge) open with other namespaces or never join a room as a person; they
+    are left out where they can be told apart.
+    """
+    found: dict[Hashable, Stay] = {}
+    for row in _rows(xmpp):
+        stay = found.get(row.connection)
+        if stay is None:
+            stay = found[row.connection] = Stay(row.connection, start=row.seconds)
+        stay.end = row.seconds
+        if row.flow is not None:
+            stay.flows.add(row.flow)
+        _take(stay, row)
+    _sessions(found, xmpp, jingle)
+    if candidates is not None:
+        _candidates(found, xmpp, candidates)
+    return [stay for stay in found.values() if not _is_server(stay)]
+
+
+@dataclass(slots=True)
+class _Row:
+    connection: Hashable
+    frame: int
+    seconds: float
+    flow: int | None
+    outgoing: bool
+    stanza: Stanza
+
+
+def _rows(xmpp: pd.DataFrame) -> Iterator[_Row]:
+    columns = ("connection", "frame", "seconds", "flow", "direction", "xml")
+    for connection, frame, seconds, flow, direction, xml in zip(*(xmpp[c] for c in columns), strict=True):
+        if pd.isna(connection):
+            continue
+        try:
+            stanza = stanzas.read(xml)
+        except (ParseError, TypeError):
+            continue
+        yield _Row(key(connection), int(frame), float(seconds), None if pd.isna(flow) else int(flow),
+                   direction == "c2s", stanza)  # fmt: skip
+
+
+def _take(stay: Stay, row: _Row) -> None:
+    """Note what one stanza adds."""
+    stanza, frame = row.stanza, row.frame
+    if stanza.name in ("open", "stream") and row.outgoing:
+        stay.opened = stay.opened or frame
+    elif stanza.name in ("close", "stream-end"):
+        stay.closed = frame
+    features = stanzas.features(stanza)
+    if features is not None and features.mechanisms:
+        stay.mechanisms.update(features.mechanisms)
+        stay.offered = stay.offered or frame
+    step = stanzas.sasl(stanza)
+    if step is not None:
+        if step.step == "auth":
+            stay.tried = stay.tried or frame
+        elif step.step == "failure":
+            stay.refused.append(frame)
+    if (jid := stanzas.bound(stanza)) and not row.outgoing:
+        stay.jid, stay.bound = jid, stay.bound or frame
+    conference = stanzas.conference(stanza)
+    if conference is not None:
+        if row.outgoing:
+            stay.asked = stay.asked or frame
+        elif conference.ready:
+            stay.ready = stay.ready or frame
+    if not row.outgoing and stanza.type == "error" and stanza.name in ("iq", "presence"):
+        error = stanzas.error(stanza)
+        to_focus = bool(stanza.sender and stanza.sender.startswith(f"{FOCUS}."))
+        if (
+            error
+            and error.condition in ("not-authorized", "forbidden", "registration-required")
+            and (to_focus or stanza.name == "presence")
+        ):
+            stay.refused.append(frame)
+    if not row.outgoing and (stanzas.offers(stanza) or (stay.services is None and stanzas.services(stanza))):
+        stay.services, stay.services_frame = stanzas.services(stanza), frame
+    presence = stanzas.presence(stanza)
+    if presence is not None and presence.occupant:
+        _take_presence(stay, row, presence)
+
+
+def _take_presence(stay: Stay, row: _Row, presence: stanzas.Presence) -> None:
+    occupant = presence.occupant or ""
+    if presence.type == "error":
+        return
+    if row.outgoing:
+        stay.room, stay.endpoint = stay.room or presence.room or "", occupant
+        stay.nick = presence.nick or stay.nick
+        if presence.type == "unavailable":
+            stay.left, stay.left_at = row.frame, row.seconds
+    elif 110 in presence.codes:
+        stay.room, stay.endpoint = presence.room or stay.room, occupant
+        stay.nick = presence.nick or stay.nick
+        if presence.type == "unavailable":
+            stay.left, stay.left_at = stay.left or row.frame, row.seconds if not stay.left else stay.left_at
+        elif not stay.joined:
+            stay.joined, stay.joined_at = row.frame, row.seconds
+    elif occupant == FOCUS or (presence.jid or "").startswith(f"{FOCUS}@"):
+        stay.focus = stay.focus or row.frame
+        stay.bridges = max(stay.bridges, presence.bridges or 0)
+        if presence.bridge_not_available:
+            stay.bridge_missing.append(row.frame)
+    elif presence.room == stay.room and occupant != stay.endpoint:
+        since, _ = stay.others.get(occupant, (row.seconds, float("inf")))
+        stay.others[occupant] = (since, row.seconds if presence.type == "unavailable" else float("inf"))
+
+
+def _sessions(found: dict[Hashable, Stay], xmpp: pd.DataFrame, jingle: pd.DataFrame) -> None:
+    """Add the Jingle sessions, each told by its sid: what one side describes and what the other does."""
+    if jingle.empty:
+        return
+    connections = xmpp["connection"]
+    columns = (
+        "stanza",
+        "frame",
+        "seconds",
+        "action",
+        "sid",
+        "session",
+        "endpoint",
+        "ufrag",
+        "fingerprint",
+        "reason",
+        "src",
+    )
+    for stanza, frame, seconds, action, sid, kind, endpoint, ufrag, fingerprint, reason, _ in zip(
+        *(jingle[c] for c in columns), strict=True
+    ):
+        if pd.isna(stanza) or pd.isna(sid):
+            continue
+        stay = found.get(key(connections.iloc[int(stanza)]))
+        if stay is None:
+            continue
+        outgoing = xmpp["direction"].iloc[int(stanza)] == "c2s"
+        session = stay.sessions.setdefault(str(sid), Session(str(sid), str(kind)))
+        if action == "session-initiate":
+            session.offered, session.offered_at = (
+                session.offered or int(frame),
+                min(seconds, _known(session.offered_at, seconds)),
+            )
+        elif action == "session-accept":
+            session.accepted = session.accepted or int(frame)
+        elif action == "session-terminate" and not session.ended:
+            session.ended, session.ended_at, session.reason = int(frame), float(seconds), _text(reason)
+        if isinstance(ufrag, str) and ufrag:
+            (session.own if outgoing else session.remote).add(ufrag)
+        if isinstance(fingerprint, str) and outgoing:
+            session.fingerprints.update(fingerprint.split())
+        if not outgoing and isinstance(endpoint, str) and endpoint:
+            session.peer = endpoint
+
+
+def _candidates(found: dict[Hashable, Stay], xmpp: pd.DataFrame, candidates: pd.DataFrame) -> None:
+    """Add the addresses that the other side of each session offered."""
+    columns = ("stanza", "sid", "address", "type", "protocol")
+    for stanza, sid, address, kind, protocol in zip(*(candidates[c] for c in columns), strict=True):
+        if pd.isna(stanza) or xmpp["direction"].iloc[int(stanza)] == "c2s" or str(protocol).lower() != "udp":
+            continue
+        stay = found.get(key(xmpp["connection"].iloc[int(stanza)]))
+        session = stay.sessions.get(str(sid)) if stay else None
+        if session is not None and (str(address), str(kind)) not in session.candidates:
+            session.candidates.append((str(address), str(kind)))
+
+
+def _known(value: float, other: float) -> float:
+    return other if pd.isna(value) else value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _is_server(stay: Stay) -> bool:
+    """Whether a connection is the focus's or a bridge's: they log in to the server's own domains and never ask."""
+    local = stay.jid.partition("@")[0]
+    if local in (FOCUS, "jvb", "jibri", "jigasi"):
+        return True
+    return not (stay.joined or stay.asked or stay.opened)

@@ -1,0 +1,182 @@
+"""Who had media, by which way, and why not: participants, paths, stages, causes, advice.
+
+The same answer is reached with a key log, with the server's loopback, or with neither, at falling certainty; what the
+evidence does not single out is ``undetermined`` or ``not-observable``, never a guess.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jitsilab.analysis import people
+from jitsilab.analysis.people import Call, Person
+from jitsilab.diagnosis.advice import advise
+from jitsilab.diagnosis.causes import ANSWERED_OFFER, Cause, cause
+from jitsilab.diagnosis.paths import Path, paths, stage, turn_stage
+from jitsilab.tables import Schema, frame_from
+
+if TYPE_CHECKING:
+    from jitsilab.capture import Capture
+
+SCHEMA: Schema = {
+    "id": ("str", "display name, else address"),
+    "nick": ("str", "display name"),
+    "addresses": ("object", "addresses without ports"),
+    "media_path": ("str", "p2p, jvb-udp, turn-udp, turn-tcp, turn-tls, none or not-observable: the last way out that carried media"),
+    "media_paths": ("object", "every way that carried media, with the seconds from and to"),
+    "stage": ("str", "tls, xmpp, conference, jingle, checks, nominated, dtls or media: how far the session came"),
+    "turn_stage": ("str", "how far the participant came with TURN"),
+    "cause": ("str", "why there are no media; empty where there are"),
+    "open_causes": ("object", "what remains open where the cause is undetermined"),
+    "certainty": ("str", "measured, deduced or inferred"),
+    "frames": ("object", "frames that prove it"),
+    "advice": ("str", "what to change"),
+    "note": ("str", "the reason in a sentence"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosed:
+    """One participant's row."""
+
+    id: str
+    nick: str
+    addresses: list[str]
+    media_path: str
+    media_paths: list[Path]
+    stage: str
+    turn_stage: str
+    cause: str | None
+    open_causes: list[str]
+    certainty: str
+    frames: list[int]
+    advice: str
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``jitsilab diagnose --json`` prints it."""
+        return {
+            "id": self.id, "nick": self.nick or None, "addresses": self.addresses, "media_path": self.media_path,
+            "media_paths": [{"path": p.name, "from": round(p.start, 3), "to": round(p.end, 3)} for p in self.media_paths],
+            "stage": self.stage, "turn_stage": self.turn_stage, "cause": self.cause, "open_causes": self.open_causes,
+            "certainty": self.certainty, "frames": self.frames, "advice": self.advice, "note": self.note,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """The answer for one capture."""
+
+    people: list[Diagnosed]
+    server: dict[str, Any]
+    hypotheses: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def participants(self) -> pd.DataFrame:
+        """The table ``participants``."""
+        return frame_from(
+            [
+                (one.id, one.nick or None, one.addresses, one.media_path,
+                 [f"{p.name}@{p.start:.3f}-{p.end:.3f}" for p in one.media_paths], one.stage, one.turn_stage, one.cause,
+                 one.open_causes, one.certainty, one.frames, one.advice, one.note)
+                for one in self.people
+            ],
+            SCHEMA,
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """Participants, server and hypotheses for programs."""
+        return {
+            "participants": [one.to_json() for one in self.people],
+            "server": self.server,
+            "hypotheses": self.hypotheses,
+        }
+
+    def to_text(self) -> str:
+        """The same for a terminal: a paragraph a participant."""
+        if not self.people:
+            return "No participant of a Jitsi call in this capture."
+        return "\n\n".join(_paragraph(one) for one in self.people)
+
+
+def _paragraph(one: Diagnosed) -> str:
+    where = f" ({', '.join(one.addresses)})" if one.addresses and one.id not in one.addresses else ""
+    ways = " then ".join(f"{p.name} {p.start:.1f} s to {p.end:.1f} s" for p in one.media_paths)
+    lines = [f"{one.id}{where}: {'media over ' + ways if ways else 'media ' + one.media_path}"]
+    lines.append(f"  stage reached: {one.stage}; TURN: {one.turn_stage}; {one.certainty}")
+    if one.cause:
+        opened = f" (open: {', '.join(one.open_causes)})" if one.open_causes else ""
+        lines.append(f"  cause: {one.cause}{opened}{'; ' + one.note if one.note else ''}")
+    elif one.note:
+        lines.append(f"  note: {one.note}")
+    if one.frames:
+        shown = " ".join(map(str, one.frames[:12])) + (" ..." if len(one.frames) > 12 else "")
+        lines.append(f"  frames: {shown}")
+    if one.advice:
+        lines.append(f"  advice: {one.advice}")
+    return "\n".join(lines)
+
+
+def diagnose(call: "Capture") -> Diagnosis:
+    """Diagnose a call from its tables; a capture that nothing shows to be a Jitsi call has no participants."""
+    tables = call.tables()
+    who = people.of(tables)
+    server = {"addresses": who.servers, "public_address": who.public or None, "evidence": who.jitsi or None}
+    if not who.jitsi:
+        return Diagnosis([], server)
+    ways = {id(person): paths(person, who) for person in who.people}
+    rows = [_row(person, who, ways, tables) for person in who.people]
+    return Diagnosis(rows, server, _hypotheses(call))
+
+
+def _hypotheses(call: "Capture") -> list[dict[str, Any]]:
+    from jitsilab import hypotheses
+
+    return [one.to_json() for one in hypotheses.of(call)]
+
+
+def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[str, Any]) -> Diagnosed:
+    route = ways[id(person)]
+    reached, frames = stage(person, route)
+    bridge = next((one for one in who.servers if people.is_private(one)), "")
+    common = (person.id, person.nick, person.addresses)
+    if route:
+        last = route[-1]
+        return Diagnosed(
+            *common, last.name, route, reached, turn_stage(person), None, [], last.certainty, list(last.frames), ""
+        )
+    others = any(
+        leg.direct and leg.kind == "jvb" and leg.sent for one in who.people if one is not person for leg in one.legs
+    )
+    why = cause(person, who, others, _burst(person, tables))
+    path = "not-observable" if _unseen(why) else "none"
+    return Diagnosed(
+        *common, path, [], reached, turn_stage(person), why.name, list(why.open), why.certainty,
+        sorted(set(why.frames or frames)), advise(why.name, bridge, who.public), why.note,
+    )  # fmt: skip
+
+
+def _unseen(why: Cause) -> bool:
+    """Whether media may have run where this capture does not see them."""
+    return why.name == "not-observable" or "not-observable" in why.open
+
+
+def _burst(person: Person, tables: dict[str, Any]) -> bool | None:
+    """Whether the signaling carries a burst upstream of the size that only an answered offer has (no keys needed)."""
+    flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
+    tls = tables.get("tls")
+    if not flows or tls is None or tls.empty:
+        return None
+    rows = tls[
+        tls["flow"].isin(flows) & tls["up"].fillna(False).astype(bool) & tls["record_type"].eq("application_data")
+    ]
+    for _, sent in rows.groupby("flow"):
+        times, sizes = sent["seconds"].to_numpy(float), sent["length"].fillna(0).to_numpy(float)
+        start = 0
+        for end in range(len(times)):
+            while times[end] - times[start] > 0.12:
+                start += 1
+            if sizes[start : end + 1].sum() >= ANSWERED_OFFER:
+                return True
+    return False

@@ -1,0 +1,268 @@
+"""Why a participant has no media: one cause of a closed set, or those that remain open.
+
+The causes are tried in a fixed order, since several may hold at once. Each says what it needs to see; a cause that the
+evidence does not single out becomes ``undetermined`` with the open ones beside it.
+"""
+
+from dataclasses import dataclass
+
+from jitsilab.analysis.legs import Leg
+from jitsilab.analysis.people import Call, Person, TurnFlow, is_private
+from jitsilab.analysis.signaling import Session, Stay
+from jitsilab.diagnosis.paths import turn_of, turn_stage
+
+GUARD = 5.0  # s that something must have been missing before its absence counts
+TURN_CAUSES = {
+    "permission-refused": "turn-permission-refused",
+    "auth-failed": "turn-auth-failed",
+    "unreachable": "turn-unreachable",
+}
+ANSWERED_OFFER = 5000  # bytes of one burst upstream: what a browser's answer to an offer takes, and nothing else does
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why there are no media."""
+
+    name: str
+    certainty: str = "measured"
+    frames: tuple[int, ...] = ()
+    open: tuple[str, ...] = ()  # of the closed set, where the name is undetermined or not-observable
+    note: str = ""
+
+
+def cause(person: Person, call: Call, others_have_udp: bool, burst: bool | None) -> Cause:
+    """The cause for a participant without media.
+
+    ``others_have_udp``: UDP of another participant reaches the same bridge. ``burst``: whether the participant's
+    signaling shows, without keys, that an offer was answered; None where there is no such flow to look at.
+    """
+    if person.stays:
+        return _signaled(person, call, others_have_udp)
+    return _opaque(person, call, others_have_udp, burst)
+
+
+def _signaled(person: Person, call: Call, others_have_udp: bool) -> Cause:
+    """With signaling in clear: from login to DTLS, in the order of the session."""
+    stay = max(person.stays, key=lambda one: (len(one.sessions), bool(one.joined), one.end - one.start))
+    early = _before_offer(stay, person, call)
+    if early is not None:
+        return early
+    session = _judged_session(person)
+    if session is None:
+        return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge"), note="no offer in the capture")
+    if call.end - session.offered_at < 1 or (session.ended and session.ended_at - session.offered_at < 1):
+        return Cause(
+            "undetermined",
+            "inferred",
+            open=("checks-unanswered", "udp-blocked"),
+            note="the offer came too late to tell",
+        )
+    mine = [leg for leg in person.legs if any(own in session.own for own, _ in leg.ufrags)]
+    turns = turn_of(person, session)
+    if session.kind == "p2p":
+        return _peer(person, call, session, mine, turns)
+    return _bridge(person, call, stay, session, mine, turns, others_have_udp)
+
+
+def _before_offer(stay: Stay, person: Person, call: Call) -> Cause | None:
+    """What keeps a participant from being invited at all."""
+    if not stay.bound:
+        shown = tuple(f for f in (stay.offered, stay.tried, *stay.refused, stay.closed) if f)
+        if stay.refused or (stay.offered and stay.closed and not stay.tried):
+            return Cause("xmpp-auth-failed", frames=shown, note=_login(stay))
+        if stay.offered and not stay.tried and "ANONYMOUS" not in stay.mechanisms:
+            return Cause("xmpp-auth-failed", "deduced", shown, note=_login(stay))
+        return Cause("undetermined", "inferred", shown, ("xmpp-auth-failed",), "the login is not in the capture whole")
+    if person.sessions:
+        return None
+    if not stay.joined:
+        if stay.refused:
+            return Cause(
+                "xmpp-auth-failed", frames=tuple(stay.refused), note="the room or the focus refused this participant"
+            )
+        return Cause(
+            "undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed"), note="never in a room"
+        )
+    waited = stay.end_of_stay(call.end) - stay.joined_at
+    if stay.bridge_missing:
+        return Cause("no-bridge", frames=(stay.joined, *stay.bridge_missing))
+    if not stay.others:
+        if waited >= GUARD:
+            return Cause("alone-in-room", frames=(stay.joined,), note=f"nobody else in {waited:.0f} s")
+        return Cause("undetermined", "inferred", (stay.joined,), ("alone-in-room", "no-bridge"), "too short to tell")
+    if stay.together(call.end) >= GUARD and stay.focus:
+        return Cause("no-bridge", "inferred", (stay.joined, stay.focus), note="two in the room, a focus, and no offer")
+    return Cause("undetermined", "inferred", (stay.joined,), ("no-bridge", "alone-in-room"), "too short to tell")
+
+
+def _login(stay: Stay) -> str:
+    if stay.tried and stay.refused:
+        return "the server refused the login"
+    return f"the server offers {' and '.join(sorted(stay.mechanisms)) or 'no mechanism'} and the client gave up"
+
+
+def _judged_session(person: Person) -> Session | None:
+    """The last bridge session; else the last one."""
+    sessions = [one for one in person.sessions if one.offered or one.accepted]
+    bridge = [one for one in sessions if one.kind == "jvb"]
+    return (bridge or sessions or [None])[-1]  # type: ignore[list-item]
+
+
+def _bridge(
+    person: Person,
+    call: Call,
+    stay: Stay,
+    session: Session,
+    mine: list[Leg],
+    turns: list[TurnFlow],
+    others_have_udp: bool,
+) -> Cause:
+    direct = [leg for leg in mine if leg.direct]
+    heard = any(leg.sent for leg in direct) if not call.own else any(leg.answered or leg.got for leg in direct)
+    offer = (session.offered,) if session.offered else ()
+    addresses = {address for address, _ in session.candidates}
+    if not heard and addresses and all(is_private(one) for one in addresses):
+        if any(not is_private(one) for one in person.addresses) or call.own or not person.addresses:
+            return Cause("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
+    reached = turn_stage(person, turns)
+    relayed = [leg for leg in mine if not leg.direct and leg.connected]
+    if not heard and not relayed:
+        if reached in TURN_CAUSES:
+            flow = next((one for one in turns if one.stage == reached), None)
+            return Cause(
+                TURN_CAUSES[reached], flow.certainty if flow else "measured", flow.refused or flow.frames if flow else (),
+                note="no UDP from this participant, and TURN failed",
+            )  # fmt: skip
+        offered = _relay_offered(stay)
+        if reached in ("permitted", "relaying"):
+            return Cause(
+                "checks-unanswered", "inferred", _first(turns), note="checks went into the relay, no answer came back"
+            )
+        if offered is False or (offered is None and not turns) or reached in ("not-offered", "not-tried"):
+            return Cause(
+                "udp-blocked",
+                "inferred",
+                offer,
+                note="no UDP from this participant reaches the bridge, no relay offered",
+            )
+        return Cause(
+            "undetermined", "inferred", offer, ("udp-blocked", "checks-unanswered"), f"TURN came as far as {reached}"
+        )
+    connected = [leg for leg in mine if leg.connected]
+    if not connected:
+        return Cause("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
+    return _secure(session, connected)
+
+
+def _relay_offered(stay: Stay) -> bool | None:
+    """Whether a relay that a bridge session uses was offered; the JVB connection takes turns over TCP alone."""
+    if stay.services is None:
+        return None
+    return any(
+        one.type in ("turn", "turns") and (one.type == "turns" or one.transport == "tcp") for one in stay.services
+    )
+
+
+def _first(turns: list[TurnFlow]) -> tuple[int, ...]:
+    return tuple(frame for one in turns for frame in one.frames[:1])
+
+
+def _secure(session: Session, connected: list[Leg]) -> Cause:
+    """ICE found a way: the certificate, else the handshake."""
+    certificates = {fingerprint: frame for leg in connected for fingerprint, frame in leg.certificates.items()}
+    strange = {f: n for f, n in certificates.items() if session.fingerprints and f not in session.fingerprints}
+    if strange:
+        return Cause("fingerprint-mismatch", "measured", (*strange.values(), session.accepted or session.offered))
+    frames = tuple(sorted({f for leg in connected for f in (*leg.answered[:1], *leg.hello[:2], *leg.other_hello[:1])}))
+    if any(leg.handshaken for leg in connected):
+        return Cause("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
+    return Cause("dtls-failed", "measured", frames)
+
+
+def _peer(person: Person, call: Call, session: Session, mine: list[Leg], turns: list[TurnFlow]) -> Cause:
+    """A call without a bridge session: what runs between the participants never comes near the server."""
+    connected = [leg for leg in mine if leg.connected]
+    offer = tuple(f for f in (session.offered, session.accepted) if f)
+    if session.ended and "connectivity" in session.reason:
+        reached = turn_stage(person, turns)
+        name = TURN_CAUSES.get(reached, "checks-unanswered")
+        return Cause(name, "inferred", (session.ended,), note="the peers ended the session for want of connectivity")
+    if call.own and connected:
+        return _secure(session, connected)
+    reached = turn_stage(person, turns)
+    if reached in TURN_CAUSES and not connected and call.udp_served and not person.udp:
+        shown = tuple(frame for one in turns for frame in (*one.refused, *one.frames))
+        return Cause(
+            TURN_CAUSES[reached],
+            "inferred",
+            shown,
+            note="UDP of others reaches the server, none of this one's, and TURN failed",
+        )
+    return Cause(
+        "not-observable", "inferred", offer, ("checks-unanswered", "udp-blocked", "dtls-failed"),
+        "the way between two participants does not pass the capture point",
+    )  # fmt: skip
+
+
+def _opaque(person: Person, call: Call, others_have_udp: bool, burst: bool | None) -> Cause:
+    """Without signaling: what shapes of flows leave, at most inferred."""
+    legs = [leg for leg in person.legs if leg.kind != "p2p"]
+    if not legs and any(leg.kind == "p2p" for leg in person.legs):
+        return Cause("not-observable", "inferred", open=("checks-unanswered", "dtls-failed"), note="peer to peer")
+    direct = [leg for leg in legs if leg.direct and (leg.sent if not call.own else leg.answered or leg.got)]
+    turns = [one for one in person.turn if one.kind != "p2p"]
+    if not direct:
+        return _opaque_without_udp(person, call, turns, others_have_udp, burst)
+    connected = [leg for leg in legs if leg.connected]
+    if not connected:
+        return Cause("checks-unanswered", "measured", tuple(leg.sent[0] for leg in legs if leg.sent))
+    frames = tuple(sorted({f for leg in connected for f in (*leg.answered[:1], *leg.hello[:2], *leg.other_hello[:1])}))
+    if any(leg.handshaken for leg in connected):
+        return Cause("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
+    if any(leg.hello for leg in connected) and any(leg.other_hello for leg in connected):
+        return Cause("undetermined", "inferred", frames, ("fingerprint-mismatch", "dtls-failed"),
+                     "the handshake began and did not finish: without signaling the reason stays open")  # fmt: skip
+    return Cause("dtls-failed", "measured", frames)
+
+
+def _opaque_without_udp(
+    person: Person, call: Call, turns: list[TurnFlow], others_have_udp: bool, burst: bool | None
+) -> Cause:
+    alone = sum(1 for one in call.people if one.flows or one.legs) == 1
+    if turns:
+        reached = turn_stage(person, turns)
+        flow = next((one for one in turns if one.stage == reached), turns[0])
+        if reached in TURN_CAUSES and not (reached == "unreachable" and not others_have_udp and burst is False):
+            if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
+                return Cause("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
+            return Cause(
+                TURN_CAUSES[reached],
+                "inferred" if flow.certainty == "inferred" else "deduced",
+                flow.refused or flow.frames,
+            )
+        open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed")
+        return Cause("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
+    if burst:
+        if others_have_udp:
+            return Cause(
+                "udp-blocked",
+                "inferred",
+                note="others reach the bridge over UDP, this one does not, and no relay was tried",
+            )
+        return Cause(
+            "undetermined",
+            "inferred",
+            open=("udp-blocked", "nat-mapping-missing"),
+            note="nobody's UDP reaches the bridge",
+        )
+    if burst is None:
+        return Cause("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
+    long = any(role in ("websocket", "signaling") for role in person.flows.values())
+    if alone:
+        return Cause(
+            "undetermined",
+            "inferred",
+            open=("alone-in-room", "xmpp-auth-failed", "no-bridge") if long else ("xmpp-auth-failed",),
+        )
+    return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed"))
