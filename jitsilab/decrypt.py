@@ -218,7 +218,7 @@ def _reason(made: Session, connection: Connection, client: Side, server: Side, k
         return "no key log"
     if not connection.client_random:
         return "handshake not captured: the ClientHello is missing"
-    if not connection.keyed:
+    if not connection.keyed and connection.client_random not in keylog.secrets:
         return "no key for this client random"
     if connection.version is None or (connection.version != record_layer.TLS13 and not connection.server_hellos):
         return "handshake not captured: the ServerHello is missing"

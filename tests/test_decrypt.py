@@ -357,6 +357,13 @@ def test_a_suite_that_is_not_supported_is_named(tmp_path: Path) -> None:
     assert session.reason == "cipher not supported: TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256"
 
 
+def test_without_the_server_hello_tls_12_has_no_keys(tmp_path: Path) -> None:
+    made = made_talk(tmp_path, "TLSv1_2", "ECDHE-ECDSA-AES128-SHA256")
+    first = min(number for number, (up, _) in enumerate(made.segments, 1) if not up)
+    session = read(made, lost=frozenset({first}))
+    assert (session.decrypted, session.reason) == (False, "handshake not captured: the ServerHello is missing")
+
+
 def test_only_application_keys_are_enough() -> None:
     made = trace(3)
     lines = [line for line in made.keylog.splitlines() if b"TRAFFIC_SECRET_0" in line]
@@ -480,7 +487,7 @@ def test_a_flow_carries_tls_by_its_bytes() -> None:
     assert text(found[1], True) == NUMBERS
     assert found[2].reason == "handshake not captured"
     assert [record.length for record in found[2].records if record.up] == [67, 19]
-    assert (found[3].sni, found[3].version) == ("server", None)
+    assert (found[3].sni, found[3].suite) == ("server", "TLS_AES_128_GCM_SHA256")  # guessed: the key fits
 
 
 def test_turn_behind_the_looks_of_tls_is_no_tls() -> None:
