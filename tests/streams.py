@@ -28,7 +28,7 @@ class Bytes:
         return self.first + start // STEP, self.first + (max(end, start + 1) - 1) // STEP
 
 
-def carried(*flows: tuple[Bytes, Bytes]) -> Carried:
+def carried(*flows: tuple[Bytes, Bytes], sessions: dict[int, Any] | None = None) -> Carried:
     """What the carriers find in TCP flows: pairs of what the client and what the server sent."""
     made = []
     for number, (up, down) in enumerate(flows):
@@ -36,7 +36,7 @@ def carried(*flows: tuple[Bytes, Bytes]) -> Carried:
         one.server = ("192.0.2.9", 443)
         one.stream = lambda is_up, up=up, down=down: up if is_up else down
         made.append(one)
-    wire: Any = SimpleNamespace(flows=made, sessions={}, keylog=None, time=lambda frame: frame * 1_000_000)
+    wire: Any = SimpleNamespace(flows=made, sessions=sessions or {}, time=lambda frame: frame * 1_000_000)
     return build(wire)
 
 

@@ -1,7 +1,10 @@
 """Carriers against the RFCs' own bytes, other implementations of the same protocols, tshark, and hostile streams."""
 
+import contextlib
+import datetime
 import gzip
 import json
+import ssl
 import subprocess
 import time
 import zlib
@@ -12,6 +15,9 @@ from pathlib import Path
 import h11
 import hpack
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, SettingsFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,11 +25,12 @@ from streams import Bytes, carried, deflated, frame, ok, post, texts, upgrade
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from jitsilab import capture
+from jitsilab import capture, decrypt
 from jitsilab.carriers import http1, http2, merge, websocket
 from jitsilab.carriers.model import Exchange, Notes
 from jitsilab.carriers.streams import Cursor, Spliced
 from jitsilab.flows import Piece
+from jitsilab.keylog import KeyLog
 
 MASK = bytes.fromhex("37fa213d")  # RFC 6455 section 5.7
 DEFLATE = websocket.Deflate()
@@ -236,6 +243,13 @@ def test_a_message_against_the_rules_is_shown_and_said(bad: bytes) -> None:
     assert "not as HTTP/1.1 asks" in notes.problems[0].message
 
 
+@pytest.mark.parametrize("bad", [b"Authorization: Bearer topsecret\x00", b"topsecret", b"Content-Length: topsecret"])
+def test_no_secret_of_a_bad_request_is_told(bad: bytes) -> None:
+    _, notes = http(Bytes(b"GET /?token=topsecret HTTP/1.1\r\nHost: x\r\n" + bad + b"\r\n\r\n"), Bytes(b""))
+    assert notes.problems
+    assert "topsecret" not in repr(notes.problems)
+
+
 @given(st.binary(max_size=200), st.binary(max_size=200))
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_around_http(up: bytes, down: bytes) -> None:
@@ -270,7 +284,8 @@ def test_http2_headers_continuations_padding_and_several_streams() -> None:
     there, back = hpack.Encoder(), hpack.Encoder()
     up = http2.PREFACE + SettingsFrame(0).serialize()
     up += h2(1, request(1), b"<a/>", there) + h2(3, request(2), b"<bb/>", there, cut=3)
-    down = HeadersFrame(3, back.encode([(":status", "103")]), flags=["END_HEADERS"]).serialize()
+    down = SettingsFrame(0).serialize()
+    down += HeadersFrame(3, back.encode([(":status", "103")]), flags=["END_HEADERS"]).serialize()
     down += h2(3, [(":status", "404"), ("content-type", "text/xml")], b"<y/>", back)
     down += h2(1, [(":status", "200"), ("content-type", "text/xml")], b"<x/>", back, cut=1)
     notes = Notes()
@@ -290,7 +305,8 @@ def test_http2_that_misses_bytes_reads_bodies_and_guesses_no_header() -> None:
     parts = [h2(n, request(n), b"<body/>", there) for n in (1, 3, 5)]
     up = http2.PREFACE + b"".join(parts)
     begin = len(http2.PREFACE) + len(parts[0])
-    down = b"".join(h2(n, [(":status", "200"), ("content-type", "text/xml")], b"<r/>", back) for n in (1, 3, 5))
+    down = SettingsFrame(0).serialize()
+    down += b"".join(h2(n, [(":status", "200"), ("content-type", "text/xml")], b"<r/>", back) for n in (1, 3, 5))
     notes = Notes()
     sent = Bytes(up[: begin + 4], (begin + len(parts[1]), up[begin + len(parts[1]) :]))
     found = [e for e in http2.read(sent, Bytes(down), notes, flow=0, up=True, clear=True) if isinstance(e, Exchange)]
@@ -306,7 +322,7 @@ def test_a_websocket_inside_http2() -> None:
     text = frame(b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='x'/>", mask=MASK)
     up += DataFrame(1, text[:9]).serialize() + DataFrame(1, text[9:]).serialize()
     answer = [(":status", "200"), ("sec-websocket-protocol", "xmpp")]
-    down = HeadersFrame(1, back.encode(answer), flags=["END_HEADERS"]).serialize()
+    down = SettingsFrame(0).serialize() + HeadersFrame(1, back.encode(answer), flags=["END_HEADERS"]).serialize()
     found = carried((Bytes(up), Bytes(down)))
     assert texts(found.stanzas) == ["<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='x'/>"]
     assert found.stanzas[0].from_client
@@ -389,6 +405,73 @@ def test_a_stream_with_missing_bytes() -> None:
     ids = [one.xml.partition("id='")[2][0] for one in found.stanzas if one.from_client and "<iq" in one.xml]
     assert ids == ["0", "1", "3", "4", "5"]
     assert {problem.protocol for problem in found.problems} == {"XMPP"}
+
+
+def secured(folder: Path, version: ssl.TLSVersion) -> tuple[bytes, bytes, bytes, bytes]:
+    """A TLS connection between two ends of Python's own: all bytes up and down, with a stanza each way at the end."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    day = datetime.datetime(2026, 1, 1)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, day, day + datetime.timedelta(999))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    pem += key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "server.pem").write_bytes(pem)
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.load_cert_chain(folder / "server.pem")
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.minimum_version = client.maximum_version = version
+    client.keylog_filename = str(folder / "keys.txt")
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    here, there = client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)
+    sent: dict[bool, bytes] = {True: b"", False: b""}
+
+    def step(act: Callable[[], object], up: bool) -> None:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            act()
+        pending = to_server if up else to_client
+        data = pending.read()
+        sent[up] += data
+        pending.write(data)
+
+    for _ in range(3):
+        step(here.do_handshake, True)
+        step(there.do_handshake, False)
+    step(lambda: here.write((HEADER + "<iq id='inside' type='get'/>").encode()), True)
+    step(lambda: there.write((HEADER + "<iq id='inside' type='result'/>").encode()), False)
+    return sent[True], sent[False], (folder / "keys.txt").read_bytes(), pem
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_stream_goes_on_inside_tls(version: ssl.TLSVersion, tmp_path: Path) -> None:
+    up, down, keys, _ = secured(tmp_path, version)
+    asked = (HEADER + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").encode()
+    agreed = (HEADER + "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>").encode()
+    sides = Bytes(asked + up), Bytes(agreed + down, first=500)
+    session = decrypt.session(*sides, KeyLog.load([keys]), flow=0, start=(len(asked), len(agreed)))
+    found = carried(sides, sessions={0: session})
+    said = [(one.from_client, one.clear, one.xml.partition(" ")[0]) for one in found.stanzas]
+    assert said == [
+        (True, True, "<stream:stream"),
+        (True, True, "<starttls"),
+        (True, False, "<stream:stream"),
+        (True, False, "<iq"),
+        (False, True, "<stream:stream"),
+        (False, True, "<proceed"),
+        (False, False, "<stream:stream"),
+        (False, False, "<iq"),
+    ]
+    assert len({one.connection for one in found.stanzas}) == 1
+    closed = carried(sides, sessions={0: decrypt.session(*sides, None, flow=0, start=(len(asked), len(agreed)))})
+    assert [one.xml.partition(" ")[0] for one in closed.stanzas] == [
+        "<stream:stream",
+        "<starttls",
+        "<stream:stream",
+        "<proceed",
+    ]
+    assert not found.problems
+    assert not closed.problems
 
 
 @pytest.mark.tool("tshark")

@@ -196,3 +196,14 @@ def test_a_request_without_a_response_and_the_other_way_round() -> None:
     assert rows["status"].tolist() == [pd.NA, 200]
     assert rows["src"].tolist() == ["192.0.2.1", "192.0.2.9"]
     assert rows["target"].iloc[0] == "/1?sid=***"
+
+
+def test_a_conference_request_over_http() -> None:
+    asked = post('{"room":"standup@conference.x","machineUid":"u"}', "/conference-request/v1?room=standup")
+    asked = asked.replace(b"text/xml", b"application/json")
+    answer = ok('{"ready":true,"focusJid":"focus@auth.x","sessionId":"topsecret"}').replace(
+        b"text/xml", b"application/json"
+    )
+    rows, _ = tables.http(wire((Bytes(asked), Bytes(answer, first=80))))
+    assert rows[["room", "ready"]].to_numpy().tolist() == [["standup@conference.x", True]]
+    assert "topsecret" not in rows.to_csv()

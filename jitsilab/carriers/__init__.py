@@ -72,6 +72,7 @@ class _Builder:
         # the side that asks is nearly always the flow's client; where the SYN is missing it may not be
         for sent, received, straight in ((up, down, True), (down, up, False)):
             side = _Side(self, flow.number, sent, received, straight, session is None, later, notes)
+            side.h2 = session is not None and session.alpn == "h2"
             if side.read():
                 break
         self.carried.problems += notes.problems
@@ -140,12 +141,13 @@ class _Side:
         self.builder, self.flow, self.later, self.notes = builder, flow, later, notes
         self.sent, self.received = sent, received
         self.straight, self.clear = straight, clear
+        self.h2 = False  # agreed on by ALPN
         self.late = not all(getattr(stream, "from_start", True) for stream in (sent, received))
 
     def read(self) -> bool:
         """Read the flow; False where it carries nothing that is known, asked from this end."""
         sent, received = self.sent, self.received
-        if any(piece.data.startswith(http2.PREFACE) for piece in sent.pieces[:1]):
+        if self.h2 or any(piece.data.startswith(http2.PREFACE) for piece in sent.pieces[:1]):
             for one in http2.read(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
                 if isinstance(one, http2.Tunnel):
                     self._websocket(one.exchange, one.sent, 0, one.received, 0)

@@ -134,7 +134,7 @@ class _Side:
                 else:
                     break
         except h11.RemoteProtocolError as error:
-            problem = f"not as HTTP/1.1 asks: {error}" if not closed else problem
+            problem = f"not as HTTP/1.1 asks: {_reason(error)}" if not closed else problem
         if head is None:
             self._problem(begin, problem)
             return self._start_line(begin)
@@ -199,6 +199,11 @@ def _connection(requests: bool, method: str) -> h11.Connection:
     return connection
 
 
+def _reason(error: h11.RemoteProtocolError) -> str:
+    """What h11 says without the bytes that it quotes: they may be a secret."""
+    return re.split(r":| b['\"]| bytearray", str(error))[0]
+
+
 def _length(fields: Iterable[tuple[bytes, bytes]]) -> int:
     return next((int(v) for n, v in fields if n == b"content-length" and v.isdigit() and len(v) < 19), 0)
 
@@ -239,7 +244,11 @@ def read(
             break
         arrived = response.head.frames[0]
         if request is None or arrived < request.head.frames[0]:
-            yield exchange(None, response)
+            alone = exchange(None, response)
+            yield alone
+            if response.switched:
+                yield Upgrade(alone, sent.pieces[0].offset if sent.pieces else 0, response.end)
+                return
             continue
         requests.next()
         while responses.loose and (following := requests.peek()) and following.head.frames[1] < arrived:

@@ -26,6 +26,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 section 3.4
 MAX_HEADERS = 64 << 20  # bytes of header fields that one direction may unfold to
 MAX_TABLE = 1 << 20  # bytes of the dynamic table; what the other side allows is far less
 
+_HEADERS = frozenset((1, 5, 9))  # HEADERS, PUSH_PROMISE, CONTINUATION
+
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -73,6 +75,13 @@ class _Side:
         self._gapped: set[int] = set()
         self._gap = False
 
+    def begin(self) -> None:
+        """Where the beginning, a SETTINGS frame, was not captured, go to the first frame that was."""
+        head = self.cursor.data[self.cursor.at :][:9]
+        settings = head[3:4] == b"\x04" and not any(head[5:])
+        if not self.cursor.done and not settings and _search(self.cursor):
+            self._forget("the beginning is missing")
+
     def read(self) -> None:
         """Read the direction to its end."""
         cursor = self.cursor
@@ -87,7 +96,9 @@ class _Side:
             except HyperframeError as error:
                 # a frame of a known type on a stream it must not be on; its length is still good
                 frame, length = None, int.from_bytes(data[at : at + 3], "big")
-                self._problem(f"not as HTTP/2 asks: {error}")
+                self._problem(f"not as HTTP/2 asks ({type(error).__name__})")
+                if data[at + 3] in _HEADERS:
+                    self._forget("a frame of headers is broken")
             end = at + 9 + length
             if end > len(data):
                 headers = isinstance(frame, HeadersFrame | ContinuationFrame | PushPromiseFrame)
@@ -99,7 +110,7 @@ class _Side:
                     frame.parse_body(memoryview(data)[at + 9 : end])
                     self._take(frame, cursor.base + at, cursor.frames(at, end))
                 except HyperframeError as error:
-                    self._problem(f"not as HTTP/2 asks: {error}")
+                    self._problem(f"not as HTTP/2 asks ({type(error).__name__})")
                     if isinstance(frame, HeadersFrame | ContinuationFrame | PushPromiseFrame):
                         self._forget("a frame of headers is broken")
             cursor.at = end
@@ -220,6 +231,9 @@ def read(
     there, back = _Side(sent, notes), _Side(received, notes)
     if there.cursor.data.startswith(PREFACE):
         there.cursor.at = len(PREFACE)
+    else:
+        there.begin()
+    back.begin()
     there.read()
     back.read()
     requests: dict[int, _Half] = {**there.halves, **back.promised}

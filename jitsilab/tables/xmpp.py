@@ -38,6 +38,8 @@ SCHEMAS: dict[str, Schema] = {
         "token": ("str", "what a JWT in the target says of itself: algorithm, lifetime in s, room (named or *)"),
         "connection": ("Int64", "XMPP connection that the exchange carried stanzas for (BOSH)"),
         "rid": ("Int64", "request number, XEP-0124 section 14"),
+        "room": ("str", "room of a conference request to the focus over HTTP"),
+        "ready": ("boolean", "whether the focus answered it with ready"),
     },
     "xmpp": COMMON
     | {
@@ -114,10 +116,9 @@ def token(target: str) -> str | None:
 
 def _decoded(part: str) -> dict[str, Any]:
     try:
-        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, RecursionError, binascii.Error):
+        return _object(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, binascii.Error):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _common(wire: Wire, frame: int, flow: int, up: bool) -> tuple[Any, ...]:
@@ -160,10 +161,29 @@ def http(wire: Wire) -> Table:
                 token(target) if target else None,
                 poll.connection if poll else None,
                 poll.rid if poll else None,
+                *_conference(one),
             )
         )
     rows.sort(key=lambda row: row[0])
     return Table(frame_from(rows, SCHEMAS["http"]), _problems(wire, "HTTP", "HTTP2", "WebSocket"))
+
+
+def _conference(one: Exchange) -> tuple[str | None, bool | None]:
+    """Room and readiness of a request for a conference over HTTP, as Jicofo takes it at /conference-request/v1."""
+    if one.request is None or not (one.request.target or "").partition("?")[0].endswith("/conference-request/v1"):
+        return None, None
+    asked, answered = _object(one.sent.data), _object(one.received.data)
+    room, ready = asked.get("room"), answered.get("ready")
+    return room if isinstance(room, str) else None, ready if isinstance(ready, bool) else None
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    """A JSON object; empty for all else."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _upgraded(one: Exchange) -> str | None:
