@@ -40,6 +40,15 @@ class ByteStream(Protocol):
         ...
 
 
+class _Extent(NamedTuple):
+    """Bytes of a stream that one segment brought."""
+
+    begin: int
+    end: int
+    frame: int
+    skip: int  # bytes of the segment's payload before them
+
+
 class Stream:
     """One direction of a TCP connection.
 
@@ -47,24 +56,41 @@ class Stream:
     copy fills it. Offsets count from the byte after the SYN, or from the first byte seen where no SYN was.
     """
 
-    def __init__(self, pieces: list[Piece], extents: list[tuple[int, int, int]], *, from_start: bool) -> None:
-        self.pieces = pieces
+    def __init__(self, packets: "Packets | None", extents: list[_Extent], *, from_start: bool) -> None:
         self.from_start = from_start  # the SYN was seen
-        self._begins = [begin for begin, _, _ in extents]
-        self._ends = [end for _, end, _ in extents]
-        self._frames = [frame for _, _, frame in extents]
+        self._packets = packets
+        self._extents = sorted(extents)
+        self._begins = [extent.begin for extent in self._extents]
+        self._ends = [extent.end for extent in self._extents]
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """Runs of bytes in stream order; bytes are missing between two of them. Read when first asked for."""
+        if self._packets is None or not self._extents:
+            return []
+        rows = np.array([extent.frame for extent in self._extents]) - self._packets.first
+        pieces: list[Piece] = []
+        run: list[bytes] = []
+        following = [*self._begins[1:], -1]
+        for extent, payload, after in zip(self._extents, self._packets.payloads(rows), following, strict=True):
+            run.append(payload[extent.skip : extent.skip + extent.end - extent.begin])
+            if after != extent.end:
+                joined = b"".join(run)
+                pieces.append(Piece(extent.end - len(joined), joined))
+                run = []
+        return pieces
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, that brought bytes from ``start`` to before ``end``; 0, 0 for none."""
         low, high = bisect_right(self._ends, start), bisect_left(self._begins, max(end, start + 1))
-        frames = self._frames[low:high]
+        frames = [extent.frame for extent in self._extents[low:high]]
         return (min(frames), max(frames)) if frames else (0, 0)
 
     @property
     def gaps(self) -> int:
         """Holes between pieces, and one before the first if bytes after the SYN are missing."""
-        missing = bool(self.pieces) and self.from_start and self.pieces[0].offset > 0
-        return max(len(self.pieces) - 1, 0) + missing
+        missing = bool(self._begins) and self.from_start and self._begins[0] > 0
+        return sum(map(int.__ne__, self._begins[1:], self._ends)) + missing
 
     @property
     def whole(self) -> bool:
@@ -72,7 +98,7 @@ class Stream:
         return self.from_start and not self.gaps
 
     def __len__(self) -> int:
-        return sum(len(piece.data) for piece in self.pieces)
+        return sum(self._ends) - sum(self._begins)
 
 
 class Flow:
@@ -153,7 +179,7 @@ class Flow:
         packets, rows = self._flows.packets, self._rows[mine]
         again = np.zeros(len(rows), bool)
         if self.transport != "tcp" or not len(rows):
-            return Stream([], [], from_start=False), again
+            return Stream(None, [], from_start=False), again
         fields = self.fields[mine]
         flags, seq = fields["flags"], fields["seq"].astype(np.int64)
         syn = flags & SYN > 0
@@ -162,7 +188,7 @@ class Flow:
         # reset or a lone acknowledgement may carry any number and takes no part.
         counted = np.flatnonzero((sent > 0) | syn | ((flags & FIN > 0) & (flags & RST == 0)))
         if not len(counted):
-            return Stream([], [], from_start=False), again
+            return Stream(None, [], from_start=False), again
         steps = (np.diff(seq[counted]) + 0x80000000 & 0xFFFFFFFF) - 0x80000000
         place = np.concatenate([[0], np.cumsum(steps)]) + syn[counted]
         syns = np.flatnonzero(syn[counted])
@@ -174,20 +200,8 @@ class Flow:
         columns = (column[counted].tolist() for column in (sent, there, times, control))
         for i, at, *segment in zip(counted.tolist(), place.tolist(), *columns, strict=True):
             again[i] = coverage.add(i, at, *segment)
-        payloads = packets.payloads(rows[np.array([i for _, _, i, _ in coverage.found], np.int64)])
-        parts = sorted(
-            (begin, end, int(rows[i]) + packets.first, payload[skip : skip + end - begin])
-            for (begin, end, i, skip), payload in zip(coverage.found, payloads, strict=True)
-        )
-        pieces: list[Piece] = []
-        run: list[bytes] = []
-        for (_, end, _, payload), after in zip(parts, [begin for begin, *_ in parts[1:]] + [-1], strict=False):
-            run.append(payload)
-            if after != end:
-                joined = b"".join(run)
-                pieces.append(Piece(end - len(joined), joined))
-                run = []
-        return Stream(pieces, [part[:3] for part in parts], from_start=bool(len(syns))), again
+        extents = [_Extent(begin, end, int(rows[i]) + packets.first, skip) for begin, end, i, skip in coverage.found]
+        return Stream(packets, extents, from_start=bool(len(syns))), again
 
 
 class _Coverage:
