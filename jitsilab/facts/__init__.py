@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jitsilab.errors import CaptureError, Problem
 from jitsilab.facts import certificates, hocon, nginx, prosody, sockets, turnserver, versions, webconfig
-from jitsilab.facts.certificates import Certificate
+from jitsilab.facts.certificates import Placed
 from jitsilab.facts.hocon import Hocon
 from jitsilab.facts.model import Fact
 from jitsilab.facts.nginx import Nginx
@@ -41,7 +41,7 @@ class Facts:
     listeners: list[Listener] | None = None
     firewall: Firewall | None = None
     addresses: list[str] = field(default_factory=list)
-    certificates: list[Certificate] = field(default_factory=list)
+    certificates: list[Placed] = field(default_factory=list)
     versions: dict[str, Fact] = field(default_factory=dict)
     private_keys: list[str] = field(default_factory=list)  # files that hold one
     problems: list[Problem] = field(default_factory=list)
@@ -169,6 +169,6 @@ def _published(text: str, name: str, problems: list[Problem]) -> dict[str, Fact]
 
 
 __all__ = [
-    "Certificate", "Fact", "Facts", "Firewall", "Hocon", "Listener", "Nginx", "Prosody", "TurnServer", "WebConfig",
+    "Fact", "Facts", "Firewall", "Hocon", "Listener", "Nginx", "Placed", "Prosody", "TurnServer", "WebConfig",
     "from_versions", "load",
 ]  # fmt: skip
