@@ -43,6 +43,7 @@ def test_the_ranges_of_rfc_9443() -> None:
         (b"\x00\x01\x00\x00" + bytes(16), ""),  # Binding request without cookie: nothing marks it
         (bytes.fromhex("17030300051122334455"), ""),  # a TLS record
         (bytes.fromhex("40010005616263"), ""),  # the length fits nothing
+        (CHANNEL + bytes(4), ""),  # more than padding follows
         (b"\x00\x01", ""),
     ],
 )
@@ -78,6 +79,15 @@ def test_the_last_message_may_be_cut() -> None:
     stream = REQUEST + RESPONSE
     for size in range(len(REQUEST), len(stream)):
         assert [one.data for one in demux.split(stream[:size], "turn")] == [REQUEST]
+
+
+def test_a_run_is_entered_at_a_header_that_another_follows() -> None:
+    for skipped in range(1, len(CHANNEL)):
+        run = (PADDED * 3 + REQUEST)[skipped:]
+        start = demux.resume(run, {0x4001})
+        assert [one.kind for one in demux.split(run, "turn", start)] == ["channel", "channel", "stun"]
+        assert demux.resume(run, set()) == len(run) - len(REQUEST)
+    assert demux.resume(b"\x40\x01" * 50, {0x4001}) == -1
 
 
 def test_rfc_4571_framing() -> None:

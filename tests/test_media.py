@@ -49,7 +49,7 @@ def test_a_late_packet_is_not_lost() -> None:
 
 def test_a_packet_that_comes_twice() -> None:
     one = stream(1, 2, 3, 3, 4, 5)
-    assert (one.packets, one.lost, one.repeated) == (6, 0, 1)
+    assert (one.packets, one.lost, one.repeated, one.reordered) == (6, 0, 1, 0)
 
 
 def test_a_sender_that_begins_anew_lost_nothing() -> None:

@@ -9,6 +9,8 @@ on the way. Where it differs from the source of the frame, addresses were rewrit
 responder: captured on a server, only the answers to the server's own checks can show the server's NAT.
 """
 
+from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -292,14 +294,30 @@ def _number_sessions(found: list[_Pair]) -> None:
     sessions: dict[frozenset[str], list[_Pair]] = {}
     for pair in found:
         sessions.setdefault(frozenset(pair.ufrags), []).append(pair)
-    spans: list[tuple[set[tuple[str | None, Address]], float, float]] = []
+    hosts: dict[tuple[str | None, Address], _Silence] = {}
     for number, members in enumerate(sessions.values()):
-        hosts = {(pair.client[0], pair.remote) for pair in members}
-        begin = min(min(pair.seconds) for pair in members)
-        earlier = [one for one in spans if one[0] & hosts and one[1] + SILENT <= begin and one[2] <= begin + SILENT]
-        spans.append((hosts, begin, max(max(pair.seconds) for pair in members)))
+        begin = min(pair.seconds[0] for pair in members)
+        end = max(pair.seconds[-1] for pair in members)
+        between = {(pair.client[0], pair.remote) for pair in members}
+        generation = max(hosts.setdefault(key, _Silence()).before(begin) for key in between)
+        for key in between:
+            hosts[key].waiting.append((begin, end))
         for pair in members:
-            pair.session, pair.generation = number, len(earlier)
+            pair.session, pair.generation = number, generation
+
+
+@dataclass
+class _Silence:
+    """Sessions between two hosts, in the order in which they began, and when those that are older fell silent."""
+
+    waiting: deque[tuple[float, float]] = field(default_factory=deque)
+    ends: list[float] = field(default_factory=list)
+
+    def before(self, begin: float) -> int:
+        """How many fell silent about when another began."""
+        while self.waiting and self.waiting[0][0] + SILENT <= begin:
+            insort(self.ends, self.waiting.popleft()[1])
+        return bisect_right(self.ends, begin + SILENT)
 
 
 def _select(found: list[_Pair]) -> None:

@@ -22,6 +22,7 @@ PSEUDO_CLIENT_SIZE = 72
 PSEUDO_SERVER_HELLO = bytes.fromhex("160301004a 02000046 0301")
 PSEUDO_SERVER_SIZE = 79
 
+_HEADERS = re.compile(rb"(?s)[\x00-\x3f]...\x21\x12\xa4\x42|[\x40-\x7f](?=...)")
 _CLASSIC_SIZES = {0x0001: 8, 0x0002: 8, 0x0003: 4, 0x0004: 8, 0x0005: 8, 0x0008: 20, 0x000B: 8, 0x000F: 4}
 
 
@@ -164,14 +165,16 @@ def resume(data: bytes, channels: Collection[int]) -> int:
 
     A place counts where a header with the cookie stands, or one of the ``channels`` with another header after it.
     """
-    numbers = b"".join(b"|" + re.escape(number.to_bytes(2)) for number in channels)
-    for match in re.finditer(rb"(?s)[\x00-\x3f]...\x21\x12\xa4\x42" + numbers, data):
+    for match in _HEADERS.finditer(data):
         start = match.start()
+        channel = data[start] >= 0x40
+        if channel and int.from_bytes(data[start : start + 2]) not in channels:
+            continue
         one = _framed(data, start, 0)
         if one is None:
             continue
-        after = _framed(data, one.end, 0) if one.end + 4 <= len(data) else None
-        if one.kind == "stun" or one.end == len(data):
+        after = _framed(data, one.end, 0) if channel and one.end + 4 <= len(data) else None
+        if not channel or one.end == len(data):
             return start
         if after and (after.kind == "stun" or int.from_bytes(after.data[:2]) in channels):
             return start
