@@ -157,7 +157,7 @@ def _legs(
         leg.ufrags.add((sender, receiver) if from_me else (receiver, sender))
         (leg.sent if from_me else leg.got).append(int(frame))
         leg.first = min(leg.first, float(seconds))
-        if use is True or use == True:  # noqa: E712  # a nullable boolean
+        if pd.notna(use) and bool(use):  # a nullable boolean
             leg.nominated = leg.nominated or int(frame)
         if not leg.kind and _is_bridge(leg, (str(there[0]), _int(there[1])), bridge):
             leg.kind = "jvb"
@@ -187,9 +187,10 @@ def _each(
     flows = {flow for flow, _ in found}
     rows = table[table["flow"].isin(flows)]
     for position, (flow, depth, src, src_port) in enumerate(_columns(rows, "flow", "depth", "src", "src_port")):
-        leg = found.get((int(flow), bool(depth)))
+        place = int(flow), bool(pd.notna(depth) and depth)  # a printed table says nothing of depth
+        leg = found.get(place)
         if leg is not None:
-            yield rows, position, leg, ends[int(flow), bool(depth)] == (str(src), _int(src_port))
+            yield rows, position, leg, ends[place] == (str(src), _int(src_port))
 
 
 def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
