@@ -7,7 +7,7 @@ looked like as well stays unnamed. A flow whose records do not open in this way 
 records, connections that were there before the capture.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +22,10 @@ from jitsilab.analysis.turn_lengths import (
     settled,
 )
 
-PATIENCE = 1.0  # s that an answer may take, beyond what the opening took
-_REQUESTS = ("create-permission", "channel-bind", "refresh")
+PATIENCE = 0.1  # s that an answer may take, beyond what the opening took
+_PEERS = ("create-permission", "channel-bind")  # requests that name a peer, which a server may refuse
+SMALLEST_CHECK, LARGEST_CHECK = 84, 124  # bytes of an ICE check, which a Refresh may be as long as
+SLACK = 0.005  # s by which answers of one server differ
 QUIET = 5.0  # s without a word after an answer: it was no success
 CROWD = 64  # Data indications; from then on records may hold pieces of messages, of any length
 CLOSING = 1.0  # s between the last message and the end of a flow that a client closes
@@ -157,6 +159,8 @@ def _read_records(number: int, records: _Records, flow: Any) -> Reading | None:
     lengths = [records.length[i] for i in places]
     six = ":" in str(flow["client"])
     choices = openings(lengths, six)
+    if not choices and lengths[3] == lengths[1]:  # the credentials are refused as their absence was
+        choices = [replace(one, answer=lengths[3]) for one in openings(lengths[:3], six)]
     if not choices:
         return None
     readings = [_named(number, records, places, opening, flow) for opening in choices]
@@ -174,8 +178,8 @@ def _named(number: int, records: _Records, places: list[int], opening: Opening, 
     reading.score += walk.equations
     reading.reasons = walk.reasons
     if opening.answer == opening.refused and not walk.followed:
-        quiet = records.seconds[-1] if len(records.seconds) > places[3] + 1 else float(flow["last_seconds"])
-        reading.failed = quiet - records.seconds[places[3]] >= QUIET or bool(walk.closed)
+        until = max(records.seconds[-1], float(flow["last_seconds"]))
+        reading.failed = until - records.seconds[places[3]] >= QUIET or walk.closed
         names[places[3]] = ("allocate-error", False) if reading.failed else ("other", False)
     for i, (frame, seconds, up) in enumerate(zip(records.frame, records.seconds, records.up, strict=True)):
         name, sure = names.get(i, ("other", False))
@@ -193,9 +197,9 @@ class _Walk:
     ) -> None:
         self.records, self.opening, self.names, self.flow = records, opening, names, flow
         took = [records.seconds[b] - records.seconds[a] for a, b in (places[:2], places[2:])]
-        self.patience = PATIENCE + 2 * max(took)
+        self.usual = min(took)  # s that an answer takes, until one that is nearer shows another
+        self.patience = PATIENCE + 3 * max(took)
         self.waiting: list[tuple[int, str]] = []  # what may be requests without an answer yet
-        self.missed: list[tuple[int, str]] = []  # what later ones have overtaken
         self.held = {opening.create_permission, opening.channel_bind, opening.refresh}
         self.data = self.bound = self.granted = False
         self.came = 0  # Data indications
@@ -214,6 +218,12 @@ class _Walk:
         """Whether the client ended the connection, as far as the table of flows can say."""
         fins = self.flow.get("fins")
         return fins is not None and not pd.isna(fins) and int(fins) > 0
+
+    @property
+    def open(self) -> bool:
+        """Whether the table of flows says that nobody ended the connection within the capture."""
+        fins, resets = self.flow.get("fins"), self.flow.get("resets")
+        return fins is not None and not pd.isna(fins) and not int(fins) and not (pd.notna(resets) and int(resets))
 
     def run(self, start: int) -> None:
         """Go through the records in order, then see what the end says."""
@@ -250,11 +260,11 @@ class _Walk:
             self.names[i] = ("channel-data", False)
         elif self.came > CROWD:
             self.names[i] = ("data", False)
-        elif length == opening.granted and self._answered(i, "-success", ("create-permission", "channel-bind")):
+        elif length == opening.granted and self._answered(i, "-success", _PEERS):
             self.holds.add("I4")
         elif length == opening.refreshed and self._answered(i, "-success", ("refresh",)):
             self.holds.add("I3")
-        elif reason and self._may_refuse(reason) and self._answered(i, "-error", _REQUESTS):
+        elif reason and self._may_refuse(i, reason) and self._answered(i, "-error", _PEERS):
             self.reasons.append(reason)
             self.holds.add("I4")
         elif length >= opening.wrapper + SMALLEST_PAYLOAD:
@@ -262,21 +272,27 @@ class _Walk:
             self.data = self.followed = True
             self.came += 1
 
-    def _may_refuse(self, reason: int) -> bool:
-        """Once data come, an answer of another length than the refusals before may be data."""
-        return not self.data or reason in self.reasons or reason <= UNAUTHORIZED
+    def _may_refuse(self, i: int, reason: int) -> bool:
+        """Once data come, what has the length of a refusal may be data: then no success may be left for the request."""
+        if not self.data:
+            return True
+        if reason > UNAUTHORIZED and reason not in self.reasons:
+            return False
+        records, until, owed = self.records, self.records.seconds[i] + self.patience, len(self.waiting)
+        for later in range(i + 1, len(records.up)):
+            if records.seconds[later] > until or not owed:
+                break
+            owed -= not records.up[later] and records.length[later] == self.opening.granted
+            owed += records.up[later] and records.length[later] == self.opening.create_permission
+        return owed > 0
 
     def _answered(self, i: int, suffix: str, kinds: tuple[str, ...]) -> bool:
         """Name the oldest request that this answers, and the answer."""
-        since = self.records.seconds[i] - self.patience
-        fit = (at for at, (request, kind) in enumerate(self.waiting)
-               if kind in kinds and self.records.seconds[request] >= since)  # fmt: skip
-        at = next(fit, None)
+        at = self._asked(self.records.seconds[i], kinds)
         if at is None:
             return False
         request, kind = self.waiting[at]
-        self.missed += self.waiting[:at]  # answers come in order
-        del self.waiting[: at + 1]
+        del self.waiting[: at + 1]  # answers come in order
         self.names[request], self.names[i] = (kind, True), (kind + suffix, True)
         self.followed = True
         self.granted = self.granted or (kind == "create-permission" and suffix == "-success")
@@ -287,16 +303,29 @@ class _Walk:
             self.holds.add("I5")
         return True
 
+    def _asked(self, now: float, kinds: tuple[str, ...]) -> int | None:
+        """Place of the request that an answer at this moment is for.
+
+        Data can have the length of a request: of what waits, the first whose answer would take about as long as others.
+        """
+        fit = [
+            (at, now - self.records.seconds[request])
+            for at, (request, kind) in enumerate(self.waiting)
+            if kind in kinds
+        ]
+        fit = [(at, took) for at, took in fit if took <= self.patience]
+        if not fit:
+            return None
+        nearest = min(abs(took - self.usual) for _, took in fit)
+        return next(at for at, took in fit if abs(took - self.usual) <= nearest + SLACK)
+
     def _last(self, start: int) -> None:
         """Requests that got no answer: those that nothing else can be, and the Refresh with which a client leaves."""
         records, opening = self.records, self.opening
         sent = [i for i in range(start, len(records.up)) if records.up[i]]
-        for request, kind in (*self.missed, *self.waiting):
-            doubtful = self.data or (kind == "create-permission" and self.granted)
-            if self.names[request][0] == "send" and not doubtful:
-                self.names[request] = (kind, kind == "refresh")
-                if kind == "refresh":
-                    self.holds.add("I2")
+        for request, kind in self.waiting:
+            if kind == "create-permission" and not (self.data or "I1" in self.holds):
+                self.names[request] = (kind, False)
         if not sent or records.length[sent[-1]] != opening.refresh:
             return
         last = sent[-1]
@@ -305,9 +334,11 @@ class _Walk:
             return
         after = range(last + 1, len(records.up))
         answer = next((i for i in reversed(after) if records.length[i] == opening.refreshed), None)
-        answered = answer is not None and answer == after[-1]
+        answered = answer is not None and answer == after[-1] and not (self.bound and self.open)
         silent = all(records.length[i] < 0 for i in after)
-        if answered or (self._leaves(last) and (silent or self.closed)):
+        alone = not self.data and not SMALLEST_CHECK <= opening.refresh - opening.wrapper <= LARGEST_CHECK
+        leaves = self._leaves(last) and not self.open and (silent or self.closed)
+        if answered or alone or leaves:
             self.names[last] = ("refresh", answered)
             self.holds.add("I2")
             if answered and answer is not None:
