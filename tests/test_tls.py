@@ -80,6 +80,13 @@ def test_a_hole_costs_the_records_whose_header_is_in_it(
             assert (offset, kind, length) in found
 
 
+def test_a_header_leads_over_a_hole_to_the_next_one() -> None:
+    whole = record(23, bytes(100)) + record(22, b"\x14\x00\x00\x0c" + bytes(60))
+    # the second record is cut, and alone would not prove that it is one
+    assert split([Piece(0, whole[:50]), Piece(80, whole[80:140])]) == [(0, 23, 100, False), (105, 22, 64, False)]
+    assert split([Piece(80, whole[80:140])]) == []
+
+
 @given(streams(), st.integers(1, 400))
 @settings(max_examples=200)
 def test_a_stream_that_starts_in_the_middle_is_taken_up(
