@@ -163,6 +163,8 @@ def _legs(
             leg.kind = "jvb"
     _answers(binding, found, ends)
     _dtls(tables.get("dtls"), found, ends)
+    if tables.get("media") is None:
+        _datagrams(tables.get("frames"), found, ends)
     _media(tables.get("media"), found, ends)
     _reports(tables.get("rtcp"), found, ends)
     for leg in found.values():
@@ -218,8 +220,8 @@ def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
         elif handshake == "certificate" and from_me and isinstance(row["certificate_sha256"], str):
             for fingerprint in row["certificate_sha256"].split():
                 leg.certificates.setdefault(fingerprint, frame)
-        encrypted = pd.notna(row["epoch"]) and int(row["epoch"]) > 0
-        if encrypted and row["record_type"] in ("handshake", "application_data"):
+        encrypted = pd.notna(row["epoch"]) and int(row["epoch"]) > 0 and row["record_type"] == "handshake"
+        if encrypted or row["record_type"] == "application_data":  # which comes with keys alone
             leg.secured_by.add(from_me)
             if len(leg.secured_by) == 2:
                 leg.secured = leg.secured or frame
@@ -234,6 +236,20 @@ def _media(media: pd.DataFrame | None, found: Any, ends: Any) -> None:
         one.packets += int(row["packets"])
         one.first, one.last = min(one.first, row["first_seconds"]), max(one.last, row["last_seconds"])
         one.frame = one.frame or int(row["first_frame"])
+
+
+def _datagrams(frames: pd.DataFrame | None, found: Any, ends: Any) -> None:
+    """Where a printed table knows RTP only as UDP: the datagrams of a leg on which DTLS went through."""
+    if frames is None or frames.empty:
+        return
+    secured = {flow for (flow, depth), leg in found.items() if leg.secured and not depth}
+    plain = frames[(frames["protocol"] == "UDP") & frames["flow"].isin(secured)]
+    for (flow, src, port), some in plain.groupby(["flow", "src", "src_port"], sort=True):
+        leg = found[int(flow), False]
+        one = leg.rtp_out if ends[int(flow), False] == (str(src), _int(port)) else leg.rtp_in
+        one.packets += len(some)
+        one.first, one.last = float(some["seconds"].iloc[0]), float(some["seconds"].iloc[-1])
+        one.frame = int(some["frame"].iloc[0])
 
 
 def _reports(rtcp: pd.DataFrame | None, found: Any, ends: Any) -> None:
