@@ -185,10 +185,14 @@ class _Found:
 
 def _end_of_options(data: bytes, size: int) -> int:
     """Bytes that have to be there for tshark to tell the destination: a source route could name another."""
-    at = 20
-    while at < min(size, len(data)) and data[at]:
-        at += 1 if data[at] == 1 else max(2, int.from_bytes(data[at + 1 : at + 2]))
-    return min(at + (at < size), size)
+    at = need = 20
+    while at < size:
+        kind = data[at] if at < len(data) else 0
+        need = at + 1 if kind < 2 else at + 2
+        if not kind:
+            break
+        at += 1 if kind == 1 else max(2, int.from_bytes(data[at + 1 : at + 2]))
+    return need
 
 
 def _by_version(data: bytes) -> int:
