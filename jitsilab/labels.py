@@ -224,10 +224,12 @@ class _Datagrams:
         step = np.zeros(len(order), np.int64)
         step[1:] = np.where(begins[1:], 0, (np.diff(sequence) + 0x8000 & 0xFFFF) - 0x8000)
         stream = np.cumsum(begins) - 1
-        packets = np.bincount(stream)
-        forward = np.bincount(stream[(step > 0) & (step <= _FORWARD)], minlength=len(packets))
-        next_one = np.bincount(stream[step == 1], minlength=len(packets))
-        good = (forward * 2 >= packets - 1) & ((packets >= 3) | ((packets == 2) & (next_one == 1)))
+        count = int(stream[-1]) + 1
+        # A copy on another interface repeats a number; it says nothing either way.
+        moves = np.bincount(stream[step != 0], minlength=count)
+        forward = np.bincount(stream[(step > 0) & (step <= _FORWARD)], minlength=count)
+        next_one = np.bincount(stream[step == 1], minlength=count)
+        good = (forward * 2 >= moves) & ((forward >= 2) | ((moves == 1) & (next_one == 1)))
         found[places[order]] = good[stream]
         return found
 

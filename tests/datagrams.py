@@ -16,6 +16,7 @@ class Sent(NamedTuple):
     payload: bytes
     time: float = 0.0
     kept: int | None = None  # bytes of the payload that the capture keeps
+    interface: int = 0  # 0 or 1
 
 
 class Segment(NamedTuple):
@@ -29,20 +30,33 @@ class Segment(NamedTuple):
     time: float = 0.0
 
 
-def wire(*sent: Sent | Segment) -> Wire:
-    """The packets as a capture that was read."""
-    out = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 101)]  # nanoseconds, raw IP
+def wire(*sent: Sent | Segment, one_identification: int = 1) -> Wire:
+    """The packets as a capture that was read: pcapng of two interfaces, raw IP, nanoseconds.
+
+    As many neighbours share an IP identification as ``one_identification`` says.
+    """
+    out = [_block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
+    out += [_block(1, struct.pack("<HHI", 101, 0, 65535) + bytes.fromhex("0900010009000000") + bytes(4))] * 2
     for number, one in enumerate(sent):
         header = _udp(one) if isinstance(one, Sent) else _tcp(one)
         protocol = 17 if isinstance(one, Sent) else 6
         size = 20 + len(header) + len(one.payload)
         addresses = bytes([10, 0, 0, one.source[0], 10, 0, 0, one.target[0]])
-        ip = struct.pack("!BBHHHBBH", 0x45, 0, size, number & 0xFFFF, 0, 64, protocol, 0) + addresses
-        kept = one.kept if isinstance(one, Sent) and one.kept is not None else len(one.payload)
-        frame = ip + header + one.payload[:kept]
-        time = round((one.time or number * 0.01) * 1e9)
-        out.append(struct.pack("<IIII", 1_700_000_000 + time // 10**9, time % 10**9, len(frame), size) + frame)
+        ip = (
+            struct.pack("!BBHHHBBH", 0x45, 0, size, number // one_identification & 0xFFFF, 0, 64, protocol, 0)
+            + addresses
+        )
+        kept, interface = (one.kept, one.interface) if isinstance(one, Sent) else (None, 0)
+        frame = ip + header + (one.payload if kept is None else one.payload[:kept])
+        time = 1_700_000_000_000_000_000 + round((one.time or number * 0.01) * 1e9)
+        head = struct.pack("<IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(frame), size)
+        out.append(_block(6, head + frame + bytes(-len(frame) % 4)))
     return Wire(pcap.read(io.BytesIO(b"".join(out))))
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    size = struct.pack("<I", 12 + len(body))
+    return struct.pack("<I", kind) + size + body + size
 
 
 def _udp(one: Sent) -> bytes:

@@ -113,6 +113,21 @@ def test_bytes_are_those_of_the_wire() -> None:
     assert media.rtp(wire).rows["size"].tolist() == [1000] * 4
 
 
+def test_a_copy_on_another_interface_is_not_counted_again() -> None:
+    """As an `any` capture has a forwarded packet: the same identification, half a millisecond later."""
+    twice = []
+    for n in range(5):
+        twice += [
+            Sent(A, B, datagrams.rtp(n, 5), 1 + n / 50),
+            Sent(A, B, datagrams.rtp(n, 5), 1.0005 + n / 50, None, 1),
+        ]
+    wire = datagrams.wire(*twice, one_identification=2)
+    rows = media.rtp(wire).rows
+    assert rows["duplicate"].tolist() == [False, True] * 5
+    one = media.media(wire).rows.iloc[0]
+    assert (one.packets, one.repeated, one.lost) == (5, 0, 0)
+
+
 @pytest.mark.parametrize("name", ["rtp", "rtcp", "media"])
 def test_an_empty_capture_gives_an_empty_table_of_the_same_form(name: str) -> None:
     rows, problems = media.BUILD[name](datagrams.wire(Sent(A, B, b"hello")))

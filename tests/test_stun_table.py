@@ -191,6 +191,14 @@ def test_a_request_sent_again_keeps_its_first_frame() -> None:
     assert rows["mapped_address"].tolist()[2:] == ["10.0.0.1"] * 3
 
 
+def test_a_copy_on_another_interface_is_a_row_and_no_retransmission() -> None:
+    request = stun(0x0001, 5, (0x0006, b"a:b"))
+    sent = [Sent(A, B, request, 1.0), Sent(A, B, request, 1.0005, None, 1)]
+    rows = table.table(datagrams.wire(*sent, one_identification=2)).rows
+    assert rows["duplicate"].tolist() == [False, True]
+    assert rows["retransmission"].tolist() == [False, False]
+
+
 def test_channel_data_and_what_it_holds() -> None:
     peer = (0x0012, xored("192.0.2.9", 5000))
     check = stun(0x0001, 7, (0x0006, b"a:b"))
