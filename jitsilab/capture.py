@@ -107,9 +107,19 @@ class Capture:
         return rows
 
     def _made(self, build: Callable[..., Any], name: str) -> "tuple[pd.DataFrame, list[Problem]]":
-        """Build a table; what needs a later floor is joined here, by name (passwords, clock rates)."""
-        table = build(self.wire)
-        return table.rows, table.problems
+        """Build a table; what needs a later floor is joined here, by name: passwords and clock rates from signaling."""
+        from jitsilab.analysis import joins
+
+        if name == "media" and (payload_types := self.table("payload_types")) is not None:
+            return tuple(build(self.wire, joins.clock_rates(payload_types)))  # type: ignore[return-value]
+        rows, problems = build(self.wire)
+        xmpp, jingle = (self.table("xmpp"), self.table("jingle")) if name == "stun" else (None, None)
+        if xmpp is not None and jingle is not None:
+            from jitsilab.tables import stun
+
+            accounts = [(user, "", password) for user, password in joins.turn_credentials(xmpp)]
+            rows["integrity_ok"] = stun.integrity(self.wire, joins.passwords(jingle), accounts)  # type: ignore[arg-type]
+        return rows, problems
 
     def _derive(self, name: str) -> "pd.DataFrame | None":
         if name == "errors":

@@ -15,7 +15,7 @@ from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables import Schema, frame_from
 
 __all__ = [
-    "CERTIFICATES", "IDENTITIES", "STREAMS", "certificates", "identities", "passwords", "streams", "turn_credentials",
+    "CERTIFICATES", "IDENTITIES", "STREAMS", "certificates", "clock_rates", "identities", "passwords", "streams", "turn_credentials",
 ]  # fmt: skip
 
 CERTIFICATES: Schema = {
@@ -54,6 +54,13 @@ def passwords(jingle: pd.DataFrame) -> dict[str, str | tuple[str, ...]]:
     rows = jingle[["ufrag", "pwd"]].dropna().drop_duplicates()
     found = {ufrag: tuple(group) for ufrag, group in rows.groupby("ufrag", sort=False)["pwd"]}
     return {ufrag: several[0] if len(several) == 1 else several for ufrag, several in found.items()}
+
+
+def clock_rates(payload_types: pd.DataFrame) -> dict[int | tuple[int, int], int]:
+    """Ticks a second of each RTP payload type that all descriptions of the call agree on (RFC 4566 section 6)."""
+    rows = payload_types[["id", "clock_rate"]].dropna().drop_duplicates()
+    rows = rows[~rows["id"].duplicated(keep=False)]
+    return {int(number): int(rate) for number, rate in zip(rows["id"], rows["clock_rate"], strict=True)}
 
 
 def turn_credentials(xmpp: pd.DataFrame) -> list[tuple[str, str]]:

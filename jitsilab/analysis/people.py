@@ -160,14 +160,13 @@ def _ends(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str]:
     clients = set(serving["client"])
     servers = [str(s) for s in counted.sort_values(["clients", "flows"], ascending=False).index if s not in clients]
     bridge = legs.ice4j_ports(stun) if len(stun) else set()
-    servers = _main(servers, counted) + [a for a, _ in sorted(bridge) if a not in servers and a not in clients]
-    if not servers:
-        return [], ""
-    if any(is_loopback(one) for one in flows["client"]) or not len(clients) == 1:
+    serving_tls = _main(servers, counted)
+    servers = serving_tls + [a for a, _ in sorted(bridge) if a not in serving_tls and a not in clients]
+    if any(is_loopback(one) for one in flows["client"]) or len(clients) != 1:
         return servers, ""
-    only = next(iter(clients))
+    only = str(next(iter(clients)))
     # one client of a private address that reaches a public server: the capture was made at the client's
-    return servers, only if is_private(str(only)) and not any(is_private(one) for one in servers) else ""
+    return servers, only if is_private(only) and not any(is_private(one) for one in serving_tls) else ""
 
 
 def _main(servers: list[str], counted: pd.DataFrame) -> list[str]:
