@@ -191,6 +191,8 @@ class _Side:
         ):
             ready = 0
             for read in websocket.read(stream, begin, self.notes, masked=from_client, deflate=deflate, opened=opened):
+                if read.opcode in (websocket.PING, websocket.PONG):
+                    continue  # they say nothing, and may be many
                 ready = max(ready, read.frames[1])
                 messages.append(
                     Message(

@@ -84,14 +84,14 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A WebSocket message (RFC 6455 section 5.6) or control frame, unmasked and decompressed."""
+    """A WebSocket message (RFC 6455 section 5.6) or close frame, unmasked and decompressed."""
 
     flow: int
     up: bool  # from the flow's client
     from_client: bool  # from the client of the WebSocket
     first_frame: int
     frame: int
-    opcode: int  # 1 text, 2 binary, 8 close, 9 ping, 10 pong
+    opcode: int  # 1 text, 2 binary, 8 close
     data: bytes = field(repr=False)
     target: str | None = field(repr=False)  # of the request that opened it; it may hold secrets
     subprotocol: str | None
