@@ -254,3 +254,13 @@ def test_streams_are_what_tshark_follows(recording: Callable[[str], Path]) -> No
         is_client = node == f"{flow.client[0]}:{flow.client[1]}"
         for up, data in ((is_client, first), (not is_client, second)):
             assert b"".join(piece.data for piece in flow.stream(up).pieces) == data
+
+
+def test_a_five_tuple_that_opens_ten_thousand_times() -> None:
+    one = bytearray(segment(True, 0, flags="S"))
+    frames = []
+    for number in range(10_000):
+        one[38:42] = (number * 7919).to_bytes(4)
+        frames.append(bytes(one))
+    built = flows.build(pcap.read(io.BytesIO(made.pcap(frames))))
+    assert built.of_frame.tolist() == list(range(10_000))

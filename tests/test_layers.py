@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "jitsilab"
 
 FLOORS = [  # from the ground up; several names on one floor may not import each other
-    ("errors",), ("protocols",), ("pcap",), ("like_tshark",), ("flows",), ("labels",), ("keylog", "x509"), ("decrypt",),
+    ("errors",), ("protocols",), ("pcap",), ("like_tshark",), ("streams",), ("flows",), ("labels",), ("keylog", "x509"), ("decrypt",),
     ("carriers",), ("units",), ("wire",), ("frames_csv",), ("tables",), ("summaries",), ("transcript",), ("published",), ("registry",), ("facts",), ("analysis",),
     ("checks",), ("theory",), ("hypotheses",), ("diagnosis",), ("findings",), ("sarif", "deploy"), ("capture",),
     ("figures",), ("narrative",), ("notebook",), ("report",), ("cli",), ("__main__",),
