@@ -30,6 +30,7 @@ class _Unknown:
 
 
 UNKNOWN: Final = _Unknown()
+LEFT_OUT: Final = "left-out"  # what stands for a secret in files that `jitsilab deploy facts` collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Secret:
     """A secret as it leaves the reader: it can be compared with another and measured, never shown."""
 
     digest: bytes = field(repr=False)
-    length: int  # characters
+    length: int | None  # characters; None where the secret was left out of the file
     common: bool  # a word that guessers try first
 
     def __str__(self) -> str:
@@ -53,6 +54,8 @@ class Fact(NamedTuple):
 
 def secret(text: str) -> Secret:
     """The mark of a secret."""
+    if text == LEFT_OUT:
+        return Secret(os.urandom(16), None, False)
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), key=_SALT, digest_size=16).digest()
     return Secret(digest, len(text), text.lower() in _COMMON)
 

@@ -14,7 +14,7 @@ import pandas as pd
 from jitsilab.checks import Outcome, judge
 from jitsilab.facts import Facts
 from jitsilab.findings import access, ice, leaks, media, ports, surface, terms, turn
-from jitsilab.findings.rule import AREAS, SEVERITIES, Rule, View
+from jitsilab.findings.rule import AREAS, SEVERITIES, Rule, View, beside
 from jitsilab.tables import Schema, frame_from
 
 RULES: tuple[Rule, ...] = (
@@ -70,8 +70,10 @@ def audit(call: Any, facts: Facts | None = None) -> list[Finding]:
     needs what is not there says NOT_OBSERVABLE.
     """
     view = View(call, facts)
-    results = judge(RULES, view.tables, {"view": view})
-    return [_finding(rule, outcome) for rule, outcome in results if isinstance(rule, Rule)]
+    asked = [rule for rule in RULES if view.may_be_jitsi or not rule.jitsi]
+    outcomes = {rule.id: outcome for rule, outcome in judge(asked, view.tables, {"view": view})}
+    other = beside("the signaling is not that of Jitsi Meet")
+    return [_finding(rule, outcomes.get(rule.id, other)) for rule in RULES]
 
 
 def _finding(rule: Rule, outcome: Outcome) -> Finding:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jitsilab.checks import Certainty, Outcome
+from jitsilab.checks import Certainty, Outcome, Verdict
 from jitsilab.facts import Fact
 from jitsilab.facts.model import UNKNOWN, Secret
 from jitsilab.facts.prosody import Host, Prosody
@@ -171,7 +171,7 @@ def _room_restriction(view: View) -> Outcome | None:
     )
 
 
-def _affected(view: View, fixed: str, advisory: str) -> Outcome | None:
+def _affected(view: View, fixed: str, advisory: str, where: str = "") -> Outcome | None:
     """Whether the version of jitsi-meet is one that an advisory names, where no configuration tells more."""
     if view.facts is None or view.facts.prosody is not None:
         return None
@@ -179,8 +179,8 @@ def _affected(view: View, fixed: str, advisory: str) -> Outcome | None:
     if fact is None or not re.match(r"2\.0\.\d", str(fact.value)):
         return None
     if order(str(fact.value)) < order(fixed):
-        note = f"possibly: jitsi-meet {fact.value} is older than {fixed}, in which {advisory} is fixed"
-        return failed(note, places=[fact.place], certainty=Certainty.INFERRED)
+        note = f"possibly: jitsi-meet {fact.value} is older than {fixed}, in which {advisory} is fixed{where}"
+        return failed(note, places=[fact.place], certainty=Certainty.INFERRED, severity="medium")
     return None
 
 
@@ -223,7 +223,8 @@ def guessable_room(view: View) -> Outcome:
         worst = math.floor(min(scores.values()))
         return passed(f"{counted(len(scores), 'room name')} of at least {worst} bits", first.values())
     note = f"{counted(len(weak), 'room name')} of about {min(weak.values()):.0f} bits; {BITS} are asked for"
-    return failed(note, [first[name] for name in weak], certainty=Certainty.INFERRED)
+    severity = "low" if anonymous_rooms(view).verdict is Verdict.HOLDS else ""  # an account is needed as well
+    return failed(note, [first[name] for name in weak], certainty=Certainty.INFERRED, severity=severity)
 
 
 # SEC-04
@@ -244,7 +245,10 @@ def open_door(view: View) -> Outcome:
         return unseen("no client asked what kind of room it is, or no signaling can be seen")
     if any(guarded for _, guarded in states):
         return passed("the room has a password or a lobby", [frame for frame, guarded in states if guarded])
-    return failed("the room has no password and no lobby (muc_unsecured, muc_open)", [frame for frame, _ in states])
+    note, frames = "the room has no password and no lobby (muc_unsecured, muc_open)", [frame for frame, _ in states]
+    if anonymous_rooms(view).verdict is Verdict.HOLDS:
+        return told(f"{note}; only account holders get there", frames)
+    return failed(note, frames)
 
 
 def _tells_password(one: Said) -> bool:
@@ -262,7 +266,11 @@ def _tells_password(one: Said) -> bool:
 
 def token_in_url(view: View) -> Outcome:
     """A JSON web token stands in a URL, or is a weak one."""
-    return joined(_tokens_on_wire(view), _tokens_in_files(view), _affected(view, "2.0.5963", "JSA-2021-0002"))
+    return joined(
+        _tokens_on_wire(view),
+        _tokens_in_files(view),
+        _affected(view, "2.0.5963", "JSA-2021-0002", " and matters where tokens are used"),
+    )
 
 
 def _tokens_on_wire(view: View) -> Outcome:
@@ -298,14 +306,16 @@ def _tokens_in_files(view: View) -> Outcome | None:
         return beside("no virtual host takes tokens", places=[host.place for host in hosts])
     for host in users:
         key: Fact | None = prosody.get(host, "app_secret")
-        if key is not None and isinstance(key.value, Secret) and (key.value.common or key.value.length < SHORTEST_KEY):
+        if key is None or not isinstance(key.value, Secret) or key.value.length is None:
+            continue
+        if key.value.common or key.value.length < SHORTEST_KEY:
             note = f"tokens are signed with a shared secret of {counted(key.value.length, 'character')}"
             return failed(note, places=[key.place])
     if all(option(prosody, host, "asap_key_server") for host in users):
         return passed(
             "tokens are checked with public keys", places=[_place(prosody, h, "asap_key_server") for h in users]
         )
-    return unseen("tokens are used; the secret's length is right, their lifetime is not known")
+    return unseen("tokens are used; their lifetime is not known")
 
 
 # SEC-06
@@ -346,56 +356,57 @@ def _logged(view: View) -> Iterator[str]:
 
 ALL = (
     Rule(
-        id="SEC-01", area="A", title="Anybody may open a conference without an account", needs=(), test=anonymous_rooms,
+        id="SEC-01", area="A", title="Rooms without an account", needs=(), test=anonymous_rooms,
         severity="high", reason="any Internet user gets bridge and relay resources without leaving a name",
         source="XEP-0175 section 6; RFC 4505 section 5; Jitsi handbook, secure domain",
         guard="guests on a host of their own who wait for an account holder are no failure",
         advice="Ask for an account to open rooms (secure domain: authentication = \"internal_hashed\" on the main "
         "VirtualHost, a guest host for the others, jicofo.authentication.enabled = true), or use tokens. Where an open "
         "service is meant, turn the lobby on and limit rates (muc_rate_limit).",
-        visible="the login and the focus's answer, in clear or with keys; or prosody.cfg.lua", plan="plaintext",
+        visible="the login and the focus's answer, in clear or with keys; or prosody.cfg.lua",
+        plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-02", area="A", title="A room can be created around the focus", needs=(), test=rooms_without_focus,
+        id="SEC-02", area="A", title="Rooms created around the focus", needs=(), test=rooms_without_focus,
         severity="medium", reason="who creates a room owns it and can moderate it before the service has rules for it",
         source="JSA-2021-0001 (CVE-2021-33506)",
         guard="the focus's own creation; rooms of the servers (internal.*) are left out",
         advice="Set restrict_room_creation = true in the MUC component of the conferences and upgrade jitsi-meet to "
         "2.0.5963 or later.",
-        visible="prosody.cfg.lua, or a join that answers with status 201", plan="facts",
+        visible="prosody.cfg.lua, or a join that answers with status 201", plan="facts", jitsi=True,
     ),
     Rule(
-        id="SEC-03", area="A", title="Room names can be guessed", needs=(), test=guessable_room,
+        id="SEC-03", area="A", title="Guessable room names", needs=(), test=guessable_room,
         severity="medium", reason="who guesses a name stands in the meeting; a lobby or a password lowers it",
         source="Jitsi handbook, Security (jitsi.org/security)",
         guard="a generated name of four words holds more than 30 bits in this model, and passes",
         advice="Use generated names, a lobby or a password, and enable muc_rate_limit against guessing.",
-        visible="signaling in clear or with keys", plan="plaintext",
+        visible="signaling in clear or with keys", plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-04", area="A", title="The room has neither lobby nor password, or tells its password", needs=(),
+        id="SEC-04", area="A", title="Rooms without lobby and password", needs=(),
         test=open_door, severity="low",
         reason="the room's name alone decides who enters; a told password outlives a kick",
         source="XEP-0045 section 14; JSA-2024-0001 (CVE-2024-33530)",
         guard="only what the room itself answered to disco#info is taken as its state",
         advice="Turn the lobby on or set a password, and upgrade jitsi-meet to 2.0.9457 or later.",
-        visible="the room's answer to disco#info, in clear or with keys", plan="plaintext",
+        visible="the room's answer to disco#info, in clear or with keys", plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-05", area="A", title="A token stands in a URL, or is a weak one", needs=(), test=token_in_url,
+        id="SEC-05", area="A", title="Tokens in URLs, weak tokens", needs=(), test=token_in_url,
         severity="high", reason="whoever reads a log, a history or a referrer enters in the user's name",
         source="RFC 6750 section 5.3; RFC 8725 sections 3.1, 3.2 and 3.5; JSA-2021-0002 (CVE-2021-39215)",
         guard="browsers cannot set headers on a WebSocket: with TLS all the way and a good token it is medium",
         advice="Give tokens minutes of life, bind them to one room, sign them with RS256 keys (asap_key_server), keep "
         "query strings out of logs, and upgrade jitsi-meet to 2.0.5963 or later.",
-        visible="HTTP requests in clear or with keys; or prosody.cfg.lua", plan="plaintext",
+        visible="HTTP requests in clear or with keys; or prosody.cfg.lua", plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-06", area="A", title="Logs keep the room's name from the query", needs=(), test=room_in_query,
+        id="SEC-06", area="A", title="Room names in logs", needs=(), test=room_in_query,
         severity="low", reason="whoever reads the proxy's log learns who met where and when",
         source="RFC 6973 section 6.1; nginx ngx_http_log_module, access_log",
         guard="the name in the query alone is Jitsi's design and only told",
         advice="Turn access_log off for /xmpp-websocket and /http-bind, or log $uri instead of $request.",
-        visible="HTTP requests in clear or with keys, and nginx's configuration", plan="plaintext",
+        visible="HTTP requests in clear or with keys, and nginx's configuration", plan="plaintext", jitsi=True,
     ),
 )  # fmt: skip

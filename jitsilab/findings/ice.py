@@ -213,8 +213,10 @@ def answers_strangers(view: View) -> Outcome:
     rows, known = view.rows("stun"), checks(view)
     if rows is None or known is None or known.empty:
         return unseen("no connectivity check can be read with its attributes")
+    known = known[known["depth"].eq(0)]
     ports = set(zip(known["dst"], known["dst_port"], strict=True))
-    binding = rows[rows["method"].eq("Binding") & rows["message_class"].eq("request") & rows["attributes"].notna()]
+    rows = rows[rows["method"].eq("Binding") & rows["depth"].eq(0)]
+    binding = rows[rows["message_class"].eq("request") & rows["attributes"].notna()]
     there = np.array([pair in ports for pair in zip(binding["dst"], binding["dst_port"], strict=True)], bool)
     bare = binding[
         there & ~binding["attributes"].astype(str).str.contains(r"\b0006\b") & ~binding["frame"].isin(view.cut)
@@ -256,7 +258,7 @@ def tcp_candidates(view: View) -> Outcome:
 
 ALL = (
     Rule(
-        id="SEC-22", area="D", title="Connectivity checks without integrity or fingerprint", needs=(),
+        id="SEC-22", area="D", title="Connectivity checks without protection", needs=(),
         test=unprotected_checks, severity="high",
         reason="anybody who can send to the port can move the media elsewhere",
         source="RFC 8445 section 7.2.2; RFC 8489 sections 9.1, 14.5 and 14.7",
@@ -265,7 +267,7 @@ ALL = (
         visible="checks in clear on the server's or a participant's interface", plan="capture",
     ),
     Rule(
-        id="SEC-23", area="D", title="ICE credentials are short or used again", needs=(), test=weak_credentials,
+        id="SEC-23", area="D", title="Weak or reused ICE credentials", needs=(), test=weak_credentials,
         severity="medium", reason="who knows or guesses them takes part in the checks of another session",
         source="RFC 8445 sections 5.3 and 9; RFC 8839 section 5.4",
         guard="contents of one bundle share them; a session with the bridge and one between peers are two",
@@ -274,7 +276,7 @@ ALL = (
         visible="Jingle in clear or with keys", plan="plaintext",
     ),
     Rule(
-        id="SEC-24", area="D", title="The bridge's user fragment tells its clock", needs=(), test=telling_fragment,
+        id="SEC-24", area="D", title="Wall clock in the user fragment", needs=(), test=telling_fragment,
         severity="info", reason="a table without addresses and times still tells when the call was",
         source="RFC 8445 section 5.3; ice4j, Agent.java",
         guard="24 random bits stand before the time: that the fragment is unguessable stays true",
@@ -282,7 +284,7 @@ ALL = (
         visible="checks in clear", plan="capture",
     ),
     Rule(
-        id="SEC-25", area="D", title="Participants' own addresses are told to others", needs=(), test=client_addresses,
+        id="SEC-25", area="D", title="Participants' own addresses told", needs=(), test=client_addresses,
         severity="low", reason="other participants and the relay learn the inside of somebody's network",
         source="RFC 8828 section 5.2",
         guard="browsers lift the .local names once a page may use camera or microphone",
@@ -290,15 +292,15 @@ ALL = (
         visible="Jingle of a session between peers, in clear or with keys; or requests to the relay", plan="plaintext",
     ),
     Rule(
-        id="SEC-26", area="D", title="The bridge tells its private address", needs=(), test=server_addresses,
+        id="SEC-26", area="D", title="Bridge's private address told", needs=(), test=server_addresses,
         severity="low", reason="everybody who joins learns the inside of the server's network",
         source="jitsi-videobridge reference.conf, ice.advertise-private-candidates",
         guard="recorders and gateways inside, and meetings on the server's own network, need it",
         advice="Set videobridge.ice.advertise-private-candidates = false where nobody inside needs it.",
-        visible="the offer in clear or with keys; or jvb.conf", plan="plaintext",
+        visible="the offer in clear or with keys; or jvb.conf", plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-27", area="D", title="Media go on without consent", needs=(), test=consent,
+        id="SEC-27", area="D", title="Media without consent", needs=(), test=consent,
         severity="medium", reason="a receiver that has gone, or never was, can be flooded",
         source="RFC 7675 section 5.1; RFC 8826 section 4.2",
         guard="streams of less than 30 s, and those inside a relay, are not judged",
@@ -306,7 +308,7 @@ ALL = (
         visible="media and checks of more than 30 s on one path", plan="longer",
     ),
     Rule(
-        id="SEC-28", area="D", title="An ICE port answers strangers", needs=(), test=answers_strangers,
+        id="SEC-28", area="D", title="ICE ports that answer strangers", needs=(), test=answers_strangers,
         severity="low", reason="it confirms the service and can be made to send to others",
         source="RFC 8445 sections 7.3 and 19.5",
         guard="peer reflexive candidates are legitimate: the session's name decides, not the address",
@@ -314,11 +316,11 @@ ALL = (
         visible="a request without USERNAME to a port that takes checks", plan="probe",
     ),
     Rule(
-        id="SEC-29", area="D", title="The bridge offers media over TCP", needs=(), test=tcp_candidates,
+        id="SEC-29", area="D", title="Media over TCP from the bridge", needs=(), test=tcp_candidates,
         severity="low", reason="one more open port, with a form of TCP that today's bridge no longer has",
         source="RFC 6544 section 4.1; jitsi-videobridge pull request 2194",
         guard="a browser's own active TCP candidates on port 9 are normal",
         advice="Upgrade the bridge or set videobridge.ice.tcp.enabled = false; offer TURN over TLS instead.",
-        visible="the offer in clear or with keys; or jvb.conf", plan="plaintext",
+        visible="the offer in clear or with keys; or jvb.conf", plan="plaintext", jitsi=True,
     ),
 )  # fmt: skip

@@ -233,24 +233,24 @@ def _third_in_files(view: View) -> Outcome | None:
 
 ALL = (
     Rule(
-        id="SEC-37", area="F", title="Presence tells more than a name", needs=(), test=personal_presence,
+        id="SEC-37", area="F", title="Personal data in presence", needs=(), test=personal_presence,
         severity="low", reason="everybody in the room, guests included, can follow people from meeting to meeting",
         source="XEP-0045 section 14; XEP-0115 section 9", guard="the display name alone is needed and passes",
         advice="Set enableEmailInStats and the display of pictures off; hide statistics ids (config.js, "
         "analytics and testing).",
-        visible="presence in clear or with keys", plan="plaintext",
+        visible="presence in clear or with keys", plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-38", area="F", title="The bridge channel's password stands in a URL", needs=(), test=channel_password,
+        id="SEC-38", area="F", title="Channel password in a URL", needs=(), test=channel_password,
         severity="medium",
         reason="logs keep it; medium where it is the ICE password, low where it opens no more than the channel",
         source="jitsi-videobridge doc/web-sockets.md; RFC 6750 section 5.3",
         guard="the URL in an offer alone, never asked for, is none",
         advice="Keep query strings of /colibri-ws out of logs, and upgrade the bridge where the ICE password is used.",
-        visible="HTTP requests in clear or with keys", plan="plaintext",
+        visible="HTTP requests in clear or with keys", plan="plaintext", jitsi=True,
     ),
     Rule(
-        id="SEC-39", area="F", title="Secrets can be read in the capture", needs=(), test=secrets_inside,
+        id="SEC-39", area="F", title="Secrets in the capture", needs=(), test=secrets_inside,
         severity="high",
         reason="whoever gets the file may log in, relay and listen; medium where a key log is needed too",
         source="RFC 8827 section 6.5; draft-ietf-opsawg-pcapng, Decryption Secrets Block",
@@ -259,7 +259,7 @@ ALL = (
         visible="packets, and a key log where there is one", plan="plaintext",
     ),
     Rule(
-        id="SEC-40", area="F", title="A nameless capture that still names", needs=(), test=redaction,
+        id="SEC-40", area="F", title="Nameless capture that still names", needs=(), test=redaction,
         severity="medium", reason="who shares it believes that nobody can be found in it",
         source="RFC 6973 section 6.1; RFC 7323 section 7.1",
         guard="a capture with its real addresses was never meant to be nameless: what it tells is only told",
@@ -267,13 +267,13 @@ ALL = (
         visible="frames, ARP, TCP, STUN and TLS of what is to be shared", plan="capture",
     ),
     Rule(
-        id="SEC-41", area="F", title="Others learn that a session begins", needs=(), test=third_parties,
+        id="SEC-41", area="F", title="Third parties told of the session", needs=(), test=third_parties,
         severity="low", reason="a STUN server or a picture service of somebody else sees who meets when",
         source="lib-jitsi-meet xmpp.ts, default STUN server; JSA-2024-0002 (CVE-2024-44080); JSA-2024-0003 "
         "(CVE-2024-44081)",
         guard="only services known by name; a server's capture does not show its clients' other traffic",
         advice="Name your own STUN server in external_services and p2p.stunServers, and turn off Gravatar, GIPHY and "
         "analytics in config.js.",
-        visible="a participant's own capture; the answer to extdisco; or config.js", plan="client",
+        visible="a participant's own capture; the answer to extdisco; or config.js", plan="client", jitsi=True,
     ),
 )  # fmt: skip

@@ -52,7 +52,7 @@ def wrong_certificate(dtls: pd.DataFrame, *, view: View) -> Outcome:
         both = right.drop_duplicates(["endpoint", "ufrag", "certificate"])
         return passed(f"{counted(len(both), 'certificate')} as announced", right["frame"])
     if found.empty:
-        return unseen("no certificate can be read: DTLS 1.3 encrypts it")
+        return unseen("no certificate can be read: DTLS 1.3 encrypts it, and printed tables leave it out")
     return unseen("certificates are seen, but not what the signaling announced")
 
 
@@ -272,7 +272,7 @@ def _uses_e2ee(one: Any) -> bool:
 
 ALL = (
     Rule(
-        id="SEC-30", area="E", title="A certificate that nobody announced", needs=("dtls",), test=wrong_certificate,
+        id="SEC-30", area="E", title="Certificate that nobody announced", needs=("dtls",), test=wrong_certificate,
         severity="critical", reason="somebody between the two can listen and speak",
         source="RFC 8122 section 5; RFC 8827 section 6.5; RFC 5763 section 5",
         guard="joined by the ICE user fragment of the path; several fingerprints are allowed, one has to match",
@@ -280,7 +280,7 @@ ALL = (
         visible="certificates (DTLS 1.2) and Jingle in clear or with keys", plan="plaintext",
     ),
     Rule(
-        id="SEC-31", area="E", title="Certificates announced by SHA-1 or MD5", needs=(), test=old_fingerprint,
+        id="SEC-31", area="E", title="Fingerprints by SHA-1 or MD5", needs=(), test=old_fingerprint,
         severity="medium", reason="a second certificate with the same fingerprint can be made",
         source="RFC 8122 section 5",
         guard="an old hash beside a good one is only told; the bridge's default is not judged",
@@ -288,7 +288,7 @@ ALL = (
         visible="Jingle in clear or with keys; or jvb.conf", plan="plaintext",
     ),
     Rule(
-        id="SEC-32", area="E", title="DTLS before 1.2, a weak suite or SRTP profile", needs=("dtls",), test=old_dtls,
+        id="SEC-32", area="E", title="Old DTLS, weak suites", needs=("dtls",), test=old_dtls,
         severity="high", reason="media keys can be worked out by who recorded the handshake",
         source="RFC 8827 section 6.5; RFC 9325 sections 3.1.2 and 4.1; RFC 5764 section 4.1.2",
         guard="the version of a first ClientHello's record is 1.0 by design",
@@ -296,7 +296,7 @@ ALL = (
         visible="a ServerHello of DTLS", plan="capture",
     ),
     Rule(
-        id="SEC-33", area="E", title="A DTLS handshake before ICE has proven its sender", needs=("dtls",),
+        id="SEC-33", area="E", title="DTLS before ICE", needs=("dtls",),
         test=early_answer, severity="medium",
         reason="anybody who guesses the port can break a call that begins",
         source="RFC 6347 section 4.2.1; GHSA-hxj9-xwr8-w8pq (the same hole in Asterisk)",
@@ -305,7 +305,7 @@ ALL = (
         visible="handshakes and checks on one path", plan="capture",
     ),
     Rule(
-        id="SEC-34", area="E", title="DTLS renegotiated, or both sides the client", needs=("dtls",), test=odd_roles,
+        id="SEC-34", area="E", title="DTLS renegotiated, roles mixed up", needs=("dtls",), test=odd_roles,
         severity="medium", reason="a handshake inside a session can change who is at the other end",
         source="RFC 8827 section 6.5; RFC 5763 section 5; RFC 8842 section 5",
         guard="the same ClientHello again is a retransmission",
@@ -322,10 +322,10 @@ ALL = (
         visible="media and RTCP outside a relay", plan="capture",
     ),
     Rule(
-        id="SEC-36", area="E", title="End-to-end encryption that can be undone", needs=(), test=end_to_end,
+        id="SEC-36", area="E", title="Breakable end-to-end encryption", needs=(), test=end_to_end,
         severity="info", reason="users rely on a promise that an old client or a rogue bridge breaks",
         source="JSA-2022-0001", guard="only where somebody turned it on",
         advice="Upgrade jitsi-meet to 2.0.7830 or later.",
-        visible="presence in clear or with keys, and the version", plan="plaintext",
+        visible="presence in clear or with keys, and the version", plan="plaintext", jitsi=True,
     ),
 )  # fmt: skip

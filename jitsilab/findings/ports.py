@@ -246,7 +246,7 @@ def public_http(view: View) -> Outcome:
 
 ALL = (
     Rule(
-        id="SEC-07", area="B", title="XMPP can be reached without TLS", needs=(), test=plain_signaling,
+        id="SEC-07", area="B", title="XMPP without TLS", needs=(), test=plain_signaling,
         severity="high", reason="passwords and meetings are readable on the way; medium where no password was sent",
         source="RFC 6120 section 13.8; RFC 7590 section 3.1",
         guard="both are needed, a port that others reach and no TLS; loopback behind a proxy is none",
@@ -257,7 +257,7 @@ ALL = (
         plan="facts",
     ),
     Rule(
-        id="SEC-08", area="B", title="The component port is open to others", needs=(), test=component_port,
+        id="SEC-08", area="B", title="Component port open to others", needs=(), test=component_port,
         severity="high", reason="a shared secret in a protocol without TLS; who has it can act as the focus",
         source="XEP-0114 section 4; Prosody, mod_component and component_interfaces",
         guard="installations since late 2020 use client_proxy and need no such port",
@@ -266,7 +266,7 @@ ALL = (
         plan="facts",
     ),
     Rule(
-        id="SEC-09", area="B", title="Server-to-server connections are accepted", needs=(), test=federation,
+        id="SEC-09", area="B", title="Federation open to others", needs=(), test=federation,
         severity="low", reason="a closed deployment needs no federation; each open service is one more to attack",
         source="RFC 6120 section 13.14; XEP-0220 section 3", guard="a federated service needs it",
         advice="Add \"s2s\" to modules_disabled and shut 5269 at the filter.",
@@ -274,22 +274,22 @@ ALL = (
         plan="facts",
     ),
     Rule(
-        id="SEC-10", area="B", title="The private HTTP interface of bridge or focus is open to others", needs=(),
+        id="SEC-10", area="B", title="Private HTTP interface open to others", needs=(),
         test=private_apis, severity="high", reason="it needs no login and shows, pins, moves and debugs conferences",
         source="jitsi-videobridge reference.conf, http-servers.private; jicofo reference.conf, rest",
         guard="nginx handing on /conference-request/v1 and /colibri-ws alone is intended",
         advice="Bind them to loopback (videobridge.http-servers.private.host, jicofo.rest.host = \"127.0.0.1\"), shut "
         "8080 and 8888 at the filter, and hand on no other path.",
         visible="a request to 8080 or 8888 from outside; or the list of sockets, jvb.conf, jicofo.conf, nginx",
-        plan="facts",
+        plan="facts", jitsi=True,
     ),
     Rule(
-        id="SEC-11", area="B", title="The bridge's public HTTP server is open around the proxy", needs=(),
+        id="SEC-11", area="B", title="Bridge's HTTP server open around the proxy", needs=(),
         test=public_http, severity="low",
         reason="the bridge channel without TLS, and without the proxy's limits and logs",
         source="jitsi-videobridge reference.conf, http-servers.public; doc/web-sockets.md",
         guard="bound to loopback behind the proxy it is as intended",
         advice="Set videobridge.http-servers.public.host = \"127.0.0.1\" and shut 9090 at the filter.",
-        visible="a request to 9090 from outside; or the list of sockets and jvb.conf", plan="facts",
+        visible="a request to 9090 from outside; or the list of sockets and jvb.conf", plan="facts", jitsi=True,
     ),
 )  # fmt: skip

@@ -34,7 +34,10 @@ _INSIDE = [
 
 @dataclass(frozen=True, slots=True)
 class Rule(Check):
-    """A check of security: a Check with what a failure costs and what to do about it."""
+    """A check of security: a Check with what a failure costs and what to do about it.
+
+    The title names the hazard: PASS says that it is absent.
+    """
 
     area: str = ""  # key of AREAS
     severity: str = "medium"
@@ -42,6 +45,7 @@ class Rule(Check):
     advice: str = ""
     guard: str = ""  # what would look like a failure and is none
     plan: str = ""  # key of jitsilab.deploy.PLANS: how to make it observable
+    jitsi: bool = False  # says something of Jitsi Meet alone: not asked of other systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,9 @@ class View:
         return known or (set(traffic.servers(flows)) if flows is not None else set())
 
     @cached_property
-    def is_jitsi(self) -> bool:
-        """Whether this is known to be Jitsi Meet: facts of a server, or its own elements in the signaling."""
-        if self.facts is not None:
+    def may_be_jitsi(self) -> bool:
+        """False where the signaling can be read and has none of Jitsi Meet's own elements, and no facts are given."""
+        if self.facts is not None or not self.said:
             return True
         return any(
             stanzas.FOCUS in (one.stanza.child_namespace or "") or stanzas.JITMEET in (one.stanza.child_namespace or "")

@@ -286,7 +286,7 @@ def _announced(view: View) -> Iterator[tuple[int, str]]:
 
 ALL = (
     Rule(
-        id="SEC-12", area="B", title="TLS older than 1.2 or a weak cipher suite", needs=(), test=old_tls,
+        id="SEC-12", area="B", title="Old TLS, weak cipher suites", needs=(), test=old_tls,
         severity="high", reason="traffic can be read or changed by who is on the way; medium for a weak suite alone",
         source="RFC 8996 sections 4 and 5; RFC 9325 sections 3.1.1 and 4.1",
         guard="only what was negotiated, or is configured by name: not what a library's default might allow",
@@ -295,7 +295,7 @@ ALL = (
         visible="a ServerHello; or nginx, Prosody and coturn configuration", plan="capture",
     ),
     Rule(
-        id="SEC-13", area="B", title="A certificate is out of date, self-signed, or names another host", needs=(),
+        id="SEC-13", area="B", title="Certificates out of date or misnamed", needs=(),
         test=certificates, severity="medium",
         reason="users learn to click warnings away, and TURN over TLS fails silently",
         source="RFC 5280 section 4.1.2.5; RFC 9525 section 6",
@@ -304,7 +304,7 @@ ALL = (
         visible="the certificate in TLS 1.2, in TLS 1.3 with keys, or as a file", plan="facts",
     ),
     Rule(
-        id="SEC-14", area="B", title="Any web page may use the signaling in its visitor's name", needs=(), test=origins,
+        id="SEC-14", area="B", title="Signaling open to any web page", needs=(), test=origins,
         severity="low", reason="another site can open conferences from its visitors' browsers",
         source="XEP-0124 section 19; WHATWG Fetch, CORS protocol; Prosody, cross_domain_bosh",
         guard="embedding by other sites needs their origins, one by one",
@@ -312,7 +312,7 @@ ALL = (
         visible="answers of /http-bind in clear or with keys; or Prosody's configuration", plan="facts",
     ),
     Rule(
-        id="SEC-15", area="B", title="A version with a published hole", needs=(), test=versions,
+        id="SEC-15", area="B", title="Versions with published holes", needs=(), test=versions,
         severity="medium", reason="the advisories named range from leaks to a takeover of the bridge's host",
         source="Jitsi security advisories (github.com/jitsi/security-advisories); RFC 8489 section 14.14",
         guard="distributions patch old versions: a match is a possibility until their changelog is read",

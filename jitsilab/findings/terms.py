@@ -161,7 +161,7 @@ def _quotas_in_files(view: View) -> Outcome | None:
 
 ALL = (
     Rule(
-        id="SEC-19", area="C", title="TURN credentials live long", needs=(), test=credential_life,
+        id="SEC-19", area="C", title="Long-lived TURN credentials", needs=(), test=credential_life,
         severity="low", reason="credentials that leak stay good for the relay until they expire",
         source="XEP-0215 section 7; draft-uberti-behave-turn-rest-00; Jitsi handbook, TURN setup",
         guard="a day is the default of Jitsi's packages and passes",
@@ -171,7 +171,7 @@ ALL = (
         plan="plaintext",
     ),
     Rule(
-        id="SEC-20", area="C", title="TURN without TLS, or with TCP relaying", needs=(), test=clear_turn,
+        id="SEC-20", area="C", title="TURN without TLS, TCP relaying", needs=(), test=clear_turn,
         severity="low", reason="who is on the way learns user names, realm and peers; media stay encrypted",
         source="RFC 8656 section 21.1.6; RFC 6062",
         guard="requests inside TLS are none of this",
@@ -179,7 +179,7 @@ ALL = (
         visible="TURN requests in clear; or turnserver.conf", plan="turn",
     ),
     Rule(
-        id="SEC-21", area="C", title="The relay has no quotas, or amplifies", needs=(), test=quotas,
+        id="SEC-21", area="C", title="Relay without quotas, amplification", needs=(), test=quotas,
         severity="medium", reason="one user can take all relay ports; strangers can have others flooded",
         source="RFC 8656 section 21.3.1; turnserver(1), user-quota, total-quota",
         guard=f"fewer than {SAMPLES} answers say nothing of an average",

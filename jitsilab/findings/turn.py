@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     server: str
     method: str
     peers: tuple[str, ...]
-    named: bool | None  # has USERNAME; None where the attributes are not shown
+    proven: bool | None  # has USERNAME or MESSAGE-INTEGRITY; None where the attributes are not shown
     answer: str  # success, error, or empty
     code: int | None
     answer_frame: int
@@ -75,8 +75,8 @@ def asked(view: View, *methods: str) -> list[Asked]:
         addresses = tuple(one.rpartition(":")[0].strip("[]") for one in several) or (
             (peer,) if isinstance(peer, str) else ()
         )
-        named = "0006" in attributes.split() if isinstance(attributes, str) else None
-        found.append(Asked(int(frame), flow, src, dst, method, addresses, named, answer, code, answer_frame))
+        proven = bool({"0006", "0008", "001c"} & set(attributes.split())) if isinstance(attributes, str) else None
+        found.append(Asked(int(frame), flow, src, dst, method, addresses, proven, answer, code, answer_frame))
     return found
 
 
@@ -98,11 +98,11 @@ def open_relay(view: View) -> Outcome:
 
 def _open_on_wire(view: View) -> Outcome:
     allocations = asked(view, "Allocate")
-    bare = [one for one in allocations if one.named is False]
+    bare = [one for one in allocations if one.proven is False]
     taken = [one for one in bare if one.answer == "success"]
     if taken:
         frames = [frame for one in taken for frame in (one.frame, one.answer_frame)]
-        return failed(f"{counted(len(taken), 'allocation')} granted without a user name", frames)
+        return failed(f"{counted(len(taken), 'allocation')} granted without user name and integrity", frames)
     refused = [one for one in bare if one.answer == "error" and one.code in (401, 403, 437, 438)]
     if refused:
         frames = [frame for one in refused for frame in (one.frame, one.answer_frame)]
@@ -181,13 +181,27 @@ def _inside_on_wire(view: View) -> Outcome:
             lan = inside(one.client) and inside(one.server) and not any(map(_forbidden, strange))
             (granted if strange and not lan else own).append(one)
     if granted:
-        peers = listed(sorted({peer for one in granted for peer in one.peers if inside(peer)}))
-        return failed(f"permission granted for {peers}", [f for one in granted for f in (one.frame, one.answer_frame)])
+        peers = {peer for one in granted for peer in one.peers if inside(peer)}
+        frames = [frame for one in granted for frame in (one.frame, one.answer_frame)]
+        heard = _heard(view, peers)
+        if heard:
+            return failed(f"relayed from {listed(sorted(peers))}", [*frames, *heard])
+        note = f"permission granted for {listed(sorted(peers))}; whether anything answers there is not shown"
+        return failed(note, frames, certainty=Certainty.INFERRED, severity="high")
     if refused:
         note = f"{counted(len(refused), 'request')} for an address inside refused"
         note += "; the bridge's own address is allowed, with every UDP port of that host" if own else ""
         return passed(note, [frame for one in refused for frame in (one.frame, one.answer_frame)])
     return unseen("nobody asked the relay for an address inside, or its requests cannot be read")
+
+
+def _heard(view: View, peers: set[str]) -> list[int]:
+    """Frames of what the relay brought back from these peers."""
+    rows = view.rows("stun")
+    if rows is None:
+        return []
+    back = rows[rows["method"].isin(["Data", "ChannelData"]) & ~rows["up"].fillna(True).astype(bool)]
+    return [int(frame) for frame in back.loc[back["peer_address"].isin(peers), "frame"].head(5)]
 
 
 def _inside_in_files(view: View) -> Outcome | None:
@@ -339,7 +353,7 @@ def _refused_in_files(view: View) -> Outcome | None:
 
 ALL = (
     Rule(
-        id="SEC-16", area="C", title="TURN relays for anybody", needs=(), test=open_relay,
+        id="SEC-16", area="C", title="TURN without credentials", needs=(), test=open_relay,
         severity="critical", reason="anybody on the Internet sends traffic from this address, also into its network",
         source="RFC 8656 sections 5 and 21.1.1",
         guard="Binding requests need no credentials and are none of this",
@@ -347,7 +361,7 @@ ALL = (
         visible="an Allocate request, in clear or with keys; or turnserver.conf", plan="turn",
     ),
     Rule(
-        id="SEC-17", area="C", title="TURN relays to addresses inside", needs=(), test=relay_inside,
+        id="SEC-17", area="C", title="TURN into the network inside", needs=(), test=relay_inside,
         severity="critical",
         reason="who may join a meeting reaches the server's private network and its metadata service",
         source="RFC 8656 section 10.2; CVE-2020-26262 (GHSA-6g6j-r9rf-cm7p); CVE-2026-27624",
@@ -357,7 +371,7 @@ ALL = (
         visible="CreatePermission requests in clear or with keys; or turnserver.conf", plan="turn",
     ),
     Rule(
-        id="SEC-18", area="C", title="The relay's deny list refuses the bridge", needs=(), test=dead_fallback,
+        id="SEC-18", area="C", title="Relay that refuses the bridge", needs=(), test=dead_fallback,
         severity="medium", reason="participants whose networks let only TCP out have no sound and no picture",
         source="RFC 8656 sections 9 and 10.2; coturn issue 584; turnserver(1), allowed-peer-ip",
         guard="a laptop's private address is refused in healthy calls too; two refusals and no success are needed",
