@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+SHORT = 14  # characters of a cell that no line break may part
 LONGEST = 300  # characters of one value in a cell; what is longer is cut and says so
 
 _ACTIVE = re.compile(r"[\\`*_{}\[\]<>#|~^$@&!]|:(?=//)|(?<=\bwww)\.|^[-+=]", re.IGNORECASE)
@@ -89,6 +90,7 @@ def table(rows: pd.DataFrame, align: str = "", spans: Sequence[str] = ()) -> str
     ]
     if not align:
         align = "".join("r" if _is_number(rows.iloc[:, i]) else "l" for i in range(len(headers)))
+    body = [[cell.replace(" ", "\u00a0") if len(cell) <= SHORT else cell for cell in row] for row in body]
     widths = [_width(headers[i], [row[i] for row in body]) for i in range(len(headers))]
     total = sum(widths) or 1
     dashes = [max(3, round(100 * width / total)) for width in widths]
@@ -106,9 +108,9 @@ def _is_number(column: "pd.Series[Any]") -> bool:
 
 def _width(header: str, cells: Sequence[str]) -> int:
     """How much room a column asks for: its longest word at least, a long text about three lines."""
-    words = [len(word) for text in (header, *cells) for word in text.split()]
-    longest = max((len(text) for text in (header, *cells)), default=1)
-    return max(max(words, default=1), min(longest, 14 + longest // 3)) + 2
+    words = [len(word) for text in (header, *cells) for word in text.split(" ")]
+    longest = max(map(len, cells), default=1)
+    return max(max(words, default=1), min(longest, 14 + longest * 2 // 5)) + 2
 
 
 def anchor(kind: str, name: str) -> str:

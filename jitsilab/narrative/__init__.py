@@ -11,6 +11,8 @@ import pandas as pd
 
 from jitsilab import markdown
 
+LONGEST = 3000  # characters of a text in a sentence
+
 
 class Story:
     """Paragraphs of Markdown and the values in them.
@@ -68,7 +70,7 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
         if isinstance(value, tuple):
             value = markdown.Raw(markdown.frames(value))
         elif isinstance(value, str) and not isinstance(value, markdown.Raw):
-            value = markdown.escape(value)
+            value = markdown.escape(value, LONGEST)
         shown[name] = value
     return template.format_map(shown)
 

@@ -79,6 +79,14 @@ def reading(call: Capture) -> Story:
     return story
 
 
+def _nominating(some: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """The requests of one side that nominate, and whether that is known from their length alone."""
+    if "use_candidate" in some and some["use_candidate"].notna().any():
+        return some[some["use_candidate"].fillna(False).astype(bool)], False
+    grown = some["size"].diff().eq(NOMINATION) & (some["size"] == some["size"].max())
+    return some[grown], True
+
+
 def nomination(call: Capture) -> Story:
     """Who controls and which request nominates."""
     stun = _clear(call)
@@ -87,11 +95,8 @@ def nomination(call: Capture) -> Story:
     asked = stun[stun["message_class"] == "request"]
     found, deduced = [], False
     for (_, up), some in asked.groupby(["flow", "up"], sort=True):
-        if "use_candidate" in some and some["use_candidate"].notna().any():
-            chosen = some[some["use_candidate"].fillna(False).astype(bool)]
-        else:
-            grown = some["size"].diff().eq(NOMINATION) & (some["size"] == some["size"].max())
-            chosen, deduced = some[grown], True
+        chosen, guessed = _nominating(some)
+        deduced |= guessed
         if len(chosen):
             place = int(some["frame"].searchsorted(chosen["frame"].iloc[0])) + 1
             found.append((int(chosen["frame"].iloc[0]), "the participant" if up else "the server", place))
@@ -110,3 +115,63 @@ def nomination(call: Capture) -> Story:
     else:
         story.extend("– *measured*.")
     return story
+
+
+ANSWER = 64  # bytes of an answer with what the standard asks: header, mapped address, integrity, fingerprint (IPv4)
+
+
+def answers(call: Capture) -> Story:
+    """What the two sides' answers carry beyond the standard's minimum, by their lengths."""
+    stun = _clear(call)
+    if stun is None or stun.empty or "size" not in stun:
+        return Story()
+    servers = set(traffic.servers(call.flows))
+    given = stun[stun["message_class"] == "success"]
+    sizes = {
+        who: sorted({int(size) for size in some["size"].dropna()})
+        for who, some in (("server", given[given["src"].isin(servers)]), ("client", given[given["dst"].isin(servers)]))
+    }
+    if sizes["client"] != [ANSWER] or len(sizes["server"]) != 1 or sizes["server"][0] <= ANSWER:
+        return Story()
+    return Story().add(
+        "The participants' answers have {client} bytes, the header and three attributes that the standard asks for; "
+        "the server's have {server}, {more} more: ice4j repeats the USERNAME and adds SOFTWARE. *Inferred* from "
+        "lengths.", client=ANSWER, server=sizes["server"][0], more=sizes["server"][0] - ANSWER,
+    )  # fmt: skip
+
+
+SOON = 1.0  # s in which an answer without a transaction id is taken for the one to the request before it
+
+
+def timeline(call: Capture) -> pd.DataFrame:
+    """Every check with its fate, as `jitsilab.figures.plot_pairs` takes it; the pair is named as the client sees it."""
+    stun = call.table("stun")
+    columns = ["pair", "seconds", "answered", "nominated", "up"]
+    if stun is None:
+        return pd.DataFrame(columns=columns)
+    binding = stun[stun["method"] == "Binding"]
+    answers = binding[binding["message_class"] == "success"]
+    known = set(answers["transaction_id"].dropna()) if "transaction_id" in answers else set()
+    people = set(traffic.participants(call.flows))
+    asked = binding[binding["message_class"] == "request"]
+    chosen = {int(f) for _, some in asked.groupby(["flow", "up", "depth"]) for f in _nominating(some)[0]["frame"]}
+    rows = []
+    for row in asked.itertuples():
+        ends = [f"{row.src}:{row.src_port}", f"{row.dst}:{row.dst_port}"]
+        mine = row.src in people
+        if isinstance(getattr(row, "transaction_id", None), str):
+            answered = row.transaction_id in known
+        else:
+            later = answers[(answers["flow"] == row.flow) & (answers["up"] != row.up)]["seconds"] - row.seconds
+            answered = bool(((later >= 0) & (later < SOON)).any())
+        pair = " ↔ ".join(ends if mine else ends[::-1]) + (f"  (in {row.transport.upper()} relay)" if row.depth else "")
+        rows.append((pair, float(row.seconds), answered, int(row.frame) in chosen, mine))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def caption(checks: pd.DataFrame) -> str:
+    """What the timeline of the pairs shows."""
+    pairs = checks["pair"].nunique()
+    return (
+        f"ICE checks over time, {pairs:,} {'pair' if pairs == 1 else 'pairs'} of addresses, from the first to the last."
+    )

@@ -29,6 +29,13 @@ def dtls(call: Capture) -> Story:
         flows=int(hellos["flow"].nunique()), versions=listed(versions), cookies=cookies,
         hellos=tuple(hellos.groupby("flow")["frame"].first()),
     )  # fmt: skip
+    data = outer[outer["record_type"].fillna("") == "application_data"]
+    if len(data):
+        story.extend(
+            "{records} records of application data follow ({up} up, {down} down): an SCTP association, as a bridge "
+            "channel uses it. *Inferred.*", records=len(data), up=int(data["up"].astype(bool).sum()),
+            down=int((~data["up"].astype(bool)).sum()),
+        )  # fmt: skip
     waited = _waited(call, hellos, answers)
     if waited:
         first, delay, frame = waited

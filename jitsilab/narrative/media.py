@@ -111,3 +111,11 @@ def asymmetry(call: Capture) -> Story:
         noun="flow" if len(one_way) == 1 else "flows", sent=sum(up for _, _, up, _ in one_way),
         back=sum(down for *_, down in one_way),
     )  # fmt: skip
+
+
+def caption(streams: pd.DataFrame) -> str:
+    """What the figure of the streams shows."""
+    return (
+        f"The {len(streams):,} media streams of the capture: a bar is thicker where the stream carried more, dark "
+        "from a participant, hatched to one."
+    )

@@ -14,6 +14,8 @@ HEADER, TRANSPORT, INTEGRITY, ADDRESS, LIFETIME = 20, 8, 24, 12, 8  # bytes (RFC
 SEND = 36  # bytes that a Send or Data indication puts around an IPv4 payload
 CHECKS = range(84, 161)  # bytes that an ICE check can have
 SAME = "SOFTWARE or FINGERPRINT"  # attributes that every answer of a server carries; lengths cannot tell which
+PERMISSION_LESS = 32  # bytes by which a granted permission's answer is shorter than a granted allocation's
+EXPIRY, NONCES = 12, (16, 20)  # padded bytes of a time of ten digits; of the nonces that coturn makes
 UNAUTHORIZED = 12  # padded bytes of the reason phrase "Unauthorized"
 FORBIDDEN = 12  # padded bytes of "Forbidden IP", as coturn 4.5 words a refused peer address
 
@@ -64,7 +66,8 @@ def lengths(call: Capture) -> Table | Story:
     columns = ["Message", "Direction", "Bytes", "How many", "What adds up to it", "First in frame"]
     caption = (
         "Lengths of the messages inside the records, and the attributes that add up to them "
-        "([RFC 8489](#ref-8), [RFC 8656](#ref-9))."
+        "([RFC 8489](#ref-8), [RFC 8656](#ref-9)). The first Allocate carries no credentials, and its "
+        "error asks for them."
     )
     return Table("turn-lengths", pd.DataFrame(shown[:30], columns=columns), caption, align="llrrlr")
 
@@ -168,6 +171,69 @@ def _in_clear(call: Capture, story: Story) -> Story:
     return story
 
 
+def invariants(call: Capture) -> Story:
+    """What holds between the lengths whatever the credentials are (RFC 8656 sections 7 and 9)."""
+    rows, found = call.table("turn_in_tls"), stages(call)
+    if rows is None or found.empty:
+        return Story()
+    common = {name: some["length"].mode().iloc[0] for name, some in rows[rows["up"]].groupby("message")}
+    common |= {name: some["length"].mode().iloc[0] for name, some in rows[~rows["up"]].groupby("message")}
+    asked = rows[(rows["message"] == "allocate") & (rows["length"] > common.get("allocate-error", 0))]["length"]
+    if asked.empty:
+        return Story()
+    allocate = int(asked.mode().iloc[0])
+    story = Story().add(
+        "Before any sum, differences that no credentials can change: after an Allocate with credentials of {allocate} "
+        "bytes", allocate=allocate,
+    )  # fmt: skip
+    parts = []
+    if "create-permission" in common:
+        parts.append(("a CreatePermission has {permission}, {more} more (a peer's address for a transport)",
+                      {"permission": int(common["create-permission"]),
+                       "more": int(common["create-permission"]) - allocate}))  # fmt: skip
+    if "refresh" in common:
+        parts.append(("a Refresh has {refresh}, as many (a lifetime for a transport)",
+                      {"refresh": int(common["refresh"])}))  # fmt: skip
+    if "allocate-success" in common:
+        success = int(common["allocate-success"])
+        if "refresh-success" in common:
+            parts.append(("the two answers differ by {difference} (two addresses)",
+                          {"difference": success - int(common["refresh-success"])}))  # fmt: skip
+        parts.append(("and a permission that is granted would be answered with {granted} bytes",
+                      {"granted": success - PERMISSION_LESS}))  # fmt: skip
+    for text, values in parts:
+        story.extend("– " + text + ";" if text is not parts[-1][0] else "– " + text + ".", **values)
+    errors = rows[rows["message"] == "create-permission-error"]["length"]
+    if len(errors):
+        story.extend(
+            "All {errors} answers have {seen}: an error, whose ERROR-CODE takes {code} bytes.", errors=len(errors),
+            seen=int(errors.mode().iloc[0]), code=int(errors.mode().iloc[0]) - success + PERMISSION_LESS,
+        )  # fmt: skip
+    return Story(story.text.replace("bytes –", "bytes").replace("; –", ";"), story.values)
+
+
+def credentials(call: Capture, domain: str = "") -> Story:
+    """What the padded lengths of the credentials fit."""
+    found = stages(call)
+    found = found[found["certainty"] == "deduced"].dropna(subset=["username"])
+    if found.empty:
+        return Story()
+    username, realm = (int(found[c].mode().iloc[0]) for c in ("username", "realm_and_nonce"))
+    if username != EXPIRY:
+        return Story()
+    story = Story().add(
+        "{username} bytes are what a time of ten digits takes, the expiry that serves as user name where TURN shares a "
+        "secret with the XMPP server.", username=username,
+    )  # fmt: skip
+    padded = -(-len(domain) // 4) * 4
+    if domain and realm - padded in NONCES:
+        story.extend(
+            "The realm {domain} takes {realm}, which leaves {nonce} for the nonce, as coturn makes it.",
+            domain=domain, realm=padded, nonce=realm - padded,
+        )  # fmt: skip
+    return story.extend("*Inferred.*")
+
+
 def unknowns(call: Capture) -> Story:
     """What the sums settle alone, and what they settle only together with a guess."""
     found = stages(call)
@@ -238,10 +304,17 @@ def retries(call: Capture) -> Story:
             "Refused at {refused:.2f} s, the flow was closed at {closed:.2f} s and the next one opened at "
             "{opened:.2f} s.", key=f"retry_{number}", refused=when, closed=closed, opened=opened,
         )  # fmt: skip
-    return story.extend(
+    story.extend(
         "That is the rhythm of a client that reports a failed connection, waits two seconds and starts its session "
         "anew, as the library of that year did. *Inferred.*"
     )
+    peer = found[(found["session"].fillna("") == "p2p") & (found["stage"] == "permission-refused")]
+    if len(peer):
+        story.extend(
+            "The {count} flows for a peer's session were given up within {within:.2f} s.", count=len(peer),
+            within=float((peer["last_seconds"] - peer["first_seconds"]).max()),
+        )  # fmt: skip
+    return story
 
 
 def _seconds(call: Capture, frames: Iterable[str]) -> float | None:

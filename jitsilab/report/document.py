@@ -35,6 +35,7 @@ class Document:
 
     title: str
     subtitle: str
+    abstract: str = ""  # Markdown: what cells tagged ``abstract`` say, for those who read no further
     blocks: list[Block] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
 
@@ -58,6 +59,8 @@ def assemble(document: Document, name: str, notebook: Any, *, study: bool) -> No
             data = output.get("data", {})
             if BLOCK in data:
                 document.blocks.append(_block(data[BLOCK]))
+                if "abstract" in tags:
+                    document.abstract += document.blocks[-1].text + "\n\n"
             if RESULT in data:
                 document.results.setdefault(name, {}).update(data[RESULT])
 

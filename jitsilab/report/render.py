@@ -22,7 +22,7 @@ ASSETS = resources.files("jitsilab") / "assets"
 
 def github(document: Document, references: list[dict[str, Any]]) -> str:
     """The Markdown that GitHub renders as it stands."""
-    parts = [f"# {document.title}", document.subtitle]
+    parts = [f"# {document.title}", document.subtitle, *_abstract(document)]
     for block in document.blocks:
         mark = f'<a id="{block.anchor}"></a>\n\n' if block.anchor else ""
         if block.kind == "text":
@@ -40,13 +40,18 @@ def github(document: Document, references: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _abstract(document: Document) -> list[str]:
+    text = document.abstract.strip()
+    return ["> **In short.** " + text.replace("\n", "\n> ")] if text else []
+
+
 def _reference(entry: dict[str, Any]) -> str:
     return f"{entry['text']}, <{entry['url']}>" if entry["url"] else entry["text"]
 
 
 def source(document: Document, references: list[dict[str, Any]]) -> str:
     """The same document as pandoc's Markdown, with what HTML and typst need to know."""
-    parts = []
+    parts = [f"::::: {{.abstract}}\n{text}\n:::::" for text in _abstract(document)]
     for block in document.blocks:
         if block.kind == "text":
             parts.append(block.text)
