@@ -188,6 +188,7 @@ def _one(path: Path, names: list[str | None], number: int, cells: list[str], ord
     protocol = values.get("ip_protocol6" if six else "ip_protocol")
     if protocol is None and f"{ports}_src" in values:
         protocol = {"tcp": 6, "udp": 17}[ports]
+    ports = {6: "tcp", 17: "udp"}.get(int(protocol or 0), "quoted")  # an ICMP error quotes the ports of another packet
 
     def whole(value: float | None) -> int | None:
         return None if value is None else int(value)

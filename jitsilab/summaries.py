@@ -67,6 +67,8 @@ def remarks(info: str) -> tuple[list[str], str]:
 
     def take(match: re.Match[str]) -> str:
         remark = match["remark"]
+        if remark.startswith("Reassembly error"):
+            return ""
         if not remark.startswith("TCP "):
             return match[0]
         duplicate = re.fullmatch(r"TCP Dup ACK (\d+)#(\d+)", remark)
@@ -143,7 +145,7 @@ class Record(NamedTuple):
 def records(info: str) -> tuple[list[Record], list[str]]:
     """The records that a TLS or DTLS summary names, in order, and tshark's remarks about the segment."""
     notes, rest = remarks(info)
-    rest = re.sub(r"\((?:Fragment|Reassembled)\)", "", re.sub(r"\(SNI=[^)]*\)", "", rest))
+    rest = re.sub(r"\[Reassembly error[^\]]*\]|\((?:Fragment|Reassembled)\)|\(SNI=[^)]*\)", "", rest)
     rest = re.sub(r"Alert \(Level: [^)]*\)", "Alert", rest)
     named = []
     for word in (part.strip() for part in rest.split(",")):
@@ -159,7 +161,7 @@ def records(info: str) -> tuple[list[Record], list[str]]:
 
 
 _STUN = re.compile(
-    r"(?P<method>[A-Z][A-Za-z]+) (?P<message_class>Request|Success Response|Error Response|Indication)"
+    r"(?P<method>[A-Z][A-Za-z-]+) (?P<message_class>Request|Success Response|Error Response|Indication)"
     r"(?: UDP| TCP)?(?=$| )"
 )
 _STUN_PARTS: tuple[tuple[str, Callable[[re.Match[str]], Fields]], ...] = (
@@ -184,11 +186,13 @@ def _address(kind: str, found: re.Match[str]) -> Fields:
 
 def stun(info: str) -> Fields:
     """Class, method and the attributes that tshark prints of a STUN or TURN message."""
+    if info == "ChannelData TURN Message":
+        return {"method": "ChannelData", "message_class": None}
     head = _STUN.match(info)
     if not head:
         raise ParseError(f"no STUN class and method in {info[:60]!r}")
     message_class = head["message_class"].split()[0].lower()
-    fields: Fields = {"method": head["method"], "message_class": message_class}
+    fields: Fields = {"method": head["method"].replace("-", ""), "message_class": message_class}
     at = head.end()
     while at < len(info):
         if info[at] == " ":
@@ -209,7 +213,7 @@ def stun(info: str) -> Fields:
 _RTCP = {  # tshark's name: the packet type (RFC 3550 section 12.1, RFC 4585, RFC 3611)
     "Sender Report": 200, "Receiver Report": 201, "Source description": 202, "Goodbye": 203,
     "Application specific": 204, "Generic RTP Feedback": 205, "Payload-specific Feedback": 206,
-    "Extended report (RFC 3611)": 207, "Unknown": None,
+    "Extended report (RFC 3611)": 207,
 }  # fmt: skip
 
 
@@ -220,13 +224,8 @@ def rtcp(info: str) -> Fields:
     """
     rest, malformed = re.subn(r"\[Malformed Packet\]", "", info)
     names = [part for part in re.split(r"\s{2,}", rest.strip()) if part]
-    for name in names:
-        if name not in _RTCP:
-            raise ParseError(f"unknown RTCP packet: {name[:60]!r}", max(0, info.find(name)))
-    if not names:
-        raise ParseError("no RTCP packet is named")
-    if _RTCP[names[0]] is None:
-        raise ParseError("an RTCP packet whose type is not printed")
+    if not names or _RTCP.get(names[0]) is None:
+        raise ParseError(f"no RTCP packet that is known: {info[:60]!r}")
     return {"packet_type": _RTCP[names[0]], "named": len(names), "malformed": bool(malformed)}
 
 

@@ -16,6 +16,7 @@ from jitsilab.errors import ParseError, Problem
 from jitsilab.tables import COMMON, ERRORS, frame_from
 from jitsilab.tables.printed import SCHEMAS
 
+FULL = 1240  # bytes from which a frame may be a whole segment of a longer stretch: IPv6's least MTU, less options
 _ETHERNET, _IPV4, _UDP_HEADER, _RECORD_HEADER = 14, 20, 8, 5
 _ABOVE_UDP = _ETHERNET + _IPV4 + _UDP_HEADER
 
@@ -46,6 +47,8 @@ class Printed:
         """The protocol without its version: TLS for TLSv1.3, and TCP or UDP where only the number is known."""
         if self.protocol is None:
             return {1: "ICMP", 6: "TCP", 17: "UDP"}.get(self.ip_protocol or 0)
+        if self.protocol == "SRTCP":
+            return "RTCP"
         for name in ("DTLS", "TLS", "SSL"):
             if self.protocol.upper().startswith(name):
                 return "TLS" if name == "SSL" else name
@@ -254,8 +257,8 @@ def _arp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
 def _tls(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     """One row a record. Its length is what the frame holds above TCP less the headers of its records.
 
-    A frame in which a record begins that another frame ends (tshark remarks on it), or that may hold the end of one,
-    says nothing. Where two records of unknown length share a frame, only their sum is known.
+    A frame in which a record may begin that another ends (tshark remarks on it, or the frame is a full one), or that
+    may hold the end of one, says nothing. Where two records of unknown length share a frame, only their sum is known.
     """
     by_flow: dict[int | None, list[Printed]] = defaultdict(list)
     for one in printed:
@@ -275,13 +278,14 @@ def _tls(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
         known, key = fields.get(one.frame), (one.flow, one.up)
         notes = _notes(known)
         if one.label != "TLS" or not isinstance(known, tuple):
-            if "segment" in notes:
+            if "segment" in notes or (one.label == "TCP" and one.length >= FULL):
                 pending.add(key)
             continue
         named = known[0]
         header = headers.get((one.flow, bool(one.up)))
-        whole = key not in pending and not {"segment", "previous-lost"} & set(notes) and header is not None
-        (pending.add if "segment" in notes else pending.discard)(key)
+        goes_on = "segment" in notes or one.length >= FULL
+        whole = key not in pending and not goes_on and "previous-lost" not in notes and header is not None
+        (pending.add if goes_on else pending.discard)(key)
         fixed = {number: 1 for number, record in enumerate(named) if record.record_type == "change_cipher_spec"}
         others = len(named) - len(fixed)
         left = one.length - (header or 0) - _RECORD_HEADER * len(named) - len(fixed)
