@@ -136,6 +136,13 @@ def test_a_capture_gives_what_the_logs_give(
     assert ours["frame"].min() > 0
 
 
+def test_a_row_of_the_table_xmpp_becomes_sdp(recording: Callable[[str], Path]) -> None:
+    table = xmpp_table(recording("jvb-2"))
+    offers = table[table["xml"].str.contains("session-initiate")]
+    assert jl.jingle.to_sdp(offers.iloc[0]) == jl.jingle.to_sdp(offers["xml"].iloc[0])
+    assert jl.jingle.to_sdp(next(offers.itertuples())).count("\r\nm=") == 3
+
+
 def test_no_stanza_no_row() -> None:
     empty = xmpp_table(Path("nowhere"))
     columns = [*COMMON, "name", "from", "to", "type", "direction", "connection", "xml"]

@@ -187,6 +187,13 @@ def test_many_sources_do_not_make_a_giant() -> None:
         jingle.to_sdp(offer(codecs + sources))
 
 
+def test_many_lines_take_little_time() -> None:
+    read = sdp.read("v=0\nm=audio 9 x " + "96 " * 100_000 + "\n" + "a=rtcp-fb:96 nack\n" * 50_000)
+    assert len(read.contents[0].payload_types) == 1
+    with pytest.raises(ParseError):
+        sdp.read("v=0\n" + "a=x-jingle-info:%3Ca/%3E\n" * 20_000)
+
+
 @pytest.mark.parametrize("broken", ["", "hello", "v=0\r\n a=b\r\n", "v=0\nx\n", "v=0\n" + "m=a\n" * 10_001])
 def test_what_is_not_sdp_is_refused(broken: str) -> None:
     with pytest.raises(ParseError):

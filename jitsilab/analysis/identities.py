@@ -294,9 +294,12 @@ def _outer(
 def _merged(people: list[_Person]) -> list[_Person]:
     """Stays of one nick together, and connections that never joined with the one person at their address."""
     found: list[_Person] = []
+    named: dict[tuple[str, str], list[_Person]] = {}
     for person in sorted(people, key=lambda one: (not one.endpoints, min(one.frames, default=0))):
         if person.endpoints:
-            same = [other for other in found if _same(other, person)]
+            namesakes = named.setdefault((person.room, person.nick), [])
+            same = [other for other in namesakes if person.nick and _same(other, person)]
+            namesakes += [] if same else [person]
         else:  # a connection that did not get to a room
             same = [other for other in found if set(other.jids) & set(person.jids)]
             same = same or [other for other in found if set(other.seen_from) & set(person.seen_from)]
@@ -308,9 +311,7 @@ def _merged(people: list[_Person]) -> list[_Person]:
 
 
 def _same(one: _Person, other: _Person) -> bool:
-    """Whether two stays are one person's: one nick in one room, one after the other or from one address."""
-    if not one.nick or one.nick != other.nick or one.room != other.room:
-        return False
+    """Whether two stays under one nick are one person's: one after the other, or from one address."""
     apart = max(one.frames) < min(other.frames) or (one.left and min(other.frames) >= min(one.left))
     return bool(apart or set(one.seen_from) & set(other.seen_from))
 

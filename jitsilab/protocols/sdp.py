@@ -138,7 +138,7 @@ def _groups(session: _Lines, names: dict[str, str]) -> tuple[Group, ...]:
     explicit = {line.split(" ")[0]: line.split(" ")[1:] for line in session.all("x-jingle-group")}
     found = []
     for line in session.all("group"):
-        semantics, *mids = line.split()[:MAX_SECTIONS] or [""]
+        semantics, *mids = line.split(maxsplit=MAX_SECTIONS) or [""]
         contents = tuple(dict.fromkeys(names.get(mid, mid) for mid in mids))
         if semantics in explicit:
             contents = tuple(unquote(name) for name in explicit[semantics])
@@ -162,7 +162,7 @@ def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Con
         senders=said.get("senders", senders),
         media=said.get("media", media),
         payload_types=tuple(_payload_types(section, formats)) if rtp else (),
-        feedback=tuple(_feedback(section, "*")),
+        feedback=tuple(_feedback(section).get("*", ())),
         header_extensions=tuple(_extensions(section.all("extmap") or session.all("extmap"))) if rtp else (),
         extmap_allow_mixed=allowed and rtp,
         rtcp_mux="rtcp-mux" in section.attributes,
@@ -176,7 +176,8 @@ def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Con
 def _payload_types(section: _Lines, formats: list[str]) -> Iterator[PayloadType]:
     maps = _keyed(section.all("rtpmap"))
     parameters, unsaid = _keyed(section.all("fmtp")), _keyed(section.all("x-jingle-payload"))
-    for text in formats:
+    feedback = _feedback(section)
+    for text in dict.fromkeys(formats):
         payload = number(text, 127)
         if payload is None:
             continue
@@ -188,7 +189,7 @@ def _payload_types(section: _Lines, formats: list[str]) -> Iterator[PayloadType]
             clock_rate=number(clock_rate or rest.get("clock-rate")),
             channels=number(channels or rest.get("channels")) or 1,
             parameters=tuple(_parameters(parameters.get(text, ""))),
-            feedback=tuple(_feedback(section, text)),
+            feedback=tuple(feedback.get(text, ())),
         )
 
 
@@ -208,12 +209,14 @@ def _parameters(text: str) -> Iterator[Parameter]:
             yield Parameter(name, value) if equals else Parameter("", name)
 
 
-def _feedback(section: _Lines, payload: str) -> Iterator[Feedback]:
+def _feedback(section: _Lines) -> dict[str, list[Feedback]]:
+    found: dict[str, list[Feedback]] = {}
     for line in section.all("rtcp-fb"):
         key, _, rest = line.partition(" ")
-        if key == payload and rest:
+        if rest:
             kind, _, subtype = rest.partition(" ")
-            yield Feedback(kind, subtype)
+            found.setdefault(key, []).append(Feedback(kind, subtype))
+    return found
 
 
 def _extensions(lines: list[str]) -> Iterator[HeaderExtension]:
@@ -331,6 +334,8 @@ def _unusual(said: dict[str, str]) -> Candidate:
 
 
 def _info(lines: _Lines) -> tuple[Info, ...]:
+    if len(lines.all("x-jingle-info")) > MAX_SECTIONS:
+        raise ParseError(f"more than {MAX_SECTIONS} elements in x-jingle-info")
     return tuple(info_of(xml.parse(unquote(line))) for line in lines.all("x-jingle-info"))
 
 
