@@ -15,7 +15,8 @@ from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables import Schema, frame_from
 
 __all__ = [
-    "CERTIFICATES", "IDENTITIES", "STREAMS", "certificates", "clock_rates", "identities", "passwords", "streams", "turn_credentials",
+    "CERTIFICATES", "IDENTITIES", "STREAMS", "certificates", "clock_rates", "identities", "passwords", "streams",
+    "turn_credentials",
 ]  # fmt: skip
 
 CERTIFICATES: Schema = {
