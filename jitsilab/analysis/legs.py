@@ -37,6 +37,7 @@ class Leg:
     flow: int
     via: str  # udp, turn-udp, turn-tcp, turn-tls, or relay: the far side of a relay on the server
     address: str  # of the participant's end (of the relay's where via is relay)
+    other: str = ""  # address of the other end
     kind: str = ""  # jvb or p2p, empty where it cannot be told
     ufrags: set[tuple[str, str]] = field(default_factory=set)  # participant's, other's
     sent: list[int] = field(default_factory=list)  # frames of checks from the participant
@@ -53,6 +54,7 @@ class Leg:
     secured: int = 0  # frame from which both show it
     rtp_out: Media = field(default_factory=Media)
     rtp_in: Media = field(default_factory=Media)
+    received: bool = False  # captured at the participant's: what is seen coming has arrived
     reports: int = 0  # RTCP frames of the participant
 
     @property
@@ -62,8 +64,13 @@ class Leg:
 
     @property
     def connected(self) -> bool:
-        """A check of the participant was answered, or one to it was."""
-        return bool(self.answered or self.replied)
+        """Both ends heard each other, as far as this capture can tell.
+
+        What the participant said came here; that it hears the other shows in its answers and in what follows ICE. An
+        answer that the other gave is proof only where the participant received it: at its machine, or inside TCP.
+        """
+        heard = self.replied or self.hello or self.secured or self.rtp_out.packets
+        return bool(heard or (self.answered and (self.received or not self.direct)))
 
     @property
     def handshaken(self) -> bool:
@@ -151,7 +158,7 @@ def _legs(
         leg = found.get(place)
         if leg is None:
             via = f"turn-{transport}" if depth else "relay" if str(here[0]) in servers else "udp"
-            leg = found[place] = Leg(int(flow), via, str(here[0]))
+            leg = found[place] = Leg(int(flow), via, str(here[0]), str(there[0]))
             ends[place] = (str(here[0]), _int(here[1]))
         receiver, _, sender = str(username).partition(":")
         leg.ufrags.add((sender, receiver) if from_me else (receiver, sender))

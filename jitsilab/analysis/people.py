@@ -86,6 +86,7 @@ class Call:
     signaled: bool  # signaling is readable
     own: str  # address of the one participant on whose machine it was captured, else empty
     end: float  # s of the last frame
+    relayed: str = ""  # public address that TURN on the server gives out, "" if not seen
     udp_served: bool = False  # somebody's UDP reaches the server
 
 
@@ -95,7 +96,7 @@ def is_private(address: str) -> bool:
         one = ip_address(address)
     except ValueError:
         return False
-    return one.is_private and not any(one in net for net in _DOCUMENTATION)
+    return not one.is_global and not any(one in net for net in _DOCUMENTATION)
 
 
 def _networks(*texts: str) -> list[Any]:
@@ -125,9 +126,21 @@ def of(tables: Tables) -> Call:
         person.turn = [one for one in turn if one.address in person.addresses]
         person.udp = bool(udp & set(person.addresses))
         person.flows = {flow: role for flow, (address, role) in roles.items() if address in person.addresses}
+    for leg in (leg for person in people if own in person.addresses for leg in person.legs):
+        leg.received = True
     people.sort(key=lambda person: person.first_seen)
     end = float(flows["last_seconds"].max()) if len(flows) else 0.0
-    return Call(people, servers, _public(tables, servers), _jitsi(tables, stays), bool(stays), own, end, bool(udp))
+    return Call(
+        people,
+        servers,
+        _public(tables, servers),
+        _jitsi(tables, stays),
+        bool(stays),
+        own,
+        end,
+        _relayed(tables, servers),
+        bool(udp),
+    )
 
 
 def _frame(tables: Tables, name: str) -> pd.DataFrame:
@@ -309,7 +322,10 @@ def _named(
     outside = _through_proxy(stays, tables, flows, servers, roles)
     found: dict[str, Person] = {}
     for number, stay in enumerate(stays):
-        person = found.setdefault(stay.nick or stay.endpoint or f"connection {number}", Person(stay.nick))
+        name = stay.nick or stay.endpoint or f"connection {number}"
+        while name in found and _beside(found[name], stay, clients):
+            name += "'"  # somebody else of that name
+        person = found.setdefault(name, Person(stay.nick))
         person.stays.append(stay)
         for flow in stay.flows:
             address = clients.get(flow, "")
@@ -326,6 +342,20 @@ def _named(
             if leg.direct and leg.address not in servers and not is_loopback(leg.address):
                 _add(person, leg.address, "ufrag")
     return _merged(list(found.values()))
+
+
+def _beside(person: Person, stay: Stay, clients: dict[int, str]) -> bool:
+    """Whether a stay is that of another person of the same name: at the same time, and not from the same address.
+
+    One whose connection broke may still be in the room when it comes back, from where it was.
+    """
+    here = {clients.get(flow, "") for flow in stay.flows}
+    for other in person.stays:
+        there = {clients.get(flow, "") for flow in other.flows}
+        known = here | there
+        if other.start < stay.end and stay.start < other.end and not here & there and not any(map(is_loopback, known)):
+            return True
+    return False
 
 
 def _merged(people: list[Person]) -> list[Person]:
@@ -420,6 +450,15 @@ def _public(tables: Tables, servers: Collection[str]) -> str:
     seen = [str(m) for m, d, p in zip(answers["mapped_address"], answers["dst"], answers["dst_port"], strict=True)
             if pd.notna(p) and (str(d), int(p)) in bridge and m not in servers]  # fmt: skip
     return max(set(seen), key=seen.count) if seen else ""
+
+
+def _relayed(tables: Tables, servers: Collection[str]) -> str:
+    """The address that TURN on the server's own host relays from, where all its allocations agree."""
+    stun = tables.get("stun")
+    if stun is None or stun.empty:
+        return ""
+    given = stun[stun["relayed_address"].notna() & stun["src"].isin(servers)]["relayed_address"].unique()
+    return str(given[0]) if len(given) == 1 else ""
 
 
 def _jitsi(tables: Tables, stays: list[Stay]) -> str:

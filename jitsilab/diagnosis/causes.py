@@ -125,34 +125,67 @@ def _bridge(
     if not heard and addresses and all(is_private(one) for one in addresses):
         if any(not is_private(one) for one in person.addresses) or call.own or not person.addresses:
             return Cause("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
-    reached = turn_stage(person, turns)
     relayed = [leg for leg in mine if not leg.direct and leg.connected]
     if not heard and not relayed:
-        if reached in TURN_CAUSES:
-            flow = next((one for one in turns if one.stage == reached), None)
-            return Cause(
-                TURN_CAUSES[reached], flow.certainty if flow else "measured", flow.refused or flow.frames if flow else (),
-                note="no UDP from this participant, and TURN failed",
-            )  # fmt: skip
-        offered = _relay_offered(stay)
-        if reached in ("permitted", "relaying"):
-            return Cause(
-                "checks-unanswered", "inferred", _first(turns), note="checks went into the relay, no answer came back"
-            )
-        if offered is False or (offered is None and not turns) or reached in ("not-offered", "not-tried"):
-            return Cause(
-                "udp-blocked",
-                "inferred",
-                offer,
-                note="no UDP from this participant reaches the bridge, no relay offered",
-            )
-        return Cause(
-            "undetermined", "inferred", offer, ("udp-blocked", "checks-unanswered"), f"TURN came as far as {reached}"
-        )
+        return _relay(person, call, stay, session, turns)
     connected = [leg for leg in mine if leg.connected]
     if not connected:
         return Cause("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
     return _secure(session, connected)
+
+
+def _relay(person: Person, call: Call, stay: Stay, session: Session, turns: list[TurnFlow]) -> Cause:
+    """No UDP from the participant reaches the bridge: what became of the relay."""
+    offer = (session.offered,) if session.offered else ()
+    offered, reached = _relay_offered(stay), turn_stage(person, turns)
+    if strangers := _foreign(session, call):
+        return Cause(
+            "nat-mapping-missing",
+            "inferred",
+            offer,
+            note=f"the bridge advertises {strangers}, TURN on the same host {call.relayed}",
+        )
+    if reached in TURN_CAUSES and turns:
+        flow = next((one for one in turns if one.stage == reached), turns[0])
+        return Cause(
+            TURN_CAUSES[reached],
+            flow.certainty,
+            flow.refused or flow.frames,
+            note="no UDP from this participant, and TURN failed",
+        )
+    if reached in ("permitted", "relaying"):
+        return Cause(
+            "checks-unanswered", "inferred", _first(turns), note="checks went into the relay, no answer came back"
+        )
+    if offered is False:
+        return Cause(
+            "udp-blocked",
+            "inferred",
+            offer,
+            note="no UDP from this participant reaches the bridge, and no relay was offered",
+        )
+    if offered and not turns and person.addresses and session.accepted and call.end - session.offered_at >= GUARD:
+        return Cause(
+            "turn-unreachable",
+            "inferred",
+            (*offer, stay.services_frame),
+            note="TURN was offered, and no connection to it came",
+        )
+    open_causes = (
+        "udp-blocked",
+        "turn-unreachable",
+        "turn-permission-refused",
+        "turn-auth-failed",
+        "checks-unanswered",
+    )
+    return Cause("undetermined", "inferred", offer, open_causes, f"TURN came as far as {reached}")
+
+
+def _foreign(session: Session, call: Call) -> str:
+    """A public candidate of the bridge that is not the server's public address, as TURN on that host says it."""
+    public = [address for address, _ in session.candidates if not is_private(address)]
+    same_family = [one for one in public if (":" in one) == (":" in call.relayed)]
+    return same_family[0] if call.relayed and same_family and call.relayed not in public else ""
 
 
 def _relay_offered(stay: Stay) -> bool | None:
@@ -230,18 +263,25 @@ def _opaque_without_udp(
     person: Person, call: Call, turns: list[TurnFlow], others_have_udp: bool, burst: bool | None
 ) -> Cause:
     alone = sum(1 for one in call.people if one.flows or one.legs) == 1
+    aimed = any(
+        leg.sent and not is_private(leg.other) for leg in person.legs
+    )  # at its machine: checks to a public address
+    reachable = others_have_udp or aimed
     if turns:
         reached = turn_stage(person, turns)
         flow = next((one for one in turns if one.stage == reached), turns[0])
-        if reached in TURN_CAUSES and not (reached == "unreachable" and not others_have_udp and burst is False):
+        if reached in TURN_CAUSES:
             if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
                 return Cause("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
+            if not reachable:  # a bridge without a public address comes first, and looks the same
+                return Cause("undetermined", "inferred", flow.refused or flow.frames, (TURN_CAUSES[reached], "nat-mapping-missing"),
+                             "nobody's UDP reaches the bridge, and TURN failed")  # fmt: skip
             return Cause(
                 TURN_CAUSES[reached],
                 "inferred" if flow.certainty == "inferred" else "deduced",
                 flow.refused or flow.frames,
             )
-        open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed")
+        open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing")
         return Cause("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
     if burst:
         if others_have_udp:
