@@ -1,0 +1,83 @@
+"""What was measured, as a Markdown table and a plot."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.__main__ import Contender
+
+
+def write(folder: Path, contenders: "Sequence[Contender]", files: dict[int, int], about: str, rounds: int) -> None:
+    """Write results.md and speed.png."""
+    sizes = sorted(files)
+    heads = [f"{size:,} frames ({files[size] / 1e6:,.0f} MB)" for size in sizes]
+    lines = [
+        "# Reading captures: jitsilab and others",
+        "",
+        "Written by `python -m benchmarks` (`make bench`). Whole processes with their imports, file in the cache,",
+        f"in turns, the best of {rounds} rounds (of one above a million frames). {about}.",
+        "",
+        "The work is the nine columns of the study's export as a pandas DataFrame. `tshark` and the two lines of",
+        "`jitsilab table` print CSV instead (`table frames` prints fifteen columns, with flows and a label for each",
+        "frame, as `call.frames` has them); `nfstream` makes its table of flows. Frames are those of a recorded call",
+        "over and over, ports varied; from ten million on each is cut to 96 bytes.",
+        "",
+        "| seconds | " + " | ".join(heads) + " |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for one in contenders:
+        cells = [one.missing] * len(sizes) if one.missing else [_cell(one.seconds.get(size)) for size in sizes]
+        lines.append(f"| {one.name} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "| peak memory, MB | " + " | ".join(f"{size:,}" for size in sizes) + " |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for one in contenders:
+        if not one.missing:
+            cells = [_cell(one.memory.get(size, 0) / 1e6 or None, 0) for size in sizes]
+            lines.append(f"| {one.name} | " + " | ".join(cells) + " |")
+    lines += ["", *_ratios(contenders, sizes), "", "![seconds by frames](speed.png)", ""]
+    (folder / "results.md").write_text("\n".join(lines))
+    _plot(folder / "speed.png", contenders)
+
+
+def _cell(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _ratios(contenders: "Sequence[Contender]", sizes: list[int]) -> list[str]:
+    """How many times as long the others take."""
+    named = {one.name: one.seconds for one in contenders}
+    pairs = (("jitsilab", "tshark"), ("jitsilab", "tshark, read_csv"), ("jitsilab", "nfstream"),
+             ("jitsilab table frames", "tshark"), ("jitsilab --like-tshark", "tshark"))  # fmt: skip
+    lines = ["| times as long | " + " | ".join(f"{size:,}" for size in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+    for ours, other in pairs:
+        cells = []
+        for size in sizes:
+            mine, theirs = named.get(ours, {}).get(size), named.get(other, {}).get(size)
+            cells.append(f"{theirs / mine:.1f}" if mine and theirs else "")
+        lines.append(f"| {other} / {ours} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _plot(path: Path, contenders: "Sequence[Contender]") -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    for one in contenders:
+        if one.seconds:
+            ours = one.name.startswith("jitsilab")
+            sizes = sorted(one.seconds)
+            style = "-" if one.name == "jitsilab" else "--" if ours else ":"
+            axes.plot(
+                sizes, [one.seconds[size] for size in sizes], style, marker="o", lw=2.4 if ours else 1.4, label=one.name
+            )
+    axes.set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
+    axes.grid(which="major", alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=110, metadata={"Software": None})

@@ -1,0 +1,69 @@
+"""The benchmarks build real captures and write down what was measured; how fast anything is no test can say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import captures, report  # noqa: E402
+from benchmarks.__main__ import Contender, contenders  # noqa: E402
+from jitsilab import flows, like_tshark, pcap  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "8000.pcap"
+    captures.build(path, 8000)
+    return path
+
+
+def test_a_built_capture_is_the_call_again_and_again(capture: Path) -> None:
+    packets = pcap.read(capture)
+    assert packets.errors == []
+    assert len(packets) == 8000
+    assert (packets.captured_length == packets.length).all()
+    assert (packets.time[1:] - packets.time[:-1]).min() > -1_000_000_000
+    built = flows.build(packets)
+    first = [flow for flow in built if flow.frames[0] <= 3000]
+    assert len(built) > 1.5 * len(first) > 20  # each turn has its own
+    assert sum(flow.handshake for flow in built) > 20
+
+
+def test_a_built_capture_is_cut_where_asked(tmp_path: Path) -> None:
+    captures.build(tmp_path / "cut.pcap", 4000, 96)
+    assert pcap.read(tmp_path / "cut.pcap").captured_length.max() == 96
+
+
+def test_contenders_do_the_work_and_the_missing_are_said_to_be(capture: Path, tmp_path: Path) -> None:
+    ours, *others = [one for one in contenders(sys.executable) if "jitsilab" in one.name]
+    assert len(others) == 3
+    seconds, memory = ours.run(capture)
+    assert 0 < seconds < 60
+    assert memory > 10**7
+    argv = [sys.executable, "-m", "benchmarks.contenders", "scapy", str(capture)]
+    assert subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=True).stdout == "8000\n"
+    ours.seconds[8000], ours.memory[8000] = seconds, memory
+    report.write(tmp_path, [ours, Contender("other", [], 1, "no such program")], {8000: 10**6}, "here", 1)
+    text = (tmp_path / "results.md").read_text()
+    assert "| other | no such program |" in text
+    assert (tmp_path / "speed.png").stat().st_size > 10_000
+
+
+def test_the_nine_columns_as_a_dataframe_are_the_export(capture: Path, tmp_path: Path) -> None:
+    import numpy as np
+    import pandas as pd
+
+    text = tmp_path / "export.csv"
+    with text.open("w") as out:
+        like_tshark.write(capture, out)
+    want, have = pd.read_csv(text), like_tshark.frame(capture)
+    assert list(have.columns) == list(want.columns)
+    for name in want:
+        if name in ("ip.src", "ip.dst"):
+            assert have[name].astype(str).tolist() == want[name].astype(str).tolist()
+        else:
+            assert np.allclose(have[name].astype("float64"), want[name].astype("float64"), equal_nan=True)
