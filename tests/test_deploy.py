@@ -20,8 +20,9 @@ ROOT = {
     'Component "conference.meet.example" "muc"\n  restrict_room_creation = true\n'
     '  muc_password_whitelist = { "focus@auth.meet.example" }\n',
     "etc/turnserver.conf": "use-auth-secret\nstatic-auth-secret=Zebra-turn-1\n#static-auth-secret=Zebra-old-11\n"
-    'user=Zebra-user:Zebra-pass-2\nmysql-userdb="host=db user=turn password=Zebra-db-7"\ndenied-peer-ip=10.0.0.0-10.255.255.255\n',
-    "etc/jitsi/videobridge/jvb.conf": 'videobridge { apis.xmpp-client.configs.a { PASSWORD = "Zebra-jvb-5", PORT = 5222 } }\n'
+    'user=Zebra-user:Zebra-pass-2\nmysql-userdb="host=db user=turn password=Zebra-db-7"\n'
+    "denied-peer-ip=10.0.0.0-10.255.255.255\n",
+    "etc/jitsi/videobridge/jvb.conf": 'videobridge { apis.xmpp-client.configs.a { PASSWORD = "Zebra-jvb-5", P = 1 } }\n'
     "videobridge.http-servers.private.host = 127.0.0.1\n",
     "etc/jitsi/jicofo/jicofo.conf": "jicofo { xmpp { client { password: Zebra-focus-6\n port = 5222 } } }\n",
     "etc/jitsi/meet/meet.example-config.js": "var config = { giphy: { sdkKey: 'Zebra-sdk-8' }, "

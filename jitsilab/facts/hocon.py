@@ -11,6 +11,7 @@ from jitsilab.errors import Problem
 from jitsilab.facts.model import UNKNOWN, Fact, hide
 
 TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|#[^\n]*|\n|[{}\[\],]|\+=|[=:]|[^\s{}\[\],=:"#]+')
+INCLUDE = re.compile(r'"(?:\\.|[^"\\\n])*"|(?<![\w.-])include(?![\w.-])', re.I)  # the word, and strings to pass over
 DEPTH = 40
 
 
@@ -38,7 +39,7 @@ def read(text: str, name: str, into: Hocon, problems: list[Problem]) -> None:
         if re.match(r"\s*include\b", line):
             problems.append(Problem(0, "hocon", 0, f"{name}:{number + 1}: an include, not followed"))
             lines[number] = ""
-    clean = "\n".join(lines)
+    clean = INCLUDE.sub(lambda m: m[0] if m[0].startswith('"') else "left_out", "\n".join(lines))
     if _depth(clean) > DEPTH:
         problems.append(Problem(0, "hocon", 0, f"{name}: nested too deeply to be read"))
         return

@@ -12,7 +12,7 @@ from jitsilab.errors import Problem
 from jitsilab.facts.model import is_loopback, secret
 
 DEPTH = 30
-ERRORS = 20  # reported for one file
+REPAIRS = 10  # lines of a broken file that may be left out
 
 
 @dataclass
@@ -81,21 +81,32 @@ def listens_beyond_loopback(server: Directive) -> bool:
 
 def read(text: str, name: str, into: Nginx, problems: list[Problem]) -> None:
     """Add one file. Lines that nginx would refuse are reported and left out."""
-    with tempfile.TemporaryDirectory() as folder:  # crossplane reads files only
-        path = Path(folder) / "nginx.conf"
-        path.write_text(text, encoding="utf-8")
-        try:
-            parsed = crossplane.parse(str(path), single=True, catch_errors=True, check_ctx=False, check_args=False)
-        except (RecursionError, ValueError, OSError):
+    lines = text.split("\n")
+    for _ in range(REPAIRS):
+        parsed = _parse("\n".join(lines))
+        if parsed is None:
             problems.append(Problem(0, "nginx", 0, f"{name}: not readable as nginx configuration"))
             return
-    for error in parsed["errors"][:ERRORS]:
-        line = f":{error['line']}" if error.get("line") else ""
-        problems.append(Problem(0, "nginx", 0, f"{name}{line}: not readable as nginx configuration"))
+        bad = [int(error["line"]) for error in parsed["errors"] if error.get("line")]
+        problems += [Problem(0, "nginx", 0, f"{name}:{number}: not readable as nginx configuration") for number in bad]
+        if parsed["config"][0]["parsed"] or not bad or not lines[min(bad[0], len(lines)) - 1].strip():
+            break
+        lines[min(bad[0], len(lines)) - 1] = ""  # one line that ends the reading early: go on without it
     root = Directive("", (), name)
     for config in parsed["config"]:
         root.block += _tree(config["parsed"], name, root, 0)
     into.roots.append(root)
+
+
+def _parse(text: str) -> Any:
+    """What crossplane makes of a text: it reads files only."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "nginx.conf"
+        path.write_text(text, encoding="utf-8", errors="replace")
+        try:
+            return crossplane.parse(str(path), single=True, catch_errors=True, check_ctx=False, check_args=False)
+        except (RecursionError, ValueError, OSError):
+            return None
 
 
 def _tree(blocks: list[Any], name: str, parent: Directive, depth: int) -> list[Directive]:

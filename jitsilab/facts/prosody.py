@@ -1,5 +1,6 @@
 """Prosody's configuration: what its Lua assigns, host by host, without running any of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,7 +118,7 @@ def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | No
         except RecursionError:
             break
         except Exception as error:  # the parser's own errors and those of its generated code
-            number = _line_of(str(error))  # its text quotes the file, which may be a secret: only the number is kept
+            number = _line_of(error)
             if number is None or not 1 <= number <= len(lines):
                 break
             while number > 1 and not lines[number - 1].strip():  # blanked already, or the end of the file
@@ -130,10 +131,16 @@ def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | No
     return None
 
 
-def _line_of(message: str) -> int | None:
-    _, found, rest = message.partition("line ")
-    digits = rest.split(":")[0]
-    return int(digits) if found and digits.isdigit() and len(digits) < 9 else None
+def _line_of(error: BaseException) -> int | None:
+    """Where parsing stopped. The parser's text quotes the file, which may be a secret: only the number is kept."""
+    here: BaseException | None = error
+    while here is not None:
+        token = getattr(here.args[0], "offendingToken", None) if here.args else None
+        found = re.search(r"\bline (\d{1,8}):", str(here))
+        if token is not None or found:
+            return int(token.line) if token is not None else int(found[1]) if found else None
+        here = here.__context__
+    return None
 
 
 class _Reader:

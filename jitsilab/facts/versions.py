@@ -17,12 +17,11 @@ class Version(NamedTuple):
 
     key: tuple[tuple[int, str], ...]
 
-    def __str__(self) -> str:
-        return "".join(word or str(number) for number, word in self.key)
-
 
 def order(text: str) -> Version:
     """A key by which versions can be compared: digits as numbers, ``~`` before everything, as dpkg does.
+
+    Dots and dashes only part what they stand between: advisories and packages write them differently.
 
     >>> order("2.0.5076-1") < order("2.0.5963-1")
     True
@@ -30,11 +29,12 @@ def order(text: str) -> Version:
     True
     """
     epoch, colon, rest = text.partition(":")
-    parts = re.findall(r"\d+|~|[^\d~]+", rest if colon and epoch.isdigit() else text)[:40]
-    key = [(int(epoch[:9]) if colon and epoch.isdigit() else 0, "")]
+    number = int(epoch[:9]) if colon and epoch.isdigit() else 0
+    parts = re.findall(r"\d+|~|[A-Za-z]+", rest if colon and epoch.isdigit() else text)[:40]
+    key = [(number, "")]
     for part in parts:
-        key.append((int(part[:12]), "") if part.isdigit() else (-1, part) if part == "~" else (0, part))
-    return Version(tuple(key))
+        key.append((int(part[:12]) + 1, "") if part.isdigit() else (-2, part) if part == "~" else (0, part))
+    return Version((*key, (-1, "")))
 
 
 def read(text: str, name: str) -> dict[str, Fact]:

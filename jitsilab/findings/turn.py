@@ -178,7 +178,8 @@ def _inside_on_wire(view: View) -> Outcome:
             refused.append(one)
         elif one.answer == "success":
             strange = [peer for peer in inner if _forbidden(peer) or peer not in bridge]
-            lan = inside(one.client) and inside(one.server) and not any(map(_forbidden, strange))
+            near = inside(one.client) and inside(one.server) and not is_loopback(one.client)
+            lan = near and not any(map(_forbidden, strange))
             (granted if strange and not lan else own).append(one)
     if granted:
         peers = {peer for one in granted for peer in one.peers if inside(peer)}
