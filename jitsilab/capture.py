@@ -75,7 +75,7 @@ class Capture:
             raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
         if name not in self._tables:
             self._tables[name] = self._derive(name) if name in DERIVED else self._build(name)
-        return self._tables[name]  # type: ignore[no-any-return]  # a DataFrame or None
+        return self._tables[name]
 
     def tables(self) -> "dict[str, pd.DataFrame | None]":
         """All tables of packets and messages by name, as the checks take them."""
@@ -111,7 +111,7 @@ class Capture:
         from jitsilab.analysis import joins
 
         if name == "media" and (payload_types := self.table("payload_types")) is not None:
-            return tuple(build(self.wire, joins.clock_rates(payload_types)))  # type: ignore[return-value]
+            return tuple(build(self.wire, joins.clock_rates(payload_types)))
         rows, problems = build(self.wire)
         xmpp, jingle = (self.table("xmpp"), self.table("jingle")) if name == "stun" else (None, None)
         if xmpp is not None and jingle is not None:

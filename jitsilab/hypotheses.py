@@ -62,7 +62,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Judged:
     """A claim with its verdict: ``refuted``, ``supported`` or ``undecided``."""
 
     claim: Claim
@@ -106,7 +106,7 @@ CHECK = (36 + 80, 36 + 160)  # bytes of a Send indication around an ICE check
 Tables = Mapping[str, "pd.DataFrame | None"]
 
 
-def of(call: Any) -> list[Tested]:
+def of(call: Any) -> list[Judged]:
     """The study's claim, made of each participant of this call that shows no STUN while others do, and tested."""
     tables = {name: call.table(name) for name in NEEDED}
     return [test(claim, tables) for claim in claims(tables)]
@@ -127,12 +127,12 @@ def claims(tables: Tables) -> list[Claim]:
     server = str(udp["server"].mode().iloc[0])
     speaking = {*clear["src"], *clear["dst"]}
     tcp = flows[(flows["transport"] == "tcp") & (flows["server"] == server)]
-    secret = tcp[tcp["kind"].fillna("").str.split().map(lambda kinds: "TLS" in kinds)]
+    secret = tcp[tcp["kind"].fillna("").str.split().map(lambda kinds: "TLS" in kinds).astype(bool)]
     silent = [str(client) for client in dict.fromkeys(secret["client"]) if client not in speaking]
     return [Claim((server, client)) for client in silent if client != server and not client.startswith("127.")]
 
 
-def test(claim: Claim, tables: Tables) -> Tested:
+def test(claim: Claim, tables: Tables) -> Judged:
     """Hold a claim against the tables of a capture; a table that is None could not be read."""
     tls = tables.get("tls")
     if tls is None or tls.empty:  # nothing of TLS was printed or captured: what runs inside cannot be seen
@@ -141,9 +141,9 @@ def test(claim: Claim, tables: Tables) -> Tested:
     by_id = {check.id: outcome for check, outcome in premises}
     absent = by_id["H1"].verdict
     if absent is Verdict.NOT_OBSERVABLE:
-        return Tested(claim, "undecided", premises, [], f"This capture does not show whether there is {claim.absent}.")
+        return Judged(claim, "undecided", premises, [], f"This capture does not show whether there is {claim.absent}.")
     if absent is Verdict.BROKEN:
-        return Tested(claim, "refuted", premises, [], f"There is {claim.absent} between the two: {by_id['H1'].note}.")
+        return Judged(claim, "refuted", premises, [], f"There is {claim.absent} between the two: {by_id['H1'].note}.")
     found = [_explain(name, claim, tables, by_id) for name in EXPLANATIONS]
     states = {one.id: one for one in found}
     meant = REASONS[claim.reason]
@@ -160,7 +160,7 @@ def test(claim: Claim, tables: Tables) -> Tested:
     left = [one.id for one in found if one.state == "open"]
     note += f" What the capture shows instead: {'; '.join(shown)}." if shown and meant is None else ""
     note += f" Not ruled out: {', '.join(left)}." if left and not shown else ""
-    return Tested(claim, verdict, premises, found, note.strip())
+    return Judged(claim, verdict, premises, found, note.strip())
 
 
 def _of_client(rows: pd.DataFrame, client: str) -> pd.DataFrame:

@@ -140,25 +140,6 @@ def test_an_empty_table_has_the_same_form() -> None:
     assert (empty.dtypes == full.dtypes).all()
 
 
-@pytest.mark.parametrize(
-    ("ufrag", "moment"),
-    [
-        ("38n621el16dv6e", "2020-10-19T19:47:27.054"),  # the study's sessions
-        ("5bala1el16f6sl", "2020-10-19T19:48:07.701"),
-        ("cdvgt1e4stcei8", "T07:41:13.160"),  # docker-jitsi-meet issue 307, whose log has 09:41:15 at UTC+2
-    ],
-)
-def test_a_bridge_tells_the_time(ufrag: str, moment: str) -> None:
-    found = ice.agent_clock(ufrag)
-    assert found is not None
-    assert moment in found.isoformat(timespec="milliseconds")
-
-
-@pytest.mark.parametrize("ufrag", ["+Jh/", "", "0000000000000000", "1el16dv6e"])
-def test_another_ufrag_tells_no_time(ufrag: str) -> None:
-    assert ice.agent_clock(ufrag) is None
-
-
 @pytest.mark.parametrize("name", ["jvb-3", "turn-refused"])
 def test_who_has_a_pair_as_the_truth_says(recording: Callable[[str], Path], name: str) -> None:
     """A participant over UDP has a nominated direct pair, one over TURN a relayed one, one without media has none."""

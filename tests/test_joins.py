@@ -1,6 +1,5 @@
 """Joins against what is known of the recordings: their truth, their browsers' statistics, their bytes."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from logged import xmpp_table
 
 import jitsilab as jl
 from jitsilab.analysis import joins
-from jitsilab.analysis.identities import NEEDS, servers
 from jitsilab.tables import stun as stun_table
 
 
@@ -26,74 +24,6 @@ def call(recording: Callable[[str], Path]) -> Callable[..., jl.Capture]:
         return made[name, point, keys]
 
     return get
-
-
-def people(call: jl.Capture) -> pd.DataFrame:
-    return joins.identities({name: call.table(name) for name in NEEDS})
-
-
-def truth(folder: Path) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads((folder / "truth.json").read_text())["participants"]
-    return found
-
-
-@pytest.mark.parametrize(
-    "name", ["jvb-3", "leave-rejoin", "jvb-bosh", "p2p-leave-rejoin", "hostile", "clear-5222", "jvb-ipv6"]
-)
-@pytest.mark.parametrize(("point", "keys"), [("eth0", True), ("any", False)])
-def test_each_person_has_one_row_and_its_address(
-    call: Callable[..., jl.Capture], recording: Callable[[str], Path], name: str, point: str, keys: bool
-) -> None:
-    rows, known = people(call(name, point, keys)), truth(recording(name))
-    assert len(rows) == len(known)
-    for one in known:
-        (row,) = rows[rows["nick"] == one["nick"]].itertuples(index=False)
-        assert one["public"] in row.seen_addresses
-        allowed = {one["public"], one["private"], one.get("public6")}
-        assert set(row.addresses) <= allowed
-        assert len(row.endpoints) <= len(row.connections) == len(row.jids)
-        assert row.signaling_flows
-    stays = 2 if "rejoin" in name else 1
-    assert sorted(map(len, rows["endpoints"]))[-1] == stays
-
-
-@pytest.mark.parametrize("name", ["jvb-3", "jvb-ipv6", "auth-required", "udp-closed"])
-def test_without_keys_a_person_is_an_address(
-    call: Callable[..., jl.Capture], recording: Callable[[str], Path], name: str
-) -> None:
-    rows, known = people(call(name, "eth0", False)), truth(recording(name))
-    assert rows["nick"].isna().all()
-    assert len(rows) == len(known)
-    assert {one["public"] for one in known} <= {address for row in rows["addresses"] for address in row}
-
-
-def test_refused_guests_are_found_behind_the_proxy(
-    call: Callable[..., jl.Capture], recording: Callable[[str], Path]
-) -> None:
-    rows = people(call("auth-required", "any", False))
-    assert {row[0] for row in rows["addresses"]} == {one["public"] for one in truth(recording("auth-required"))}
-    assert all(map(len, rows["connections"]))
-
-
-def test_a_participant_s_own_capture(recording: Callable[[str], Path]) -> None:
-    folder = recording("client-a")
-    here = jl.load(folder / "capture-laptop-a-eth0.pcapng", keylog=folder / "keys.txt")
-    rows = people(here)
-    ann = next(one for one in truth(folder) if one["nick"] == "ann")
-    (row,) = rows[rows["nick"] == "ann"].itertuples(index=False)
-    assert row.seen_addresses == (ann["private"],)
-    assert ann["public"] in row.other_addresses  # the bridge told it
-    assert not rows.loc[rows["nick"] == "cem", "addresses"].iloc[0]
-
-
-def test_the_server_is_nobody(call: Callable[..., jl.Capture], recording: Callable[[str], Path]) -> None:
-    known = json.loads((recording("jvb-3") / "truth.json").read_text())["server"]
-    here = call("jvb-3")
-    assert servers(here.table("flows"), here.table("candidates"), here.table("stun")) >= {
-        known["private"],
-        known["public"],
-    }
-    assert not {known["private"], known["public"]} & {a for row in people(here)["addresses"] for a in row}
 
 
 @pytest.mark.parametrize("name", ["jvb-3", "jvb-p2p-3", "turn-refused-long", "p2p-relay-only"])
@@ -124,14 +54,14 @@ def test_every_certificate_was_announced(call: Callable[..., jl.Capture]) -> Non
     shown = joins.certificates(here.jingle, here.dtls, here.stun)
     assert len(shown) >= 6
     assert shown["match"].eq(True).all()
-    assert set(shown["endpoint"]) == {"jvb", *(row[0] for row in people(here)["endpoints"])}
+    assert set(shown["endpoint"]) == {"jvb", *(row[0] for row in here.participants["endpoints"])}
     assert set(shown["depth"]) == {0, 1}  # one of them inside TURN
 
 
 def test_an_altered_fingerprint_does_not_match(call: Callable[..., jl.Capture]) -> None:
     here = call("fp-munge")
     shown = joins.certificates(here.jingle, here.dtls, here.stun)
-    ann = people(here).set_index("nick").loc["ann", "endpoints"][0]
+    ann = here.participants.set_index("nick").loc["ann", "endpoints"][0]
     wrong = shown[shown["match"].eq(False)]
     assert set(wrong["endpoint"]) == {ann}
     assert not shown.loc[shown["endpoint"] != ann, "match"].eq(False).any()
@@ -163,8 +93,3 @@ def test_without_the_channel_a_rewritten_stream_has_no_owner(call: Callable[...,
     found = joins.streams(here.media, here.sources, here.stun, here.jingle)
     assert set(found.loc[found["owner"].isna(), "sender"]) == {"jvb"}
     assert found.loc[found["sender"] != "jvb", "owner"].notna().all()
-
-
-def test_nothing_known_nothing_said() -> None:
-    assert joins.identities({}).empty
-    assert joins.identities(dict.fromkeys(NEEDS)).empty

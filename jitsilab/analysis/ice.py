@@ -13,7 +13,6 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -158,25 +157,6 @@ def pairs(stun: pd.DataFrame) -> pd.DataFrame:
     _number_sessions(found)
     _select(found)
     return frame_from((_row(pair) for pair in found), SCHEMA)
-
-
-def agent_clock(ufrag: str) -> datetime | None:
-    """The wall clock that a bridge's ufrag carries, None where it carries none.
-
-    ice4j makes a ufrag of random digits and, at its end, milliseconds since 1970 to base 32 in nine digits
-    (`Agent.java`); as clocks go that covers 2004 to 2039. Any other ufrag of nine base-32 digits or more may look so:
-    compare with the time of the first check before believing it.
-
-    >>> agent_clock("38n621el16dv6e").isoformat(timespec="milliseconds")
-    '2020-10-19T19:47:27.054+00:00'
-    """
-    digits = ufrag[-9:]
-    if not 12 <= len(ufrag) <= 16 or not all("0" <= c <= "9" or "a" <= c <= "v" for c in ufrag):
-        return None
-    milliseconds = int(digits, 32)
-    if milliseconds < 1 << 40:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 class _Reader:

@@ -2,22 +2,16 @@
 
 A ufrag in Jingle names an ICE flow, its password verifies that flow's MESSAGE-INTEGRITY, the fingerprint beside it
 meets the certificate of the flow's DTLS handshake, an SSRC meets its stream. People are put together in
-`jitsilab.analysis.identities`.
+`jitsilab.analysis.people`.
 """
 
 from typing import NamedTuple
 
 import pandas as pd
 
-from jitsilab.analysis.identities import IDENTITIES, identities
 from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables import Schema, frame_from
-
-__all__ = [
-    "CERTIFICATES", "IDENTITIES", "STREAMS", "certificates", "clock_rates", "identities", "passwords", "streams",
-    "turn_credentials",
-]  # fmt: skip
 
 CERTIFICATES: Schema = {
     "frame": ("int64", "frame in which a DTLS Certificate message ended"),

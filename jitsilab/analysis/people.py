@@ -241,12 +241,22 @@ def _turn_flows(
         seen.add(row.flow)
         found.append(
             TurnFlow(
-                int(row.flow), "turn-tls", str(row.address), float(row.first_seconds), float(row.last_seconds), str(row.stage),
-                kind=str(row.session) if isinstance(row.session, str) else "", certainty=str(row.certainty),
-                frames=_numbers(row.frames), refused=_numbers(row.refused_frames), sent=int(row.sent), received=int(row.received),
-                bytes_up=float(row.bytes_up), bytes_down=float(row.bytes_down),
+                int(row.flow),
+                "turn-tls",
+                str(row.address),
+                float(row.first_seconds),
+                float(row.last_seconds),
+                str(row.stage),
+                kind=str(row.session) if isinstance(row.session, str) else "",
+                certainty=str(row.certainty),
+                frames=_numbers(row.frames),
+                refused=_numbers(row.refused_frames),
+                sent=int(row.sent),
+                received=int(row.received),
+                bytes_up=float(row.bytes_up),
+                bytes_down=float(row.bytes_down),
             )
-        )  # fmt: skip
+        )
     silent = flows[flows["flow"].isin([f for f, (_, role) in roles.items() if role == "turn" and f not in seen])]
     answered = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna().astype(int))
     for row in silent.itertuples():
@@ -284,10 +294,19 @@ def _open_turn(
         if stage == "permitted" and lasted > 1 and min(up, down) / lasted >= RELAYING:
             stage = "relaying"
         yield TurnFlow(
-            int(number), f"turn-{rows['transport'].iloc[0]}", str(end["client"]), float(end["first_seconds"]),
-            float(end["last_seconds"]), stage, frames=frames, refused=refused,
-            sent=int(rows["method"].eq("Send").sum()), received=int(rows["method"].eq("Data").sum()), bytes_up=up, bytes_down=down,
-        )  # fmt: skip
+            int(number),
+            f"turn-{rows['transport'].iloc[0]}",
+            str(end["client"]),
+            float(end["first_seconds"]),
+            float(end["last_seconds"]),
+            stage,
+            frames=frames,
+            refused=refused,
+            sent=int(rows["method"].eq("Send").sum()),
+            received=int(rows["method"].eq("Data").sum()),
+            bytes_up=up,
+            bytes_down=down,
+        )
 
 
 def _stage(rows: pd.DataFrame) -> tuple[str, tuple[int, ...], tuple[int, ...]]:

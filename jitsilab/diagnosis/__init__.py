@@ -23,7 +23,10 @@ SCHEMA: Schema = {
     "id": ("str", "display name, else address"),
     "nick": ("str", "display name"),
     "addresses": ("object", "addresses without ports"),
-    "media_path": ("str", "p2p, jvb-udp, turn-udp, turn-tcp, turn-tls, none or not-observable: the last way out that carried media"),
+    "jids": ("object", "full JIDs, one a stay"),
+    "endpoints": ("object", "endpoint ids: the occupant's name in the room, one a stay"),
+    "ssrcs": ("object", "SSRCs that the participant announced"),
+    "media_path": ("str", "last way of media: p2p, jvb-udp, turn-udp, turn-tcp, turn-tls, none, not-observable"),
     "media_paths": ("object", "every way that carried media, with the seconds from and to"),
     "stage": ("str", "tls, xmpp, conference, jingle, checks, nominated, dtls or media: how far the session came"),
     "turn_stage": ("str", "how far the participant came with TURN"),
@@ -43,6 +46,9 @@ class Diagnosed:
     id: str
     nick: str
     addresses: list[str]
+    jids: list[str]
+    endpoints: list[str]
+    ssrcs: list[int]
     media_path: str
     media_paths: list[Path]
     stage: str
@@ -57,8 +63,11 @@ class Diagnosed:
     def to_json(self) -> dict[str, Any]:
         """As ``jitsilab diagnose --json`` prints it."""
         return {
-            "id": self.id, "nick": self.nick or None, "addresses": self.addresses, "media_path": self.media_path,
-            "media_paths": [{"path": p.name, "from": round(p.start, 3), "to": round(p.end, 3)} for p in self.media_paths],
+            "id": self.id, "nick": self.nick or None, "addresses": self.addresses, "jids": self.jids,
+            "endpoints": self.endpoints, "ssrcs": self.ssrcs, "media_path": self.media_path,
+            "media_paths": [
+                {"path": p.name, "from": round(p.start, 3), "to": round(p.end, 3)} for p in self.media_paths
+            ],
             "stage": self.stage, "turn_stage": self.turn_stage, "cause": self.cause, "open_causes": self.open_causes,
             "certainty": self.certainty, "frames": self.frames, "advice": self.advice, "note": self.note,
         }  # fmt: skip
@@ -77,7 +86,7 @@ class Diagnosis:
         """The table ``participants``."""
         return frame_from(
             [
-                (one.id, one.nick or None, one.addresses, one.media_path,
+                (one.id, one.nick or None, one.addresses, one.jids, one.endpoints, one.ssrcs, one.media_path,
                  [f"{p.name}@{p.start:.3f}-{p.end:.3f}" for p in one.media_paths], one.stage, one.turn_stage, one.cause,
                  one.open_causes, one.certainty, one.frames, one.advice, one.note)
                 for one in self.people
@@ -140,7 +149,9 @@ def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[st
     route = ways[id(person)]
     reached, frames = stage(person, route)
     bridge = next((one for one in who.servers if people.is_private(one)), "")
-    common = (person.id, person.nick, person.addresses)
+    jids = [stay.jid for stay in person.stays if stay.jid]
+    endpoints = list(dict.fromkeys(stay.endpoint for stay in person.stays if stay.endpoint))
+    common = (person.id, person.nick, person.addresses, jids, endpoints, _ssrcs(endpoints, tables.get("sources")))
     if route:
         last = route[-1]
         return Diagnosed(
@@ -155,6 +166,14 @@ def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[st
         *common, path, [], reached, turn_stage(person), why.name, list(why.open), why.certainty,
         sorted(set(why.frames or frames)), advise(why.name, bridge, who.public), why.note,
     )  # fmt: skip
+
+
+def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
+    """What the participant announced itself; the bridge's numbers for the same streams are other ones."""
+    if sources is None or not endpoints:
+        return []
+    mine = sources[sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()]
+    return [int(one) for one in dict.fromkeys(mine["ssrc"])]
 
 
 def _unseen(why: Cause) -> bool:

@@ -36,7 +36,7 @@ ADVICE = {
         "the cloud's filter and the server's firewall; for participants behind firewalls that only let TCP 443 out, "
         "offer TURN over TLS.",
         "/etc/prosody/conf.avail/DOMAIN.cfg.lua",
-        'external_services = {{ {{ type = "turns", transport = "tcp", host = "DOMAIN", port = 5349, secret = true }} }}',
+        'external_services = {{ {{ type = "turns", transport = "tcp", port = 5349, secret = true }} }}',
         "The relay can be used by anybody who may join a room, for the life of its credentials.",
     ),
     "nat-mapping-missing": Advice(
@@ -57,7 +57,7 @@ ADVICE = {
         "static-auth-secret equal to external_service_secret in /etc/prosody/conf.avail/DOMAIN.cfg.lua",
     ),
     "turn-permission-refused": Advice(
-        "TURN gave an address and then refused to relay to the bridge: a denied-peer-ip range covers the bridge. coturn "
+        "TURN gave an address and then refused to relay to the bridge: a denied-peer-ip range covers it. coturn "
         "maps the server's public address back to the private one before it looks, so behind one-to-one NAT both of "
         "the bridge's addresses are denied.",
         "/etc/turnserver.conf",

@@ -122,9 +122,9 @@ def _bridge(
     heard = any(leg.sent for leg in direct) if not call.own else any(leg.answered or leg.got for leg in direct)
     offer = (session.offered,) if session.offered else ()
     addresses = {address for address, _ in session.candidates}
-    if not heard and addresses and all(is_private(one) for one in addresses):
-        if any(not is_private(one) for one in person.addresses) or call.own or not person.addresses:
-            return Cause("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
+    outside = call.own or not person.addresses or any(not is_private(one) for one in person.addresses)
+    if not heard and outside and addresses and all(is_private(one) for one in addresses):
+        return Cause("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
     relayed = [leg for leg in mine if not leg.direct and leg.connected]
     if not heard and not relayed:
         return _relay(person, call, stay, session, turns)
@@ -274,8 +274,9 @@ def _opaque_without_udp(
             if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
                 return Cause("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
             if not reachable:  # a bridge without a public address comes first, and looks the same
-                return Cause("undetermined", "inferred", flow.refused or flow.frames, (TURN_CAUSES[reached], "nat-mapping-missing"),
-                             "nobody's UDP reaches the bridge, and TURN failed")  # fmt: skip
+                both = (TURN_CAUSES[reached], "nat-mapping-missing")
+                note = "nobody's UDP reaches the bridge, and TURN failed"
+                return Cause("undetermined", "inferred", flow.refused or flow.frames, both, note)
             return Cause(
                 TURN_CAUSES[reached],
                 "inferred" if flow.certainty == "inferred" else "deduced",

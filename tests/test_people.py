@@ -1,0 +1,78 @@
+"""The people of a call against the truth of the recordings: who, from where, under which names."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import jitsilab as jl
+from jitsilab.analysis import people
+
+
+def participants(folder: Path, point: str = "eth0", keys: bool = True) -> pd.DataFrame:
+    return jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None).participants
+
+
+def truth(folder: Path) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads((folder / "truth.json").read_text())["participants"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["jvb-3", "leave-rejoin", "jvb-bosh", "p2p-leave-rejoin", "hostile", "clear-5222", "jvb-ipv6"]
+)
+@pytest.mark.parametrize(("point", "keys"), [("eth0", True), ("any", False)])
+def test_each_person_has_one_row_and_its_address(
+    recording: Callable[[str], Path], name: str, point: str, keys: bool
+) -> None:
+    folder = recording(name)
+    rows, known = participants(folder, point, keys), truth(folder)
+    assert len(rows) == len(known)
+    for one in known:
+        (row,) = rows[rows["nick"] == one["nick"]].itertuples(index=False)
+        assert set(row.addresses) <= {one["public"], one["private"], one.get("public6")}
+        assert row.addresses
+        assert len(row.endpoints) <= len(row.jids)
+        assert row.ssrcs
+    assert max(map(len, rows["endpoints"])) == (2 if "rejoin" in name else 1)
+
+
+@pytest.mark.parametrize("name", ["jvb-3", "jvb-ipv6", "auth-required", "udp-closed"])
+def test_without_keys_a_person_is_what_stands_behind_addresses(recording: Callable[[str], Path], name: str) -> None:
+    folder = recording(name)
+    rows, known = participants(folder, keys=False), truth(folder)
+    assert rows["nick"].isna().all()
+    assert len(rows) == len(known)
+    assert {one["public"] for one in known} <= {address for row in rows["addresses"] for address in row}
+
+
+def test_refused_guests_are_found_behind_the_proxy(recording: Callable[[str], Path]) -> None:
+    folder = recording("auth-required")
+    rows = participants(folder, "any", False)
+    assert {row[0] for row in rows["addresses"]} == {one["public"] for one in truth(folder)}
+
+
+def test_a_participant_s_own_capture(recording: Callable[[str], Path]) -> None:
+    folder = recording("client-a")
+    rows = participants(folder, "laptop-a-eth0")
+    ann = next(one for one in truth(folder) if one["nick"] == "ann")
+    assert rows.set_index("nick").loc["ann", "addresses"] == [ann["private"]]
+
+
+def test_the_server_is_nobody(recording: Callable[[str], Path]) -> None:
+    folder = recording("jvb-3")
+    known = json.loads((folder / "truth.json").read_text())["server"]
+    found = people.of(jl.load(folder / "capture-eth0.pcapng", folder / "keys.txt").tables())
+    assert found.servers == [known["private"]]
+    assert found.public == known["public"]
+    assert not {known["private"], known["public"]} & {a for one in found.people for a in one.addresses}
+
+
+def test_two_of_one_name_at_one_time_are_two() -> None:
+    flows = {1: "198.51.100.1", 2: "198.51.100.2"}
+    here = people.Person("ann", stays=[people.Stay(0, {1}, start=0, end=9)])
+    assert people._beside(here, people.Stay(1, {2}, start=5, end=9), flows)
+    assert not people._beside(here, people.Stay(1, {2}, start=10, end=19), flows)  # came back from elsewhere
+    assert not people._beside(here, people.Stay(1, {1}, start=5, end=9), flows)  # the old connection had broken
