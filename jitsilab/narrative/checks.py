@@ -172,6 +172,5 @@ def timeline(call: Capture) -> pd.DataFrame:
 def caption(checks: pd.DataFrame) -> str:
     """What the timeline of the pairs shows."""
     pairs = checks["pair"].nunique()
-    return (
-        f"ICE checks over time, {pairs:,} {'pair' if pairs == 1 else 'pairs'} of addresses, from the first to the last."
-    )
+    noun = "pair" if pairs == 1 else "pairs"
+    return f"ICE checks over time on {pairs:,} {noun} of addresses; an upright line is the nomination of its pair."

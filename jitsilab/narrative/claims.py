@@ -6,7 +6,7 @@ from jitsilab import hypotheses, markdown
 from jitsilab.analysis import clock as clocks
 from jitsilab.capture import Capture
 from jitsilab.checks import Verdict
-from jitsilab.hypotheses import Tested
+from jitsilab.hypotheses import Judged
 from jitsilab.narrative import Story, listed, tunnel
 from jitsilab.narrative.blocks import Table
 from jitsilab.narrative.tunnel import FORBIDDEN
@@ -40,6 +40,10 @@ def summary(call: Capture) -> Story:
                 key=tested.claim.between[1], refused=int(mine["refused"].sum()), asked=int(mine["permissions"].sum()),
                 who=tested.claim.between[1], checks=int(mine["checks"].sum()),
             )  # fmt: skip
+            story.extend(
+                "That is why no STUN in clear runs between {server} and {who}; whether {who} is behind a NAT plays no "
+                "part in it.", key=tested.claim.between[1], server=tested.claim.between[0], who=tested.claim.between[1],
+            )  # fmt: skip
         else:
             story.extend("Permissions were granted, and it reached its peers through them.")
     return story
@@ -59,7 +63,7 @@ def verdicts(call: Capture) -> list[Story | Table]:
     return shown
 
 
-def _verdict(tested: Tested, number: int) -> Story:
+def _verdict(tested: Judged, number: int) -> Story:
     return Story().add(
         "*The claim:* {claim} *The verdict:* **{verdict}** ({certainty}; frames {frames}). {note}",
         key=f"claim_{number}", claim=str(tested.claim), verdict=tested.verdict.upper(),
@@ -67,7 +71,7 @@ def _verdict(tested: Tested, number: int) -> Story:
     )  # fmt: skip
 
 
-def _premises(tested: Tested, mark: str) -> Table:
+def _premises(tested: Judged, mark: str) -> Table:
     rows = [
         (check.id, check.title, PREMISE[outcome.verdict], outcome.certainty.value, markdown.frames(outcome.frames, 4),
          outcome.note)
@@ -77,7 +81,7 @@ def _premises(tested: Tested, mark: str) -> Table:
     return Table(f"premises{mark}", table, "What the verdict rests on.", align="llllll")
 
 
-def _explanations(tested: Tested, mark: str) -> Table:
+def _explanations(tested: Judged, mark: str) -> Table:
     rows = [
         (one.id, one.text, one.state, markdown.frames(one.frames, 3), one.note)
         for one in tested.explanations
@@ -87,7 +91,7 @@ def _explanations(tested: Tested, mark: str) -> Table:
     return Table(f"explanations{mark}", table, caption, align="lllll")
 
 
-def _open(tested: Tested, number: int) -> Story:
+def _open(tested: Judged, number: int) -> Story:
     left = [one.id for one in tested.explanations if one.state == "open"]
     if not left:
         return Story()
@@ -154,11 +158,12 @@ def start(call: Capture) -> Story:
         "addresses still tells when the call was: the capture began at {begin} UTC or a moment later. *{certainty}.*",
         begin=f"{begin.earliest:%Y-%m-%d %H:%M:%S}", certainty=markdown.Raw(begin.certainty.capitalize()),
     )  # fmt: skip
-    if len(rows) > 1:
+    if len(rows) > 1 and begin.certainty != "measured":
         apart = (rows["made"].iloc[-1] - rows["made"].iloc[0]).total_seconds()
+        between = float(rows["first_seconds"].iloc[-1] - rows["first_seconds"].iloc[0])
         story.extend(
             "The first and the last fragment were made {apart:.3f} s apart, and their first checks are {checks:.3f} s "
             "apart in the capture: the reading confirms itself.", apart=apart,
-            checks=float(rows["first_seconds"].iloc[-1] - rows["first_seconds"].iloc[0]),
+            checks=between,
         )  # fmt: skip
     return story

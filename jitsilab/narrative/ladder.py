@@ -7,6 +7,7 @@ import pandas as pd
 from jitsilab.analysis import events as told
 from jitsilab.analysis import traffic
 from jitsilab.capture import Capture
+from jitsilab.narrative.people import names
 
 TABLES = ("frames", "flows", "tls", "turn_in_tls", "stun", "dtls", "jingle")
 MOST_EVENTS, MOST_PAGES = 54, 6
@@ -14,15 +15,18 @@ MOST_EVENTS, MOST_PAGES = 54, 6
 
 def events(call: Capture) -> pd.DataFrame:
     """The events of `jitsilab.analysis.events`, with the order of the parties, as `plot_ladder` takes them."""
-    table = told.events({name: call.table(name) for name in TABLES})
-    people = traffic.participants(call.flows)
+    known = names(call)
+    table = told.events({name: call.table(name) for name in TABLES}, known)
+    people = [known.get(address, address) for address in traffic.participants(call.flows)]
     return table.assign(lane_order=[told.parties(table, people)] * len(table))
 
 
 def pages(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """The events in portions that fit a page: a name, a caption, the events."""
-    for number, start in enumerate(range(0, min(len(table), MOST_PAGES * MOST_EVENTS), MOST_EVENTS), 1):
-        some = table.iloc[start : start + MOST_EVENTS]
+    count = min(MOST_PAGES, -(-len(table) // MOST_EVENTS))
+    size = min(MOST_EVENTS, -(-len(table) // count)) if count else 0
+    for number in range(1, count + 1):
+        some = table.iloc[(number - 1) * size : number * size]
         yield ("ladder" if number == 1 else f"ladder-{number}"), _caption(some, number, len(table)), some
 
 

@@ -48,6 +48,15 @@ def advice(call: Capture) -> Story:
     return story
 
 
+def names(call: Capture) -> dict[str, str]:
+    """Names of people by address, where an address belongs to one of them alone."""
+    owners: dict[str, list[str]] = {}
+    for name, addresses in zip(call.participants["id"], call.participants["addresses"], strict=True):
+        for address in addresses:
+            owners.setdefault(str(address), []).append(str(name))
+    return {address: found[0] for address, found in owners.items() if len(found) == 1}
+
+
 WAYS = {
     "p2p": "directly to the other", "jvb-udp": "over UDP to the bridge", "turn-udp": "through TURN over UDP",
     "turn-tcp": "through TURN over TCP", "turn-tls": "through TURN inside TLS",

@@ -6,6 +6,7 @@ from jitsilab.analysis import events, traffic
 from jitsilab.capture import Capture
 from jitsilab.narrative import Story, listed
 from jitsilab.narrative.blocks import Table
+from jitsilab.narrative.people import names
 
 MOST_FLOWS = 40
 
@@ -104,8 +105,9 @@ def roles(call: Capture) -> dict[int, str]:
 def by_participant(call: Capture, interval: float = 1.0) -> pd.DataFrame:
     """What `jitsilab.figures.plot_traffic` draws, with TURN told apart from signaling."""
     flows = call.flows
-    names = {flow: "TURN in TLS" for flow, role in roles(call).items() if role.startswith("TURN inside")}
-    return traffic.by_participant(call.frames, flows, interval, names)
+    paths = {flow: "TURN in TLS" for flow, role in roles(call).items() if role.startswith("TURN inside")}
+    amounts = traffic.by_participant(call.frames, flows, interval, paths)
+    return amounts.assign(participant=amounts["participant"].replace(names(call)))
 
 
 def caption(amounts: pd.DataFrame, interval: float) -> str:

@@ -107,14 +107,14 @@ def _execute(notebook: Path, values: dict[str, Any], scratch: Path) -> Any:
             return papermill.execute_notebook(
                 str(notebook), str(scratch / notebook.name), {k: v for k, v in values.items() if k in declared},
                 cwd=str(notebook.parent), kernel_name="python3", progress_bar=False, log_output=False,
-                execution_timeout=CELL_TIMEOUT, extra_arguments=["--IPKernelApp.log_level=40"],
+                execution_timeout=CELL_TIMEOUT, extra_arguments=["--IPKernelApp.log_level=50"],
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kind = getattr(errors, str(error.ename), None)
             if isinstance(kind, type) and issubclass(kind, LabError):
                 raise kind(str(error.evalue)) from None
             raise LabError(
-                f"{notebook.name}, cell {error.cell_index}: {error.ename}: {str(error.evalue).splitlines()[:1]}"
+                f"{notebook.name}, cell {error.cell_index}: {error.ename}: {str(error.evalue)[:300]}"
             ) from error
 
 
