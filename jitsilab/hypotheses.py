@@ -228,9 +228,7 @@ def _tunnelled(frames: pd.DataFrame, turn: pd.DataFrame, claim: Claim, tables: T
         nothing = Outcome(Verdict.NOT_OBSERVED, note="no UDP, and no connection that reads as TURN inside TLS")
         return _unshown(claim, tables) or nothing
     opened = mine[mine["message"] == "allocate-success"]
-    return Outcome(
-        Verdict.HOLDS, _frames(opened), f"no UDP, and {flows} connections of TURN inside TLS", _certain(opened)
-    )
+    return Outcome(Verdict.HOLDS, _frames(opened), f"no UDP; connections of TURN inside TLS: {flows}", _certain(opened))
 
 
 def _checks_inside(turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
@@ -242,7 +240,7 @@ def _checks_inside(turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
     if sent.empty:
         return Outcome(Verdict.NOT_OBSERVED, note="nothing was sent into the tunnel")
     return Outcome(
-        Verdict.HOLDS, _frames(sent), f"{len(sent)} Send indications of the size of ICE checks", _certain(sent)
+        Verdict.HOLDS, _frames(sent), f"Send indications of the size of ICE checks: {len(sent)}", _certain(sent)
     )
 
 

@@ -249,7 +249,7 @@ def _arp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
         known = fields.get(one.frame)
         if one.label == "ARP" and isinstance(known, dict):
             sender, target = known.get("sender_mac") or one.src, known.get("target_ip")
-            ends = (sender, known["sender_ip"], one.dst, target)
+            ends = (sender, known["sender_ip"], "ff:ff:ff:ff:ff:ff" if one.dst == "Broadcast" else one.dst, target)
             rows.append((one.frame, None, one.seconds, *ends, known["operation"]))
     return frame_from(rows, SCHEMAS["arp"])
 

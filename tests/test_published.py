@@ -126,7 +126,7 @@ def test_what_tshark_prints_of_a_recording_is_read_as_the_capture_is(
     ]
     mine = printed["stun"][printed["stun"]["transport"] == "udp"]
     both = mine[columns].merge(clear[columns], on="frame", suffixes=("", "_real"))
-    assert len(both) > 50
+    assert len(both) == len(clear) > 30
     for column in columns[1:]:
         pairs = both[[column, f"{column}_real"]].astype(object).fillna("")
         assert (pairs[column] == pairs[f"{column}_real"]).all(), column
