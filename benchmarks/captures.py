@@ -1,6 +1,7 @@
 """Captures of any length from the frames of a real call: times shifted, clients' ports varied, media in full size."""
 
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,7 @@ def _values(turn: np.ndarray, ports: np.ndarray) -> np.ndarray:
 
 def _write(turn: np.ndarray, places: np.ndarray, values: np.ndarray) -> None:
     turn[places[:, None] + np.arange(values.itemsize)] = values.view(np.uint8).reshape(len(values), -1)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

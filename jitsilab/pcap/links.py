@@ -23,6 +23,7 @@ _TAGS = (VLAN, QINQ, 0x9100)
 _DEEPEST = 32  # VLAN tags or IPv6 extension headers in one frame
 _EXTENSIONS = (0, 43, 60, 51, 135, 139, 140)  # hop-by-hop, routing, destination, AH, mobility, HIP, shim6
 _FRAGMENT = 44
+_FAR = 1 << 16  # a payload that begins so deep in its frame is not looked for
 
 _BE2, _LE4, _BE4 = np.dtype(">u2"), np.dtype("<u4"), np.dtype(">u4")
 _IP4 = np.dtype([("v", "u1"), ("tos", "u1"), ("length", ">u2"), ("id", ">u2"), ("fragment", ">u2"), ("ttl", "u1"),
@@ -270,7 +271,8 @@ def _deliver(
         rows, here, stop = rows[keep], here[keep], stop[keep]
     else:
         pieces = rows[piece], columns, np.zeros(0, bool)
-    out.transport[rows] = np.where(here < stop, here - start[rows], 0)
+    inner = here - start[rows]
+    out.transport[rows] = np.where((here < stop) & (inner < _FAR), inner, 0)
     protocol = out.ip_protocol[rows]
     ported = np.flatnonzero(((protocol == UDP) | (protocol == TCP)) & (here + 4 <= stop))
     if not len(ported):
@@ -289,7 +291,7 @@ def _deliver(
     stop[datagram] = np.where(length >= 8, np.minimum(stop[datagram], here[datagram] + length), stop[datagram])
     segment = np.flatnonzero(~is_udp & full)
     size[segment] = (data[here[segment] + 12] >> 4).astype(np.int64) * 4
-    full &= (size >= 8) & (is_udp | (size >= 20)) & (here + size <= stop)
+    full &= (inner + size < _FAR) & (size >= 8) & (is_udp | (size >= 20)) & (here + size <= stop)
     out.payload[rows] = np.where(full, inner + size, 0)
     out.payload_length[rows] = np.where(full, stop - here - size, 0)
     return pieces

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from jitsilab.errors import CaptureError
 from jitsilab.pcap.addresses import AddressBook
+from jitsilab.pcap.columns import Growing
 from jitsilab.pcap.containers import Chunk, Container, Interface
 from jitsilab.pcap.fragments import Reassembler
 from jitsilab.pcap.links import TCP, UDP, Decoded, decode
@@ -114,29 +115,26 @@ def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
     opened = Source(source)
     container = Container(opened)
     builder = _Builder(container)
-    columns: dict[str, list[Array]] = {}
-    offsets: list[Array] = []
+    columns = Growing()
     bar = _bar(opened) if progress else None
     first = 1
     for chunk in container.chunks():
         part, offset = builder.columns(chunk, first)
-        for name, column in part.items():
-            columns.setdefault(name, []).append(column)
-        offsets.append(offset.astype(np.uint32) if chunk.base < 0xF0000000 else offset)
+        columns.add(part | {"offset": offset.astype(np.uint32) if chunk.base < 0xF0000000 else offset})
         first += len(offset)
         if bar is not None:
             bar.update(opened.packed_read - bar.n)
     if bar is not None:
         bar.close()
-    whole = {name: _joined(columns.pop(name, [np.zeros(0, dtype)])) for name, dtype in COLUMNS.items()}
+    whole = {name: columns.take(name, dtype) for name, dtype in COLUMNS.items()}
     if np.array_equal(whole["captured_length"], whole["length"]):
         whole["captured_length"] = whole["length"]
     for name in ("transport_start", "payload_start"):
         if len(whole[name]) and int(whole[name].max()) < 256:
             whole[name] = whole[name].astype(np.uint8)
-    whole["interface"] = _narrow(_joined(columns.pop("interface", [np.zeros(0, np.uint16)])))
-    whole["timed"] = _narrow(_joined(columns.pop("timed", [np.ones(0, bool)])))
-    offset = _joined(offsets or [np.zeros(0, np.uint32)])
+    for name, dtype in (("interface", np.uint16), ("timed", np.bool_)):
+        whole[name] = _narrow(columns.take(name, dtype))
+    offset = columns.take("offset", np.uint32)
     return Packets(whole, offset, opened.store, builder.book, container, builder.reassembled)
 
 
@@ -176,10 +174,6 @@ def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Pa
             offset = (part.start - begin).astype(np.uint32)
             yield Packets(columns, offset, store, builder.book, container, builder.reassembled, first)
             first += high - low
-
-
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _narrow(column: Array) -> Array:
