@@ -31,11 +31,16 @@ def find(packets: "Packets") -> npt.NDArray[np.int64]:
     rows = np.flatnonzero((packets.ip_version > 0) & (packets.transport_start > 0))
     key = _keys(packets, rows)
     order = np.argsort(key, kind="stable")
-    begins = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]])) if len(rows) else order
+    if not len(rows):
+        return out
+    begins = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]]))
     sizes = np.diff(np.append(begins, len(rows)))
+    places = place[rows[order]]
+    elsewhere = np.minimum.reduceat(places, begins) != np.maximum.reduceat(places, begins)
+    begins, sizes = begins[elsewhere], sizes[elsewhere]
     first = rows[order[begins[sizes == 2]]]
     second = rows[order[begins[sizes == 2] + 1]]
-    moved = (place[first] != place[second]) & (np.abs(packets.time[second] - packets.time[first]) <= APART)
+    moved = np.abs(packets.time[second] - packets.time[first]) <= APART
     out[second[moved]] = first[moved] + packets.first
     for begin, size in zip(begins[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
         _group(packets, np.sort(rows[order[begin : begin + size]]), place, out)
