@@ -37,8 +37,7 @@ class TurnFlow:
     refused: tuple[int, ...] = ()  # frames of refused permissions
     sent: int = 0  # relayed messages from the client, checks among them
     received: int = 0
-    bytes_up: float = 0.0
-    bytes_down: float = 0.0
+    relayed: list[tuple[float, bool, int]] = field(default_factory=list)  # s, from the client, bytes; keyless reading
 
 
 @dataclass(slots=True)
@@ -235,6 +234,7 @@ def _turn_flows(
     tls = _frame(tables, "tls")
     if not len(tls) or not len(flows):
         return found
+    relayed = _relayed_rows(_frame(tables, "turn_in_tls"))
     for row in turn_in_tls.stages(tls, flows).itertuples():
         if row.flow in seen or row.flow not in roles:
             continue
@@ -253,8 +253,7 @@ def _turn_flows(
                 refused=_numbers(row.refused_frames),
                 sent=int(row.sent),
                 received=int(row.received),
-                bytes_up=float(row.bytes_up),
-                bytes_down=float(row.bytes_down),
+                relayed=relayed.get(int(row.flow), []),
             )
         )
     silent = flows[flows["flow"].isin([f for f, (_, role) in roles.items() if role == "turn" and f not in seen])]
@@ -265,6 +264,16 @@ def _turn_flows(
                 TurnFlow(int(row.flow), "turn-tls", str(row.client), float(row.first_seconds), float(row.last_seconds),
                          "unreachable", certainty="inferred", frames=(int(row.first_frame), int(row.last_frame)))
             )  # fmt: skip
+    return found
+
+
+def _relayed_rows(rows: pd.DataFrame) -> dict[int, list[tuple[float, bool, int]]]:
+    """By flow: when how many bytes were relayed, as the lengths of records tell."""
+    found: dict[int, list[tuple[float, bool, int]]] = {}
+    if len(rows):
+        rows = rows[rows["message"].isin(["send", "data", "channel-data", "other"])]
+        for flow, at, up, length in zip(rows["flow"], rows["seconds"], rows["up"], rows["length"], strict=True):
+            found.setdefault(int(flow), []).append((float(at), bool(up), int(length)))
     return found
 
 
@@ -304,8 +313,6 @@ def _open_turn(
             refused=refused,
             sent=int(rows["method"].eq("Send").sum()),
             received=int(rows["method"].eq("Data").sum()),
-            bytes_up=up,
-            bytes_down=down,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.analysis.turn_lengths import Opening, username_range
-from jitsilab.analysis.turn_reader import QUIET, Reading, may_be_turn, readings
+from jitsilab.analysis.turn_reader import QUIET, Reading, candidates, readings
 from jitsilab.tables import Schema, frame_from
 
 SCHEMA: Schema = {
@@ -154,15 +154,15 @@ def _stage(one: Reading, row: dict[str, Any], names: dict[str, list[int]], begun
 def _unanswered(tls: pd.DataFrame, ends: pd.DataFrame) -> list[tuple[int, int]]:
     """Flows whose ClientHello would lead to TURN and whose server said nothing, with the frame of the ClientHello."""
     found = []
-    for number, some in tls.groupby("flow", sort=True):
-        if number not in ends.index or not may_be_turn(some):
+    for number, some in candidates(tls):
+        if number not in ends.index:
             continue
         down = some[~some["up"].astype("boolean").fillna(True)]
         flow = ends.loc[number]
         waited = float(flow["last_seconds"]) - float(some["seconds"].iloc[0])
         ended = any(not pd.isna(flow.get(name)) and flow.get(name) for name in ("fins", "resets"))
         if down["record_type"].isin(["alert"]).all() and (ended or waited >= QUIET):
-            found.append((int(number), int(some["frame"].iloc[0])))
+            found.append((number, int(some["frame"].iloc[0])))
     return found
 
 

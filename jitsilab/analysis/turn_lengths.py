@@ -7,7 +7,7 @@ request and answer has one or two possible lengths.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -146,13 +146,13 @@ def openings(lengths: Sequence[int], six: bool = False) -> list[Opening]:
         families += [(6, 4), (6, 6), (4, 6)]
     elif bare > HEADER + TRANSPORT:
         families.append((4, 6))  # REQUESTED-ADDRESS-FAMILY may have asked for it
-    found = [
-        Opening(bare, refused, authenticated, answer, own, phrase, ADDRESSES[mapped], ADDRESSES[relayed])
-        for phrase in (UNAUTHORIZED, *range(4, 68, 4))
-        for mapped, relayed in families
-        for own in owned
-    ]
-    return [opening for opening in found if opening.sound]
+    found = []
+    for mapped, relayed in families:
+        for own in owned:
+            first = Opening(bare, refused, authenticated, answer, own, 0, ADDRESSES[mapped], ADDRESSES[relayed])
+            worded = (replace(first, phrase=phrase) for phrase in (UNAUTHORIZED, *range(4, 68, 4)))
+            found += [opening for opening in worded if opening.sound][:1]
+    return sorted(found, key=lambda opening: opening.phrase != UNAUTHORIZED)
 
 
 def username_range(check: int, extra: int = 8) -> tuple[int, int]:

@@ -7,6 +7,7 @@ looked like as well stays unnamed. A flow whose records do not open in this way 
 records, connections that were there before the capture.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -82,9 +83,9 @@ def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     ends = flows.set_index("flow")
     found: list[Reading] = []
     cut: list[Reading] = []
-    for number, some in tls.groupby("flow", sort=True):
-        if number in ends.index and may_be_turn(some):
-            one = _read_flow(int(number), some, ends.loc[number])
+    for number, some in candidates(tls):
+        if number in ends.index:
+            one = _read_flow(number, some, ends.loc[number])
             (found if one.opening is not None else cut).append(one)
     whole = {_shape(one.opening) for one in found if one.opening is not None}
     for one in cut:
@@ -92,13 +93,14 @@ def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     return sorted([*_agreed(found), *(one for one in cut if one.rows)], key=lambda one: one.flow)
 
 
-def may_be_turn(some: pd.DataFrame) -> bool:
-    """A handshake in the capture whose ClientHello asks for no protocol but TURN (RFC 7443)."""
-    hello = some["handshake"].astype("object").fillna("").str.contains("client_hello")
-    if not hello.any():
-        return False
-    alpn = " ".join(some.loc[hello, "alpn"].dropna().astype(str)).replace(",", " ").split()
-    return all(name.startswith("stun.") for name in alpn)
+def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Flow number and records of each flow whose ClientHello is there and asks for no protocol but TURN (RFC 7443)."""
+    hello = tls[tls["handshake"].astype("object").fillna("").str.contains("client_hello")]
+    asks = hello["alpn"].astype("object").fillna("").str.replace(",", " ").str.split()
+    other = asks.map(lambda names: not all(name.startswith("stun.") for name in names)).astype(bool)
+    wanted = set(hello["flow"].dropna()) - set(hello.loc[other, "flow"].dropna())
+    for number, some in tls[tls["flow"].isin(wanted)].groupby("flow", sort=True):
+        yield int(number), some
 
 
 def _first(column: pd.Series) -> str | None:

@@ -181,8 +181,8 @@ def _unseen(why: Cause) -> bool:
     return why.name == "not-observable" or "not-observable" in why.open
 
 
-def _burst(person: Person, tables: dict[str, Any]) -> bool | None:
-    """Whether the signaling carries a burst upstream of the size that only an answered offer has (no keys needed)."""
+def _burst(person: Person, tables: dict[str, Any]) -> int | None:
+    """The frame of a burst upstream of the size that only an answered offer has, 0 without one, None if not to be seen."""
     flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
     tls = tables.get("tls")
     if not flows or tls is None or tls.empty:
@@ -197,5 +197,5 @@ def _burst(person: Person, tables: dict[str, Any]) -> bool | None:
             while times[end] - times[start] > 0.12:
                 start += 1
             if sizes[start : end + 1].sum() >= ANSWERED_OFFER:
-                return True
-    return False
+                return int(sent["frame"].iloc[end])
+    return 0

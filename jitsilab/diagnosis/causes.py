@@ -31,11 +31,12 @@ class Cause:
     note: str = ""
 
 
-def cause(person: Person, call: Call, others_have_udp: bool, burst: bool | None) -> Cause:
+def cause(person: Person, call: Call, others_have_udp: bool, burst: int | None) -> Cause:
     """The cause for a participant without media.
 
-    ``others_have_udp``: UDP of another participant reaches the same bridge. ``burst``: whether the participant's
-    signaling shows, without keys, that an offer was answered; None where there is no such flow to look at.
+    ``others_have_udp``: UDP of another participant reaches the same bridge. ``burst``: the frame in which
+    the participant's signaling shows, without keys, that an offer was answered; 0 if none does, None if there is no
+    such flow to look at.
     """
     if person.stays:
         return _signaled(person, call, others_have_udp)
@@ -238,7 +239,7 @@ def _peer(person: Person, call: Call, session: Session, mine: list[Leg], turns: 
     )  # fmt: skip
 
 
-def _opaque(person: Person, call: Call, others_have_udp: bool, burst: bool | None) -> Cause:
+def _opaque(person: Person, call: Call, others_have_udp: bool, burst: int | None) -> Cause:
     """Without signaling: what shapes of flows leave, at most inferred."""
     legs = [leg for leg in person.legs if leg.kind != "p2p"]
     if not legs and any(leg.kind == "p2p" for leg in person.legs):
@@ -260,7 +261,7 @@ def _opaque(person: Person, call: Call, others_have_udp: bool, burst: bool | Non
 
 
 def _opaque_without_udp(
-    person: Person, call: Call, turns: list[TurnFlow], others_have_udp: bool, burst: bool | None
+    person: Person, call: Call, turns: list[TurnFlow], others_have_udp: bool, burst: int | None
 ) -> Cause:
     alone = sum(1 for one in call.people if one.flows or one.legs) == 1
     aimed = any(
@@ -285,18 +286,11 @@ def _opaque_without_udp(
         open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing")
         return Cause("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
     if burst:
-        if others_have_udp:
-            return Cause(
-                "udp-blocked",
-                "inferred",
-                note="others reach the bridge over UDP, this one does not, and no relay was tried",
-            )
-        return Cause(
-            "undetermined",
-            "inferred",
-            open=("udp-blocked", "nat-mapping-missing"),
-            note="nobody's UDP reaches the bridge",
-        )
+        if others_have_udp and not any(one.turn for one in call.people):
+            note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
+            return Cause("udp-blocked", "inferred", (burst,), note=note)
+        tried = ("udp-blocked", "turn-unreachable") + (() if others_have_udp else ("nat-mapping-missing",))
+        return Cause("undetermined", "inferred", (burst,), tried, "an offer was answered, and no UDP of this one came")
     if burst is None:
         return Cause("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
     long = any(role in ("websocket", "signaling") for role in person.flows.values())

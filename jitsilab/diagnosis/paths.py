@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from jitsilab.analysis.legs import Leg
-from jitsilab.analysis.people import TURN_ORDER, Call, Person, TurnFlow
+from jitsilab.analysis.legs import LASTING, Leg
+from jitsilab.analysis.people import RELAYING, TURN_ORDER, Call, Person, TurnFlow
 from jitsilab.analysis.signaling import Session
 
 STAGES = ("tls", "xmpp", "conference", "jingle", "checks", "nominated", "dtls", "media")
@@ -56,12 +56,16 @@ def _company(person: Person, first: float, last: float) -> bool:
 
 
 def _of_turn(one: TurnFlow, found: list[Path]) -> Path | None:
-    """Media inside a TURN connection that cannot be opened: a kilobyte a second both ways."""
-    if one.stage != "relaying":
+    """Media inside a TURN connection that cannot be opened: a kilobyte a second both ways, and no direct way meanwhile."""
+    since = max([one.start, *(path.end for path in found if path.end > one.start)])
+    rows = [row for row in one.relayed if row[0] >= since]
+    if not rows:
         return None
-    if any(path.name in ("jvb-udp", "p2p") and path.end > one.start for path in found):
+    first, last = rows[0][0], rows[-1][0]
+    up, down = (sum(size for _, out, size in rows if out is way) for way in (True, False))
+    if last - first < LASTING or min(up, down) < RELAYING * (last - first):
         return None
-    return Path(one.via, one.start, one.end, one.frames[:1], one.certainty)
+    return Path(one.via, first, last, one.frames[:1], one.certainty)
 
 
 def _unseen_peer(person: Person, call: Call, found: list[Path]) -> list[Path]:
