@@ -11,7 +11,8 @@ from jitsilab import deploy, facts, findings
 from jitsilab.facts.model import Secret
 
 SECRETS = ("Zebra-turn-1", "Zebra-user", "Zebra-pass-2", "Zebra-app-3", "Zebra-ext-4", "Zebra-jvb-5", "Zebra-focus-6",
-           "Zebra-db-7", "Zebra-sdk-8", "Zebra-auth-9", "Zebra-key-10", "Zebra-old-11", "eyJhbGciOiJIUzI1NiJ9")  # fmt: skip
+           "Zebra-db-7", "Zebra-sdk-8", "Zebra-auth-9", "Zebra-key-10", "Zebra-old-11",
+           "eyJhbGciOiJIUzI1NiJ9")  # fmt: skip
 ROOT = {
     "etc/prosody/prosody.cfg.lua": 'admins = { }\nexternal_service_secret = "Zebra-ext-4";\nc2s_ports = { 5222 }\n',
     "etc/prosody/conf.d/meet.example.cfg.lua": 'VirtualHost "meet.example"\n  authentication = "token"\n'

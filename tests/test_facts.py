@@ -274,8 +274,8 @@ def test_unknown_and_broken_files_are_reported(tmp_path: Path) -> None:
 
 TEXTS = st.text(max_size=200) | st.lists(
     st.sampled_from(
-        ["VirtualHost", '"a"', "{", "}", "=", "config", ".", ",", "[", "]", "1", "'x'", "\n", "if", "end", ";", "server",
-         "listen", "(", ")", "function", "tcp", "dport", "accept", "chain x {", "include", "${a}"]
+        ["VirtualHost", '"a"', "{", "}", "=", "config", ".", ",", "[", "]", "1", "'x'", "\n", "if", "end", ";",
+         "server", "listen", "(", ")", "function", "tcp", "dport", "accept", "chain x {", "include", "${a}"]
     ),
     max_size=60,
 ).map(" ".join)  # fmt: skip

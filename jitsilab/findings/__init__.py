@@ -59,7 +59,7 @@ class Finding:
             "id": self.rule.id, "area": self.rule.area, "title": self.rule.title, "result": self.result,
             "severity": self.severity, "certainty": self.certainty, "frames": list(self.frames),
             "places": list(self.places), "evidence": self.evidence, "advice": self.rule.advice,
-            "reference": self.rule.source,
+            "reference": self.rule.source, "proven": self.rule.proven,
         }  # fmt: skip
 
 
@@ -114,7 +114,8 @@ def to_text(findings: Sequence[Finding], width: int = 100) -> str:
         lines.append(f"{area}. {name}")
         for one in (f for f in findings if f.rule.area == area):
             grave = f" ({one.severity})" if one.result == "FAIL" else ""
-            lines.append(f"  {one.id}  {one.result + grave:17} {one.rule.title}")
+            sure = "" if one.rule.proven else "  (not proven, see docs/checks.md)"
+            lines.append(f"  {one.id}  {one.result + grave:17} {one.rule.title}{sure}")
         lines.append("")
     failures = sorted((f for f in findings if f.result == "FAIL"), key=lambda f: (SEVERITIES.index(f.severity), f.id))
     for one in failures:

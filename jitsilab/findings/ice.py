@@ -281,6 +281,7 @@ ALL = (
         source="RFC 8445 section 5.3; ice4j, Agent.java",
         guard="24 random bits stand before the time: that the fragment is unguessable stays true",
         advice="Pseudonymise user fragments before sharing a capture or a table.",
+        unproven="it tells a fact and neither fails nor passes",
         visible="checks in clear", plan="capture",
     ),
     Rule(

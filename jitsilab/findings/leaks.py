@@ -262,6 +262,7 @@ ALL = (
         id="SEC-40", area="F", title="Nameless capture that still names", needs=(), test=redaction,
         severity="medium", reason="who shares it believes that nobody can be found in it",
         source="RFC 6973 section 6.1; RFC 7323 section 7.1",
+        unproven="it never passes: that nothing was found does not prove that nothing is there",
         guard="a capture with its real addresses was never meant to be nameless: what it tells is only told",
         advice="Pseudonymise ARP, TCP timestamps, user fragments, server names and certificates too (jitsilab share).",
         visible="frames, ARP, TCP, STUN and TLS of what is to be shared", plan="capture",

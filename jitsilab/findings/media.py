@@ -325,6 +325,7 @@ ALL = (
         id="SEC-36", area="E", title="Breakable end-to-end encryption", needs=(), test=end_to_end,
         severity="info", reason="users rely on a promise that an old client or a rogue bridge breaks",
         source="JSA-2022-0001", guard="only where somebody turned it on",
+        unproven="no call with end-to-end encryption was recorded, and none passes",
         advice="Upgrade jitsi-meet to 2.0.7830 or later.",
         visible="presence in clear or with keys, and the version", plan="plaintext", jitsi=True,
     ),

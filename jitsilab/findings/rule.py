@@ -46,6 +46,12 @@ class Rule(Check):
     guard: str = ""  # what would look like a failure and is none
     plan: str = ""  # key of jitsilab.deploy.PLANS: how to make it observable
     jitsi: bool = False  # says something of Jitsi Meet alone: not asked of other systems
+    unproven: str = ""  # why the tests have not all of a failing, a passing and an unobservable sample
+
+    @property
+    def proven(self) -> bool:
+        """Whether the tests hold a failing, a passing and an unobservable sample of it."""
+        return not self.unproven
 
 
 @dataclass(frozen=True, slots=True)
