@@ -25,6 +25,7 @@ class Line(NamedTuple):
     info: str
 
 
+LONGEST = 4096  # characters of a line; no summary is nearly as long
 _LINE = re.compile(
     r"\s*(?P<frame>\d+)\s+(?P<seconds>-?\d+(?:\.\d+)?)\s+(?P<src>\S.*?)\s+(?:→|->)\s+(?P<dst>\S.*?)\s+"
     r"(?P<protocol>[A-Za-z][\w./-]*)\s+(?P<length>\d+)(?: (?P<info>.*))?$"
@@ -36,7 +37,7 @@ def line(text: str) -> Line:
 
     Raises ParseError for a line without number, time, two addresses, protocol and length.
     """
-    found = _LINE.match(text)
+    found = _LINE.match(text) if len(text) <= LONGEST else None
     if not found:
         raise ParseError(f"not a summary line of tshark: {text[:60]!r}")
     return Line(
