@@ -4,6 +4,7 @@ The same answer is reached with a key log, with the server's loopback, or with n
 evidence does not single out is ``undetermined`` or ``not-observable``, never a guess.
 """
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,28 +104,41 @@ class Diagnosis:
         }
 
     def to_text(self) -> str:
-        """The same for a terminal: a paragraph a participant."""
+        """The same for a terminal: the server, a paragraph a participant, the claims that were tested."""
         if not self.people:
-            return "No participant of a Jitsi call in this capture."
-        return "\n\n".join(_paragraph(one) for one in self.people)
+            return "No Jitsi call in this capture. Its ICE and TURN are in `jitsilab table ice` and `table stun`."
+        parts = [_server(self.server), *map(_paragraph, self.people)]
+        parts += [_wrapped(f"Claim {one['verdict'].upper()}: {one['claim']} {one['note']}") for one in self.hypotheses]
+        return "\n\n".join(parts)
+
+
+def _server(server: dict[str, Any]) -> str:
+    public = f", reached as {server['public_address']}" if server["public_address"] else ""
+    return f"Server {', '.join(server['addresses'])}{public}. A Jitsi call by {server['evidence']}."
 
 
 def _paragraph(one: Diagnosed) -> str:
     where = f" ({', '.join(one.addresses)})" if one.addresses and one.id not in one.addresses else ""
-    ways = " then ".join(f"{p.name} {p.start:.1f} s to {p.end:.1f} s" for p in one.media_paths)
-    lines = [f"{one.id}{where}: {'media over ' + ways if ways else 'media ' + one.media_path}"]
-    lines.append(f"  stage reached: {one.stage}; TURN: {one.turn_stage}; {one.certainty}")
+    ways = ", then ".join(f"{p.name} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths)
+    unseen = "media not to be seen from here" if one.media_path == "not-observable" else "NO MEDIA"
+    lines = [f"{one.id}{where}: {'media over ' + ways if ways else unseen}"]
+    reached = f"came as far as {one.stage}, with TURN as far as {one.turn_stage} ({one.certainty})"
     if one.cause:
         opened = f" (open: {', '.join(one.open_causes)})" if one.open_causes else ""
-        lines.append(f"  cause: {one.cause}{opened}{'; ' + one.note if one.note else ''}")
-    elif one.note:
-        lines.append(f"  note: {one.note}")
+        lines.append(_wrapped(f"cause:  {one.cause}{opened}{': ' + one.note if one.note else ''}", "  "))
+    lines.append(_wrapped(f"stage:  {reached}", "  "))
     if one.frames:
         shown = " ".join(map(str, one.frames[:12])) + (" ..." if len(one.frames) > 12 else "")
         lines.append(f"  frames: {shown}")
     if one.advice:
-        lines.append(f"  advice: {one.advice}")
+        lines.append(_wrapped(f"advice: {one.advice}", "  "))
     return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, 100, initial_indent=indent, subsequent_indent=indent + "        ", break_long_words=False
+    )
 
 
 def diagnose(call: "Capture") -> Diagnosis:
@@ -182,7 +196,7 @@ def _unseen(why: Cause) -> bool:
 
 
 def _burst(person: Person, tables: dict[str, Any]) -> int | None:
-    """The frame of a burst upstream of the size that only an answered offer has, 0 without one, None if not to be seen."""
+    """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen."""
     flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
     tls = tables.get("tls")
     if not flows or tls is None or tls.empty:
