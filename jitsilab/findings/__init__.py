@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.checks import Outcome, judge
-from jitsilab.facts import Facts
+from jitsilab.facts import Facts, load
 from jitsilab.findings import access, ice, leaks, media, ports, surface, terms, turn
 from jitsilab.findings.rule import AREAS, SEVERITIES, Rule, View, beside
 from jitsilab.tables import Schema, frame_from
@@ -85,9 +85,10 @@ def _finding(rule: Rule, outcome: Outcome) -> Finding:
 
 
 def table(call: Any) -> pd.DataFrame:
-    """The findings of a call as a table; its facts are those that came with it."""
+    """The findings of a call as a table, with the folder of facts that came with it, if any."""
+    folder = getattr(call, "facts", None)
     rows = []
-    for one in audit(call, getattr(call, "facts", None)):
+    for one in audit(call, load(folder) if folder is not None else None):
         said = one.as_dict()
         said["frames"], said["places"] = " ".join(map(str, one.frames)), " ".join(one.places)
         rows.append([said[column] for column in SCHEMA])
