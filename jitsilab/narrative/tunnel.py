@@ -48,7 +48,7 @@ def overview(call: Capture) -> Story:
         "*deduced*{rest}.", sure=sure, score=int(found["score"].max()),
         rest="" if sure == len(found) else "; in the others it is inferred",
     )  # fmt: skip
-    return story
+    return story.extend("[Figure](#figure-staircase) shows one flow.")
 
 
 def lengths(call: Capture) -> Table | Story:

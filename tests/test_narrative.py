@@ -1,0 +1,122 @@
+"""The sentences of the report: every number in them was computed, nothing fails where something is missing."""
+
+import importlib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import jitsilab as jl
+from jitsilab.capture import Capture
+from jitsilab.narrative import Story, fill, listed
+from jitsilab.narrative.blocks import Table
+
+TELLING = {
+    "traffic": ("overview", "protocols", "flows"),
+    "checks": ("exchanges", "reading", "nomination", "answers"),
+    "tunnel": ("overview", "lengths", "flows", "refusals", "unknowns", "hidden_checks", "retries", "invariants",
+               "credentials"),
+    "media": ("by_flow", "relayed", "silence", "asymmetry"),
+    "handshakes": ("dtls", "resumption", "back_ends", "stacks", "keep_alive"),
+    "claims": ("summary", "verdicts", "cause", "start", "clock"),
+    "people": ("table", "advice", "summary"),
+    "signaling": ("stanzas", "offer", "answer"),
+    "redaction": ("leaks",),
+}  # fmt: skip
+FUNCTIONS = [(module, name) for module, names in TELLING.items() for name in names]
+NAMES = re.compile(  # numbers that are part of a name
+    r"TLS 1\.[0-3]|and [\d,]+ more|ice4j|403 “Forbidden|RFC \d+|\[\[\d+\]\]\(#ref-\d+\)|#ref-\d+|`[^`]*`|base 32"
+    r"|about 5 s|0\.8 and 1\.2|coturn 4\.5"
+)
+
+
+def told(call: Capture, module: str, name: str) -> list[Story | Table]:
+    function: Callable[[Capture], Any] = getattr(importlib.import_module(f"jitsilab.narrative.{module}"), name)
+    blocks = function(call)
+    return list(blocks) if isinstance(blocks, list) else [blocks]
+
+
+def flat(value: Any) -> Iterable[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from flat(item)
+    elif value is not None:
+        yield str(value)
+
+
+@pytest.fixture(scope="module")
+def study() -> Capture:
+    return jl.load("project3-2020")
+
+
+@pytest.mark.parametrize(("module", "name"), FUNCTIONS)
+@pytest.mark.parametrize("capture", ["project3-2020", "turn-refused", "jvb-bosh"])
+def test_no_number_in_a_sentence_was_typed(capture: str, module: str, name: str, calls: dict[str, Capture]) -> None:
+    for block in told(calls.setdefault(capture, jl.load(capture)), module, name):
+        if not isinstance(block, Story):
+            continue
+        known = " ".join(flat(block.values)).replace(",", "")
+        numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", known)]
+        for number in re.findall(r"(?<!\w)\d+(?:\.\d+)?", NAMES.sub("", block.text).replace(",", "")):
+            decimals = len(number.partition(".")[2])
+            assert any(round(value, decimals) == float(number) for value in numbers), (number, block.text)
+
+
+@pytest.fixture(scope="module")
+def calls(study: Capture) -> dict[str, Capture]:
+    return {"project3-2020": study}
+
+
+@pytest.mark.parametrize(("module", "name"), FUNCTIONS)
+def test_nothing_fails_where_tables_are_missing_or_empty(study: Capture, module: str, name: str) -> None:
+    bare = {"frames": study.frames, "flows": study.flows}
+    for tables in (bare, {name: rows.iloc[:0] for name, rows in study.tables().items() if rows is not None}):
+        for block in told(Capture("bare", tables=dict(tables)), module, name):
+            assert isinstance(block.text, str)
+
+
+def test_the_study_without_its_tls_rows_says_that_nothing_can_be_said(study: Capture) -> None:
+    tables = {name: rows for name, rows in study.tables().items() if rows is not None and name in ("frames", "flows")}
+    from jitsilab.narrative import tunnel
+
+    assert "nothing can be said" in tunnel.overview(Capture("bare", tables=dict(tables))).text
+
+
+def test_refusals_follow_the_table(study: Capture) -> None:
+    from jitsilab.narrative import tunnel
+
+    values = tunnel.refusals(study).values
+    assert (values["IP_C_asked"], values["IP_C_refused"], values["IP_C_granted"]) == (12, 12, 0)
+    assert (values["allocated"], values["tried"]) == (10, 10)
+
+
+def test_the_start_of_the_study_is_read_from_its_ufrags(study: Capture) -> None:
+    from jitsilab.narrative import claims
+
+    story = claims.start(study)
+    assert story.values["begin"].startswith("2020-10-19 19:47:1")
+    assert story.values["apart"] == pytest.approx(40.647)
+    assert story.values["checks"] == pytest.approx(41.405, abs=0.001)
+
+
+def test_no_secret_of_a_recording_is_told() -> None:
+    call = jl.load("jvb-3")
+    secrets = set(call.jingle["pwd"].dropna()) | set(call.jingle["web_socket"].dropna().str.extract(r"pwd=(.*)")[0])
+    secrets |= set(call.xmpp["xml"].str.extractall(r"password=['\"]([^'\"]+)")[0])
+    assert len(secrets) > 3
+    text = " ".join(block.text for module, name in FUNCTIONS for block in told(call, module, name))
+    assert not [secret for secret in secrets if secret in text]
+
+
+def test_words() -> None:
+    assert fill("{a} of {b:,}", {"a": "x|y", "b": 1000}) == r"x\|y of 1,000"
+    assert (listed([]), listed(["a"]), listed(["a", "b", "c"])) == ("", "a", "a, b and c")
+
+
+def test_a_table_is_kept_as_results() -> None:
+    rows = pd.DataFrame({"a": [1, None], "b": ["x", None]})
+    assert Table("t", rows, "c").values() == [{"a": 1.0, "b": "x"}, {"a": None, "b": None}]
