@@ -16,8 +16,6 @@ from jitsilab.narrative import Story, plain
 from jitsilab.narrative.blocks import Figure, Table, Transcript
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from jitsilab.capture import Capture
 
 BLOCK = "application/vnd.jitsilab.block+json"
@@ -66,7 +64,7 @@ def show(*blocks: Story | Table | Transcript | Figure) -> None:
         display({"text/plain": f"<{type(block).__name__}>", **bundle}, raw=True)  # type: ignore[no-untyped-call]
 
 
-def figure(axes: "Axes", name: str, caption: str) -> None:
+def figure(axes: figures.Axes, name: str, caption: str) -> None:
     """Show a drawing under a name and with a caption, and close it."""
     show(figures.render(axes, name, caption))
 

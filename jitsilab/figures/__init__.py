@@ -4,12 +4,15 @@ This package is the only importer of matplotlib. What tells two things apart is 
 or a sign says the same, so that a page printed in grey loses nothing.
 """
 
+from matplotlib.axes import Axes
+
 from jitsilab.figures.bars import plot_media, plot_staircase, plot_traffic
 from jitsilab.figures.ladder import plot_ladder
 from jitsilab.figures.matrix import plot_matrix, plot_pairs
 from jitsilab.figures.style import render, set_style
 
 __all__ = [
+    "Axes",
     "plot_ladder",
     "plot_matrix",
     "plot_media",
