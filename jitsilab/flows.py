@@ -92,12 +92,13 @@ class Flow:
 
     @cached_property
     def _assembled(self) -> dict[bool, tuple[Stream, npt.NDArray[np.bool_]]]:
-        made = {}
-        for up in (True, False):
-            mine = (self.up == up) if self.transport == "tcp" else np.zeros(len(self._rows), bool)
-            fields = self.fields[mine] if mine.any() else self.fields[:0]
-            made[up] = assemble(self._flows.packets, self._rows[mine], fields)
-        return made
+        if self.transport == "udp":
+            nothing = Stream(None, [], from_start=False), np.zeros(0, bool)
+            return {True: nothing, False: nothing}
+        return {
+            up: assemble(self._flows.packets, self._rows[self.up == up], self.fields[self.up == up])
+            for up in (True, False)
+        }
 
 
 class Flows:

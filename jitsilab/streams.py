@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
+MOVES = 1 << 31  # stretches that late segments may push aside; nobody but an attacker sends so many in reverse
 LATE = 3_000_000  # ns: a hole that stayed open longer was a loss, a shorter one a reordering
 
 
@@ -144,6 +145,7 @@ class _Coverage:
         self._sent = 0  # one past the highest byte that was sent
         self._sent_at = 0  # ns, when
         self._controls: set[tuple[int, int]] = set()
+        self._moved = 0
 
     def add(self, segment: int, at: int, sent: int, captured: int, time: int, control: int) -> bool:
         """Take a segment of ``sent`` bytes, the first ``captured`` of them there; True where it was sent before."""
@@ -158,8 +160,8 @@ class _Coverage:
         if end > self._sent:
             self._sent, self._sent_at = end, time
         for begin, stop in self._missing(max(at, 0), min(end, at + captured)):
-            self.found.append((begin, stop, segment, begin - at))
-            self._cover(begin, stop)
+            if self._cover(begin, stop):
+                self.found.append((begin, stop, segment, begin - at))
         return again
 
     def _missing(self, begin: int, end: int) -> list[tuple[int, int]]:
@@ -176,9 +178,12 @@ class _Coverage:
             k += 1
         return missing
 
-    def _cover(self, begin: int, end: int) -> None:
-        """Note a stretch that was missing, joined to the neighbours that it touches."""
+    def _cover(self, begin: int, end: int) -> bool:
+        """Note a stretch that was missing, joined to the neighbours that it touches; False where it is too late."""
         k = bisect_left(self._begins, begin)
+        self._moved += len(self._begins) - k
+        if self._moved > MOVES:
+            return k == len(self._begins) and self._append(begin, end)
         if k and self._ends[k - 1] == begin:
             k -= 1
             self._ends[k] = end
@@ -188,3 +193,9 @@ class _Coverage:
         if k + 1 < len(self._begins) and self._begins[k + 1] == self._ends[k]:
             self._ends[k] = self._ends[k + 1]
             del self._begins[k + 1], self._ends[k + 1]
+        return True
+
+    def _append(self, begin: int, end: int) -> bool:
+        self._begins.append(begin)
+        self._ends.append(end)
+        return True

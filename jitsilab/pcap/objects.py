@@ -5,7 +5,7 @@ from typing import Any
 
 
 def packet(data: bytes, link: int) -> Any:
-    """A frame of a link type as a scapy packet; of a link that scapy does not know a Raw one."""
+    """A frame of a link type as a scapy packet; a Raw one where scapy does not know the link, or the header is cut."""
     logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # warnings about this machine's routes
     from scapy.config import conf
     from scapy.layers import inet, inet6, l2
@@ -18,4 +18,7 @@ def packet(data: bytes, link: int) -> Any:
         layer = l2.Loopback
     else:
         layer = conf.l2types.num2layer.get(link, Raw)
-    return layer(data)
+    try:
+        return layer(data)
+    except Exception:  # scapy raises what it likes where a header is cut
+        return Raw(data)
