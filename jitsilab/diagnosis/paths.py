@@ -56,7 +56,7 @@ def _company(person: Person, first: float, last: float) -> bool:
 
 
 def _of_turn(one: TurnFlow, found: list[Path]) -> Path | None:
-    """Media inside a TURN connection that cannot be opened: a kilobyte a second both ways, and no direct way meanwhile."""
+    """Media inside a TURN connection that stays shut: a kilobyte a second both ways, and no direct way meanwhile."""
     since = max([one.start, *(path.end for path in found if path.end > one.start)])
     rows = [row for row in one.relayed if row[0] >= since]
     if not rows:
