@@ -165,7 +165,13 @@ def _published(text: str, name: str, problems: list[Problem]) -> dict[str, Fact]
         return {}
     if not isinstance(packages, dict):
         return {}
-    return {str(key): Fact(value, name) for key, value in packages.items() if isinstance(value, str)}
+    lines = text.split("\n")
+    found = {}
+    for key, value in packages.items():
+        if isinstance(value, str):
+            line = next((number for number, line in enumerate(lines, 1) if f'"{key}":' in line), 0)
+            found[str(key)] = Fact(value, f"{name}:{line}" if line else name)
+    return found
 
 
 __all__ = [

@@ -185,10 +185,10 @@ def consent(view: View) -> Outcome:
     if media is None or stun is None:
         return unseen("no media, or no STUN, can be read")
     answers = stun[stun["method"].eq("Binding") & stun["message_class"].eq("success") & stun["depth"].eq(0)]
+    came = {key: np.sort(rows.to_numpy(float)) for key, rows in answers.groupby(["flow", "up"])["seconds"]}
     judged, late, longest = 0, [], 0.0
     for row in media[media["depth"].eq(0)].itertuples(index=False):
-        toward = answers[answers["flow"].eq(row.flow) & answers["up"].ne(row.up)]
-        times = np.asarray(toward["seconds"].astype(float))
+        times = came.get((row.flow, not row.up), np.zeros(0))
         times = times[times <= row.last_seconds]
         longest = max(longest, row.last_seconds - row.first_seconds)
         if not len(times) or row.last_seconds - row.first_seconds <= CONSENT:

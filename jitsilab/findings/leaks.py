@@ -236,8 +236,8 @@ ALL = (
         id="SEC-37", area="F", title="Personal data in presence", needs=(), test=personal_presence,
         severity="low", reason="everybody in the room, guests included, can follow people from meeting to meeting",
         source="XEP-0045 section 14; XEP-0115 section 9", guard="the display name alone is needed and passes",
-        advice="Set enableEmailInStats and the display of pictures off; hide statistics ids (config.js, "
-        "analytics and testing).",
+        advice="Set disableThirdPartyRequests = true and enableEmailInStats = false in config.js, and ask nobody for "
+        "an e-mail address.",
         visible="presence in clear or with keys", plan="plaintext", jitsi=True,
     ),
     Rule(

@@ -128,11 +128,11 @@ def early_answer(dtls: pd.DataFrame, *, view: View) -> Outcome:
     if stun is None:
         return beside("no ICE in this capture")
     valid = stun[stun["method"].eq("Binding") & stun["message_class"].eq("success")]
-    early, judged = [], 0
+    early, judged, begun = [], 0, _begins(view, seen, stun)
     for (flow, depth), rows in hello.groupby(["flow", "depth"], sort=False):
         answers = valid[valid["flow"].eq(flow) & (valid["depth"].gt(0) == (depth > 0))]
         asks = stun[stun["flow"].eq(flow) & stun["method"].eq("Binding")]
-        if asks.empty:
+        if asks.empty or flow not in begun:
             continue
         judged += 1
         first = rows.loc[rows["seconds"].idxmin()]
@@ -147,6 +147,16 @@ def early_answer(dtls: pd.DataFrame, *, view: View) -> Outcome:
         return passed("each handshake began on a path that ICE had proven, with a cookie", cookies["frame"])
     note = f"{counted(judged, 'handshake')} began on a path that ICE had proven; no cookie was asked for"
     return told(note, hello["frame"])
+
+
+def _begins(view: View, dtls: pd.DataFrame, stun: pd.DataFrame) -> set[Any]:
+    """Flows whose beginning is in the capture: they begin with a check, a hello, or the handshake of TCP."""
+    flows = view.rows("flows")
+    if flows is None:
+        return set(dtls["flow"])
+    hello = dtls.loc[dtls["handshake_type"].eq("client_hello"), "first_frame" if "first_frame" in dtls else "frame"]
+    first = flows["first_frame"].isin({*stun["frame"], *hello}) | flows["handshake"].fillna(False).astype(bool)
+    return set(flows.loc[first, "flow"])
 
 
 # SEC-34
@@ -166,7 +176,8 @@ def odd_roles(dtls: pd.DataFrame, *, view: View) -> Outcome:
         if len(answers):
             return failed("an answer leaves the role open (setup=actpass)", answers["frame"])
     both = []
-    for _, rows in client.groupby(["flow", "depth"], sort=False):
+    path = [name for name in ("flow", "depth", "wrapper_peer") if name in client]
+    for _, rows in client.groupby(path, sort=False, dropna=False):
         if rows["up"].dropna().nunique() > 1:
             both += list(rows["frame"])
     if both:
@@ -227,7 +238,8 @@ def _readable(rtcp: pd.DataFrame | None, webrtc: set[Any]) -> list[int]:
 def _before_keys(media: pd.DataFrame | None, dtls: pd.DataFrame | None) -> list[int]:
     """First frames of streams on a path whose only handshake began later.
 
-    Where an earlier handshake ran elsewhere (another path of the same ICE session), its keys may serve here.
+    Where an earlier handshake ran elsewhere (another path of the same ICE session), its keys may serve here; and where
+    the hello comes more than 5 s later, it is a new one in a session whose beginning the capture has not.
     """
     if media is None or dtls is None:
         return []
@@ -238,7 +250,10 @@ def _before_keys(media: pd.DataFrame | None, dtls: pd.DataFrame | None) -> list[
     found = []
     for row in media[media["depth"].eq(0)].itertuples(index=False):
         own = hello[hello["flow"].eq(row.flow)]
-        if len(own) and float(row.first_seconds) < min(float(own["seconds"].min()), earliest):
+        if own.empty:
+            continue
+        first = float(own["seconds"].min())
+        if float(row.first_seconds) < min(first, earliest) and first - float(row.first_seconds) <= 5:
             found.append(int(row.first_frame))
     return found
 

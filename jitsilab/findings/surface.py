@@ -114,9 +114,13 @@ def certificates(view: View) -> Outcome:
 
 def _shown(view: View) -> Iterator[tuple[x509.Certificate, str, int]]:
     """Certificates of servers: in the facts, and in the capture where TLS 1.2 or a key shows them."""
-    for placed in view.facts.certificates if view.facts else ():
-        if placed.leaf and not placed.certificate.authority:
-            yield placed.certificate, placed.place, 0
+    shown = set(_in_use(view))
+    leaves = (
+        [one for one in view.facts.certificates if one.leaf and not one.certificate.authority] if view.facts else []
+    )
+    used = [one for one in leaves if shown & set(one.place.rpartition(":")[0].split("/")[-2:])]
+    for placed in used or [one for one in leaves if not one.place.rpartition("/")[2].startswith("auth.")]:
+        yield placed.certificate, placed.place, 0
     wire = getattr(view.call, "wire", None)
     known: set[bytes] = set()
     for session in wire.sessions.values() if wire is not None else ():
@@ -129,14 +133,34 @@ def _shown(view: View) -> Iterator[tuple[x509.Certificate, str, int]]:
             continue
 
 
+def _in_use(view: View) -> Iterator[str]:
+    """Names of the files, and of the folders they lie in, that nginx and coturn show to the world."""
+    facts = view.facts
+    paths = (
+        [str(one.args[0]) for one in facts.nginx.all("ssl_certificate") if one.args] if facts and facts.nginx else []
+    )
+    paths += [str(fact.value) for fact in facts.turn.texts("cert")] if facts and facts.turn else []
+    for path in paths:
+        parts = path.split("/")
+        yield parts[-1]
+        if "live" in parts:  # certbot: one folder a name
+            yield parts[-2]
+
+
 def _names_asked(view: View) -> Iterator[str]:
-    nginx = view.facts.nginx if view.facts else None
-    if nginx is not None:
-        for server in nginx.tls_servers():
-            for directive in server.block:
-                if directive.name == "server_name":
-                    yield from (str(arg) for arg in directive.args if "." in str(arg) and "*" not in str(arg))
-        return
+    """Host names that clients are told to use, or ask for."""
+    facts = view.facts
+    for server in facts.nginx.tls_servers() if facts and facts.nginx else ():
+        for directive in server.block:
+            if directive.name == "server_name":
+                yield from (str(arg) for arg in directive.args if "." in str(arg) and "*" not in str(arg))
+    for host in facts.prosody.hosts if facts and facts.prosody else ():
+        services = host.options.get("external_services")
+        for one in services.value if services is not None and isinstance(services.value, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("host"), str):
+                yield one["host"]
+    for name in ("server-name", "realm"):
+        yield from (str(fact.value) for fact in facts.turn.texts(name)) if facts and facts.turn else ()
     rows = view.rows("tls")
     if rows is not None:
         yield from (str(name) for name in rows["sni"].dropna().unique())
@@ -192,43 +216,46 @@ def _for_signaling(directive: Any) -> bool:
 
 # SEC-15
 
-ADVISORIES = (  # package, versions from (included) and to (excluded), advisory, what
-    ("jitsi-meet", "", "2.0.5963", "JSA-2021-0001", "rooms created around the focus"),
-    ("jitsi-meet", "", "2.0.5963", "JSA-2021-0002", "forged tokens"),
-    ("jitsi-meet", "", "2.0.6173", "JSA-2021-0003", "script through prototype pollution"),
-    ("jitsi-meet", "", "2.0.7830", "JSA-2022-0001", "end-to-end encryption that fails open"),
-    ("jitsi-meet", "", "2.0.8044", "JSA-2022-0004", "forged poll votes"),
-    ("jitsi-meet", "", "2.0.9457", "JSA-2024-0001", "the meeting's password told to lobby members"),
-    ("jitsi-meet", "", "2.0.9779", "JSA-2024-0002", "addresses leaked by images"),
-    ("jitsi-meet", "", "2.0.9779", "JSA-2024-0003", "addresses leaked by shared videos"),
-    ("jitsi-videobridge2", "", "2.1.504", "JSA-2021-0004", "log4j, with callstats"),
-    ("jitsi-videobridge2", "", "2.3.38", "JSA-2023-0001", "forged bridge channel messages"),
-    ("jigasi", "", "1.1.216", "JSA-2021-0005", "log4j, with callstats"),
-    ("jigasi", "", "1.1.273", "JSA-2022-0003", "stanzas that stop it"),
-    ("jicofo", "", "1.0.940", "JSA-2022-0002", "stanzas that stop it"),
-    ("jicofo", "", "1.0.1050", "JSA-2023-0002", "stanzas that stop it"),
-    ("jicofo", "", "1.0.1133", "JSA-2025-0001", "stanzas that stop it"),
-    ("coturn", "", "4.5.1.3", "CVE-2020-4067", "answers that hold others' memory"),
-    ("coturn", "", "4.5.2", "CVE-2020-26262", "relay to the loopback interface"),
-    ("coturn", "", "4.9.0", "CVE-2026-27624", "denied ranges passed by as IPv4-mapped IPv6"),
+ADVISORIES = (  # package, first version without it, advisory, what
+    ("jitsi-meet", "2.0.5963", "JSA-2021-0001", "rooms created around the focus"),
+    ("jitsi-meet", "2.0.5963", "JSA-2021-0002", "forged tokens"),
+    ("jitsi-meet", "2.0.6173", "JSA-2021-0003", "script through prototype pollution"),
+    ("jitsi-meet", "2.0.7830", "JSA-2022-0001", "end-to-end encryption that fails open"),
+    ("jitsi-meet", "2.0.8044", "JSA-2022-0004", "forged poll votes"),
+    ("jitsi-meet", "2.0.9457", "JSA-2024-0001", "the meeting's password told to lobby members"),
+    ("jitsi-meet", "2.0.9779", "JSA-2024-0002", "addresses leaked by images"),
+    ("jitsi-meet", "2.0.9779", "JSA-2024-0003", "addresses leaked by shared videos"),
+    ("jitsi-videobridge2", "2.1.504", "JSA-2021-0004", "log4j, with callstats"),
+    ("jitsi-videobridge2", "2.3.38", "JSA-2023-0001", "forged bridge channel messages"),
+    ("jigasi", "1.1.216", "JSA-2021-0005", "log4j, with callstats"),
+    ("jigasi", "1.1.273", "JSA-2022-0003", "stanzas that stop it"),
+    ("jicofo", "1.0.940", "JSA-2022-0002", "stanzas that stop it"),
+    ("jicofo", "1.0.1050", "JSA-2023-0002", "stanzas that stop it"),
+    ("jicofo", "1.0.1133", "JSA-2025-0001", "stanzas that stop it"),
+    ("coturn", "4.5.1.3", "CVE-2020-4067", "answers that hold others' memory"),
+    ("coturn", "4.5.2", "CVE-2020-26262", "relay to the loopback interface"),
+    ("coturn", "4.9.0", "CVE-2026-27624", "denied ranges passed by as IPv4-mapped IPv6"),
 )  # fmt: skip
 _BACKPORT = re.compile(r"\+deb\d+u\d|ubuntu[\d.]*\.\d+$|\+esm")
 
 
 def versions(view: View) -> Outcome:
     """A version with a published hole, told by a package list or by the server itself."""
-    hits: list[tuple[str, str, str]] = []
+    hits: list[tuple[str, str]] = []
     for name, version, place in _installed(view):
         key = order(version)
-        for package, since, fixed, advisory, what in ADVISORIES:
-            if package != name or (since and key < order(since)) or key >= order(fixed) or _mitigated(view, advisory):
-                continue
+        known = [
+            f"{advisory} ({what})"
+            for package, fixed, advisory, what in ADVISORIES
+            if package == name and key < order(fixed) and not _mitigated(view, advisory)
+        ]
+        if known:
             patched = " (the distribution may have patched it)" if _BACKPORT.search(version) else ""
-            hits.append((f"{package} {version}: {advisory}, {what}{patched}", place, advisory))
+            hits.append((f"{name} {version}{patched}: {listed(known, 12)}", place))
     announced = list(_announced(view))
     if hits:
-        note = f"possibly, by version: {listed((text for text, _, _ in hits), 6)}"
-        return failed(note, [f for f, _ in announced], [place for _, place, _ in hits], Certainty.INFERRED)
+        note = f"possibly, by version: {'; '.join(text for text, _ in hits)}"
+        return failed(note, [f for f, _ in announced], [place for _, place in hits], Certainty.INFERRED)
     if announced:
         return told(
             f"the server tells its versions: {listed(text for _, text in announced)}", [f for f, _ in announced]

@@ -62,7 +62,7 @@ def _range(found: list[Finding], area: str) -> str:
 
 
 def failures(found: list[Finding], least: str = "info") -> Story:
-    """Each failure of a severity or above: what was seen, why it matters, what to do, by whose demand."""
+    """Each failure of a severity or above: what was seen, why it matters, what to do, and where that is said."""
     story = Story()
     told = [one for one in _failures(found) if SEVERITIES.index(one.severity) <= SEVERITIES.index(least)]
     if not told:
@@ -70,7 +70,7 @@ def failures(found: list[Finding], least: str = "info") -> Story:
     for one in told:
         story.add(
             "**{id}, {severity}: {title}.** {seen} *{certainty}.*{where} It matters because {reason}. {advice} "
-            "(Demanded by: {source}.)",
+            "Source: {source}.",
             key=one.id, id=one.id, severity=one.severity, title=one.rule.title, seen=_sentence(one.evidence),
             certainty=Raw(one.certainty.capitalize()), where=Raw(_where(one)), reason=one.rule.reason,
             advice=one.rule.advice, source=one.rule.source,

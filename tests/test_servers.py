@@ -1,0 +1,195 @@
+"""Real servers on loopback, captured or looked at: the holes that no recording of the project has."""
+
+import contextlib
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit_samples import from_texts
+from audit_table import OPEN_FILTER, TURN, XMPP
+from test_findings import result_of
+
+from jitsilab import capture
+from jitsilab.facts import Facts
+
+COOKIE = 0x2112A442
+
+
+@contextlib.contextmanager
+def running(*command: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program for the time of a test; only this one is ended."""
+    process = subprocess.Popen(
+        command, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+@contextlib.contextmanager
+def captured(path: Path, filters: str) -> Iterator[None]:
+    """A capture of the loopback interface, whole when the block ends."""
+    command = ["dumpcap", "-q", "-i", "lo", "-f", filters, "-w", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 10
+    while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if process.poll() is not None:
+        pytest.skip("this user may not capture on loopback")
+    try:
+        time.sleep(0.3)
+        yield
+        time.sleep(0.7)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def stun(method: int, number: int, *attributes: tuple[int, bytes]) -> bytes:
+    """A STUN request without credentials (RFC 8489 section 5)."""
+    body = b"".join(struct.pack("!HH", kind, len(v)) + v + bytes(-len(v) % 4) for kind, v in attributes)
+    return struct.pack("!HHI", method, len(body), COOKIE) + number.to_bytes(12) + body
+
+
+def peer(address: str) -> tuple[int, bytes]:
+    """XOR-PEER-ADDRESS (RFC 8656 section 18.3)."""
+    port, ip = 7777 ^ (COOKIE >> 16), int.from_bytes(socket.inet_aton(address)) ^ COOKIE
+    return 0x0012, struct.pack("!BBHI", 0, 1, port, ip)
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Callable[[str], tuple[Any, Facts]]:
+    """Runs coturn with some lines of configuration, asks it for a relay to 10.1.2.3, and gives the capture."""
+
+    def run(lines: str) -> tuple[Any, Facts]:
+        port = free_port()
+        conf = (
+            f"listening-ip=127.0.0.1\nlistening-port={port}\nrelay-ip=127.0.0.1\nrealm=meet.example\nno-tls\nno-dtls\n"
+            f"no-cli\npidfile={tmp_path}/pid\nuserdb={tmp_path}/db\nlog-file={tmp_path}/log\n{lines}"
+        )
+        (tmp_path / "turnserver.conf").write_text(conf)
+        path = tmp_path / "turn.pcapng"
+        with (
+            running("turnserver", "-c", str(tmp_path / "turnserver.conf"), cwd=tmp_path),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        ):
+            client.settimeout(0.5)
+            for attempt in range(20):  # until it answers
+                client.sendto(stun(0x0001, 900 + attempt), ("127.0.0.1", port))
+                with contextlib.suppress(TimeoutError, ConnectionError):
+                    client.recv(2048)
+                    break
+            with captured(path, f"udp port {port}"):
+                for number, request in enumerate(((0x0003, (0x0019, b"\x11\0\0\0")), (0x0008, peer("10.1.2.3"))), 1):
+                    client.sendto(stun(request[0], number, request[1]), ("127.0.0.1", port))
+                    with contextlib.suppress(TimeoutError):
+                        client.recv(2048)
+        return capture.load(path), from_texts({"turn": conf})
+
+    return run
+
+
+@pytest.mark.tool("turnserver", "dumpcap")
+def test_an_open_relay_is_found_and_where_it_leads(relay: Callable[[str], tuple[Any, Facts]]) -> None:
+    assert TURN  # SEC-16, SEC-17
+    call, server = relay("no-auth\n")
+    for known in (None, server):
+        result, outcome = result_of("SEC-16", call, known)
+        assert result == "FAIL", outcome
+        result, outcome = result_of("SEC-17", call, known)
+        assert result == "FAIL", outcome
+    assert result_of("SEC-16", call, None)[1].frames
+
+
+@pytest.mark.tool("turnserver", "dumpcap")
+def test_a_relay_that_denies_peers_and_asks_for_credentials(relay: Callable[[str], tuple[Any, Facts]]) -> None:
+    call, _ = relay("no-auth\ndenied-peer-ip=10.0.0.0-10.255.255.255\n")
+    assert result_of("SEC-17", call, None)[0] == "PASS"  # 403, as seen
+    call, server = relay("lt-cred-mech\nuser=somebody:hush\n")
+    assert result_of("SEC-16", call, None)[0] == "PASS"  # 401, as seen
+    assert result_of("SEC-16", None, server)[0] == "PASS"
+    assert result_of("SEC-17", call, None)[0] == "NOT_OBSERVABLE"
+    assert "hush" not in repr(server)
+
+
+@pytest.fixture
+def xmpp(tmp_path: Path) -> Callable[[str], Facts]:
+    """Runs Prosody with some lines of configuration and gives the facts, sockets included."""
+
+    def run(lines: str) -> Facts:
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        conf = (
+            f'run_as_root = true\ndata_path = "{tmp_path}/data"\npidfile = "{tmp_path}/pid"\n'
+            f'log = {{ error = "{tmp_path}/log" }}\nmodules_enabled = {{ "saslauth", "disco" }}\n{lines}'
+        )
+        (tmp_path / "prosody.cfg.lua").write_text(conf)
+        with running("prosody", "--config", str(tmp_path / "prosody.cfg.lua"), "-F", cwd=tmp_path) as process:
+            for _ in range(60):
+                time.sleep(0.1)
+                listed = subprocess.run(["ss", "-lntup"], capture_output=True, text=True, check=True).stdout
+                mine = "\n".join(line for line in listed.splitlines() if f"pid={process.pid}," in line)
+                if ":5222 " in mine:
+                    break
+            else:
+                pytest.skip("Prosody does not start here, or its ports are taken")
+        return from_texts({"prosody": conf, "ss": mine, "nft": OPEN_FILTER})
+
+    return run
+
+
+WIDE = (
+    'component_interfaces = { "0.0.0.0" }\nc2s_require_encryption = false\nallow_unencrypted_plain_auth = true\n'
+    'VirtualHost "meet.example"\nComponent "focus.meet.example"\n  component_secret = "hush"\n'
+)
+NARROW = (
+    'interfaces = { "127.0.0.1" }\nmodules_disabled = { "s2s" }\nVirtualHost "meet.example"\n'
+    'Component "focus.meet.example"\n  component_secret = "hush"\n'
+)
+
+
+@pytest.mark.tool("prosody", "ss")
+@pytest.mark.parametrize(("lines", "result"), [(WIDE, "FAIL"), (NARROW, "PASS")], ids=["wide", "narrow"])
+def test_what_prosody_listens_on(xmpp: Callable[[str], Facts], lines: str, result: str) -> None:
+    assert XMPP  # SEC-07, SEC-08, SEC-09
+    server = xmpp(lines)
+    for check in ("SEC-07", "SEC-08", "SEC-09"):
+        said, outcome = result_of(check, None, server)
+        assert said == result, (check, outcome)
+        assert outcome.places or result == "PASS"
+    assert "hush" not in repr(server)
+
+
+@pytest.mark.tool("openssl", "dumpcap")
+@pytest.mark.parametrize(("version", "result"), [("-dtls1", "FAIL"), ("-dtls1_2", "PASS")])
+def test_old_dtls_is_found(tmp_path: Path, version: str, result: str) -> None:
+    port = free_port()
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run([*make, "-subj", "/CN=meet.example", "-days", "2"], cwd=tmp_path, check=True, capture_output=True)
+    weak = (version, "-cipher", "DEFAULT:@SECLEVEL=0")
+    path = tmp_path / "dtls.pcapng"
+    server = ("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", "cert.pem", "-key", "key.pem", *weak)
+    with captured(path, f"udp port {port}"), running(*server, cwd=tmp_path):
+        time.sleep(0.5)
+        with running("openssl", "s_client", "-connect", f"127.0.0.1:{port}", *weak, cwd=tmp_path):
+            time.sleep(1.2)
+    said, outcome = result_of("SEC-32", capture.load(path), None)
+    if said == "NOT_OBSERVABLE":
+        pytest.skip(f"this OpenSSL does not speak {version}")
+    assert said == result, outcome
