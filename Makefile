@@ -4,7 +4,7 @@ CAPTURE ?= project3-2020
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help report test lint types unit notebooks lab bench lock clean
+.PHONY: help report test lint types unit notebooks keep lab bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,15 @@ unit: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/pytest -q --nbval-lax --nbval-current-env notebooks
+
+KEPT := metadata.papermill cell.metadata.papermill metadata.widgets metadata.language_info
+
+keep: $(READY) ## run the notebooks and keep what they now find, after a change that means to change it
+	@mkdir -p out
+	@for book in notebooks/[0-9]*.ipynb; do echo $$book; \
+		$(BIN)/papermill --no-progress-bar --cwd notebooks -k python3 $$book out/kept.ipynb 2>out/kept.log >&2 \
+		&& $(BIN)/nbstripout --keep-count --extra-keys "$(KEPT)" out/kept.ipynb \
+		&& cp out/kept.ipynb $$book || { tail -20 out/kept.log; exit 1; }; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
