@@ -29,8 +29,8 @@ from jitsilab import capture, decrypt
 from jitsilab.carriers import http1, http2, merge, websocket
 from jitsilab.carriers.model import Exchange, Notes
 from jitsilab.carriers.streams import Cursor, Spliced
+from jitsilab.decrypt.keylog import KeyLog
 from jitsilab.flows import Piece
-from jitsilab.keylog import KeyLog
 
 MASK = bytes.fromhex("37fa213d")  # RFC 6455 section 5.7
 DEFLATE = websocket.Deflate()

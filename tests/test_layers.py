@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "jitsilab"
 
 FLOORS = [  # from the ground up; several names on one floor may not import each other
-    ("errors",), ("protocols",), ("pcap",), ("like_tshark",), ("streams",), ("flows",), ("labels",), ("keylog", "x509"), ("decrypt",),
-    ("carriers",), ("units",), ("wire",), ("frames_csv",), ("tables",), ("summaries",), ("transcript",), ("published",), ("registry",), ("facts",), ("analysis",),
+    ("errors",), ("protocols",), ("pcap",), ("like_tshark",), ("streams",), ("flows",), ("labels",), ("x509",), ("decrypt",),
+    ("carriers",), ("units",), ("wire",), ("frames_csv",), ("tables",), ("published",), ("registry",), ("facts",), ("analysis",),
     ("checks",), ("theory",), ("hypotheses",), ("diagnosis",), ("findings",), ("sarif", "deploy"), ("capture",),
     ("markdown",), ("narrative",), ("figures",), ("notebook",), ("report",), ("cli",), ("__main__",),
 ]  # fmt: skip

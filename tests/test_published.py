@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitsilab import published, registry, summaries
+from jitsilab import published, registry
 from jitsilab.capture import load
 from jitsilab.errors import CaptureError, ParseError
+from jitsilab.published import summaries
 
 Recording = Callable[[str], Path]
 TEXT = """\

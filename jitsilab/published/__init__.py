@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from jitsilab import summaries, transcript
 from jitsilab.errors import CaptureError, ParseError, Problem
+from jitsilab.published import summaries, transcript
+from jitsilab.published.transcript import Printed
 from jitsilab.tables import COMMON, MODULES, TIME, Schema, frame_from
 from jitsilab.tables.printed import SCHEMAS
-from jitsilab.transcript import Printed
 
 MAXIMUM = 1 << 28  # bytes of a printed file; a longer one belongs into a capture
 _COLUMNS = {  # column of a field export, letters and digits only: the field of Printed that it fills

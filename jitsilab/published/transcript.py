@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab import summaries
 from jitsilab.errors import ParseError, Problem
+from jitsilab.published import summaries
 from jitsilab.tables import COMMON, ERRORS, frame_from
 from jitsilab.tables.printed import SCHEMAS
 

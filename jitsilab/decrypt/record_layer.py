@@ -10,9 +10,9 @@ tried, and the stages that may have come, so that a loss costs no more than the 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from jitsilab.ciphers import Opener, Suite, UnauthenticError, next_secret, opener13, openers12, suite_of
+from jitsilab.decrypt.ciphers import Opener, Suite, UnauthenticError, next_secret, opener13, openers12, suite_of
+from jitsilab.decrypt.keylog import MASTER, KeyLog
 from jitsilab.errors import ParseError
-from jitsilab.keylog import MASTER, KeyLog
 from jitsilab.protocols import hello, tls
 from jitsilab.protocols.tls_registry import HANDSHAKE_TYPES, suite_name, version_name
 

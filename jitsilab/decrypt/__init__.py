@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jitsilab import record_layer
+from jitsilab.decrypt import record_layer
+from jitsilab.decrypt.keylog import KeyLog
+from jitsilab.decrypt.record_layer import Connection, Opened, Side
 from jitsilab.errors import Problem
 from jitsilab.flows import ByteStream, Piece
-from jitsilab.keylog import KeyLog
 from jitsilab.protocols import demux, tls
 from jitsilab.protocols.tls_registry import content_type_name, suite_name, version_name
-from jitsilab.record_layer import Connection, Opened, Side
 
 if TYPE_CHECKING:
     from jitsilab.flows import Flow, Flows
