@@ -159,7 +159,7 @@ def server_addresses(view: View) -> Outcome:
         offered = rows[rows["from"].fillna("").str.endswith("/focus") & rows["type"].isin(["host", "srflx"])]
         private = offered[offered["address"].map(inside)]
         flows = view.rows("flows")
-        outside = flows is not None and any(not inside(a) for a in {*flows["client"], *flows["server"]} - view.servers)
+        outside = flows is not None and any(not inside(a) for a in {*flows["client"], *flows["server"]})
         if len(private) and outside:
             on_wire = failed(f"offers name {listed(sorted(set(private['address'])))}", private["frame"])
         elif len(private):
