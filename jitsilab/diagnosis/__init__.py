@@ -6,19 +6,17 @@ evidence does not single out is ``undetermined`` or ``not-observable``, never a 
 
 import textwrap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pandas as pd
 
+from jitsilab import hypotheses
 from jitsilab.analysis import people
 from jitsilab.analysis.people import Call, Person
 from jitsilab.diagnosis.advice import advise
 from jitsilab.diagnosis.causes import ANSWERED_OFFER, Cause, cause
 from jitsilab.diagnosis.paths import Path, paths, stage, turn_stage
 from jitsilab.tables import Schema, frame_from
-
-if TYPE_CHECKING:
-    from jitsilab.capture import Capture
 
 SCHEMA: Schema = {
     "id": ("str", "display name, else address"),
@@ -38,6 +36,18 @@ SCHEMA: Schema = {
     "advice": ("str", "what to change"),
     "note": ("str", "the reason in a sentence"),
 }  # fmt: skip
+
+
+class Source(Protocol):
+    """What is diagnosed: a `jitsilab.capture.Capture`, or whatever gives tables by name."""
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """One table, None where the source cannot show it."""
+        ...
+
+    def tables(self) -> dict[str, pd.DataFrame | None]:
+        """All tables of packets and messages."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +151,7 @@ def _wrapped(text: str, indent: str = "") -> str:
     )
 
 
-def diagnose(call: "Capture") -> Diagnosis:
+def diagnose(call: Source) -> Diagnosis:
     """Diagnose a call from its tables; a capture that nothing shows to be a Jitsi call has no participants."""
     tables = call.tables()
     who = people.of(tables)
@@ -153,9 +163,7 @@ def diagnose(call: "Capture") -> Diagnosis:
     return Diagnosis(rows, server, _hypotheses(call))
 
 
-def _hypotheses(call: "Capture") -> list[dict[str, Any]]:
-    from jitsilab import hypotheses
-
+def _hypotheses(call: Source) -> list[dict[str, Any]]:
     return [one.to_json() for one in hypotheses.of(call)]
 
 
