@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+LINE, WORD = 105, 26  # characters of a line of a printed table; of a word that may not be parted
 SHORT = 14  # characters of a cell that no line break may part
 LONGEST = 300  # characters of one value in a cell; what is longer is cut and says so
 
@@ -91,9 +92,8 @@ def table(rows: pd.DataFrame, align: str = "", spans: Sequence[str] = ()) -> str
     if not align:
         align = "".join("r" if _is_number(rows.iloc[:, i]) else "l" for i in range(len(headers)))
     body = [[cell.replace(" ", "\u00a0") if len(cell) <= SHORT else cell for cell in row] for row in body]
-    widths = [_width(headers[i], [row[i] for row in body]) for i in range(len(headers))]
-    total = sum(widths) or 1
-    dashes = [max(3, round(100 * width / total)) for width in widths]
+    widths = _widths(headers, body)
+    dashes = [max(3, round(100 * width / sum(widths))) for width in widths]
     rule = [
         (":" if kind == "c" else "") + "-" * count + (":" if kind in "rc" else "")
         for kind, count in zip(align, dashes, strict=True)
@@ -106,11 +106,18 @@ def _is_number(column: "pd.Series[Any]") -> bool:
     return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
-def _width(header: str, cells: Sequence[str]) -> int:
-    """How much room a column asks for: its longest word at least, a long text about three lines."""
-    words = [len(word) for text in (header, *cells) for word in text.split(" ")]
-    longest = max(map(len, cells), default=1)
-    return max(max(words, default=1), min(longest, 14 + longest * 2 // 5)) + 2
+def _widths(headers: Sequence[str], body: Sequence[Sequence[str]]) -> list[float]:
+    """Room for each column in characters: its longest word at least; what is left of the line goes to long texts."""
+    least, wanted = [], []
+    for i, header in enumerate(headers):
+        cells = [row[i] for row in body]
+        words = [len(word) for text in (header, *cells) for word in text.split(" ")]
+        longest = max(map(len, cells), default=1)
+        least.append(min(max(words, default=1), WORD) + 3.0)
+        wanted.append(max(least[-1], min(longest + 3.0, SHORT + longest * 0.4)))
+    more = sum(wanted) - sum(least)
+    share = min(1.0, max(LINE - sum(least), 0) / more) if more else 0.0
+    return [low + (high - low) * share for low, high in zip(least, wanted, strict=True)]
 
 
 def anchor(kind: str, name: str) -> str:
