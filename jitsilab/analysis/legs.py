@@ -50,6 +50,7 @@ class Leg:
     hello: list[int] = field(default_factory=list)  # frames of the participant's ClientHello or ServerHello
     other_hello: list[int] = field(default_factory=list)
     certificates: dict[str, int] = field(default_factory=dict)  # the participant's: fingerprint to frame
+    other_certificates: dict[str, int] = field(default_factory=dict)
     secured_by: set[bool] = field(default_factory=set)  # directions (from the participant) that show encrypted DTLS
     secured: int = 0  # frame from which both show it
     rtp_out: Media = field(default_factory=Media)
@@ -224,9 +225,11 @@ def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
         frame, handshake = int(row["frame"]), row["handshake_type"]
         if handshake in ("client_hello", "server_hello"):
             (leg.hello if from_me else leg.other_hello).append(frame)
-        elif handshake == "certificate" and from_me and isinstance(row["certificate_sha256"], str):
-            for fingerprint in row["certificate_sha256"].split():
-                leg.certificates.setdefault(fingerprint, frame)
+        elif handshake == "certificate" and isinstance(row["certificate_sha256"], str):
+            for fingerprint in row["certificate_sha256"].split()[
+                :1
+            ]:  # the first is the end's own, RFC 5246 section 7.4.2
+                (leg.certificates if from_me else leg.other_certificates).setdefault(fingerprint, frame)
         encrypted = pd.notna(row["epoch"]) and int(row["epoch"]) > 0 and row["record_type"] == "handshake"
         if encrypted or row["record_type"] == "application_data":  # which comes with keys alone
             leg.secured_by.add(from_me)

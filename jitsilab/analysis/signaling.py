@@ -30,7 +30,8 @@ class Session:
     reason: str = ""
     own: set[str] = field(default_factory=set)  # ufrags of the participant
     remote: set[str] = field(default_factory=set)  # ufrags of the bridge or the peer
-    fingerprints: set[str] = field(default_factory=set)  # that the participant announced
+    fingerprints: set[str] = field(default_factory=set)  # SHA-256, that the participant announced
+    remote_fingerprints: set[str] = field(default_factory=set)  # that were announced to it
     peer: str = ""  # endpoint of the other, jvb for the bridge
     candidates: list[tuple[str, str]] = field(default_factory=list)  # address and type of the other's candidates
 
@@ -235,8 +236,9 @@ def _sessions(found: dict[Hashable, Stay], xmpp: pd.DataFrame, jingle: pd.DataFr
             session.ended, session.ended_at, session.reason = int(frame), float(seconds), _text(reason)
         if isinstance(ufrag, str) and ufrag:
             (session.own if outgoing else session.remote).add(ufrag)
-        if isinstance(fingerprint, str) and outgoing:
-            session.fingerprints.update(fingerprint.split())
+        if isinstance(fingerprint, str):
+            sha256 = {one for one in fingerprint.split() if len(one) == 95}
+            (session.fingerprints if outgoing else session.remote_fingerprints).update(sha256)
         if not outgoing and isinstance(endpoint, str) and endpoint:
             session.peer = endpoint
 

@@ -204,10 +204,11 @@ def _first(turns: list[TurnFlow]) -> tuple[int, ...]:
 
 def _secure(session: Session, connected: list[Leg]) -> Cause:
     """ICE found a way: the certificate, else the handshake."""
-    certificates = {fingerprint: frame for leg in connected for fingerprint, frame in leg.certificates.items()}
-    strange = {f: n for f, n in certificates.items() if session.fingerprints and f not in session.fingerprints}
+    shown = [(one, session.fingerprints) for leg in connected for one in leg.certificates.items()]
+    shown += [(one, session.remote_fingerprints) for leg in connected for one in leg.other_certificates.items()]
+    strange = [frame for (fingerprint, frame), announced in shown if announced and fingerprint not in announced]
     if strange:
-        return Cause("fingerprint-mismatch", "measured", (*strange.values(), session.accepted or session.offered))
+        return Cause("fingerprint-mismatch", "measured", (*strange, session.accepted or session.offered))
     frames = tuple(sorted({f for leg in connected for f in (*leg.answered[:1], *leg.hello[:2], *leg.other_hello[:1])}))
     if any(leg.handshaken for leg in connected):
         return Cause("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
