@@ -137,6 +137,8 @@ def _paragraph(one: Diagnosed) -> str:
         opened = f" (open: {', '.join(one.open_causes)})" if one.open_causes else ""
         lines.append(_wrapped(f"cause:  {one.cause}{opened}{': ' + one.note if one.note else ''}", "  "))
     lines.append(_wrapped(f"stage:  {reached}", "  "))
+    if one.note and not one.cause:
+        lines.append(_wrapped(f"note:   {one.note}", "  "))
     if one.frames:
         shown = " ".join(map(str, one.frames[:12])) + (" ..." if len(one.frames) > 12 else "")
         lines.append(f"  frames: {shown}")
@@ -175,9 +177,10 @@ def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[st
     endpoints = list(dict.fromkeys(stay.endpoint for stay in person.stays if stay.endpoint))
     common = (person.id, person.nick, person.addresses, jids, endpoints, _ssrcs(endpoints, tables.get("sources")))
     if route:
-        last = route[-1]
+        last, (note, refused) = route[-1], _channel(person, tables.get("http"))
+        shown = sorted({*last.frames, *refused})
         return Diagnosed(
-            *common, last.name, route, reached, turn_stage(person), None, [], last.certainty, list(last.frames), ""
+            *common, last.name, route, reached, turn_stage(person), None, [], last.certainty, shown, "", note
         )
     others = any(
         leg.direct and leg.kind == "jvb" and leg.sent for one in who.people if one is not person for leg in one.legs
@@ -188,6 +191,19 @@ def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[st
         *common, path, [], reached, turn_stage(person), why.name, list(why.open), why.certainty,
         sorted(set(why.frames or frames)), advise(why.name, bridge, who.public), why.note,
     )  # fmt: skip
+
+
+def _channel(person: Person, http: pd.DataFrame | None) -> tuple[str, list[int]]:
+    """What a refused bridge channel means for somebody whose media flow, and the frames; nothing where it opened."""
+    if http is None or http.empty:
+        return "", []
+    asked = http[http["flow"].isin(person.flows) & http["target"].fillna("").str.contains("/colibri-ws/", regex=False)]
+    refused = asked[asked["status"].notna() & asked["status"].ne(101)]
+    if refused.empty or asked["status"].eq(101).any():
+        return "", []
+    status = "/".join(str(int(one)) for one in refused["status"].unique())
+    why = "media flow, but the browser never learns whose they are and may play nothing"
+    return f"the bridge channel was refused ({status}): {why}", [int(frame) for frame in refused["frame"]]
 
 
 def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
