@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jitsilab.errors import CaptureError, ParameterError, Problem
 
@@ -165,6 +165,33 @@ class Capture:
         return frame_from(sorted(set(problems)), ERRORS)
 
 
+class Located(NamedTuple):
+    """What a name or a path stands for."""
+
+    name: str
+    path: Path  # a capture, a printed table, a folder of tables, or ``-``
+    keylog: Path | None = None  # the key log that comes with a recording
+
+
+def locate(capture: str | Path, point: str | None = None) -> Located:
+    """Where a capture is: a path that exists, ``-`` for standard input, else a name of the registry.
+
+    ``point`` picks another capture of a recording (``any``). Raises CaptureError where there is no such file,
+    ParameterError, with those there are, where there is no such name or point.
+    """
+    path = Path(capture)
+    if str(capture) == "-":
+        return Located("standard input", path)
+    if path.exists():
+        return Located(path.name, path)
+    if path.suffix or len(path.parts) > 1:
+        raise CaptureError(f"There is no file {capture}.")
+    from jitsilab import registry
+
+    entry = registry.find(str(capture))
+    return Located(entry.name, entry.path(point), entry.keylog)
+
+
 def load(
     capture: str | Path,
     keylog: str | Path | None = None,
@@ -179,21 +206,10 @@ def load(
     input), else a name of the registry. A name opens with its key log unless ``use_keylog`` is false; ``point`` picks
     another capture of a recording (``any``). Raises CaptureError where nothing can be read.
     """  # fmt: skip
-    path = Path(capture)
-    if str(capture) != "-" and not path.exists():
-        if path.suffix or len(path.parts) > 1:
-            raise CaptureError(f"There is no file {capture}.")
-        from jitsilab import registry
-
-        entry = registry.find(str(capture))
-        if entry.tables is not None:
-            return _tables(entry.name, entry.tables)
-        return _open(
-            entry.name, registry.capture_path(entry, point), keylog or (entry.keylog if use_keylog else None), progress
-        )
-    if path.is_dir():
-        return _tables(path.name, path)
-    return _open(path.name if str(capture) != "-" else "standard input", path, keylog if use_keylog else None, progress)
+    found = locate(capture, point)
+    if found.path.is_dir():
+        return _tables(found.name, found.path)
+    return _open(found.name, found.path, keylog or (found.keylog if use_keylog else None), progress)
 
 
 def _tables(name: str, folder: Path) -> Capture:

@@ -1,13 +1,15 @@
 """The command ``jitsilab``: arguments become the calls that a notebook would make, and errors become one sentence."""
 
 import argparse
-import json
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jitsilab import terminal
 from jitsilab.errors import LabError, ParameterError
 
 if TYPE_CHECKING:
@@ -20,27 +22,34 @@ SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code: 0 done, 1 a finding, 2 bad input or usage, 130 interrupted."""
-    arguments = parser().parse_args(argv)
+    terminal.safe_streams()
     try:
-        return int(arguments.run(arguments) or 0)
-    except LabError as error:
-        print(f"jitsilab: {_printable(str(error))}", file=sys.stderr)
-        return 2
+        return _run(argv)
     except KeyboardInterrupt:
         print("jitsilab: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to say
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"jitsilab: {_printable(where + (error.strerror or str(error)))}", file=sys.stderr)
-        return 2
+        return _refused(where + (error.strerror or str(error)))
 
 
-def _printable(text: str) -> str:
-    """Text out of a capture, as a terminal may show it: no control character survives."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = parser().parse_args(argv)
+        return int(arguments.run(arguments) or 0)
+    except LabError as error:
+        return _refused(str(error))
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a reader that went away shows here, not when Python ends
+
+
+def _refused(sentence: str) -> int:
+    print(f"jitsilab: {terminal.printable(sentence)}", file=sys.stderr)
+    return 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -108,18 +117,23 @@ def _takes_capture(one: argparse.ArgumentParser, *, many: bool = False, optional
         one.add_argument("capture", help=text)
     else:
         one.add_argument("capture", nargs="?", default=optional, help=text)
-    one.add_argument("--keylog", type=Path, metavar="FILE", help="TLS secrets (SSLKEYLOGFILE), a file or a folder")
-    one.add_argument("--no-keylog", action="store_true", help="do not use the key log that comes with a name")
+    keys = one.add_mutually_exclusive_group()
+    keys.add_argument("--keylog", type=Path, metavar="FILE", help="TLS secrets (SSLKEYLOGFILE), a file or a folder")
+    keys.add_argument("--no-keylog", action="store_true", help="do not use the key log that comes with a name")
     one.add_argument("--point", metavar="POINT", help="another capture of a recording, for example any")
 
 
 def _load(arguments: argparse.Namespace, capture: str) -> "Capture":
     from jitsilab.capture import load
 
-    if arguments.keylog is not None and not arguments.keylog.exists():
-        raise ParameterError(f"There is no key log {arguments.keylog}.")
+    _check_keylog(arguments)
     return load(capture, arguments.keylog, arguments.point, use_keylog=not arguments.no_keylog,
                 progress=sys.stderr.isatty())  # fmt: skip
+
+
+def _check_keylog(arguments: argparse.Namespace) -> None:
+    if arguments.keylog is not None and not arguments.keylog.exists():
+        raise ParameterError(f"There is no key log {arguments.keylog}.")
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -149,17 +163,11 @@ def _table(arguments: argparse.Namespace) -> int:
     to = arguments.to or (arguments.out.suffix.lstrip(".") if arguments.out else "") or "csv"
     if to not in ("csv", "json", "parquet"):
         to = "csv"
-    if arguments.like_tshark and (name != "frames" or to != "csv"):
-        raise ParameterError("--like-tshark goes with the table frames as csv.")
+    if arguments.like_tshark and (name != "frames" or to != "csv" or len(captures) > 1):
+        raise ParameterError("--like-tshark goes with the table frames of one capture, as csv.")
     if to == "parquet" and arguments.out is None:
         raise ParameterError("parquet is not text: name a file with -o.")
-    if arguments.like_tshark:
-        from jitsilab import like_tshark
-
-        for capture in captures:
-            with _output(arguments.out) as out:
-                like_tshark.write(capture, out)
-        return 0
+    _check_keylog(arguments)
     if name == "frames" and to == "csv" and len(captures) == 1 and _quick_frames(arguments, captures[0]):
         return 0
     rows = _rows(arguments, name, captures)
@@ -174,14 +182,15 @@ def _table(arguments: argparse.Namespace) -> int:
 def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     """The commonest table without the import of pandas; False where the general way has to be taken."""
     from jitsilab import pcap
+    from jitsilab.capture import locate
 
-    path = Path(capture)
-    if capture != "-" and not (path.is_file() and pcap.is_capture(path)):
+    path = locate(capture, arguments.point).path
+    if str(path) != "-" and not arguments.like_tshark and not (path.is_file() and pcap.is_capture(path)):
         return False
-    from jitsilab import frames_csv
+    from jitsilab import frames_csv, like_tshark
 
     with _output(arguments.out) as out:
-        frames_csv.write(capture, out)
+        (like_tshark if arguments.like_tshark else frames_csv).write(path, out)
     return True
 
 
@@ -202,10 +211,11 @@ def _rows(arguments: argparse.Namespace, name: str, captures: list[str]) -> "pd.
 
 
 def _output(path: Path | None) -> Any:
-    """A text file to write to, or standard output, which stays open."""
-    import contextlib
-
-    return path.open("w", encoding="utf-8", newline="") if path else contextlib.nullcontext(sys.stdout)
+    """A text file to write to, or standard output, which stays open and, where it is a terminal, shows no controls."""
+    if path is not None:
+        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    shown = sys.stdout or io.StringIO()  # closed by who started us
+    return contextlib.nullcontext(terminal.Printable(shown) if shown.isatty() else shown)
 
 
 def _write(rows: "pd.DataFrame", to: str, out: Any) -> None:
@@ -220,18 +230,14 @@ def _write(rows: "pd.DataFrame", to: str, out: Any) -> None:
     names = list(rows.columns)
     out.write("[")
     for number, row in enumerate(zip(*columns, strict=True)):
-        text = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False)
-        out.write((",\n " if number else "\n ") + text)
+        out.write((",\n " if number else "\n ") + terminal.to_json(dict(zip(names, row, strict=True))))
     out.write("\n]\n" if len(rows) else "]\n")
 
 
 def _diagnose(arguments: argparse.Namespace) -> int:
     diagnosis = _load(arguments, arguments.capture).diagnosis
-    print(
-        json.dumps(diagnosis.to_json(), indent=1, ensure_ascii=False)
-        if arguments.json
-        else _printable(diagnosis.to_text())
-    )
+    said = diagnosis.to_json() if arguments.json else diagnosis.to_text()
+    print(terminal.to_json(said, indent=1) if arguments.json else terminal.printable(said))
     return 0
 
 
@@ -247,11 +253,11 @@ def _audit(arguments: argparse.Namespace) -> int:
     if arguments.sarif:
         from jitsilab import sarif
 
-        print(json.dumps(sarif.to_sarif(found, capture=arguments.capture), indent=1, ensure_ascii=False))
+        print(terminal.to_json(sarif.to_sarif(found, capture=arguments.capture), indent=1))
     elif arguments.json:
-        print(json.dumps(findings.to_json(found), indent=1, ensure_ascii=False))
+        print(terminal.to_json(findings.to_json(found), indent=1))
     else:
-        print(_printable(findings.to_text(found)))
+        print(terminal.printable(findings.to_text(found)))
     return int(findings.fails_at(found, arguments.fail_on))
 
 

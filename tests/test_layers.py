@@ -12,7 +12,7 @@ FLOORS = [  # from the ground up; several names on one floor may not import each
     ("errors",), ("protocols",), ("pcap",), ("like_tshark",), ("streams",), ("flows",), ("labels",), ("x509",), ("decrypt",),
     ("carriers",), ("units",), ("wire",), ("frames_csv",), ("tables",), ("published",), ("registry",), ("facts",), ("analysis",),
     ("checks",), ("theory",), ("hypotheses",), ("diagnosis",), ("findings",), ("sarif", "deploy"), ("capture",),
-    ("markdown",), ("narrative",), ("figures",), ("notebook",), ("report",), ("cli",), ("__main__",),
+    ("markdown",), ("narrative",), ("figures",), ("notebook",), ("report",), ("terminal",), ("cli",), ("__main__",),
 ]  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 MODULES = sorted(ROOT.rglob("*.py"))

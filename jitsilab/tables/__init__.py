@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from jitsilab.errors import Problem
@@ -81,9 +82,8 @@ def as_text(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.copy(deep=False)
     for column in rows.columns:
         if isinstance(rows[column].dtype, pd.DatetimeTZDtype):
-            text = rows[column].dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
-            nanoseconds = (rows[column].dt.nanosecond % 1000).map("{:03.0f}Z".format, na_action="ignore")
-            rows[column] = text + nanoseconds.astype("str")
+            text = np.datetime_as_string(rows[column].dt.tz_localize(None).to_numpy("datetime64[ns]"), unit="ns")
+            rows[column] = pd.Series(text, rows.index, dtype="str").add("Z").where(rows[column].notna())
         elif rows[column].dtype == object:
             rows[column] = rows[column].map(lambda v: " ".join(map(str, v)) if isinstance(v, list | tuple) else v)
     return rows

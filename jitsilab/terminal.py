@@ -1,0 +1,70 @@
+"""What was captured, as a terminal may show it: a name in a call is a stranger's text and may steer the screen."""
+
+import json
+import sys
+import unicodedata
+from functools import cache
+from typing import Any, TextIO
+
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # control, format, surrogate, private, unassigned, line breaks
+
+
+def printable(text: str) -> str:
+    r"""The text with each control or invisible character but line feed and tab written out.
+
+    >>> printable("a\x1b[31mb\x9bc\u202ed")
+    'a\\x1b[31mb\\x9bc\\u202ed'
+    """
+    return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    r"""JSON that is safe to look at: such characters are escapes in it, which mean the same to a program.
+
+    >>> to_json({"nick": "a\x9b1mb\u202e"})
+    '{"nick": "a\\u009b1mb\\u202e"}'
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text if text.isascii() and "\x7f" not in text else "".join(map(_escaped, text))
+
+
+class Printable:
+    """A text file that shows what is written to it as `printable` gives it."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write the text; gives the number of characters that it had."""
+        self._file.write(printable(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self._file.flush()
+
+
+def safe_streams() -> None:
+    """Let standard output and error take any text, whatever encoding the locale asks for."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
+@cache
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t" or not _hidden(character):
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _escaped(character: str) -> str:
+    if character == "\n" or not _hidden(character):  # json.dumps has line feeds between values only
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
