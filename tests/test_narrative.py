@@ -79,6 +79,19 @@ def test_nothing_fails_where_tables_are_missing_or_empty(study: Capture, module:
             assert isinstance(block.text, str)
 
 
+@pytest.mark.parametrize("name", ["alone", "no-turn", "p2p-no-turn", "tls-old"])
+def test_figures_of_calls_where_much_is_missing(name: str) -> None:
+    from jitsilab import figures
+    from jitsilab.narrative import checks, ladder, traffic
+
+    call = jl.load(name)
+    assert figures.render(figures.plot_traffic(traffic.by_participant(call)), "a", "b").svg
+    assert figures.render(figures.plot_pairs(checks.timeline(call)), "a", "b").svg
+    for _, caption, page in ladder.pages(ladder.events(call)):
+        assert caption
+        assert figures.render(figures.plot_ladder(page), "a", "b").svg
+
+
 def test_the_study_without_its_tls_rows_says_that_nothing_can_be_said(study: Capture) -> None:
     tables = {name: rows for name, rows in study.tables().items() if rows is not None and name in ("frames", "flows")}
     from jitsilab.narrative import tunnel

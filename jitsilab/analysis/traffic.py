@@ -62,10 +62,11 @@ def by_participant(
     up = up[joined.index]
     port = joined["server_port"].where(joined["server"].isin(server), joined["client_port"])
     named = joined["transport"].str.upper() + " " + port.astype(str)
+    known = dict(paths or {})
     table = pd.DataFrame(
         {
             "participant": joined["src"].where(up, joined["dst"]),
-            "path": joined["flow"].map(dict(paths or {})).fillna(named),
+            "path": [known.get(int(flow), name) for flow, name in zip(joined["flow"], named, strict=True)],
             "up": up,
             "seconds": np.floor(joined["seconds"] / interval) * interval,
             "frames": 1,

@@ -7,6 +7,7 @@ import pandas as pd
 from jitsilab.analysis import events as told
 from jitsilab.analysis import traffic
 from jitsilab.capture import Capture
+from jitsilab.narrative import Story
 from jitsilab.narrative.people import names
 
 TABLES = ("frames", "flows", "tls", "turn_in_tls", "stun", "dtls", "jingle")
@@ -19,6 +20,20 @@ def events(call: Capture) -> pd.DataFrame:
     table = told.events({name: call.table(name) for name in TABLES}, known)
     people = [known.get(address, address) for address in traffic.participants(call.flows)]
     return table.assign(lane_order=[told.parties(table, people)] * len(table))
+
+
+def overview(table: pd.DataFrame) -> Story:
+    """What there is to draw."""
+    if table.empty:
+        return Story().add("No event of a session is in this capture.", events=0)
+    story = Story().add(
+        "[Figure](#figure-ladder) puts together what the sections above took apart, {events} events in order.",
+        events=len(table),
+    )  # fmt: skip
+    hidden = int(table["hidden"].sum())
+    if hidden:
+        story.extend("{hidden} of them are read from the lengths of encrypted records alone.", hidden=hidden)
+    return story
 
 
 def pages(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
