@@ -132,8 +132,11 @@ def _load(arguments: argparse.Namespace, capture: str) -> "Capture":
 
 
 def _check_keylog(arguments: argparse.Namespace) -> None:
+    """A missing key log is said before anything is read."""
     if arguments.keylog is not None and not arguments.keylog.exists():
-        raise ParameterError(f"There is no key log {arguments.keylog}.")
+        from jitsilab.decrypt import keylog
+
+        raise ParameterError(f"There is no key log {keylog.shown(arguments.keylog)}.")
 
 
 def _report(arguments: argparse.Namespace) -> int:

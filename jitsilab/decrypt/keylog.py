@@ -108,6 +108,11 @@ class KeyLog:
         return True
 
 
+def shown(path: "str | Path") -> str:
+    """The name of a key log for a message; not repeated where it may be a secret given in place of a name."""
+    return "of that name" if re.search(r"[0-9A-Fa-f]{32}", str(path)) else repr(str(path)[:200])
+
+
 def _texts(source: "str | Path | bytes | Iterable[bytes]") -> Iterator[tuple[str, bytes]]:
     """Names, for messages, and texts."""
     if isinstance(source, bytes):
@@ -124,7 +129,7 @@ def _texts(source: "str | Path | bytes | Iterable[bytes]") -> Iterator[tuple[str
                 yield (f"{file.name}: " if path.is_dir() else ""), file.read_bytes()
         except OSError as error:
             raise CaptureError(
-                f"Cannot read the key log {str(path)[:200]!r}: {error.strerror or error}. "
+                f"Cannot read the key log {shown(path)}: {error.strerror or type(error).__name__}. "
                 "Give a file that SSLKEYLOGFILE named, or a folder of such files."
             ) from None
         except ValueError:  # a zero byte in the name

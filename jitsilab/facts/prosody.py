@@ -1,5 +1,7 @@
 """Prosody's configuration: what its Lua assigns, host by host, without running any of it."""
 
+import contextlib
+import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -114,7 +116,8 @@ def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | No
     lines = text.split("\n")
     for _ in range(REPAIRS):
         try:
-            return ast.parse("\n".join(lines))
+            with contextlib.redirect_stderr(io.StringIO()):  # its lexer quotes there what it cannot read
+                return ast.parse("\n".join(lines))
         except RecursionError:
             break
         except Exception as error:  # the parser's own errors and those of its generated code
