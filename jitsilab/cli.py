@@ -23,6 +23,8 @@ SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code: 0 done, 1 a finding, 2 bad input or usage, 130 interrupted."""
     terminal.safe_streams()
+    # Nothing here multiplies matrices, and a pool of threads for it is half of what the import of numpy takes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return _run(argv)
     except KeyboardInterrupt:
@@ -190,10 +192,12 @@ def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     path = locate(capture, arguments.point).path
     if str(path) != "-" and not arguments.like_tshark and not (path.is_file() and pcap.is_capture(path)):
         return False
-    from jitsilab import frames_csv, like_tshark
-
+    if arguments.like_tshark:
+        from jitsilab.like_tshark import write
+    else:
+        from jitsilab.frames_csv import write
     with _output(arguments.out) as out:
-        (like_tshark if arguments.like_tshark else frames_csv).write(path, out)
+        write(path, out)
     return True
 
 
