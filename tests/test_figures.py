@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from jitsilab import figures
+from jitsilab.errors import ParameterError
 from jitsilab.figures import style
 
 HOSTILE = "$\\frac{1}{0}$ <b>\u202e\x00" + "x" * 500
@@ -97,6 +98,11 @@ def test_what_colour_tells_apart_lightness_or_a_sign_tells_too() -> None:
     assert len({sign for _, sign, _ in style.VERDICTS.values()}) == len(style.VERDICTS)
     for fill, _, ink in style.VERDICTS.values():
         assert abs(lightness(fill) - lightness(ink)) > 0.35
+
+
+def test_a_scale_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ParameterError, match="even or by time"):
+        figures.plot_ladder(events(), scale="log")
 
 
 def test_a_long_call_does_not_make_a_long_page() -> None:

@@ -133,3 +133,12 @@ def test_words() -> None:
 def test_a_table_is_kept_as_results() -> None:
     rows = pd.DataFrame({"a": [1, None], "b": ["x", None]})
     assert Table("t", rows, "c").values() == [{"a": 1.0, "b": "x"}, {"a": None, "b": None}]
+
+
+def test_the_diagnosis_of_the_study(study: Capture) -> None:
+    """Theory: C's only way was TURN inside TLS, which refused all its permissions; A had media over UDP."""
+    found = study.participants.set_index("id")
+    assert list(found["media_path"]) == ["jvb-udp", "none"]
+    assert found.loc["IP C", "cause"] == "turn-permission-refused"
+    assert found.loc["IP C", "certainty"] in ("deduced", "inferred")
+    assert found.loc["IP C", "turn_stage"] == "permission-refused"

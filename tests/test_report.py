@@ -151,6 +151,12 @@ def test_what_is_not_there_is_said_before_anything_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_error_inside_a_notebook_is_told_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="longer than 0 s, this one is -1"):
+        report.run(parameters={"interval": "-1"}, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report.run(out=tmp_path_factory.mktemp("study"))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from jitsilab.errors import ParameterError
 from jitsilab.tables import Schema, frame_from
 
 SCHEMA: Schema = {
@@ -49,6 +50,8 @@ def by_participant(
 
     A path is the transport and the server's port, or what ``paths`` calls it, by the number of the flow.
     """
+    if not interval > 0:
+        raise ParameterError(f"An interval is longer than 0 s, this one is {interval:g}.")
     server = set(servers(flows))
     people = set(participants(flows))
     joined = frames.dropna(subset=["flow"]).merge(

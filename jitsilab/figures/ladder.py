@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
+from jitsilab.errors import ParameterError
 from jitsilab.figures.style import INK, LINE, SOFT, UP, VERDICTS, axes, order, plain
 
 MOST_EVENTS = 54  # what one page can hold; the rest is counted below it
@@ -17,6 +18,8 @@ def plot_ladder(events: pd.DataFrame, ax: Axes | None = None, scale: str = "even
     inside it), label, and where there are any verdict (a word of `jitsilab.checks.Verdict`), and lane_order (parties
     from left to right, the same list in each row). ``scale`` is ``even`` or ``time``.
     """
+    if scale not in ("even", "time"):
+        raise ParameterError(f"A ladder is spaced even or by time, not {scale!r}.")
     shown = events.sort_values(["seconds", "frame"], kind="stable").head(MOST_EVENTS)
     lanes = order([name for pair in zip(events["source"], events["target"], strict=True) for name in pair])
     if "lane_order" in events and len(events):

@@ -100,6 +100,7 @@ def _plain(name: str) -> str:
 def _execute(notebook: Path, values: dict[str, Any], scratch: Path) -> Any:
     """Run one notebook in its folder with those of the values that it declares."""
     import papermill
+    from traitlets.config import Config
 
     declared = settings.known([notebook])
     with _environment(scratch):
@@ -108,6 +109,7 @@ def _execute(notebook: Path, values: dict[str, Any], scratch: Path) -> Any:
                 str(notebook), str(scratch / notebook.name), {k: v for k, v in values.items() if k in declared},
                 cwd=str(notebook.parent), kernel_name="python3", progress_bar=False, log_output=False,
                 execution_timeout=CELL_TIMEOUT, extra_arguments=["--IPKernelApp.log_level=50"],
+                config=Config(KernelManager={"transport": "ipc"} if os.name == "posix" else {}),
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             kind = getattr(errors, str(error.ename), None)
@@ -116,6 +118,8 @@ def _execute(notebook: Path, values: dict[str, Any], scratch: Path) -> Any:
             raise LabError(
                 f"{notebook.name}, cell {error.cell_index}: {error.ename}: {str(error.evalue)[:300]}"
             ) from error
+        except RuntimeError as error:
+            raise LabError(f"{notebook.name} cannot run: {error}.") from error
 
 
 @contextlib.contextmanager
@@ -126,6 +130,7 @@ def _environment(scratch: Path) -> Iterator[None]:
         SOURCE_DATE_EPOCH="0",
         PYTHONHASHSEED="0",
         IPYTHONDIR=str(scratch / "ipython"),
+        JUPYTER_RUNTIME_DIR=str(scratch / "run"),
         PYDEVD_DISABLE_FILE_VALIDATION="1",
     )
     os.environ.pop("MPLBACKEND", None)
