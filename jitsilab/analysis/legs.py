@@ -99,9 +99,14 @@ def _columns(table: pd.DataFrame, *names: str) -> Any:
     return zip(*(table[name] for name in names), strict=True)
 
 
-def of_ufrags(own: Collection[str], tables: "dict[str, pd.DataFrame | None]", servers: Collection[str]) -> list[Leg]:
-    """The legs on which checks name one of these ufrags as the participant's."""
-    return _legs(tables, servers, lambda username, src, dst: _mine(username, own))
+def of_ufrags(
+    own: Collection[str],
+    tables: "dict[str, pd.DataFrame | None]",
+    servers: Collection[str],
+    remote: Collection[str] = (),
+) -> list[Leg]:
+    """The legs on which checks name one of these ufrags as the participant's, or as those of its sessions' others."""
+    return _legs(tables, servers, lambda username, src, dst: _mine(username, own, remote))
 
 
 def of_address(
@@ -115,10 +120,12 @@ def of_address(
     return _legs(tables, servers, mine)
 
 
-def _mine(username: str, own: Collection[str]) -> bool | None:
+def _mine(username: str, own: Collection[str], remote: Collection[str]) -> bool | None:
     """Whether a check comes from the participant (True), goes to it (False), or is none of its (None)."""
     receiver, _, sender = username.partition(":")
-    return True if sender in own else False if receiver in own else None
+    if sender in own or receiver in own:
+        return sender in own
+    return True if receiver in remote else False if sender in remote else None
 
 
 def _legs(

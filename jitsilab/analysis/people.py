@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.analysis import legs, proxies, signaling, turn_in_tls
+from jitsilab.analysis import holes, legs, proxies, signaling, turn_in_tls
 from jitsilab.analysis.legs import Leg
 from jitsilab.analysis.signaling import Session, Stay
 
@@ -38,6 +38,7 @@ class TurnFlow:
     sent: int = 0  # relayed messages from the client, checks among them
     received: int = 0
     relayed: list[tuple[float, bool, int]] = field(default_factory=list)  # s, from the client, bytes; keyless reading
+    holes: bool = False  # the capture lost bytes of it
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Person:
     turn: list[TurnFlow] = field(default_factory=list)
     udp: bool = False  # UDP from one of the addresses reaches the server
     placed: str = ""  # how the addresses were found: flow, proxy, ufrag; empty if not
+    begun: float = float("inf")  # s of the first TCP flow, where the capture has the beginning of every one
 
     @property
     def id(self) -> str:
@@ -87,6 +89,7 @@ class Call:
     end: float  # s of the last frame
     relayed: str = ""  # public address that TURN on the server gives out, "" if not seen
     udp_served: bool = False  # somebody's UDP reaches the server
+    lossy: bool = False  # the capture lost bytes of some flow, so it may have lost datagrams too
 
 
 def is_private(address: str) -> bool:
@@ -125,6 +128,8 @@ def of(tables: Tables) -> Call:
         person.turn = [one for one in turn if one.address in person.addresses]
         person.udp = bool(udp & set(person.addresses))
         person.flows = {flow: role for flow, (address, role) in roles.items() if address in person.addresses}
+    broken = holes.broken(flows, tables.get("tcp"))
+    _mark(people, flows, broken)
     for leg in (leg for person in people if own in person.addresses for leg in person.legs):
         leg.received = True
     people.sort(key=lambda person: person.first_seen)
@@ -139,7 +144,24 @@ def of(tables: Tables) -> Call:
         end,
         _relayed(tables, servers),
         bool(udp),
+        bool(broken),
     )
+
+
+def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
+    """Note what the capture has whole: connections without holes, people whose flows all begin in it."""
+    begins = {
+        int(flow): float(first)
+        for flow, first, whole in zip(flows["flow"], flows["first_seconds"], flows["handshake"], strict=True)
+        if pd.notna(whole) and whole
+    } if len(flows) and "handshake" in flows else {}  # fmt: skip
+    for person in people:
+        for stay in person.stays:
+            stay.holes = bool(stay.flows & broken)
+        for one in person.turn:
+            one.holes = one.flow in broken
+        if person.flows and all(flow in begins for flow in person.flows):
+            person.begun = min(begins[flow] for flow in person.flows)
 
 
 def _frame(tables: Tables, name: str) -> pd.DataFrame:
@@ -360,11 +382,12 @@ def _named(
         if stay.connection in outside:
             _add(person, clients[outside[stay.connection]], "proxy")
     for person in found.values():
-        ufrags = {ufrag for session in person.sessions for ufrag in session.own}
-        person.legs = legs.of_ufrags(ufrags, tables, servers) if ufrags else []
-        kinds = {ufrag: session.kind for session in person.sessions for ufrag in session.own}
+        own = {ufrag: session.kind for session in person.sessions for ufrag in session.own}
+        remote = {ufrag: session.kind for session in person.sessions for ufrag in session.remote}
+        person.legs = legs.of_ufrags(own, tables, servers, remote) if own or remote else []
         for leg in person.legs:
-            leg.kind = next((kinds[mine] for mine, _ in leg.ufrags if mine in kinds), leg.kind)
+            kinds = [own.get(mine, remote.get(other)) for mine, other in leg.ufrags]
+            leg.kind = next((kind for kind in kinds if kind), leg.kind)
             if leg.direct and leg.address not in servers and not is_loopback(leg.address):
                 _add(person, leg.address, "ufrag")
     return _merged(list(found.values()))

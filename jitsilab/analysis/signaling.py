@@ -68,6 +68,12 @@ class Stay:
     services: tuple[Service, ...] | None = None  # None: not answered
     services_frame: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
+    holes: bool = False  # the capture lost bytes of its flows
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is in the capture, from its opening on: only then does an absence mean something."""
+        return bool(self.opened) and not self.holes
 
     @property
     def turn_offered(self) -> bool | None:

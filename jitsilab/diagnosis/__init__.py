@@ -14,7 +14,7 @@ from jitsilab import hypotheses
 from jitsilab.analysis import people
 from jitsilab.analysis.people import Call, Person
 from jitsilab.diagnosis.advice import advise
-from jitsilab.diagnosis.causes import ANSWERED_OFFER, Cause, cause
+from jitsilab.diagnosis.causes import ANSWERED_OFFER, GUARD, Cause, cause
 from jitsilab.diagnosis.paths import Path, paths, stage, turn_stage
 from jitsilab.tables import Schema, frame_from
 
@@ -185,7 +185,7 @@ def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[st
     others = any(
         leg.direct and leg.kind == "jvb" and leg.sent for one in who.people if one is not person for leg in one.legs
     )
-    why = cause(person, who, others, _burst(person, tables))
+    why = cause(person, who, others, _burst(person, tables, who.end - GUARD))
     path = "not-observable" if _unseen(why) else "none"
     return Diagnosed(
         *common, path, [], reached, turn_stage(person), why.name, list(why.open), why.certainty,
@@ -219,8 +219,11 @@ def _unseen(why: Cause) -> bool:
     return why.name == "not-observable" or "not-observable" in why.open
 
 
-def _burst(person: Person, tables: dict[str, Any]) -> int | None:
-    """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen."""
+def _burst(person: Person, tables: dict[str, Any], until: float) -> int | None:
+    """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen.
+
+    One that came after ``until`` is too late for anything to have followed it.
+    """
     flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
     tls = tables.get("tls")
     if not flows or tls is None or tls.empty:
@@ -235,5 +238,5 @@ def _burst(person: Person, tables: dict[str, Any]) -> int | None:
             while times[end] - times[start] > 0.12:
                 start += 1
             if sizes[start : end + 1].sum() >= ANSWERED_OFFER:
-                return int(sent["frame"].iloc[end])
+                return int(sent["frame"].iloc[end]) if times[end] <= until else None
     return 0

@@ -49,17 +49,16 @@ def _signaled(person: Person, call: Call, others_have_udp: bool) -> Cause:
     early = _before_offer(stay, person, call)
     if early is not None:
         return early
-    session = _judged_session(person)
+    session = _judged_session(person, call.end)
     if session is None:
         return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge"), note="no offer in the capture")
-    if call.end - session.offered_at < 1 or (session.ended and session.ended_at - session.offered_at < 1):
-        return Cause(
-            "undetermined",
-            "inferred",
-            open=("checks-unanswered", "udp-blocked"),
-            note="the offer came too late to tell",
-        )
-    mine = [leg for leg in person.legs if any(own in session.own for own, _ in leg.ufrags)]
+    mine = [leg for leg in person.legs if any(own in session.own or to in session.remote for own, to in leg.ufrags)]
+    if strange := _strange(session, mine):
+        return strange
+    until = session.ended_at if session.ended and "connectivity" not in session.reason else call.end
+    if not session.offered or until - session.offered_at < GUARD:
+        note = "the offer came too late to tell" if session.offered else "the offer is not in the capture"
+        return Cause("undetermined", "inferred", open=("checks-unanswered", "udp-blocked", "dtls-failed"), note=note)
     turns = turn_of(person, session)
     if session.kind == "p2p":
         return _peer(person, call, session, mine, turns)
@@ -70,13 +69,17 @@ def _before_offer(stay: Stay, person: Person, call: Call) -> Cause | None:
     """What keeps a participant from being invited at all."""
     if not stay.bound:
         shown = tuple(f for f in (stay.offered, stay.tried, *stay.refused, stay.closed) if f)
-        if stay.refused or (stay.offered and stay.closed and not stay.tried):
+        if stay.whole and (stay.refused or (stay.offered and stay.closed and not stay.tried)):
             return Cause("xmpp-auth-failed", frames=shown, note=_login(stay))
-        if stay.offered and not stay.tried and "ANONYMOUS" not in stay.mechanisms:
+        silent = stay.whole and call.end - stay.start >= GUARD
+        if silent and stay.offered and not stay.tried and "ANONYMOUS" not in stay.mechanisms:
             return Cause("xmpp-auth-failed", "deduced", shown, note=_login(stay))
         return Cause("undetermined", "inferred", shown, ("xmpp-auth-failed",), "the login is not in the capture whole")
     if person.sessions:
         return None
+    if not stay.whole and not (stay.joined and stay.bridge_missing):
+        both = ("alone-in-room", "no-bridge", "xmpp-auth-failed")
+        return Cause("undetermined", "inferred", open=both, note="the signaling is not in the capture whole")
     if not stay.joined:
         if stay.refused:
             return Cause(
@@ -103,11 +106,12 @@ def _login(stay: Stay) -> str:
     return f"the server offers {' and '.join(sorted(stay.mechanisms)) or 'no mechanism'} and the client gave up"
 
 
-def _judged_session(person: Person) -> Session | None:
-    """The last bridge session; else the last one."""
+def _judged_session(person: Person, until: float) -> Session | None:
+    """The last bridge session, of those that took long enough to be judged; else the last session."""
     sessions = [one for one in person.sessions if one.offered or one.accepted]
     bridge = [one for one in sessions if one.kind == "jvb"]
-    return (bridge or sessions or [None])[-1]  # type: ignore[list-item]
+    long = [one for one in bridge if one.offered and until - one.offered_at >= GUARD]
+    return (long or bridge or sessions or [None])[-1]  # type: ignore[list-item]
 
 
 def _bridge(
@@ -132,7 +136,7 @@ def _bridge(
     connected = [leg for leg in mine if leg.connected]
     if not connected:
         return Cause("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
-    return _secure(session, connected)
+    return _secure(call, connected)
 
 
 def _relay(person: Person, call: Call, stay: Stay, session: Session, turns: list[TurnFlow]) -> Cause:
@@ -146,7 +150,8 @@ def _relay(person: Person, call: Call, stay: Stay, session: Session, turns: list
             offer,
             note=f"the bridge advertises {strangers}, TURN on the same host {call.relayed}",
         )
-    if reached in TURN_CAUSES and turns:
+    torn = call.lossy and (person.begun > call.end or any(one.holes for one in turns))
+    if reached in TURN_CAUSES and turns and not torn and call.end - min(one.start for one in turns) >= GUARD:
         flow = next((one for one in turns if one.stage == reached), turns[0])
         return Cause(
             TURN_CAUSES[reached],
@@ -154,18 +159,18 @@ def _relay(person: Person, call: Call, stay: Stay, session: Session, turns: list
             flow.refused or flow.frames,
             note="no UDP from this participant, and TURN failed",
         )
-    if reached in ("permitted", "relaying"):
+    if reached in ("permitted", "relaying") and not torn:
         return Cause(
             "checks-unanswered", "inferred", _first(turns), note="checks went into the relay, no answer came back"
         )
-    if offered is False:
+    if offered is False and session.candidates:
         return Cause(
             "udp-blocked",
             "inferred",
             offer,
             note="no UDP from this participant reaches the bridge, and no relay was offered",
         )
-    if offered and not turns and person.addresses and session.accepted and call.end - session.offered_at >= GUARD:
+    if offered and not turns and person.addresses and session.accepted and not call.lossy:
         return Cause(
             "turn-unreachable",
             "inferred",
@@ -202,16 +207,31 @@ def _first(turns: list[TurnFlow]) -> tuple[int, ...]:
     return tuple(frame for one in turns for frame in one.frames[:1])
 
 
-def _secure(session: Session, connected: list[Leg]) -> Cause:
-    """ICE found a way: the certificate, else the handshake."""
+def _strange(session: Session, legs: list[Leg]) -> Cause | None:
+    """A certificate that nobody announced, on a way that ICE found."""
+    connected = [leg for leg in legs if leg.connected]
     shown = [(one, session.fingerprints) for leg in connected for one in leg.certificates.items()]
     shown += [(one, session.remote_fingerprints) for leg in connected for one in leg.other_certificates.items()]
     strange = [frame for (fingerprint, frame), announced in shown if announced and fingerprint not in announced]
-    if strange:
-        return Cause("fingerprint-mismatch", "measured", (*strange, session.accepted or session.offered))
+    told = session.accepted or session.offered
+    return Cause("fingerprint-mismatch", "measured", (*strange, told)) if strange else None
+
+
+def _secure(call: Call, connected: list[Leg], seen: bool = True, announced: bool = True) -> Cause:
+    """ICE found a way; what became of the handshake on it.
+
+    ``seen``: the capture has the session from its beginning; ``announced``: certificates can be held against Jingle.
+    """
     frames = tuple(sorted({f for leg in connected for f in (*leg.answered[:1], *leg.hello[:2], *leg.other_hello[:1])}))
     if any(leg.handshaken for leg in connected):
         return Cause("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
+    waited = call.end - min((leg.first for leg in connected), default=call.end)
+    if call.lossy or not seen or waited < GUARD:
+        both = ("dtls-failed", "fingerprint-mismatch", "not-observable")
+        return Cause("undetermined", "inferred", frames, both, "the time of the handshake is not in the capture whole")
+    if any(leg.hello for leg in connected) and any(leg.other_hello for leg in connected) and not announced:
+        return Cause("undetermined", "inferred", frames, ("fingerprint-mismatch", "dtls-failed"),
+                     "the handshake began and did not finish: without signaling the reason stays open")  # fmt: skip
     return Cause("dtls-failed", "measured", frames)
 
 
@@ -224,9 +244,10 @@ def _peer(person: Person, call: Call, session: Session, mine: list[Leg], turns: 
         name = TURN_CAUSES.get(reached, "checks-unanswered")
         return Cause(name, "inferred", (session.ended,), note="the peers ended the session for want of connectivity")
     if call.own and connected:
-        return _secure(session, connected)
+        return _secure(call, connected)
     reached = turn_stage(person, turns)
-    if reached in TURN_CAUSES and not connected and call.udp_served and not person.udp:
+    whole = not any(one.holes for one in turns) and not call.lossy
+    if reached in TURN_CAUSES and not connected and call.udp_served and not person.udp and whole:
         shown = tuple(frame for one in turns for frame in (*one.refused, *one.frames))
         return Cause(
             TURN_CAUSES[reached],
@@ -250,15 +271,15 @@ def _opaque(person: Person, call: Call, others_have_udp: bool, burst: int | None
     if not direct:
         return _opaque_without_udp(person, call, turns, others_have_udp, burst)
     connected = [leg for leg in legs if leg.connected]
+    began = min(leg.first for leg in direct)
+    seen = person.begun < began  # of a session older than the capture only the checks that keep it alive are left
     if not connected:
-        return Cause("checks-unanswered", "measured", tuple(leg.sent[0] for leg in legs if leg.sent))
-    frames = tuple(sorted({f for leg in connected for f in (*leg.answered[:1], *leg.hello[:2], *leg.other_hello[:1])}))
-    if any(leg.handshaken for leg in connected):
-        return Cause("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
-    if any(leg.hello for leg in connected) and any(leg.other_hello for leg in connected):
-        return Cause("undetermined", "inferred", frames, ("fingerprint-mismatch", "dtls-failed"),
-                     "the handshake began and did not finish: without signaling the reason stays open")  # fmt: skip
-    return Cause("dtls-failed", "measured", frames)
+        sent = tuple(leg.sent[0] for leg in legs if leg.sent)
+        if not seen or call.end - began < GUARD:
+            both = ("checks-unanswered", "dtls-failed", "not-observable")
+            return Cause("undetermined", "inferred", sent, both, "too short to tell")
+        return Cause("checks-unanswered", "measured", sent)
+    return _secure(call, connected, seen, announced=False)
 
 
 def _opaque_without_udp(
@@ -269,10 +290,14 @@ def _opaque_without_udp(
         leg.sent and not is_private(leg.other) for leg in person.legs
     )  # at its machine: checks to a public address
     reachable = others_have_udp or aimed
+    if person.begun > call.end:
+        waiting = ("udp-blocked", "nat-mapping-missing", "checks-unanswered", "not-observable")
+        return Cause("undetermined", "inferred", open=waiting, note="this one's connections began before the capture")
     if turns:
         reached = turn_stage(person, turns)
         flow = next((one for one in turns if one.stage == reached), turns[0])
-        if reached in TURN_CAUSES:
+        early = call.end - min(one.start for one in turns) < GUARD
+        if reached in TURN_CAUSES and not early and not any(one.holes for one in turns):
             if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
                 return Cause("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
             if not reachable:  # a bridge without a public address comes first, and looks the same
@@ -287,7 +312,7 @@ def _opaque_without_udp(
         open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing")
         return Cause("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
     if burst:
-        if others_have_udp and not any(one.turn for one in call.people):
+        if others_have_udp and not call.lossy and not any(one.turn for one in call.people):
             note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
             return Cause("udp-blocked", "inferred", (burst,), note=note)
         tried = ("udp-blocked", "turn-unreachable") + (() if others_have_udp else ("nat-mapping-missing",))

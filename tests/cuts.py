@@ -1,0 +1,53 @@
+"""Captures with frames left out: what an analyst gets who began late, stopped early or lost packets."""
+
+import io
+import struct
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+
+from jitsilab import pcap
+from jitsilab.capture import Capture
+from jitsilab.decrypt import KeyLog
+from jitsilab.wire import Wire
+
+ENHANCED, SECTION = 6, 0x0A0D0D0A
+
+
+@cache
+def blocks(path: Path) -> tuple[tuple[int, bytes], ...]:
+    """The blocks of a little-endian pcapng file: type and bytes."""
+    data, at, found = path.read_bytes(), 0, []
+    while at + 12 <= len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        found.append((kind, data[at : at + length]))
+        at += length
+    return tuple(found)
+
+
+def frames(path: Path) -> int:
+    """How many frames a file has."""
+    return sum(kind == ENHANCED for kind, _ in blocks(path))
+
+
+def cut(path: Path, keep: Callable[[int], bool]) -> io.BytesIO:
+    """The file with those frames only whose number, from 1, is to be kept."""
+    out, number = [], 0
+    for kind, block in blocks(path):
+        number += kind == ENHANCED
+        if kind != ENHANCED or keep(number):
+            out.append(block)
+    return io.BytesIO(b"".join(out))
+
+
+def load(source: io.BytesIO | Path, keylog: Path | None = None) -> Capture:
+    """A capture of such a file."""
+    keys = KeyLog.load(keylog) if keylog is not None else None
+    return Capture("cut", wire=Wire(pcap.read(source), keys))
+
+
+def tcp_frames(path: Path) -> list[int]:
+    """Numbers of the frames with TCP payload."""
+    packets = pcap.read(path)
+    rows: Iterable[int] = ((packets.ip_protocol == 6) & (packets.payload_length > 0)).nonzero()[0]
+    return [int(row) + 1 for row in rows]
