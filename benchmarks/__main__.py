@@ -17,6 +17,7 @@ from benchmarks import report
 HERE = Path(__file__).resolve().parent
 SIZES = (3_000, 100_000, 1_000_000, 10_000_000)
 SNAPPED = 10_000_000  # from so many frames on they are cut, or the file would not fit into memory
+ALIKE = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # for all: no contender multiplies matrices
 TSHARK = shlex.split(
     "tshark -r {path} -T fields -e frame.time_relative -e ip.src -e ip.dst -e ip.proto -e tcp.srcport -e tcp.dstport "
     "-e udp.srcport -e udp.dstport -e frame.len -E header=y -E separator=, -E quote=n -E occurrence=f"
@@ -37,7 +38,7 @@ class Contender:
         argv = [part.replace("{path}", str(path)) for part in self.argv]
         with Path(os.devnull).open("wb") as nothing:
             begun = time.perf_counter()
-            process = subprocess.Popen(argv, stdout=nothing, stderr=subprocess.PIPE, cwd=HERE.parent)
+            process = subprocess.Popen(argv, stdout=nothing, stderr=subprocess.PIPE, cwd=HERE.parent, env=ALIKE)
             said = process.stderr.read() if process.stderr else b""
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - begun

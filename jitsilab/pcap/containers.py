@@ -6,6 +6,7 @@ themselves (times, lengths) is then gathered with numpy. Nothing here looks insi
 Formats: draft-ietf-opsawg-pcap (pcap), draft-ietf-opsawg-pcapng (pcapng).
 """
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,39 +151,28 @@ class Container:
         snap, link = struct.unpack_from(order + "II", self._buffer, 16)
         self.interfaces.append(Interface(link & 0x03FFFFFF, snap_length=snap, ticks=SECOND // tick))
         header = np.dtype([(name, order + "u4") for name in ("seconds", "fraction", "captured", "length")])
-        unpack = struct.Struct(order + "I").unpack_from
-        at, bad = 24, ""
-        while not bad:
-            buffer, limit = self._buffer, self._filled
-            found: list[int] = []
-            append = found.append
-            while at + size <= limit:
-                (captured,) = unpack(buffer, at + 8)
-                after = at + size + captured
-                if captured > LONGEST_FRAME:
-                    bad = f"record {self.frames + len(found) + 1} claims {captured} bytes, more than any frame has"
-                    break
-                if after > limit:
-                    break
-                append(at)
-                at = after
-            if found:
-                data = np.frombuffer(buffer, np.uint8)
-                record = np.array(found, np.int64)
-                head = gather(data, record, header)
+        at = 24
+        while True:
+            data = np.frombuffer(self._buffer, np.uint8)
+            record = np.array(_chain(memoryview(self._buffer)[: self._filled], at, order, size), np.int64)
+            head = gather(data, record, header)
+            captured = head["captured"].astype(np.int64)
+            whole = (captured <= LONGEST_FRAME) & (record + size + captured <= self._filled)
+            count = len(record) if whole.all() else int(np.argmin(whole))
+            long = count < len(record) and int(captured[count]) > LONGEST_FRAME
+            at = int(record[count - 1] + size + captured[count - 1]) if count else at
+            if count:
+                head, captured = head[:count], captured[:count]
                 time = head["seconds"].astype(np.int64) * SECOND + head["fraction"].astype(np.int64) * tick
-                captured_, length = head["captured"].astype(np.int64), head["length"].astype(np.int64)
-                self.frames += len(found)
+                self.frames += count
                 yield Chunk(
-                    data, self._base, record + size, captured_, length, time, np.zeros(len(found), np.int64),
-                    np.ones(len(found), bool),
+                    data, self._base, record[:count] + size, captured, head["length"].astype(np.int64), time,
+                    np.zeros(count, np.int64), np.ones(count, bool),
                 )  # fmt: skip
-                del data, head
-            if bad:
-                self._problem(at, bad)
-            elif not self._fill(at):
-                self._end(0, "record")
-                return
+            if long:
+                return self._problem(at, f"record {self.frames + 1} claims more bytes than any frame has")
+            if not self._fill(at):
+                return self._end(0, "record")
             at = 0
 
     # -- pcapng -------------------------------------------------------------------------------------------------------
@@ -195,9 +185,19 @@ class Container:
             parts: list[_Part] = []
             found: list[int] = []
             kind_found = _PACKET
-            frames = self.frames
             while at + 12 <= limit:
                 kind, total = head(self._buffer, at)
+                if kind_found == _PACKET and kind == _PACKET:  # a run of packets, which is nearly all there is
+                    append, last = found.append, limit - 12
+                    while kind == _PACKET and total >= 32 and not total & 3 and at + total <= limit:
+                        append(at)
+                        at += total
+                        if at > last:
+                            break
+                        kind, total = head(self._buffer, at)
+                    order_before = order
+                    if at > last:
+                        break
                 if kind == _SECTION_KIND:
                     order = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}.get(
                         bytes(self._buffer[at + 8 : at + 12]), ""
@@ -222,7 +222,6 @@ class Container:
                         found = []
                     kind_found = kind
                     found.append(at)
-                    frames += 1
                 elif word(self._buffer, at + total - 4)[0] != total:
                     bad = f"a block of type {kind:#x} has two lengths"
                     break
@@ -362,6 +361,22 @@ class _Part(NamedTuple):
     columns: list[npt.NDArray[Any]]  # start, captured, length, time, interface, timed
     bad: str
     bad_at: int
+
+
+def _chain(data: memoryview, at: int, order: str, size: int) -> list[int]:
+    """Where each record of a pcap begins, as its lengths say; the last one may be cut or nonsense.
+
+    One record takes one turn, so the checks are left to whoever looks at all of them at once.
+    """
+    unpack = struct.Struct(order + "8xI").unpack_from
+    found: list[int] = []
+    append = found.append
+    with contextlib.suppress(struct.error):  # the end of the data
+        while True:
+            captured = unpack(data, at)[0]
+            append(at)
+            at += size + captured
+    return found
 
 
 def gather(data: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
