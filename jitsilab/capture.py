@@ -222,15 +222,14 @@ def _open(name: str, path: Path, keylog: str | Path | None, progress: bool) -> C
     """A capture file, or else a study's printed table; told apart by content."""
     from jitsilab import pcap
 
-    source: Any = "-" if str(path) == "-" else path
-    if source != "-" and not pcap.is_capture(path):
+    if path.is_file() and not pcap.is_capture(path):  # a pipe can be read only once
         from jitsilab import published
 
         return Capture(name, tables=published.load(path))
     from jitsilab import decrypt
     from jitsilab.wire import Wire
 
-    packets = pcap.read(source, progress=progress)
+    packets = pcap.read(path, progress=progress)
     texts = list(packets.secrets)
     keys = decrypt.KeyLog.load(keylog) if keylog is not None else None
     if texts:

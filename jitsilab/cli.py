@@ -50,7 +50,8 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _refused(sentence: str) -> int:
-    print(f"jitsilab: {terminal.printable(sentence)}", file=sys.stderr)
+    line = terminal.printable(sentence).replace("\n", "\\n")  # a file may be called so
+    print(f"jitsilab: {line}", file=sys.stderr)
     return 2
 
 
@@ -112,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _takes_capture(one: argparse.ArgumentParser, *, many: bool = False, optional: str | None = "") -> None:
-    text = "a path (pcap, pcapng, also compressed; tshark text or CSV), - for standard input, or a name of the registry"
+    text = "a path (pcap, pcapng, also compressed; tshark text or CSV), - for a capture on standard input, or a name"
     if many:
         one.add_argument("capture", nargs="+", help=text)
     elif optional == "":
@@ -190,7 +191,7 @@ def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     from jitsilab.capture import locate
 
     path = locate(capture, arguments.point).path
-    if str(path) != "-" and not arguments.like_tshark and not (path.is_file() and pcap.is_capture(path)):
+    if not arguments.like_tshark and (path.is_dir() or (path.is_file() and not pcap.is_capture(path))):
         return False
     if arguments.like_tshark:
         from jitsilab.like_tshark import write

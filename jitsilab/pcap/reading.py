@@ -15,6 +15,7 @@ from jitsilab.pcap.fragments import Reassembler
 from jitsilab.pcap.links import TCP, UDP, Decoded, decode
 from jitsilab.pcap.packets import COLUMNS, Packets
 from jitsilab.pcap.sources import Source, Spool
+from jitsilab.terminal import printable
 
 Array = npt.NDArray[Any]
 
@@ -186,4 +187,4 @@ def _narrow(column: Array) -> Array:
 def _bar(source: Source) -> Any:
     from tqdm import tqdm
 
-    return tqdm(total=source.packed_size or None, unit="B", unit_scale=True, desc=Path(source.name).name)
+    return tqdm(total=source.packed_size or None, unit="B", unit_scale=True, desc=printable(Path(source.name).name))
