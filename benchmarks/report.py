@@ -69,7 +69,7 @@ def _plot(path: Path, contenders: "Sequence[Contender]") -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
     for one in contenders:
         if one.seconds:
             ours = one.name.startswith("jitsilab")
@@ -80,5 +80,5 @@ def _plot(path: Path, contenders: "Sequence[Contender]") -> None:
             )
     axes.set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
     axes.grid(which="major", alpha=0.3)
-    axes.legend(fontsize="small")
+    figure.legend(fontsize="small", loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=110, metadata={"Software": None})
