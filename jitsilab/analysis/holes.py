@@ -16,8 +16,15 @@ def broken(flows: pd.DataFrame, tcp: pd.DataFrame | None) -> set[int]:
     gaps = pd.to_numeric(flows["gaps"], errors="coerce").fillna(0) if "gaps" in flows else pd.Series(0, flows.index)
     found = {int(flow) for flow in flows.loc[gaps.gt(0), "flow"]}
     if tcp is not None and len(tcp):
-        found |= _unseen_ends(tcp)
+        found |= _unseen_ends(tcp[tcp["flow"].isin(_listed(flows, tcp))])
     return found
+
+
+def _listed(flows: pd.DataFrame, tcp: pd.DataFrame) -> set[int]:
+    """Flows of which every segment is a row; of a printed frame with TLS in it the numbers of TCP are not known."""
+    segments = tcp.groupby("flow").size()
+    packets = flows.set_index("flow")[["packets_up", "packets_down"]].sum(axis=1)
+    return {int(flow) for flow, rows in segments.items() if rows >= packets.get(flow, 0)}
 
 
 def _unseen_ends(tcp: pd.DataFrame) -> set[int]:

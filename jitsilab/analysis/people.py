@@ -53,6 +53,9 @@ class Person:
     turn: list[TurnFlow] = field(default_factory=list)
     udp: bool = False  # UDP from one of the addresses reaches the server
     placed: str = ""  # how the addresses were found: flow, proxy, ufrag; empty if not
+    older: dict[int, tuple[float, float]] = field(
+        default_factory=dict
+    )  # flows from before the capture: bytes/s up, down
     begun: float = float("inf")  # s of the first TCP flow, where the capture has the beginning of every one
 
     @property
@@ -155,6 +158,11 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
         for flow, first, whole in zip(flows["flow"], flows["first_seconds"], flows["handshake"], strict=True)
         if pd.notna(whole) and whole
     } if len(flows) and "handshake" in flows else {}  # fmt: skip
+    columns = ("flow", "payload_up", "payload_down", "first_seconds", "last_seconds")
+    rates = {
+        int(flow): (up / max(last - first, 1.0), down / max(last - first, 1.0))
+        for flow, up, down, first, last in zip(*(flows[c].fillna(0) for c in columns), strict=True)
+    } if len(flows) else {}  # fmt: skip
     for person in people:
         for stay in person.stays:
             stay.holes = bool(stay.flows & broken)
@@ -162,6 +170,7 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
             one.holes = one.flow in broken
         if person.flows and all(flow in begins for flow in person.flows):
             person.begun = min(begins[flow] for flow in person.flows)
+        person.older = {flow: rates[flow] for flow in person.flows if flow in rates and flow not in begins}
 
 
 def _frame(tables: Tables, name: str) -> pd.DataFrame:

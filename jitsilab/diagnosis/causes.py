@@ -7,7 +7,7 @@ evidence does not single out becomes ``undetermined`` with the open ones beside 
 from dataclasses import dataclass
 
 from jitsilab.analysis.legs import Leg
-from jitsilab.analysis.people import Call, Person, TurnFlow, is_private
+from jitsilab.analysis.people import RELAYING, Call, Person, TurnFlow, is_private
 from jitsilab.analysis.signaling import Session, Stay
 from jitsilab.diagnosis.paths import turn_of, turn_stage
 
@@ -282,6 +282,20 @@ def _opaque(person: Person, call: Call, others_have_udp: bool, burst: int | None
     return _secure(call, connected, seen, announced=False)
 
 
+def _is_signaling(person: Person, call: Call) -> bool:
+    """Whether what runs on in connections from before the capture is too little to be media.
+
+    The control is somebody whose media take another way: what such a connection carries for them is signaling, and
+    as much of it is signaling here.
+    """
+    controls = [one for one in call.people if one is not person and any(leg.rtp_out.lasting for leg in one.legs)]
+    known = [rates for one in controls for rates in one.older.values()] or [(0.0, 0.0)]
+    usual_up, usual_down = max(up for up, _ in known), max(down for _, down in known)
+    return all(
+        min(up, down) < RELAYING or up < 2 * usual_up or down < 2 * usual_down for up, down in person.older.values()
+    )
+
+
 def _opaque_without_udp(
     person: Person, call: Call, turns: list[TurnFlow], others_have_udp: bool, burst: int | None
 ) -> Cause:
@@ -290,7 +304,7 @@ def _opaque_without_udp(
         leg.sent and not is_private(leg.other) for leg in person.legs
     )  # at its machine: checks to a public address
     reachable = others_have_udp or aimed
-    if person.begun > call.end:
+    if person.begun > call.end and not (turns and _is_signaling(person, call)):
         waiting = ("udp-blocked", "nat-mapping-missing", "checks-unanswered", "not-observable")
         return Cause("undetermined", "inferred", open=waiting, note="this one's connections began before the capture")
     if turns:
