@@ -319,6 +319,12 @@ def test_tcp_fields() -> None:
     assert packets.payloads([1, 0]) == [b"one segment", b"one datagram"]
 
 
+@pytest.mark.parametrize("network", [FOUR, SIX])
+def test_padding_is_no_payload_of_a_segment(network: Packet) -> None:
+    packets = of(made.pcap([bytes(ETHER / network / SEGMENT) + b"\xee" * 6]))
+    assert packets.payload(1) == b"one segment"
+
+
 def test_offload_leaves_a_length_of_zero() -> None:
     large = bytearray(bytes(ETHER / FOUR / TCP(sport=1, dport=2) / Raw(b"x" * 60_000)))
     large[16:18] = b"\0\0"
