@@ -38,6 +38,7 @@ class Leg:
     via: str  # udp, turn-udp, turn-tcp, turn-tls, or relay: the far side of a relay on the server
     address: str  # of the participant's end (of the relay's where via is relay)
     other: str = ""  # address of the other end
+    port: int = -1  # of the participant's end
     kind: str = ""  # jvb or p2p, empty where it cannot be told
     ufrags: set[tuple[str, str]] = field(default_factory=set)  # participant's, other's
     sent: list[int] = field(default_factory=list)  # frames of checks from the participant
@@ -166,7 +167,7 @@ def _legs(
         leg = found.get(place)
         if leg is None:
             via = f"turn-{transport}" if depth else "relay" if str(here[0]) in servers else "udp"
-            leg = found[place] = Leg(int(flow), via, str(here[0]), str(there[0]))
+            leg = found[place] = Leg(int(flow), via, str(here[0]), str(there[0]), _int(here[1]))
             ends[place] = (str(here[0]), _int(here[1]))
         receiver, _, sender = str(username).partition(":")
         leg.ufrags.add((sender, receiver) if from_me else (receiver, sender))
