@@ -104,4 +104,4 @@ def departures() -> tuple[Departure, ...]:
     return DEPARTURES
 
 
-__all__ = ["SCHEMA", "STEPS", "Departure", "Step", "departures", "steps", "summary"]
+__all__ = ["DEPARTURES", "SCHEMA", "STEPS", "Departure", "Step", "departures", "steps", "summary"]

@@ -1,6 +1,6 @@
 """Steps S21 to S23 and S32: a relay is allocated, let through to the other side, found behind port 443, and used."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
@@ -19,26 +19,29 @@ def _sure(flows: Iterable[TurnFlow]) -> Certainty:
     return next((one for one in Certainty if one.value in words), Certainty.INFERRED)
 
 
-def _settled(scope: Scope, one: TurnFlow) -> bool:
-    """Whether a connection is in the capture without a hole and for long enough to say what never came."""
-    return not one.holes and scope.call.end - one.start >= GUARD
+def _ended(flows: pd.DataFrame) -> set[int]:
+    """Flows whose end is in the capture."""
+    if "fins" not in flows:
+        return set()
+    return set(flows.loc[flows["fins"].fillna(0).gt(0) | flows["resets"].fillna(0).gt(0), "flow"].astype(int))
+
+
+def _settled(scope: Scope, one: TurnFlow, ended: Collection[int]) -> bool:
+    """Whether a connection is in the capture without a hole and to its end, or long enough to say what never came."""
+    return not one.holes and (one.flow in ended or scope.call.end - one.start >= GUARD)
 
 
 def allocated(flows: pd.DataFrame, scope: Scope) -> Outcome:
     """Allocate, 401 with realm and nonce, Allocate with credentials, success."""
     if not scope.turns:
         return _untried(scope)
+    ended = _ended(flows)
     stages = {stage: [one for one in scope.turns if one.stage == stage] for stage in ("auth-failed", "unreachable")}
-    failed = [one for one in stages["auth-failed"] if _settled(scope, one)]
+    failed = [one for one in stages["auth-failed"] if _settled(scope, one, ended)]
     if failed:
         shown = [frame for one in failed for frame in one.frames]
         return broken("TURN refuses the credentials", shown, failed[0].via, _sure(failed))
-    ended = (
-        set(flows.loc[flows["fins"].fillna(0).gt(0) | flows["resets"].fillna(0).gt(0), "flow"])
-        if "fins" in flows
-        else set()
-    )
-    silent = [one for one in stages["unreachable"] if one.flow in ended and _settled(scope, one)]
+    silent = [one for one in stages["unreachable"] if one.flow in ended and not one.holes]
     if silent:
         shown = [frame for one in silent for frame in one.frames]
         return broken("the connection to TURN was closed without an answer", shown, silent[0].via, _sure(silent))
@@ -65,12 +68,13 @@ def permitted(flows: pd.DataFrame, scope: Scope) -> Outcome:
     if not scope.turns:
         return _untried(scope)
     asked = [one for one in scope.turns if one.refused or one.stage in ("permission-refused", "permitted", "relaying")]
+    ended = _ended(flows)
     if not asked:
-        if all(one.stage == "allocated" and _settled(scope, one) for one in scope.turns):
+        if all(one.stage == "allocated" and _settled(scope, one, ended) for one in scope.turns):
             return beside("nobody asked for a permission: the relay was not needed")
         return absent("no permission asked for in the capture")
     refused = [one for one in asked if one.stage == "permission-refused"]
-    final = [one for one in refused if _settled(scope, one) and _grave(scope, one)]
+    final = [one for one in refused if _settled(scope, one, ended) and _grave(scope, one)]
     if final:
         shown = [frame for one in final for frame in one.refused]
         count = sum(len(one.refused) for one in final)
@@ -113,14 +117,17 @@ def routed(tls: pd.DataFrame, scope: Scope) -> Outcome:
     if len(wrong[wrong["flow"].isin(sure)]):
         return broken("TURN asked for with the ALPN of a page", wrong["frame"])
     pages = hellos[~hellos["flow"].isin(turning) & hellos["alpn"].notna()]
-    ports = set(pages["dst_port"].dropna()) & set(relays["dst_port"].dropna())
-    if not ports:
+    flows = scope.table("flows")
+    others = {flow for flow, role in scope.person.flows.items() if role != "turn"} - turning
+    ports = set(relays["dst_port"].dropna())
+    if flows is None or not ports & set(flows.loc[flows["flow"].isin(others), "server_port"].dropna()):
         return holds("TURN over TLS on a port of its own", relays["frame"].head(4), "own port")
-    names = set(relays["sni"].dropna()) & set(pages["sni"].dropna())
-    how = "by ALPN: the relay's ClientHello has none" if names else "by another name"
-    return holds(
-        f"one port for page and relay, told apart {how}", relays["frame"].head(4), "alpn map" if names else "sni map"
-    )
+    if pages.empty:
+        return holds("one port for page and relay", relays["frame"].head(4), "one port", Certainty.DEDUCED)
+    same = set(relays["sni"].dropna()) & set(pages["sni"].dropna())
+    how = "by ALPN: the relay's ClientHello has none" if same else "by another name"
+    note = f"one port for page and relay, told apart {how}"
+    return holds(note, relays["frame"].head(4), "alpn map" if same else "sni map")
 
 
 def fallen_back(flows: pd.DataFrame, scope: Scope) -> Outcome:

@@ -21,6 +21,7 @@ from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables.occupants import key
 
 GUARD = 5.0  # s after which what did not come counts as missing
+TOGETHER = 1.0  # s within which relays are opened for one session
 MOST_FRAMES = 12  # that one verdict lists
 
 Tables = Mapping[str, "pd.DataFrame | None"]
@@ -212,12 +213,13 @@ def _unsignaled(person: Person) -> Iterator[Part]:
         kind = next((leg.kind for leg in legs if leg.kind), "")
         parts.append((min(leg.first for leg in legs), (None, kind, legs, [])))
     for one in sorted(person.turn, key=lambda flow: flow.start):
-        close = [
-            (abs(at - one.start), n) for n, (at, part) in enumerate(parts) if one.kind in ("", part[1]) or not part[1]
+        apart = [
+            (abs(at - one.start), n)
+            for n, (at, part) in enumerate(parts)
+            if (one.kind in ("", part[1]) or not part[1]) and abs(at - one.start) <= (GUARD if part[2] else TOGETHER)
         ]
-        best = min(close, default=(float("inf"), -1))
-        if best[0] <= GUARD:
-            parts[best[1]][1][3].append(one)
+        if apart:
+            parts[min(apart)[1]][1][3].append(one)
         else:
             parts.append((one.start, (None, one.kind, [], [one])))
     return (part for _, part in sorted(parts, key=lambda entry: entry[0]))
