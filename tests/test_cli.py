@@ -195,6 +195,13 @@ def test_tables_lists_names_columns_and_meanings(run: Run) -> None:
             assert re.search(rf"^  {re.escape(column)} +{re.escape(dtype)} +{re.escape(meaning)}$", text, re.MULTILINE)
 
 
+def test_the_page_of_tables_is_that_of_the_schemas() -> None:
+    from tables_page import page
+
+    written = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python tests/tables_page.py"
+
+
 def test_captures_lists_the_registry_and_exports(run: Run, tmp_path: Path) -> None:
     text = run("captures")
     for name in ("project3-2020", "jvb-3", "turn-refused"):
