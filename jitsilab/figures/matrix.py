@@ -29,7 +29,10 @@ def plot_matrix(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, edgecolor="white", linewidth=1.2))
         ax.text(x, y, sign, ha="center", va="center", fontsize=7, color=ink)
     ax.set_yticks(range(len(checks)), [plain(f"{s}  {t}", 70) for s, t in checks.itertuples(index=False)], fontsize=7)
-    ax.set_xticks(range(len(people)), [plain(name, 18) for name in people], fontsize=8)
+    names = [plain(name, 22) for name in people]
+    crowded = sum(map(len, names)) > 48  # letters that fit side by side
+    slant = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if crowded else {}
+    ax.set_xticks(range(len(people)), names, fontsize=8, **slant)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.set_xlim(-0.5, max(len(people), 1) - 0.5)

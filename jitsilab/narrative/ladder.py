@@ -19,7 +19,17 @@ def events(call: Capture) -> pd.DataFrame:
     known = names(call)
     table = told.events({name: call.table(name) for name in TABLES}, known)
     people = [known.get(address, address) for address in traffic.participants(call.flows)]
-    return table.assign(lane_order=[told.parties(table, people)] * len(table))
+    return table.assign(lane_order=[told.parties(table, people)] * len(table), verdict=_verdicts(call, table))
+
+
+def _verdicts(call: Capture, table: pd.DataFrame) -> list[str | None]:
+    """For each event the verdict of the steps that its frame proves: broken before kept."""
+    steps = call.steps
+    found: dict[int, str] = {}
+    for verdict in ("CONFORMS", "DEVIATES"):
+        for frames in steps.loc[steps["verdict"] == verdict, "frames"]:
+            found.update(dict.fromkeys(map(int, frames), verdict))
+    return [found.get(int(frame)) for frame in table["frame"]]
 
 
 def overview(table: pd.DataFrame) -> Story:

@@ -69,7 +69,8 @@ class Scope:
     @property
     def shut(self) -> bool:
         """Whether a part of the session may run where this capture does not see it."""
-        inside = [one for one in self.turns if one.via == "turn-tls" and one.stage in ("permitted", "relaying")]
+        used = ("permitted", "relaying")
+        inside = [one for one in self.turns if one.via == "turn-tls" and (one.stage in used or one.sent)]
         hidden = any(one.flow not in self._opened for one in inside) and not self._loopback
         return hidden or (self.kind == "p2p" and not self.call.own) or not self.person.addresses
 
