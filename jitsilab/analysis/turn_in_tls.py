@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.analysis.turn_lengths import Opening, username_range
-from jitsilab.analysis.turn_reader import QUIET, Reading, candidates, readings
+from jitsilab.analysis.turn_reader import QUIET, Reading, candidates, ends_of, readings
 from jitsilab.tables import Schema, frame_from
 
 SCHEMA: Schema = {
@@ -91,11 +91,11 @@ def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
 
     ``tls`` and ``flows`` are tables of a capture or of a printed study.
     """
-    names, ends = clients(flows), flows.set_index("flow")
+    names, ends = clients(flows), ends_of(flows)
     read = {one.flow: one for one in readings(tls, flows)}
-    rows = [_row(one, ends.loc[number], names[number]) for number, one in read.items() if one.opening is not None]
+    rows = [_row(one, ends[number], names[number]) for number, one in read.items() if one.opening is not None]
     rows += [
-        _row(Reading(number), ends.loc[number], names[number], frame)
+        _row(Reading(number), ends[number], names[number], frame)
         for number, frame in _unanswered(tls, ends)
         if number not in read or read[number].opening is None
     ]
@@ -103,7 +103,7 @@ def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("first_frame", ignore_index=True)
 
 
-def _row(one: Reading, flow: Any, client: str, frame: int | None = None) -> dict[str, Any]:
+def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "flow": one.flow, "client": client, "address": str(flow["client"]), "first_frame": flow["first_frame"],
         "last_frame": flow["last_frame"], "first_seconds": flow["first_seconds"], "last_seconds": flow["last_seconds"],
@@ -151,18 +151,17 @@ def _stage(one: Reading, row: dict[str, Any], names: dict[str, list[int]], begun
     return "allocated", names["allocate-success"]
 
 
-def _unanswered(tls: pd.DataFrame, ends: pd.DataFrame) -> list[tuple[int, int]]:
+def _unanswered(tls: pd.DataFrame, ends: dict[int, dict[str, Any]]) -> list[tuple[int, int]]:
     """Flows whose ClientHello would lead to TURN and whose server said nothing, with the frame of the ClientHello."""
     found = []
     for number, some in candidates(tls):
-        if number not in ends.index:
+        flow = ends.get(number)
+        if flow is None or (some.down & ~some.alert).any():
             continue
-        down = some[~some["up"].astype("boolean").fillna(True)]
-        flow = ends.loc[number]
-        waited = float(flow["last_seconds"]) - float(some["seconds"].iloc[0])
+        waited = float(flow["last_seconds"]) - some.seconds[0]
         ended = any(not pd.isna(flow.get(name)) and flow.get(name) for name in ("fins", "resets"))
-        if down["record_type"].isin(["alert"]).all() and (ended or waited >= QUIET):
-            found.append((number, int(some["frame"].iloc[0])))
+        if ended or waited >= QUIET:
+            found.append((number, some.frame[0]))
     return found
 
 

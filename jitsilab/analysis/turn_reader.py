@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.analysis.turn_lengths import (
@@ -77,15 +78,28 @@ class _Records:
     length: list[int]  # plaintext; -1: unknown
 
 
+class Shown(NamedTuple):
+    """The records of one flow as parallel columns."""
+
+    frame: list[int]
+    seconds: list[float]
+    up: npt.NDArray[np.bool_]
+    down: npt.NDArray[np.bool_]  # neither where the direction is not known
+    data: npt.NDArray[np.bool_]  # application data
+    alert: npt.NDArray[np.bool_]
+    length: npt.NDArray[np.int64]  # of the record; -1: unknown
+    version: str | None  # that was agreed: the highest that a record of the server shows
+    suite: str | None
+
+
 def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
-    tls = settled(tls)
-    ends = flows.set_index("flow")
+    ends = ends_of(flows)
     found: list[Reading] = []
     cut: list[Reading] = []
-    for number, some in candidates(tls):
-        if number in ends.index:
-            one = _read_flow(number, some, ends.loc[number])
+    for number, some in candidates(settled(tls)):
+        if number in ends:
+            one = _read_flow(number, some, ends[number])
             (found if one.opening is not None else cut).append(one)
     whole = {_shape(one.opening) for one in found if one.opening is not None}
     for one in cut:
@@ -93,31 +107,43 @@ def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     return sorted([*_agreed(found), *(one for one in cut if one.rows)], key=lambda one: one.flow)
 
 
-def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+def ends_of(flows: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    """The rows of the table of flows by flow number."""
+    wanted = ("client", "client_port", "first_frame", "last_frame", "first_seconds", "last_seconds", "fins", "resets")
+    columns = {name: flows[name].tolist() for name in wanted if name in flows}
+    rows = zip(*columns.values(), strict=True)
+    return {int(flow): dict(zip(columns, row, strict=True)) for flow, row in zip(flows["flow"], rows, strict=True)}
+
+
+def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
     """Flow number and records of each flow whose ClientHello is there and asks for no protocol but TURN (RFC 7443)."""
     hello = tls[tls["handshake"].astype("object").fillna("").str.contains("client_hello")]
     asks = hello["alpn"].astype("object").fillna("").str.replace(",", " ").str.split()
     other = asks.map(lambda names: not all(name.startswith("stun.") for name in names)).astype(bool)
     wanted = set(hello["flow"].dropna()) - set(hello.loc[other, "flow"].dropna())
-    for number, some in tls[tls["flow"].isin(wanted)].groupby("flow", sort=True):
-        yield int(number), some
+    some = tls[tls["flow"].isin(wanted)].sort_values("flow", kind="stable")
+    flow = some["flow"].to_numpy(dtype=np.int64)
+    bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
+    kind, up = some["record_type"].astype("object").to_numpy(), some["up"].astype("boolean")
+    frame, seconds = some["frame"].tolist(), some["seconds"].tolist()
+    ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
+    data, alert = kind == "application_data", kind == "alert"
+    length = some["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
+    version, suite = (some[name].astype("object").to_numpy() for name in ("version", "suite"))
+    for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        one = slice(start, end)
+        agreed = {value for value in version[one][theirs[one]] if isinstance(value, str)}
+        chosen = next((value for value in suite[one] if isinstance(value, str)), None)
+        yield int(flow[start]), Shown(
+            frame[one], seconds[one], ours[one], theirs[one], data[one], alert[one], length[one],
+            max(agreed, default=None), chosen,
+        )  # fmt: skip
 
 
-def _first(column: pd.Series) -> str | None:
-    known = column.dropna()
-    return str(known.iloc[0]) if len(known) else None
-
-
-def _version(some: pd.DataFrame) -> str | None:
-    """The version that was agreed: the highest that a record of the server shows."""
-    down = some.loc[~some["up"].astype("boolean").fillna(True), "version"].dropna()
-    return max(map(str, down), default=None)
-
-
-def _read_flow(number: int, some: pd.DataFrame, flow: Any) -> Reading:
+def _read_flow(number: int, some: Shown, flow: dict[str, Any]) -> Reading:
     """The reading under the protection that explains most; without an opening where none explains the flow."""
     best = Reading(number)
-    for cost, finished in overhead(_version(some), _first(some["suite"])):
+    for cost, finished in overhead(some.version, some.suite):
         records = _after_handshake(some, cost, finished)
         found = _read_records(number, records, flow) if records is not None else None
         if found is not None and (best.opening is None or found.score > best.score):
@@ -127,11 +153,10 @@ def _read_flow(number: int, some: pd.DataFrame, flow: Any) -> Reading:
     return best
 
 
-def _after_handshake(some: pd.DataFrame, cost: int, finished: frozenset[int]) -> _Records | None:
+def _after_handshake(some: Shown, cost: int, finished: frozenset[int]) -> _Records | None:
     """Application records from the client's first message on; in TLS 1.3 its Finished is skipped."""
-    data = some[some["record_type"] == "application_data"]
-    record = data["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
-    up = data["up"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    rows = np.flatnonzero(some.data)
+    record, up = some.length[rows], some.up[rows]
     mine = np.flatnonzero(up)
     if finished:
         if not len(mine) or record[mine[0]] - cost not in finished:
@@ -140,14 +165,14 @@ def _after_handshake(some: pd.DataFrame, cost: int, finished: frozenset[int]) ->
     if not len(mine):
         return None
     first = int(mine[0])
-    length = np.where(record >= cost, record - cost, -1)[first:]
+    kept = rows[first:].tolist()
     return _Records(
-        data["frame"].to_list()[first:], data["seconds"].to_list()[first:], up[first:].tolist(),
-        record[first:].tolist(), length.tolist(),
+        [some.frame[row] for row in kept], [some.seconds[row] for row in kept], up[first:].tolist(),
+        record[first:].tolist(), np.where(record >= cost, record - cost, -1)[first:].tolist(),
     )  # fmt: skip
 
 
-def _read_records(number: int, records: _Records, flow: Any) -> Reading | None:
+def _read_records(number: int, records: _Records, flow: dict[str, Any]) -> Reading | None:
     """Find the opening, then name what follows; None where the records do not open as TURN does."""
     asked = [i for i, up in enumerate(records.up) if up][:2]
     if len(asked) < 2:
@@ -170,7 +195,7 @@ def _read_records(number: int, records: _Records, flow: Any) -> Reading | None:
     return best if best.score >= 3 else None
 
 
-def _named(number: int, records: _Records, places: list[int], opening: Opening, flow: Any) -> Reading:
+def _named(number: int, records: _Records, places: list[int], opening: Opening, flow: dict[str, Any]) -> Reading:
     """Name all records under one reading of the opening and count the equations that hold."""
     reading = Reading(number, opening)
     reading.score = 2 + (opening.bare in (28, 36)) + (opening.phrase == 12)
@@ -195,7 +220,12 @@ class _Walk:
     """Names what follows an opening: requests by their answers, data by what is left."""
 
     def __init__(
-        self, records: _Records, opening: Opening, names: dict[int, tuple[str, bool]], flow: Any, places: list[int]
+        self,
+        records: _Records,
+        opening: Opening,
+        names: dict[int, tuple[str, bool]],
+        flow: dict[str, Any],
+        places: list[int],
     ) -> None:
         self.records, self.opening, self.names, self.flow = records, opening, names, flow
         took = [records.seconds[b] - records.seconds[a] for a, b in (places[:2], places[2:])]
@@ -225,7 +255,9 @@ class _Walk:
     def open(self) -> bool:
         """Whether the table of flows says that nobody ended the connection within the capture."""
         fins, resets = self.flow.get("fins"), self.flow.get("resets")
-        return fins is not None and not pd.isna(fins) and not int(fins) and not (pd.notna(resets) and int(resets))
+        if fins is None or pd.isna(fins):
+            return False
+        return not int(fins) and not (resets is not None and pd.notna(resets) and int(resets))
 
     def run(self, start: int) -> None:
         """Go through the records in order, then see what the end says."""
