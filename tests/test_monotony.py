@@ -1,0 +1,110 @@
+"""Less evidence never turns a verdict around: it is taken away, or it stays.
+
+Captures without keys, without the loopback, cut at either end, with holes that TCP's sequence numbers show: no step
+deviates that did not before, and nobody's cause becomes another one.
+"""
+
+import random
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import cuts
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from jitsilab.capture import Capture
+from jitsilab.diagnosis import Diagnosed
+
+OPEN = {"undetermined", "not-observable"}
+NAMES = (
+    "jvb-3", "jvb-bosh", "jvb-p2p-3", "jvb-lossy", "auth-ok", "no-bridge", "nat-map-missing-no-turn", "no-turn",
+    "turn-refused", "turn-auth", "dtls-drop", "fp-munge", "leave-rejoin",
+)  # fmt: skip
+VIEWS = (("eth0", True), ("any", False), ("eth0", False))
+View = tuple[str, bool]
+
+
+@cache
+def whole(folder: Path, view: View) -> Capture:
+    return cuts.load(folder / f"capture-{view[0]}.pcapng", folder / "keys.txt" if view[1] else None)
+
+
+@cache
+def frames(path: Path) -> tuple[int, list[int]]:
+    return cuts.frames(path), cuts.tcp_frames(path)
+
+
+def kept(path: Path, kind: str, a: float, b: float) -> Callable[[int], bool]:
+    """Which frames a cut keeps; ``a`` and ``b`` are shares of the capture."""
+    count, tcp = frames(path)
+    low, high = sorted((int(a * count), int(b * count)))
+    if kind == "late":
+        return lambda frame: frame > low
+    if kind == "early":
+        return lambda frame: frame <= high
+    if kind == "part":
+        return lambda frame: low < frame <= high
+    if kind == "hole":
+        return lambda frame: not low < frame <= min(high, low + count // 8)
+    lost = {frame for frame in tcp if random.Random(f"{a}{frame}").random() < b * 0.1}
+    return lambda frame: frame not in lost
+
+
+def same(one: Diagnosed, others: list[Diagnosed]) -> Diagnosed | None:
+    """The same person in another view of the call: by name, else by an address."""
+    named = [other for other in others if one.nick and other.nick == one.nick]
+    return next(iter(named or [other for other in others if set(other.addresses) & set(one.addresses)]), None)
+
+
+def turned(before: Capture, after: Capture) -> list[str]:
+    """What less evidence has turned around."""
+    found = []
+    people = before.diagnosis.people
+    for one in after.diagnosis.people:
+        was = same(one, people)
+        if was is not None and one.cause is not None and one.cause not in OPEN and one.cause != was.cause:
+            # where more left it open, less cannot know it
+            found.append(f"{one.id}: {was.media_path}, {was.cause} became {one.cause} ({one.note})")
+        if was is not None and was.cause and was.cause not in OPEN and one.cause is None:
+            found.append(f"{one.id}: {was.cause} became media over {one.media_path}")
+    names = {address: one.id for one in people for address in one.addresses}
+    known = set(before.steps["participant"])
+    bad = before.steps[before.steps["verdict"] == "DEVIATES"]
+    broke = set(zip(bad["step"], bad["participant"], strict=True))
+    for row in after.steps[after.steps["verdict"] == "DEVIATES"].itertuples():
+        who = row.participant if row.participant in known else names.get(row.participant, row.participant)
+        if (row.step, who) not in broke:
+            found.append(f"{row.step} of {who} deviates now: {row.note}")
+    return found
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    name=st.sampled_from(NAMES),
+    view=st.sampled_from(VIEWS),
+    kind=st.sampled_from(("late", "early", "part", "hole", "loss")),
+    a=st.floats(0.02, 0.98),
+    b=st.floats(0.02, 0.98),
+)
+@example("fp-munge", ("eth0", False), "late", 0.45, 0.5)  # certificates gone, checks go on: not a failed handshake
+@example("jvb-p2p-3", ("eth0", False), "early", 0.1, 0.24)  # cut between ICE and DTLS
+@example("turn-auth", ("any", False), "hole", 0.34, 0.5)  # the opening of TURN lost: not unreachable
+@example("no-turn", ("eth0", True), "loss", 0.3, 0.5)  # answers lost: the ways of the call are still known
+def test_less_of_a_capture_turns_nothing_around(
+    recording: Callable[[str], Path], name: str, view: View, kind: str, a: float, b: float
+) -> None:
+    folder = recording(name)
+    path = folder / f"capture-{view[0]}.pcapng"
+    part = cuts.load(cuts.cut(path, kept(path, kind, a, b)), folder / "keys.txt" if view[1] else None)
+    assert turned(whole(folder, view), part) == []
+
+
+@pytest.mark.parametrize("name", ["jvb-3", "turn-refused", "fp-munge", "no-bridge"])
+def test_neither_does_a_lost_key_or_a_lost_interface(recording: Callable[[str], Path], name: str) -> None:
+    folder = recording(name)
+    best, server, bare = (whole(folder, view) for view in VIEWS)
+    assert turned(best, bare) == []
+    assert turned(server, bare) == []
+    assert turned(cuts.load(folder / "capture-any.pcapng", folder / "keys.txt"), best) == []
