@@ -59,13 +59,14 @@ class Stream:
         self._extents = sorted(extents)
         self._begins = [extent.begin for extent in self._extents]
         self._ends = [extent.end for extent in self._extents]
+        self._frames = [extent.frame for extent in self._extents]
 
     @cached_property
     def pieces(self) -> list[Piece]:
         """Runs of bytes in stream order; bytes are missing between two of them. Read when first asked for."""
         if self._packets is None or not self._extents:
             return []
-        rows = np.array([extent.frame for extent in self._extents]) - self._packets.first
+        rows = np.array(self._frames) - self._packets.first
         pieces: list[Piece] = []
         run: list[bytes] = []
         following = [*self._begins[1:], -1]
@@ -79,9 +80,12 @@ class Stream:
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, that brought bytes from ``start`` to before ``end``; 0, 0 for none."""
-        low, high = bisect_right(self._ends, start), bisect_left(self._begins, max(end, start + 1))
-        frames = [extent.frame for extent in self._extents[low:high]]
-        return (min(frames), max(frames)) if frames else (0, 0)
+        low = bisect_right(self._ends, start)
+        high = bisect_left(self._begins, end if end > start else start + 1, low)
+        frames = self._frames[low:high]
+        if len(frames) < 2:
+            return (frames[0], frames[0]) if frames else (0, 0)
+        return min(frames), max(frames)
 
     @property
     def gaps(self) -> int:
@@ -126,13 +130,26 @@ def assemble(packets: "Packets", rows: Array, fields: Array) -> tuple[Stream, np
     syns = np.flatnonzero(syn[counted])
     data = sent[counted] > 0
     start = int(place[syns[0]]) if len(syns) else int(place[data].min()) if data.any() else int(place[0])
-    coverage = _Coverage()
     there, times, control = packets.payload_length[rows], packets.time[rows], flags & (SYN | FIN)
-    columns = (column[counted].tolist() for column in (sent, there, times, control))
-    for i, at, *segment in zip(counted.tolist(), (place - start).tolist(), *columns, strict=True):
+    if _in_order(place - start, sent[counted], control[counted]):
+        begins, heads = place - start, there[counted].astype(np.int64)
+        kept = heads > 0
+        columns = (begins[kept], (begins + heads)[kept], rows[counted][kept] + packets.first)
+        found = zip(*(column.tolist() for column in columns), strict=True)
+        extents = [_Extent(begin, end, frame, 0) for begin, end, frame in found]
+        return Stream(packets, extents, from_start=bool(len(syns))), again
+    coverage = _Coverage()
+    segments = (column[counted].tolist() for column in (sent, there, times, control))
+    for i, at, *segment in zip(counted.tolist(), (place - start).tolist(), *segments, strict=True):
         again[i] = coverage.add(i, at, *segment)
     extents = [_Extent(begin, end, int(rows[i]) + packets.first, skip) for begin, end, i, skip in coverage.found]
     return Stream(packets, extents, from_start=bool(len(syns))), again
+
+
+def _in_order(at: Array, sent: Array, control: Array) -> bool:
+    """Whether each segment begins at or behind the end of the one before, as nearly all do: nothing was sent again."""
+    once = np.count_nonzero(control & SYN) <= 1 and np.count_nonzero(control & FIN) <= 1
+    return bool(once and at[0] >= 0 and (at[1:] >= (at + sent)[:-1]).all())
 
 
 class _Coverage:

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitsilab.decrypt import record_layer
 from jitsilab.decrypt.keylog import KeyLog
@@ -23,8 +23,7 @@ __all__ = ["KeyLog", "Plaintext", "Record", "Session", "session", "sessions"]
 _LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A TLS record of a flow (RFC 8446 section 5.1)."""
 
     flow: int
@@ -167,10 +166,10 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
     """Records of both directions in the order in which they could be read, and what went wrong in them."""
     keyed: list[tuple[int, bool, int, Record]] = []
     for up, side in sides.items():
-        ready = 0
+        ready, span = 0, streams[up].span
         for number, opened in enumerate(side.opened):
             raw = opened.record
-            first, last = streams[up].span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
+            first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
             ready = max(ready, last)  # a record cannot be read before those in front of it
             keyed.append((ready, up, number, _record(made.flow, up, first, last, opened)))
             if opened.failure:
@@ -178,7 +177,7 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
         made.problems += [
             Problem(streams[up].span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in side.odd
         ]
-    keyed.sort(key=lambda entry: entry[:3])
+    keyed.sort()  # no two have the same direction and number
     made.records = [record for _, _, _, record in keyed]
     made.problems.sort()
 

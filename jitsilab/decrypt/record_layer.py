@@ -273,15 +273,15 @@ class Side:
             self._stages = connection.stages13(self.up)
 
     def _open(self, record: tls.Record) -> Opened:
-        header = bytes([record.content_type]) + record.version.to_bytes(2, "big") + record.length.to_bytes(2, "big")
         outer = record.content_type if self.connection.version not in (TLS13, None) else None
         opened = Opened(record, True, outer)
         self._prepare()
         if not self.connection.client_random:
-            self._search(record, header)
-        if not any(stage.opener for stage in self._stages[self._stage :]):
+            self._search(record)
+        if not any([stage.opener for stage in self._stages[self._stage :]]):
             self._unsure = min(self._unsure + 1, WINDOW)
             return opened
+        header = _header(record)
         for stage, sequence in self._attempts():
             opener = self._stages[stage].opener
             if opener is None:
@@ -302,7 +302,9 @@ class Side:
         self._before = record.fragment
         return opened
 
-    def _search(self, record: tls.Record, header: bytes) -> None:
+    def _search(self, record: tls.Record) -> None:
+        header = _header(record)
+
         def fits(opener: Opener) -> bool:
             try:
                 opener.open(0, header, record.fragment, b"")
@@ -416,6 +418,11 @@ class Side:
             case tls.KEY_UPDATE if tls13 and self._stages[self._stage].name == "application":
                 if self._stage + 1 < len(self._stages) or self._update():
                     self._advance()
+
+
+def _header(record: tls.Record) -> bytes:
+    """The header that a record's authentication covers."""
+    return bytes([record.content_type]) + record.version.to_bytes(2, "big") + record.length.to_bytes(2, "big")
 
 
 def run(up: Side, down: Side) -> None:

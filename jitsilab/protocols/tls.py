@@ -7,7 +7,6 @@ stream is taken up again where headers follow each other.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from jitsilab.errors import ParseError
@@ -37,8 +36,7 @@ class Bytes(Protocol):
         """The bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record as it stands in the stream (RFC 8446 section 5.1)."""
 
     offset: int  # of the header, in bytes of the stream
