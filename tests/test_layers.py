@@ -9,11 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "jitsilab"
 
 FLOORS = [  # from the ground up; several names on one floor may not import each other
-    ("errors",), ("protocols",), ("pcap",), ("like_tshark",), ("streams",), ("flows",), ("labels",), ("x509",),
-    ("decrypt",), ("carriers",), ("units",), ("wire",), ("frames_csv",), ("tables",), ("published",), ("registry",),
-    ("facts",), ("analysis",), ("checks",), ("theory",), ("hypotheses",), ("diagnosis",), ("findings",),
-    ("sarif", "deploy"), ("capture",), ("markdown",), ("narrative",), ("figures",), ("notebook",), ("report",),
-    ("cli",), ("__main__",),
+    ("errors", "terminal"), ("protocols",), ("pcap",), ("like_tshark",), ("streams",), ("flows",), ("labels",),
+    ("x509",), ("decrypt",), ("carriers",), ("units",), ("wire",), ("frames_csv",), ("tables",), ("published",),
+    ("registry",), ("facts",), ("analysis",), ("checks",), ("theory",), ("hypotheses",), ("diagnosis",),
+    ("findings",), ("sarif", "deploy"), ("capture",), ("markdown",), ("narrative",), ("figures",), ("notebook",),
+    ("report",), ("cli",), ("__main__",),
 ]  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -1,5 +1,7 @@
 """Judgements and pairs: the steps of the theory by participant, the checks of ICE over time."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -31,7 +33,7 @@ def plot_matrix(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(checks)), [plain(f"{s}  {t}", 70) for s, t in checks.itertuples(index=False)], fontsize=7)
     names = [plain(name, 22) for name in people]
     crowded = sum(map(len, names)) > 48  # letters that fit side by side
-    slant = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if crowded else {}
+    slant: dict[str, Any] = {"rotation": 35, "ha": "left", "rotation_mode": "anchor"} if crowded else {}
     ax.set_xticks(range(len(people)), names, fontsize=8, **slant)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
