@@ -12,6 +12,7 @@ import pandas as pd
 
 from jitsilab import hypotheses
 from jitsilab.analysis import people
+from jitsilab.analysis.hosts import is_private
 from jitsilab.analysis.people import Call, Person
 from jitsilab.diagnosis.advice import advise
 from jitsilab.diagnosis.causes import ANSWERED_OFFER, GUARD, Cause, cause
@@ -172,7 +173,7 @@ def _hypotheses(call: Source) -> list[dict[str, Any]]:
 def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[str, Any]) -> Diagnosed:
     route = ways[id(person)]
     reached, frames = stage(person, route)
-    bridge = next((one for one in who.servers if people.is_private(one)), "")
+    bridge = next((one for one in who.servers if is_private(one)), "")
     jids = [stay.jid for stay in person.stays if stay.jid]
     endpoints = list(dict.fromkeys(stay.endpoint for stay in person.stays if stay.endpoint))
     common = (person.id, person.nick, person.addresses, jids, endpoints, _ssrcs(endpoints, tables.get("sources")))

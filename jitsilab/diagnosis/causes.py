@@ -6,9 +6,11 @@ evidence does not single out becomes ``undetermined`` with the open ones beside 
 
 from dataclasses import dataclass
 
+from jitsilab.analysis.hosts import is_private
 from jitsilab.analysis.legs import Leg
-from jitsilab.analysis.people import RELAYING, Call, Person, TurnFlow, is_private
+from jitsilab.analysis.people import Call, Person
 from jitsilab.analysis.signaling import Session, Stay
+from jitsilab.analysis.turn_flows import RELAYING, TurnFlow
 from jitsilab.diagnosis.paths import turn_of, turn_stage
 
 GUARD = 5.0  # s that something must have been missing before its absence counts

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from jitsilab.analysis.legs import LASTING, Leg
-from jitsilab.analysis.people import RELAYING, TURN_ORDER, Call, Person, TurnFlow
+from jitsilab.analysis.people import Call, Person
 from jitsilab.analysis.signaling import Session
+from jitsilab.analysis.turn_flows import RELAYING, TURN_ORDER, TurnFlow
 
 STAGES = ("tls", "xmpp", "conference", "jingle", "checks", "nominated", "dtls", "media")
 

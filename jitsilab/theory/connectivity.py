@@ -5,7 +5,7 @@ from statistics import median
 
 import pandas as pd
 
-from jitsilab.analysis.people import is_loopback, is_private
+from jitsilab.analysis.hosts import is_loopback, is_private
 from jitsilab.checks import Certainty, Outcome
 from jitsilab.theory.entry import JCF, JVB, LJM
 from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, hidden, holds, in_session, missing, told

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.analysis.people import is_loopback
+from jitsilab.analysis.hosts import is_loopback
 from jitsilab.analysis.signaling import Stay
 from jitsilab.checks import Certainty, Outcome
 from jitsilab.protocols import xmpp as stanzas

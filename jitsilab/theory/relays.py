@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
-from jitsilab.analysis.people import TurnFlow, is_private
+from jitsilab.analysis.hosts import is_private
+from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.checks import Certainty, Outcome
 from jitsilab.theory.entry import JM, LJM
 from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, hidden, holds

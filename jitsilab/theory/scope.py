@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jitsilab.analysis.hosts import is_loopback
 from jitsilab.analysis.legs import Leg
-from jitsilab.analysis.people import Call, Person, TurnFlow, is_loopback
+from jitsilab.analysis.people import Call, Person
 from jitsilab.analysis.signaling import Session, Stay
+from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.checks import Certainty, Check, Outcome, Verdict
 from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas

@@ -1,0 +1,138 @@
+"""The machines in a capture: which is the server, which addresses are private, what each connection to it is for."""
+
+from collections.abc import Collection
+from ipaddress import ip_address
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.analysis import legs
+
+Tables = dict[str, "pd.DataFrame | None"]
+
+
+def _networks(*texts: str) -> list[Any]:
+    from ipaddress import ip_network
+
+    return [ip_network(text) for text in texts]
+
+
+_DOCUMENTATION = _networks("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")  # play the public part
+
+
+def is_private(address: str) -> bool:
+    """Whether an address is one that the public internet does not route; names of a printed study are not."""
+    try:
+        one = ip_address(address)
+    except ValueError:
+        return False
+    return not one.is_global and not any(one in net for net in _DOCUMENTATION)
+
+
+def is_loopback(address: Any) -> bool:
+    """Whether an address never leaves its host."""
+    text = str(address)
+    return text.startswith("127.") or text == "::1"
+
+
+def frame(tables: Tables, name: str) -> pd.DataFrame:
+    """A table by name, one without rows and columns where the source cannot show it."""
+    found = tables.get(name)
+    return found if found is not None else pd.DataFrame()
+
+
+def ends(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str]:
+    """The server's addresses, and the capturing participant's where the capture is a participant's.
+
+    A server answers TLS, TURN or checks of several, or of one from outside; whoever opens all flows to it is none.
+    """
+    if flows.empty:
+        return [], ""
+    outer = flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])]
+    tls, stun = frame(tables, "tls"), frame(tables, "stun")
+    answering = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna()) if len(tls) else set()
+    if len(stun):
+        answering |= set(stun.loc[stun["method"].eq("Allocate"), "flow"].dropna())
+    serving = outer[outer["flow"].isin(answering)]
+    if serving.empty:
+        serving = outer
+    counted = serving.groupby("server").agg(clients=("client", "nunique"), flows=("client", "size"))
+    clients = set(serving["client"])
+    servers = [str(s) for s in counted.sort_values(["clients", "flows"], ascending=False).index if s not in clients]
+    bridge = legs.ice4j_ports(stun) if len(stun) else set()
+    serving_tls = _main(servers, counted)
+    servers = serving_tls + [a for a, _ in sorted(bridge) if a not in serving_tls and a not in clients]
+    if any(is_loopback(one) for one in flows["client"]) or len(clients) != 1:
+        return servers, ""
+    only = str(next(iter(clients)))
+    # one client of a private address that reaches a public server: the capture was made at the client's
+    return servers, only if is_private(only) and not any(is_private(one) for one in serving_tls) else ""
+
+
+def _main(servers: list[str], counted: pd.DataFrame) -> list[str]:
+    """The busiest server, and what is likely the same host: others with clients of the same kind (IPv6 beside IPv4)."""
+    if not servers:
+        return []
+    most = counted.loc[servers[0], "flows"]
+    return [one for one in servers if counted.loc[one, "flows"] * 20 >= most]
+
+
+def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict[int, tuple[str, str]]:
+    """What each outer TCP flow to a server is for: client's address and web, websocket, turn, signaling or other."""
+    if flows.empty:
+        return {}
+    tls, http, xmpp, stun = (frame(tables, name) for name in ("tls", "http", "xmpp", "stun"))
+    offered: dict[int, Any] = {}
+    known = set(tls["flow"].dropna().astype(int)) if len(tls) else set()
+    if len(tls):
+        hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")]
+        offered = {int(f): a for f, a in zip(hellos["flow"], hellos["alpn"], strict=True) if pd.notna(f)}
+    talking = set(xmpp["flow"].dropna().astype(int)) if len(xmpp) else set()
+    turning = set(stun.loc[stun["transport"].isin(["tls", "tcp"]), "flow"].dropna().astype(int)) if len(stun) else set()
+    asking = set(http["flow"].dropna().astype(int)) if len(http) else set()
+    found = {}
+    for flow, transport, client, server in zip(
+        flows["flow"], flows["transport"], flows["client"], flows["server"], strict=True
+    ):
+        flow = int(flow)
+        if transport != "tcp" or server not in servers or client in servers or is_loopback(client):
+            continue
+        if flow in turning:
+            role = "turn"
+        elif flow in talking:
+            role = "signaling"
+        elif flow in offered:
+            alpn = str(offered[flow]).split() if isinstance(offered[flow], str) and offered[flow] else []
+            role = "web" if "h2" in alpn else "websocket" if "http/1.1" in alpn else "turn"
+        elif flow in known:
+            role = "signaling"  # TLS whose beginning was before the capture: long-lived
+        else:
+            role = "web" if flow in asking else "other"
+        found[flow] = (str(client), role)
+    return found
+
+
+def public(tables: Tables, servers: Collection[str]) -> str:
+    """The server's public address: what clients saw its checks come from, where that is none of its own."""
+    stun = tables.get("stun")
+    if stun is None or stun.empty:
+        return ""
+    bridge = legs.ice4j_ports(stun)
+    answers = stun[
+        stun["method"].eq("Binding")
+        & stun["message_class"].eq("success")
+        & stun["depth"].eq(0)
+        & stun["mapped_address"].notna()
+    ]
+    seen = [str(m) for m, d, p in zip(answers["mapped_address"], answers["dst"], answers["dst_port"], strict=True)
+            if pd.notna(p) and (str(d), int(p)) in bridge and m not in servers]  # fmt: skip
+    return max(set(seen), key=seen.count) if seen else ""
+
+
+def relayed(tables: Tables, servers: Collection[str]) -> str:
+    """The address that TURN on the server's own host relays from, where all its allocations agree."""
+    stun = tables.get("stun")
+    if stun is None or stun.empty:
+        return ""
+    given = stun[stun["relayed_address"].notna() & stun["src"].isin(servers)]["relayed_address"].unique()
+    return str(given[0]) if len(given) == 1 else ""

@@ -1,0 +1,150 @@
+"""Connections to TURN and how far each came: from their messages, else from the lengths of TLS records."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.analysis import turn_in_tls
+from jitsilab.analysis.hosts import Tables, frame, is_loopback
+
+TURN_ORDER = ("unreachable", "auth-failed", "allocated", "permission-refused", "permitted", "relaying")
+
+RELAYING = 1000.0  # bytes a second each way
+
+
+@dataclass(slots=True)
+class TurnFlow:
+    """One connection to a TURN server."""
+
+    flow: int
+    via: str  # turn-udp, turn-tcp, turn-tls
+    address: str
+    start: float
+    end: float
+    stage: str
+    kind: str = ""  # jvb or p2p where the checks inside tell
+    certainty: str = "measured"
+    frames: tuple[int, ...] = ()  # that show the stage
+    refused: tuple[int, ...] = ()  # frames of refused permissions
+    sent: int = 0  # relayed messages from the client, checks among them
+    received: int = 0
+    relayed: list[tuple[float, bool, int]] = field(default_factory=list)  # s, from the client, bytes; keyless reading
+    holes: bool = False  # the capture lost bytes of it
+
+
+def turn_flows(
+    tables: Tables, flows: pd.DataFrame, servers: Collection[str], roles: dict[int, tuple[str, str]]
+) -> list[TurnFlow]:
+    """Every connection to TURN: from its messages where they can be read, else from the lengths of TLS records."""
+    stun = frame(tables, "stun")
+    found = list(_open_turn(stun, flows, servers, frame(tables, "media"))) if len(stun) else []
+    seen = {one.flow for one in found}
+    tls = frame(tables, "tls")
+    if not len(tls) or not len(flows):
+        return found
+    relayed = _relayed_rows(frame(tables, "turn_in_tls"))
+    for row in turn_in_tls.stages(tls, flows).itertuples():
+        if row.flow in seen or row.flow not in roles:
+            continue
+        seen.add(row.flow)
+        found.append(
+            TurnFlow(
+                int(row.flow),
+                "turn-tls",
+                str(row.address),
+                float(row.first_seconds),
+                float(row.last_seconds),
+                str(row.stage),
+                kind=str(row.session) if isinstance(row.session, str) else "",
+                certainty=str(row.certainty),
+                frames=_numbers(row.frames),
+                refused=_numbers(row.refused_frames),
+                sent=int(row.sent),
+                received=int(row.received),
+                relayed=relayed.get(int(row.flow), []),
+            )
+        )
+    silent = flows[flows["flow"].isin([f for f, (_, role) in roles.items() if role == "turn" and f not in seen])]
+    answered = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna().astype(int))
+    for row in silent.itertuples():
+        if int(row.flow) not in answered:  # a ClientHello without ALPN, and nothing came back
+            found.append(
+                TurnFlow(int(row.flow), "turn-tls", str(row.client), float(row.first_seconds), float(row.last_seconds),
+                         "unreachable", certainty="inferred", frames=(int(row.first_frame), int(row.last_frame)))
+            )  # fmt: skip
+    return found
+
+
+def _relayed_rows(rows: pd.DataFrame) -> dict[int, list[tuple[float, bool, int]]]:
+    """By flow: when how many bytes were relayed, as the lengths of records tell."""
+    found: dict[int, list[tuple[float, bool, int]]] = {}
+    if len(rows):
+        rows = rows[rows["message"].isin(["send", "data", "channel-data", "other"])]
+        for flow, at, up, length in zip(rows["flow"], rows["seconds"], rows["up"], rows["length"], strict=True):
+            found.setdefault(int(flow), []).append((float(at), bool(up), int(length)))
+    return found
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    if isinstance(value, str):
+        return tuple(int(one) for one in value.split())
+    return tuple(int(one) for one in value) if isinstance(value, list | tuple) else ()
+
+
+def _open_turn(
+    stun: pd.DataFrame, flows: pd.DataFrame, servers: Collection[str], media: pd.DataFrame
+) -> Iterable[TurnFlow]:
+    """TURN whose messages can be read: UDP, TCP, or TLS with keys."""
+    ends = flows.set_index("flow")[["client", "transport", "first_seconds", "last_seconds"]]
+    turn = stun[stun["depth"].eq(0) & ~stun["method"].eq("Binding")]
+    for number, rows in turn.groupby("flow", sort=True):
+        if not rows["method"].eq("Allocate").any():
+            continue
+        end = ends.loc[number]
+        if is_loopback(end["client"]) or end["client"] in servers:
+            continue
+        stage, frames, refused = _stage(rows)
+        inside = media[media["flow"].eq(number) & media["depth"].gt(0)] if len(media) else media
+        up = float(inside.loc[inside["up"].fillna(False).astype(bool), "bytes"].sum()) if len(inside) else 0.0
+        down = float(inside.loc[~inside["up"].fillna(True).astype(bool), "bytes"].sum()) if len(inside) else 0.0
+        lasted = float(inside["last_seconds"].max() - inside["first_seconds"].min()) if len(inside) else 0.0
+        if stage == "permitted" and lasted > 1 and min(up, down) / lasted >= RELAYING:
+            stage = "relaying"
+        yield TurnFlow(
+            int(number),
+            f"turn-{rows['transport'].iloc[0]}",
+            str(end["client"]),
+            float(end["first_seconds"]),
+            float(end["last_seconds"]),
+            stage,
+            frames=frames,
+            refused=refused,
+            sent=int(rows["method"].eq("Send").sum()),
+            received=int(rows["method"].eq("Data").sum()),
+        )
+
+
+def _stage(rows: pd.DataFrame) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+    """Stage of one TURN connection, the frames that show it, and those of refused permissions."""
+
+    def frames(method: str, kind: str) -> list[int]:
+        return [int(f) for f in rows.loc[rows["method"].eq(method) & rows["message_class"].eq(kind), "frame"]]
+
+    granted = frames("CreatePermission", "success") + frames("ChannelBind", "success")
+    refused = tuple(frames("CreatePermission", "error"))
+    allocated = frames("Allocate", "success")
+    if granted:
+        return "permitted", tuple(sorted(granted)), refused
+    if refused:
+        return "permission-refused", refused, refused
+    if allocated:
+        return "allocated", tuple(allocated), ()
+    asked = rows[rows["method"].eq("Allocate") & rows["message_class"].eq("request")]
+    errors = frames("Allocate", "error")
+    with_credentials = [int(f) for f in asked.loc[asked["username"].notna(), "frame"]]
+    late = [frame for frame in errors if with_credentials and frame > with_credentials[0]]
+    if late:
+        return "auth-failed", (with_credentials[0], *late), ()
+    return "unreachable", tuple(int(f) for f in asked["frame"]), ()
