@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import dtls as dtls_protocol
 from jitsilab.protocols import hello, tls
@@ -16,7 +19,8 @@ from jitsilab.protocols.tls_registry import (
     version_name,
 )
 from jitsilab.tables import COMMON, Schema, Table, frame_from
-from jitsilab.units import Unit, endpoints
+from jitsilab.tables.frames import common
+from jitsilab.units import Unit
 
 if TYPE_CHECKING:
     from jitsilab.decrypt import Record, Session
@@ -90,7 +94,6 @@ DTLS: Schema = {
 
 SCHEMAS = {"tls": TLS, "dtls": DTLS}
 
-_TLS_FIELDS = [name for name in TLS if name not in COMMON]
 _DTLS_FIELDS = [name for name in DTLS if name not in COMMON]
 
 
@@ -100,41 +103,55 @@ def _words(names: "list[str] | tuple[str, ...]") -> str | None:
 
 def tls_table(wire: "Wire") -> Table:
     """One row a record, in the order in which they could be read, with or without a key log."""
-    keyed: list[tuple[int, tuple[Any, ...]]] = []
+    ready: list[int] = []
+    dense: list[tuple[Any, ...]] = []  # the columns that every record fills
+    sparse: list[dict[str, Any]] = []  # those that handshake messages fill
     problems = list(wire.keylog.problems) if wire.keylog is not None else []
-    for number, session in wire.sessions.items():
-        ends = {up: endpoints(wire, number, up) for up in (True, False)}
-        ready = 0
+    for session in wire.sessions.values():
+        latest = 0
         for record in session.records:
-            ready = max(ready, record.frame)
-            common = (record.frame, wire.time(record.frame), wire.seconds(record.frame), number, *ends[record.up])
-            fields = _tls_fields(session, record, problems)
-            keyed.append((ready, common + tuple(fields.get(name) for name in _TLS_FIELDS)))
+            latest = max(latest, record.frame)
+            ready.append(latest)
+            dense.append(_tls_fields(session, record))
+            sparse.append(_tls_messages(session, record, problems) if record.messages else {})
         problems += session.problems
-    keyed.sort(key=lambda entry: entry[0])
-    return Table(frame_from((row for _, row in keyed), TLS), problems)
+    if not dense:
+        return Table(frame_from([], TLS), problems)
+    order = sorted(range(len(ready)), key=ready.__getitem__)
+    columns: dict[str, Any] = dict(zip(_DENSE, zip(*(dense[row] for row in order), strict=True), strict=True))
+    told = [(place, sparse[row]) for place, row in enumerate(order) if sparse[row]]
+    for name in TLS.keys() - COMMON.keys() - columns.keys():
+        columns[name] = [None] * len(order)
+        for place, fields in told:
+            columns[name][place] = fields.get(name)
+    made = common(wire, np.array(columns.pop("frame")) - wire.packets.first)
+    made |= {name: pd.array(columns[name], dtype=dtype) for name, (dtype, _) in TLS.items() if name in columns}
+    return Table(pd.DataFrame({name: made[name] for name in TLS}), problems)
 
 
-def _tls_fields(session: "Session", record: "Record", problems: list[Problem]) -> dict[str, Any]:
+_DENSE = (
+    "frame", "first_frame", "up", "record_type", "inner_type", "length", "version", "record_version", "alert",
+    "decrypted", "complete", "reason",
+)  # fmt: skip
+
+
+def _tls_fields(session: "Session", record: "Record") -> tuple[Any, ...]:
+    """The columns ``_DENSE`` of a record."""
     opened = record.plaintext is not None
-    version = session.version
+    version, reason = session.version, None
     if version is None and record.encrypted and record.version < 0x0303:
         version = version_name(record.version)  # what is newer writes the number of TLS 1.2
-    fields: dict[str, Any] = {
-        "first_frame": record.first_frame,
-        "up": record.up,
-        "record_type": record.record_type,
-        "inner_type": record.inner_type,
-        "length": record.length,
-        "version": version,
-        "record_version": version_name(record.version),
-        "handshake": _words([_message_name(message) for message in record.messages]),
-        "alert": record.alert,
-        "decrypted": opened if record.encrypted else None,
-        "complete": record.complete,
-    }
     if record.encrypted and not opened:
-        fields["reason"] = session.reason or ("it does not authenticate" if record.complete else "bytes missing")
+        reason = session.reason or ("it does not authenticate" if record.complete else "bytes missing")
+    return (
+        record.frame, record.first_frame, record.up, record.record_type, record.inner_type, record.length, version,
+        version_name(record.version), record.alert, opened if record.encrypted else None, record.complete, reason,
+    )  # fmt: skip
+
+
+def _tls_messages(session: "Session", record: "Record", problems: list[Problem]) -> dict[str, Any]:
+    """The columns that the handshake messages of a record fill."""
+    fields: dict[str, Any] = {"handshake": _words([_message_name(message) for message in record.messages])}
     for message in record.messages:
         try:
             fields |= _tls_message(session, message)
