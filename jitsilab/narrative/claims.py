@@ -27,11 +27,16 @@ def summary(call: Capture) -> Story:
             continue
         found = tunnel.stages(call)
         mine = found[found["address"] == tested.claim.between[1]]
+        allocated = mine["stage"].isin(["allocated", "permission-refused", "permitted", "relaying"])
+        ways = "one connection" if len(mine) == 1 else f"{len(mine)} connections"
+        outcome = "no allocation was granted"
+        if allocated.any():
+            outcome = "an allocation was granted" if allocated.all() else f"{int(allocated.sum())} got an allocation"
+            outcome += " in each" if allocated.all() and len(mine) > 1 else ""
         story.add(
-            "{who} sent no UDP to the server. Its only way was TURN inside TLS on port {port}, in {flows} connections: "
-            "each was granted an allocation.",
+            "{who} sent no UDP to the server. Its only way was TURN inside TLS on port {port}, in {ways}: {outcome}.",
             key=tested.claim.between[1], who=tested.claim.between[1],
-            port=int(call.flows.set_index("flow").loc[mine["flow"].iloc[0], "server_port"]), flows=len(mine),
+            port=int(call.flows.set_index("flow").loc[mine["flow"].iloc[0], "server_port"]), ways=ways, outcome=outcome,
         )  # fmt: skip
         if refused:
             story.extend(
@@ -44,7 +49,7 @@ def summary(call: Capture) -> Story:
                 "That is why no STUN in clear runs between {server} and {who}; whether {who} is behind a NAT plays no "
                 "part in it.", key=tested.claim.between[1], server=tested.claim.between[0], who=tested.claim.between[1],
             )  # fmt: skip
-        else:
+        elif mine["granted"].sum():
             story.extend("Permissions were granted, and it reached its peers through them.")
     return story
 

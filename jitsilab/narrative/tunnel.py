@@ -7,7 +7,7 @@ import pandas as pd
 from jitsilab.analysis import turn_in_tls
 from jitsilab.capture import Capture
 from jitsilab.markdown import Raw
-from jitsilab.narrative import Story, listed
+from jitsilab.narrative import Story, listed, plural
 from jitsilab.narrative.blocks import Table
 
 HEADER, TRANSPORT, INTEGRITY, ADDRESS, LIFETIME = 20, 8, 24, 12, 8  # bytes (RFC 8489 section 5, RFC 8656 section 18)
@@ -39,7 +39,8 @@ def overview(call: Capture) -> Story:
         return Story().add("No flow in this capture opens as TURN inside TLS does.", turn_flows=0)
     mine = found.groupby("address", sort=False)["flow"].size()
     story = Story().add(
-        "{turn_flows} flows open as an allocation at a TURN server does: {whose}.", turn_flows=len(found),
+        "{turn_flows} {flows} as an allocation at a TURN server does: {whose}.", turn_flows=len(found),
+        flows="flow opens" if len(found) == 1 else "flows open",
         whose=listed(f"{count} of {address}" for address, count in mine.items()),
     )  # fmt: skip
     sure = int((found["certainty"] == "deduced").sum())
@@ -311,7 +312,8 @@ def retries(call: Capture) -> Story:
     peer = found[(found["session"].fillna("") == "p2p") & (found["stage"] == "permission-refused")]
     if len(peer):
         story.extend(
-            "The {count} flows for a peer's session were given up within {within:.2f} s.", count=len(peer),
+            "{count} for a peer's session {were} given up within {within:.2f} s.", count=plural(len(peer), "flow"),
+            were="was" if len(peer) == 1 else "were",
             within=float((peer["last_seconds"] - peer["first_seconds"]).max()),
         )  # fmt: skip
     return story
