@@ -199,16 +199,18 @@ def _int(value: Any) -> int:
 
 
 def _each(
-    table: pd.DataFrame, found: dict[tuple[int, bool], Leg], ends: dict[tuple[int, bool], tuple[str, int]]
+    table: pd.DataFrame,
+    found: dict[tuple[int, bool], Leg],
+    ends: dict[tuple[int, bool], tuple[str, int]],
+    *names: str,
 ) -> Any:
-    """Rows of a table that belong to a leg, with the leg and whether they come from the participant."""
-    flows = {flow for flow, _ in found}
-    rows = table[table["flow"].isin(flows)]
-    for position, (flow, depth, src, src_port) in enumerate(_columns(rows, "flow", "depth", "src", "src_port")):
+    """Of the rows of a table that belong to a leg: it, whether they come from the participant, and these columns."""
+    rows = table[table["flow"].isin({flow for flow, _ in found})]
+    for flow, depth, src, src_port, *values in _columns(rows, "flow", "depth", "src", "src_port", *names):
         place = int(flow), bool(pd.notna(depth) and depth)  # a printed table says nothing of depth
         leg = found.get(place)
         if leg is not None:
-            yield rows, position, leg, ends[place] == (str(src), _int(src_port))
+            yield leg, ends[place] == (str(src), _int(src_port)), *values
 
 
 def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
@@ -228,18 +230,16 @@ def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
 def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
     if dtls is None or dtls.empty:
         return
-    for rows, position, leg, from_me in _each(dtls, found, ends):
-        row = rows.iloc[position]
-        frame, handshake = int(row["frame"]), row["handshake_type"]
+    names = ("frame", "handshake_type", "certificate_sha256", "epoch", "record_type")
+    for leg, from_me, number, handshake, certificate, epoch, kind in _each(dtls, found, ends, *names):
+        frame = int(number)
         if handshake in ("client_hello", "server_hello"):
             (leg.hello if from_me else leg.other_hello).append(frame)
-        elif handshake == "certificate" and isinstance(row["certificate_sha256"], str):
-            for fingerprint in row["certificate_sha256"].split()[
-                :1
-            ]:  # the first is the end's own, RFC 5246 section 7.4.2
+        elif handshake == "certificate" and isinstance(certificate, str):
+            for fingerprint in certificate.split()[:1]:  # the first is the end's own, RFC 5246 section 7.4.2
                 (leg.certificates if from_me else leg.other_certificates).setdefault(fingerprint, frame)
-        encrypted = pd.notna(row["epoch"]) and int(row["epoch"]) > 0 and row["record_type"] == "handshake"
-        if encrypted or row["record_type"] == "application_data":  # which comes with keys alone
+        encrypted = pd.notna(epoch) and int(epoch) > 0 and kind == "handshake"
+        if encrypted or kind == "application_data":  # which comes with keys alone
             leg.secured_by.add(from_me)
             if len(leg.secured_by) == 2:
                 leg.secured = leg.secured or frame
@@ -248,12 +248,12 @@ def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
 def _media(media: pd.DataFrame | None, found: Any, ends: Any) -> None:
     if media is None or media.empty:
         return
-    for rows, position, leg, from_me in _each(media, found, ends):
-        row = rows.iloc[position]
+    names = ("packets", "first_seconds", "last_seconds", "first_frame")
+    for leg, from_me, packets, first, last, frame in _each(media, found, ends, *names):
         one = leg.rtp_out if from_me else leg.rtp_in
-        one.packets += int(row["packets"])
-        one.first, one.last = min(one.first, row["first_seconds"]), max(one.last, row["last_seconds"])
-        one.frame = one.frame or int(row["first_frame"])
+        one.packets += int(packets)
+        one.first, one.last = min(one.first, first), max(one.last, last)
+        one.frame = one.frame or int(frame)
 
 
 def _datagrams(frames: pd.DataFrame | None, found: Any, ends: Any) -> None:
@@ -273,5 +273,5 @@ def _datagrams(frames: pd.DataFrame | None, found: Any, ends: Any) -> None:
 def _reports(rtcp: pd.DataFrame | None, found: Any, ends: Any) -> None:
     if rtcp is None or rtcp.empty:
         return
-    for _, _, leg, from_me in _each(rtcp, found, ends):
+    for leg, from_me in _each(rtcp, found, ends):
         leg.reports += from_me
