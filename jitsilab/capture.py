@@ -5,7 +5,7 @@ has the same form whatever it came from. A table that the source cannot show is 
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -77,9 +77,9 @@ class Capture:
             self._tables[name] = self._derive(name) if name in DERIVED else self._build(name)
         return self._tables[name]
 
-    def tables(self) -> "dict[str, pd.DataFrame | None]":
-        """All tables of packets and messages by name, as the checks take them."""
-        return {name: self.table(name) for name in (*TABLE_MODULES, "ice", "turn_in_tls")}
+    def tables(self) -> "Mapping[str, pd.DataFrame | None]":
+        """All tables of packets and messages by name, as the checks take them; each is made when it is asked for."""
+        return _Tables(self)
 
     def packet(self, number: int) -> Any:
         """Frame ``number`` (from 1) as a scapy packet."""
@@ -163,6 +163,26 @@ class Capture:
         for found in self._problems.values():
             problems += found
         return frame_from(sorted(set(problems)), ERRORS)
+
+
+class _Tables(Mapping[str, "pd.DataFrame | None"]):
+    """The tables of packets and messages of a capture."""
+
+    NAMES = (*TABLE_MODULES, "ice", "turn_in_tls")
+
+    def __init__(self, call: Capture) -> None:
+        self._call = call
+
+    def __getitem__(self, name: str) -> "pd.DataFrame | None":
+        if name not in self.NAMES:
+            raise KeyError(name)
+        return self._call.table(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.NAMES)
+
+    def __len__(self) -> int:
+        return len(self.NAMES)
 
 
 class Located(NamedTuple):

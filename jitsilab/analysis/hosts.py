@@ -1,6 +1,6 @@
 """The machines in a capture: which is the server, which addresses are private, what each connection to it is for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from jitsilab.analysis import legs
 
-Tables = dict[str, "pd.DataFrame | None"]
+Tables = Mapping[str, "pd.DataFrame | None"]
 
 
 def _networks(*texts: str) -> list[Any]:

@@ -4,7 +4,7 @@ A leg is seen from the participant: ``sent`` is what came from that end. Where t
 be the participant's, a relay's far side on the server's own loopback counts as a leg too.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,7 +102,7 @@ def _columns(table: pd.DataFrame, *names: str) -> Any:
 
 def of_ufrags(
     own: Collection[str],
-    tables: "dict[str, pd.DataFrame | None]",
+    tables: "Mapping[str, pd.DataFrame | None]",
     servers: Collection[str],
     remote: Collection[str] = (),
 ) -> list[Leg]:
@@ -111,7 +111,7 @@ def of_ufrags(
 
 
 def of_address(
-    addresses: Collection[str], tables: "dict[str, pd.DataFrame | None]", servers: Collection[str]
+    addresses: Collection[str], tables: "Mapping[str, pd.DataFrame | None]", servers: Collection[str]
 ) -> list[Leg]:
     """The legs of whoever is behind these addresses; without signaling that is all that tells whose they are."""
 
@@ -130,7 +130,9 @@ def _mine(username: str, own: Collection[str], remote: Collection[str]) -> bool 
 
 
 def _legs(
-    tables: "dict[str, pd.DataFrame | None]", servers: Collection[str], mine: Callable[[str, str, str], "bool | None"]
+    tables: "Mapping[str, pd.DataFrame | None]",
+    servers: Collection[str],
+    mine: Callable[[str, str, str], "bool | None"],
 ) -> list[Leg]:
     stun = tables.get("stun")
     if stun is None or stun.empty:

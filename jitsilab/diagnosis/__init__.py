@@ -5,6 +5,7 @@ evidence does not single out is ``undetermined`` or ``not-observable``, never a 
 """
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,7 +47,7 @@ class Source(Protocol):
         """One table, None where the source cannot show it."""
         ...
 
-    def tables(self) -> dict[str, pd.DataFrame | None]:
+    def tables(self) -> Mapping[str, pd.DataFrame | None]:
         """All tables of packets and messages."""
         ...
 
@@ -170,7 +171,7 @@ def _hypotheses(call: Source) -> list[dict[str, Any]]:
     return [one.to_json() for one in hypotheses.of(call)]
 
 
-def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: dict[str, Any]) -> Diagnosed:
+def _row(person: Person, who: Call, ways: dict[int, list[Path]], tables: Mapping[str, Any]) -> Diagnosed:
     route = ways[id(person)]
     reached, frames = stage(person, route)
     bridge = next((one for one in who.servers if is_private(one)), "")
@@ -220,7 +221,7 @@ def _unseen(why: Cause) -> bool:
     return why.name == "not-observable" or "not-observable" in why.open
 
 
-def _burst(person: Person, tables: dict[str, Any], until: float) -> int | None:
+def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | None:
     """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen.
 
     One that came after ``until`` is too late for anything to have followed it.

@@ -36,7 +36,7 @@ SCHEMA: Schema = {
 class Source(Protocol):
     """What gives tables by name: a Capture."""
 
-    def tables(self) -> "dict[str, pd.DataFrame | None]":
+    def tables(self) -> "Mapping[str, pd.DataFrame | None]":
         """All tables of packets and messages."""
         ...
 
