@@ -14,7 +14,7 @@ from jitsilab.checks import Outcome, judge
 from jitsilab.tables import Schema, frame_from
 from jitsilab.theory import connectivity, entry, media, relays, signaling
 from jitsilab.theory.departures import DEPARTURES, Departure
-from jitsilab.theory.scope import RANK, Scope, Step, beside, hidden, scopes
+from jitsilab.theory.scope import RANK, Scope, Step, Whole, beside, hidden, scopes
 
 STEPS: tuple[Step, ...] = tuple(
     sorted((*entry.STEPS, *signaling.STEPS, *connectivity.STEPS, *relays.STEPS, *media.STEPS), key=lambda step: step.id)
@@ -51,10 +51,10 @@ def steps(call: Source) -> pd.DataFrame:
     if not who.jitsi or not who.people:
         reason = beside("no participant in this capture" if who.jitsi else "nothing shows that this is a Jitsi call")
         return frame_from([_row(step, "", "", reason) for step in STEPS], SCHEMA)
-    rows = []
+    rows, every = [], Whole(tables)
     for person in who.people:
         found: dict[str, list[tuple[str, Outcome]]] = {step.id: [] for step in STEPS}
-        for scope in _asked(person, who, tables):
+        for scope in _asked(person, who, every):
             level = "session" if scope.name else "participant"
             for step, outcome in _judged([step for step in STEPS if step.each == level], scope):
                 found[step.id].append((scope.name.strip("-"), outcome))
@@ -62,7 +62,7 @@ def steps(call: Source) -> pd.DataFrame:
     return frame_from(rows, SCHEMA)
 
 
-def _asked(person: people.Person, who: people.Call, tables: Mapping[str, Any]) -> Iterator[Scope]:
+def _asked(person: people.Person, who: people.Call, tables: Whole) -> Iterator[Scope]:
     """The participant as a whole, then each session; one without a name stands for all where there was none."""
     yield Scope(person, who, tables, legs=person.legs, turns=person.turn)
     yield from list(scopes(person, who, tables)) or [

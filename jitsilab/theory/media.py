@@ -58,9 +58,10 @@ def _active(scope: Scope) -> bool | None:
 def vouched(dtls: pd.DataFrame, scope: Scope) -> Outcome:
     """Each certificate is one that the signaling announced."""
     stun = scope.table("stun")
-    if stun is None or stun.empty or scope.every.get("jingle") is None:
+    jingle = scope.every.get("jingle")
+    if stun is None or stun.empty or jingle is None:
         return hidden("what was announced is not to be seen here")
-    rows = joins.certificates(scope.every["jingle"], dtls, stun)
+    rows = joins.certificates(jingle, dtls, stun)
     if rows.empty:
         newer = dtls["version"].eq("DTLS 1.3").any()
         return hidden("DTLS 1.3 hides certificates") if newer else absent("no certificate in the capture")

@@ -1,6 +1,6 @@
 """Steps S21 to S23 and S32: a relay is allocated, let through to the other side, found behind port 443, and used."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -20,29 +20,21 @@ def _sure(flows: Iterable[TurnFlow]) -> Certainty:
     return next((one for one in Certainty if one.value in words), Certainty.INFERRED)
 
 
-def _ended(flows: pd.DataFrame) -> set[int]:
-    """Flows whose end is in the capture."""
-    if "fins" not in flows:
-        return set()
-    return set(flows.loc[flows["fins"].fillna(0).gt(0) | flows["resets"].fillna(0).gt(0), "flow"].astype(int))
-
-
-def _settled(scope: Scope, one: TurnFlow, ended: Collection[int]) -> bool:
+def _settled(scope: Scope, one: TurnFlow) -> bool:
     """Whether a connection is in the capture without a hole and to its end, or long enough to say what never came."""
-    return not one.holes and (one.flow in ended or scope.call.end - one.start >= GUARD)
+    return not one.holes and (one.flow in scope.every.ended or scope.call.end - one.start >= GUARD)
 
 
 def allocated(flows: pd.DataFrame, scope: Scope) -> Outcome:
     """Allocate, 401 with realm and nonce, Allocate with credentials, success."""
     if not scope.turns:
         return _untried(scope)
-    ended = _ended(flows)
     stages = {stage: [one for one in scope.turns if one.stage == stage] for stage in ("auth-failed", "unreachable")}
-    failed = [one for one in stages["auth-failed"] if _settled(scope, one, ended)]
+    failed = [one for one in stages["auth-failed"] if _settled(scope, one)]
     if failed:
         shown = [frame for one in failed for frame in one.frames]
         return broken("TURN refuses the credentials", shown, failed[0].via, _sure(failed))
-    silent = [one for one in stages["unreachable"] if one.flow in ended and not one.holes]
+    silent = [one for one in stages["unreachable"] if one.flow in scope.every.ended and not one.holes]
     if silent:
         shown = [frame for one in silent for frame in one.frames]
         return broken("the connection to TURN was closed without an answer", shown, silent[0].via, _sure(silent))
@@ -69,13 +61,12 @@ def permitted(flows: pd.DataFrame, scope: Scope) -> Outcome:
     if not scope.turns:
         return _untried(scope)
     asked = [one for one in scope.turns if one.refused or one.stage in ("permission-refused", "permitted", "relaying")]
-    ended = _ended(flows)
     if not asked:
-        if all(one.stage == "allocated" and _settled(scope, one, ended) for one in scope.turns):
+        if all(one.stage == "allocated" and _settled(scope, one) for one in scope.turns):
             return beside("nobody asked for a permission: the relay was not needed")
         return absent("no permission asked for in the capture")
     refused = [one for one in asked if one.stage == "permission-refused"]
-    final = [one for one in refused if _settled(scope, one, ended) and _grave(scope, one)]
+    final = [one for one in refused if _settled(scope, one) and _grave(scope, one)]
     if final:
         shown = [frame for one in final for frame in one.refused]
         count = sum(len(one.refused) for one in final)

@@ -4,7 +4,7 @@ A table of a scope is None where this capture cannot show it of this participant
 inside a relay that stays shut, media between two browsers past the capture, signaling behind TLS.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,13 +37,54 @@ class Step(Check):
     applies: "Callable[[Scope], str] | None" = None  # why it is not asked of a scope; empty where it is
 
 
+class Whole:
+    """The tables of a capture, and what many scopes ask of them, found once."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._places: dict[str, dict[int, np.ndarray]] = {}
+
+    def get(self, name: str) -> pd.DataFrame | None:
+        """A table by name, None where this capture cannot show it."""
+        return self._tables.get(name)
+
+    def of_flows(self, name: str, flows: Collection[int]) -> pd.DataFrame:
+        """The rows of some flows, in their order."""
+        rows = self.get(name)
+        assert rows is not None  # asked for by whoever found it there
+        if name not in self._places:
+            self._places[name] = {int(flow): at for flow, at in rows.groupby("flow").indices.items()}
+        places = [at for flow in flows if (at := self._places[name].get(int(flow))) is not None]
+        return rows.iloc[np.sort(np.concatenate(places))] if places else rows.iloc[:0]
+
+    @cached_property
+    def opened(self) -> set[int]:
+        """Flows whose STUN can be read."""
+        stun = self.get("stun")
+        return set() if stun is None or stun.empty else {int(flow) for flow in stun["flow"].dropna().unique()}
+
+    @cached_property
+    def ended(self) -> set[int]:
+        """TCP flows whose end is in the capture."""
+        flows = self.get("flows")
+        if flows is None or "fins" not in flows:
+            return set()
+        return set(flows.loc[flows["fins"].fillna(0).gt(0) | flows["resets"].fillna(0).gt(0), "flow"].astype(int))
+
+    @cached_property
+    def loopback(self) -> bool:
+        """Whether the server's own loopback is in the capture, and so the far side of its relays."""
+        flows = self.get("flows")
+        return flows is not None and any(map(is_loopback, flows["client"].unique()))
+
+
 @dataclass
 class Scope:
     """One participant, and one of its media sessions where the step is about one."""
 
     person: Person
     call: Call
-    every: Tables  # all tables of the capture
+    every: Whole  # all tables of the capture
     session: Session | None = None
     name: str = ""  # of the session: jvb, p2p, jvb 2
     kind: str = ""  # jvb, p2p, or empty
@@ -73,19 +114,8 @@ class Scope:
         """Whether a part of the session may run where this capture does not see it."""
         used = ("permitted", "relaying")
         inside = [one for one in self.turns if one.via == "turn-tls" and (one.stage in used or one.sent)]
-        hidden = any(one.flow not in self._opened for one in inside) and not self._loopback
+        hidden = any(one.flow not in self.every.opened for one in inside) and not self.every.loopback
         return hidden or (self.kind == "p2p" and not self.call.own) or not self.person.addresses
-
-    @cached_property
-    def _opened(self) -> set[int]:
-        stun = self.every.get("stun")
-        return set() if stun is None or stun.empty else set(stun["flow"].dropna().astype(int))
-
-    @cached_property
-    def _loopback(self) -> bool:
-        """Whether the server's own loopback is in the capture, and so the far side of its relays."""
-        flows = self.every.get("flows")
-        return flows is not None and any(map(is_loopback, flows["client"]))
 
     @cached_property
     def said(self) -> list[tuple[Any, stanzas.Stanza]]:
@@ -121,12 +151,11 @@ class Scope:
         if name in ("xmpp", "jingle", "candidates", "payload_types", "sources", "bridge"):
             return self._signaled(name, rows) if self.stays else None
         if name in ("stun", "dtls", "media", "rtcp"):
-            return self._carried(rows)
+            return self._carried(name)
         if name in ("tls", "flows", "turn_in_tls"):
             if not self.person.addresses:
                 return None
-            mine = {*self.person.flows, *(one.flow for one in self.turns)}
-            return rows[rows["flow"].isin(mine)]
+            return self.every.of_flows(name, {*self.person.flows, *(one.flow for one in self.turns)})
         return rows
 
     def _http(self, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -148,7 +177,7 @@ class Scope:
             return rows[rows["endpoint"].isin(ends)]
         if name == "sources":
             return rows[rows["owner"].isin(ends) | rows["receiver"].isin(ends)]
-        xmpp = self.every["xmpp"]
+        xmpp = self.every.get("xmpp")
         assert xmpp is not None  # the jingle tables are made of it
         spoken = xmpp["connection"].isin(connections).to_numpy()
         mine = rows[np.array([pd.notna(one) and bool(spoken[int(one)]) for one in rows["stanza"]], bool)]
@@ -156,29 +185,28 @@ class Scope:
         mine = mine.assign(outgoing=np.array([out[int(one)] for one in mine["stanza"]], bool))
         return mine[mine["sid"].eq(self.session.sid)] if self.session is not None else mine
 
-    def _carried(self, rows: pd.DataFrame) -> pd.DataFrame | None:
+    def _carried(self, name: str) -> pd.DataFrame | None:
         """Rows of the session's legs, with ``mine``: whether they come from the participant's end."""
         if not self.legs and self.shut:
             return None
-        inside = rows["depth"].fillna(0).astype(int).gt(0) if "depth" in rows else pd.Series(False, rows.index)
         places = {(leg.flow, leg.via.startswith("turn")): leg for leg in self.legs}
-        some = rows["flow"].isin([flow for flow, _ in places])
-        rows, inside = rows[some], inside[some]
-        found, mine = [], []
-        for flow, deep, src, port, up in zip(
-            rows["flow"], inside, rows["src"], rows["src_port"], rows["up"], strict=True
-        ):
-            leg = places.get((int(flow), bool(deep)))
-            found.append(leg is not None)
-            here = leg is not None and (leg.address, leg.port) == (str(src), -1 if pd.isna(port) else int(port))
-            mine.append(bool(up) if deep and pd.notna(up) else here)
-        rows = rows.assign(mine=np.array(mine, bool))[np.array(found, bool)]
+        rows = self.every.of_flows(name, {flow for flow, _ in places})
+        deep = rows["depth"].fillna(0).to_numpy() > 0 if "depth" in rows else np.zeros(len(rows), bool)
+        up = rows["up"].fillna(True).to_numpy(bool)
+        port = rows["src_port"].fillna(-1).to_numpy()
+        source, flow = rows["src"].to_numpy(object), rows["flow"].to_numpy()
+        found, mine = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+        for (number, inside), leg in places.items():
+            here = (flow == number) & (deep == inside)
+            found |= here
+            mine |= here & (up if inside else (source == leg.address) & (port == leg.port))
+        rows = rows.assign(mine=mine)[found]
         if "duplicate" in rows:
             rows = rows[~rows["duplicate"].fillna(False).astype(bool)]
         return None if rows.empty and self.shut else rows
 
 
-def scopes(person: Person, call: Call, tables: Tables) -> Iterator[Scope]:
+def scopes(person: Person, call: Call, tables: Whole) -> Iterator[Scope]:
     """A scope a media session of the participant, in order; none where there was no session."""
     parts = list(_signaled(person)) if person.sessions else list(_unsignaled(person))
     counts: dict[str, int] = {}
