@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.analysis.turn_lengths import Opening, username_range
-from jitsilab.analysis.turn_reader import QUIET, Reading, candidates, ends_of, readings
+from jitsilab.analysis.turn_reader import QUIET, Reading, readings
+from jitsilab.analysis.turn_records import candidates, ends_of
 from jitsilab.tables import Schema, frame_from
 
 SCHEMA: Schema = {

@@ -7,12 +7,11 @@ looked like as well stays unnamed. A flow whose records do not open in this way 
 records, connections that were there before the capture.
 """
 
-from collections.abc import Iterator
+import weakref
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.analysis.turn_lengths import (
@@ -23,6 +22,7 @@ from jitsilab.analysis.turn_lengths import (
     overhead,
     settled,
 )
+from jitsilab.analysis.turn_records import Shown, candidates, ends_of
 
 PATIENCE = 0.1  # s that an answer may take, beyond what the opening took
 _PEERS = ("create-permission", "channel-bind")  # requests that name a peer, which a server may refuse
@@ -78,22 +78,27 @@ class _Records:
     length: list[int]  # plaintext; -1: unknown
 
 
-class Shown(NamedTuple):
-    """The records of one flow as parallel columns."""
-
-    frame: list[int]
-    seconds: list[float]
-    up: npt.NDArray[np.bool_]
-    down: npt.NDArray[np.bool_]  # neither where the direction is not known
-    data: npt.NDArray[np.bool_]  # application data
-    alert: npt.NDArray[np.bool_]
-    length: npt.NDArray[np.int64]  # of the record; -1: unknown
-    version: str | None  # that was agreed: the highest that a record of the server shows
-    suite: str | None
-
-
 def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
+    global _latest  # three analyses ask in turn for the same tables
+    state = _fingerprint(tls), _fingerprint(flows)
+    if _latest is not None and _latest[0]() is tls and _latest[1]() is flows and _latest[2] == state:
+        return _latest[3]
+    found = _readings(tls, flows)
+    _latest = weakref.ref(tls), weakref.ref(flows), state, found
+    return found
+
+
+_latest: "tuple[weakref.ref[pd.DataFrame], weakref.ref[pd.DataFrame], tuple[Any, ...], list[Reading]] | None" = None
+
+
+def _fingerprint(table: pd.DataFrame) -> tuple[Any, ...]:
+    """What changes when rows or values of a table are changed in place."""
+    numbers = table.select_dtypes(["number", "bool", "boolean"])
+    return len(table), tuple(numbers.sum()), tuple(table.notna().sum())
+
+
+def _readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     ends = ends_of(flows)
     found: list[Reading] = []
     cut: list[Reading] = []
@@ -105,39 +110,6 @@ def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     for one in cut:
         _beginning(one, whole)
     return sorted([*_agreed(found), *(one for one in cut if one.rows)], key=lambda one: one.flow)
-
-
-def ends_of(flows: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """The rows of the table of flows by flow number."""
-    wanted = ("client", "client_port", "first_frame", "last_frame", "first_seconds", "last_seconds", "fins", "resets")
-    columns = {name: flows[name].tolist() for name in wanted if name in flows}
-    rows = zip(*columns.values(), strict=True)
-    return {int(flow): dict(zip(columns, row, strict=True)) for flow, row in zip(flows["flow"], rows, strict=True)}
-
-
-def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
-    """Flow number and records of each flow whose ClientHello is there and asks for no protocol but TURN (RFC 7443)."""
-    hello = tls[tls["handshake"].astype("object").fillna("").str.contains("client_hello")]
-    asks = hello["alpn"].astype("object").fillna("").str.replace(",", " ").str.split()
-    other = asks.map(lambda names: not all(name.startswith("stun.") for name in names)).astype(bool)
-    wanted = set(hello["flow"].dropna()) - set(hello.loc[other, "flow"].dropna())
-    some = tls[tls["flow"].isin(wanted)].sort_values("flow", kind="stable")
-    flow = some["flow"].to_numpy(dtype=np.int64)
-    bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
-    kind, up = some["record_type"].astype("object").to_numpy(), some["up"].astype("boolean")
-    frame, seconds = some["frame"].tolist(), some["seconds"].tolist()
-    ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
-    data, alert = kind == "application_data", kind == "alert"
-    length = some["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
-    version, suite = (some[name].astype("object").to_numpy() for name in ("version", "suite"))
-    for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        one = slice(start, end)
-        agreed = {value for value in version[one][theirs[one]] if isinstance(value, str)}
-        chosen = next((value for value in suite[one] if isinstance(value, str)), None)
-        yield int(flow[start]), Shown(
-            frame[one], seconds[one], ours[one], theirs[one], data[one], alert[one], length[one],
-            max(agreed, default=None), chosen,
-        )  # fmt: skip
 
 
 def _read_flow(number: int, some: Shown, flow: dict[str, Any]) -> Reading:

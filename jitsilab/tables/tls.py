@@ -119,13 +119,15 @@ def tls_table(wire: "Wire") -> Table:
         return Table(frame_from([], TLS), problems)
     order = sorted(range(len(ready)), key=ready.__getitem__)
     columns: dict[str, Any] = dict(zip(_DENSE, zip(*(dense[row] for row in order), strict=True), strict=True))
-    told = [(place, sparse[row]) for place, row in enumerate(order) if sparse[row]]
-    for name in TLS.keys() - COMMON.keys() - columns.keys():
-        columns[name] = [None] * len(order)
-        for place, fields in told:
-            columns[name][place] = fields.get(name)
     made = common(wire, np.array(columns.pop("frame")) - wire.packets.first)
-    made |= {name: pd.array(columns[name], dtype=dtype) for name, (dtype, _) in TLS.items() if name in columns}
+    places = [place for place, row in enumerate(order) if sparse[row]]
+    told = [sparse[order[place]] for place in places]
+    for name, (dtype, _) in TLS.items():
+        if name in columns:
+            made[name] = pd.array(columns[name], dtype=dtype)
+        elif name not in made:
+            values = pd.Series([fields.get(name) for fields in told], places, dtype=object).astype(dtype)
+            made[name] = values.reindex(range(len(order)))
     return Table(pd.DataFrame({name: made[name] for name in TLS}), problems)
 
 

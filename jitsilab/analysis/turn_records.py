@@ -1,0 +1,60 @@
+"""The TLS records of each flow that may carry TURN, as columns: a DataFrame a flow would cost more than the reading."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+_COLUMNS = ["flow", "frame", "seconds", "up", "record_type", "length", "version", "suite"]
+
+
+class Shown(NamedTuple):
+    """The records of one flow as parallel columns."""
+
+    frame: list[int]
+    seconds: list[float]
+    up: npt.NDArray[np.bool_]
+    down: npt.NDArray[np.bool_]  # neither where the direction is not known
+    data: npt.NDArray[np.bool_]  # application data
+    alert: npt.NDArray[np.bool_]
+    length: npt.NDArray[np.int64]  # of the record; -1: unknown
+    version: str | None  # that was agreed: the highest that a record of the server shows
+    suite: str | None
+
+
+def ends_of(flows: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    """The rows of the table of flows by flow number."""
+    wanted = ("client", "client_port", "first_frame", "last_frame", "first_seconds", "last_seconds", "fins", "resets")
+    columns = {name: flows[name].tolist() for name in wanted if name in flows}
+    rows = zip(*columns.values(), strict=True)
+    return {int(flow): dict(zip(columns, row, strict=True)) for flow, row in zip(flows["flow"], rows, strict=True)}
+
+
+def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
+    """Flow number and records of each flow whose ClientHello is there and asks for no protocol but TURN (RFC 7443)."""
+    told = tls.loc[tls["handshake"].notna(), ["flow", "handshake", "alpn"]].astype(
+        {"handshake": object, "alpn": object}
+    )
+    hello = told[told["handshake"].str.contains("client_hello").astype(bool)]
+    asks = hello["alpn"].fillna("").str.replace(",", " ").str.split()
+    other = asks.map(lambda names: not all(name.startswith("stun.") for name in names)).astype(bool)
+    wanted = set(hello["flow"].dropna()) - set(hello.loc[other, "flow"].dropna())
+    some = tls.loc[tls["flow"].isin(wanted), _COLUMNS].sort_values("flow", kind="stable")
+    flow = some["flow"].to_numpy(dtype=np.int64)
+    bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
+    kind, up = some["record_type"].astype("object").to_numpy(), some["up"].astype("boolean")
+    frame, seconds = some["frame"].tolist(), some["seconds"].tolist()
+    ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
+    data, alert = kind == "application_data", kind == "alert"
+    length = some["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
+    version, suite = (some[name].astype("object").to_numpy() for name in ("version", "suite"))
+    for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        one = slice(start, end)
+        agreed = {value for value in version[one][theirs[one]] if isinstance(value, str)}
+        chosen = next((value for value in suite[one] if isinstance(value, str)), None)
+        yield int(flow[start]), Shown(
+            frame[one], seconds[one], ours[one], theirs[one], data[one], alert[one], length[one],
+            max(agreed, default=None), chosen,
+        )  # fmt: skip
