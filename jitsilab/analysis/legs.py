@@ -4,7 +4,7 @@ A leg is seen from the participant: ``sent`` is what came from that end. Where t
 be the participant's, a relay's far side on the server's own loopback counts as a leg too.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -184,7 +184,8 @@ def _legs(
     if tables.get("media") is None:
         _datagrams(tables.get("frames"), found, ends)
     _media(tables.get("media"), found, ends)
-    _reports(tables.get("rtcp"), found, ends)
+    if _undecided(found.values()):  # the table is long, and RTP mostly says the same
+        _reports(tables.get("rtcp"), found, ends)
     for leg in found.values():
         leg.kind = leg.kind or ("p2p" if leg.ufrags else "")
     return list(found.values())
@@ -270,6 +271,12 @@ def _datagrams(frames: pd.DataFrame | None, found: Any, ends: Any) -> None:
         one.packets += len(some)
         one.first, one.last = float(some["seconds"].iloc[0]), float(some["seconds"].iloc[-1])
         one.frame = int(some["frame"].iloc[0])
+
+
+def _undecided(legs: Iterable[Leg]) -> bool:
+    """Whether ICE found a way of a session for which neither DTLS nor RTP shows keys."""
+    done = {mine for leg in legs if leg.handshaken for mine, _ in leg.ufrags}
+    return any(leg.connected and not any(mine in done for mine, _ in leg.ufrags) for leg in legs)
 
 
 def _reports(rtcp: pd.DataFrame | None, found: Any, ends: Any) -> None:
