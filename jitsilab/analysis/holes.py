@@ -1,5 +1,7 @@
 """TCP flows of which the capture lost bytes: what is absent from them was not necessarily unsaid."""
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 WRAP, HALF = 1 << 32, 1 << 31
@@ -29,20 +31,22 @@ def _listed(flows: pd.DataFrame, tcp: pd.DataFrame) -> set[int]:
 
 def _unseen_ends(tcp: pd.DataFrame) -> set[int]:
     """Flows in which one side acknowledges bytes that the capture never saw the other side send."""
-    columns = ["flow", "up", "seq", "ack", "length", "flags"]
-    rows = tcp[columns].dropna(subset=["flow", "up", "seq", "ack", "length"])
-    flags = rows["flags"].fillna("")
-    rows = rows[~flags.str.contains("RST")]
-    flags = flags[rows.index]
-    counted = flags.str.contains("SYN").astype(int) + flags.str.contains("FIN").astype(int)
-    number, up = rows["flow"].astype("int64"), rows["up"].astype(bool)
-    seq, ack = rows["seq"].astype("int64"), rows["ack"].astype("int64")
-    base = seq.groupby([number, up]).transform("first")
-    sent = (seq - base + HALF) % WRAP - HALF + rows["length"].astype("int64") + counted
-    ends = pd.DataFrame({"flow": number, "up": up, "base": base, "end": sent}).groupby(["flow", "up"])
-    side = ends.agg(base=("base", "first"), end=("end", "max")).reset_index()
-    side["up"] = ~side["up"]  # the other side's acknowledgements are about it
-    heard = pd.DataFrame({"flow": number, "up": up, "ack": ack})[flags.str.contains("ACK")]
-    both = heard.merge(side, on=["flow", "up"])
-    beyond = (both["ack"] - both["base"] + HALF) % WRAP - HALF > both["end"]
-    return set(both.loc[beyond, "flow"].astype(int))
+    rows = tcp[["flow", "up", "seq", "ack", "length", "flags"]].dropna(subset=["flow", "up", "seq", "ack", "length"])
+    names, kinds = pd.factorize(rows["flags"].fillna(""))
+    reset, acks = (np.array([word in str(kind) for kind in kinds], bool)[names] for word in ("RST", "ACK"))
+    counted = np.array([("SYN" in str(kind)) + ("FIN" in str(kind)) for kind in kinds], np.int64)[names]
+    flow, seq, ack, length = (rows[name].to_numpy(np.int64) for name in ("flow", "seq", "ack", "length"))
+    side = flow * 2 + rows["up"].to_numpy(np.int64)
+    base, end = np.full(int(side.max(initial=0)) + 2, -1), np.full(int(side.max(initial=0)) + 2, -HALF)
+    first = np.flatnonzero(~reset)[::-1]  # of several the one written last stays: the first in the capture
+    base[side[first]] = seq[first]
+    sent = _signed(seq - base[side]) + length + counted
+    np.maximum.at(end, side[first], sent[first])
+    heard = ~reset & acks & (base[side ^ 1] >= 0)
+    beyond = heard & (_signed(ack - base[side ^ 1]) > end[side ^ 1])
+    return {int(number) for number in flow[beyond]}
+
+
+def _signed(distance: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A distance between sequence numbers, which wrap."""
+    return (distance + HALF) % WRAP - HALF
