@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.safe_streams()
     # Nothing here multiplies matrices, and a pool of threads for it is half of what the import of numpy takes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    collecting = gc.isenabled()
+    gc.disable()  # a capture is millions of records without a cycle among them, and a command ends soon
     try:
         return _run(argv)
     except KeyboardInterrupt:
@@ -37,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _refused(where + (error.strerror or str(error)))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _run(argv: Sequence[str] | None) -> int:
