@@ -1,7 +1,7 @@
 """TLS sessions: the records of a TCP flow in capture order, and what is inside where a key log has the secrets."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +12,7 @@ from jitsilab.decrypt.record_layer import Connection, Opened, Side
 from jitsilab.errors import Problem
 from jitsilab.flows import ByteStream, Piece
 from jitsilab.protocols import demux, tls
+from jitsilab.protocols.hello import ClientHello, ServerHello
 from jitsilab.protocols.tls_registry import content_type_name, suite_name, version_name
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Session:
     decrypted: bool = False  # records were opened
     reason: str = ""  # why not, or why not in one direction
     problems: list[Problem] = field(default_factory=list)
+    heard: Mapping[tls.Message, ClientHello | ServerHello] = field(default_factory=dict)  # hellos as decoded
     start: tuple[int, int] = (0, 0)  # offsets of the TLS in both streams, up and down; behind STARTTLS not 0
 
     @cached_property
@@ -151,7 +153,7 @@ def _describe(made: Session, connection: Connection, client: Side, server: Side)
     made.suite = suite_name(connection.suite) if connection.suite is not None else None
     made.client_random = connection.client_random
     made.resumed = None if connection.full is None else not connection.full
-    made.retried, made.alpn = connection.retried, connection.alpn
+    made.retried, made.alpn, made.heard = connection.retried, connection.alpn, connection.heard
     made.certificates = connection.certificates.get(False, ())
     made.client_certificates = connection.certificates.get(True, ())
     if connection.client_hellos:

@@ -55,6 +55,7 @@ class Connection:
     masters: dict[bytes, bytes] = field(default_factory=dict)  # by session id or ticket, of earlier connections
     client_hellos: list[hello.ClientHello] = field(default_factory=list)
     server_hellos: list[hello.ServerHello] = field(default_factory=list)
+    heard: dict[tls.Message, hello.ClientHello | hello.ServerHello] = field(default_factory=dict)  # hellos as decoded
     certificates: dict[bool, tuple[bytes, ...]] = field(default_factory=dict)  # by direction
     version: int | None = None
     suite: int | None = None
@@ -396,10 +397,12 @@ class Side:
         match message.type:
             case tls.CLIENT_HELLO if self.up:
                 self._speaks = True
-                connection.client_hellos.append(hello.decode_client_hello(body))
+                client = connection.heard[message] = hello.decode_client_hello(body)
+                connection.client_hellos.append(client)
             case tls.SERVER_HELLO if not self.up:
                 self._speaks = True
-                connection.serve(hello.decode_server_hello(body))
+                server = connection.heard[message] = hello.decode_server_hello(body)
+                connection.serve(server)
             case tls.CERTIFICATE:
                 if not self.up:
                     connection.full = True

@@ -172,7 +172,8 @@ def _tls_message(session: "Session", message: tls.Message) -> dict[str, Any]:
     """The columns that a handshake message fills."""
     match message.type:
         case tls.CLIENT_HELLO:
-            client = hello.decode_client_hello(message.body)
+            known = session.heard.get(message)
+            client = known if isinstance(known, hello.ClientHello) else hello.decode_client_hello(message.body)
             offer = client.extensions
             return {
                 "sni": offer.server_name,
@@ -186,7 +187,8 @@ def _tls_message(session: "Session", message: tls.Message) -> dict[str, Any]:
                 "early_data": session.early_data if offer.early_data else None,
             }
         case tls.SERVER_HELLO:
-            server = hello.decode_server_hello(message.body)
+            known = session.heard.get(message)
+            server = known if isinstance(known, hello.ServerHello) else hello.decode_server_hello(message.body)
             answer = server.extensions
             return {
                 "alpn": _words(answer.alpn),
