@@ -52,6 +52,9 @@ class Source(Protocol):
         ...
 
 
+MOST_WAYS = 6  # that a person wants to read of; JSON has all
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosed:
     """One participant's row."""
@@ -131,7 +134,9 @@ def _server(server: dict[str, Any]) -> str:
 
 def _paragraph(one: Diagnosed) -> str:
     where = f" ({', '.join(one.addresses)})" if one.addresses and one.id not in one.addresses else ""
-    ways = ", then ".join(f"{p.name} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths)
+    ways = ", then ".join(f"{p.name} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths[:MOST_WAYS])
+    if len(one.media_paths) > MOST_WAYS:
+        ways += f", then {len(one.media_paths) - MOST_WAYS} more ways to {one.media_paths[-1].end:.1f} s"
     unseen = "media not to be seen from here" if one.media_path == "not-observable" else "NO MEDIA"
     lines = [f"{one.id}{where}: {'media over ' + ways if ways else unseen}"]
     reached = f"came as far as {one.stage}, with TURN as far as {one.turn_stage} ({one.certainty})"
