@@ -81,7 +81,7 @@ def of(tables: Tables) -> Call:
     turn = turn_flows(tables, flows, servers, roles)
     people = _named(stays, tables, flows, servers, roles) if stays else []
     strangers = _by_address(people, tables, flows, servers, roles, own)
-    if not people or own:
+    if own or all(person.addresses for person in people):  # else a stranger may be one whose address is not known
         people += strangers
     datagrams = flows[flows["transport"].eq("udp") & flows["server"].isin(servers)] if len(flows) else flows
     udp = set(datagrams["client"]) if len(datagrams) else set()
