@@ -14,7 +14,7 @@ from jitsilab import capture, findings, sarif
 from jitsilab.checks import judge
 from jitsilab.facts import Facts
 from jitsilab.findings.access import bits
-from jitsilab.findings.rule import Tables, View, failed, inside, joined, passed, told, unseen
+from jitsilab.findings.rule import View, failed, inside, joined, passed, told, unseen
 
 RULES = {rule.id: rule for rule in findings.RULES}
 CASES = [
@@ -27,7 +27,8 @@ CASES = [
 
 def result_of(check: str, call: Any, server: Facts | None) -> tuple[str, Any]:
     """What one check says, in the words of an audit."""
-    [(_, outcome)] = judge([RULES[check]], Tables(call), {"view": View(call, server)})
+    view = View(call, server)
+    [(_, outcome)] = judge([RULES[check]], view.tables, {"view": view})
     return outcome.verdict.security_word, outcome
 
 

@@ -1,7 +1,7 @@
 """The form of a security check, and the view of a call and its server that every check is asked with."""
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -75,28 +75,12 @@ class Said(NamedTuple):
     stanza: stanzas.Stanza
 
 
-class Tables(Mapping[str, Any]):
-    """The tables of a call by name, each made when a check first asks for it."""
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
-
-    def __getitem__(self, name: str) -> Any:
-        return None if self._call is None else self._call.table(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 class View:
     """What a check may look at."""
 
     def __init__(self, call: Any, facts: Facts | None) -> None:
         self.call = call
-        self.tables: Mapping[str, Any] = Tables(call)
+        self.tables: Mapping[str, Any] = {} if call is None else call.tables()
         self.facts = facts
 
     def rows(self, name: str) -> pd.DataFrame | None:
