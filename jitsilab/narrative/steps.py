@@ -33,7 +33,11 @@ def overview(call: Capture) -> Story:
         deviates=counts.get("DEVIATES", 0), missing=counts.get("NOT_OBSERVED", 0),
         hidden=counts.get("NOT_OBSERVABLE", 0),
     )  # fmt: skip
-    variants = rows.loc[rows["variant"].fillna("").ne(""), ["step", "variant"]].drop_duplicates()
+    variants = (
+        rows.loc[rows["variant"].fillna("").ne(""), ["step", "variant"]]
+        .drop_duplicates()
+        .sort_values("step", kind="stable")
+    )
     if len(variants):
         told = [f"{step} {variant}" for step, variant in variants.itertuples(index=False)]
         story.add("Where deployments and years differ, the wire shows: {variants}.", variants="; ".join(told))
