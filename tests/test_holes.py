@@ -41,13 +41,18 @@ def test_each_lost_segment_is_told(recording: Callable[[str], Path]) -> None:
         }  # fmt: skip
 
 
-def test_the_last_segment_is_missed_by_its_acknowledgement(recording: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("fin", [True, False])
+def test_what_is_lost_at_the_end_is_told_by_what_comes_after(recording: Callable[[str], Path], fin: bool) -> None:
+    """By the other side's acknowledgement, or by the number of the FIN: no gap lies between two pieces."""
     path = recording("jvb-2") / "capture-eth0.pcapng"
     tcp = cuts.load(path).tcp
     flow = tcp[tcp["length"].gt(0)].groupby("flow")["frame"].size().idxmax()
     mine = tcp[tcp["flow"].eq(flow)]
     last = mine[mine["up"] & mine["length"].gt(0)].iloc[-1]
-    lost = set(mine[mine["up"] & mine["frame"].ge(last["frame"])]["frame"])  # with the FIN, whose number would tell too
+    end = mine[mine["up"] & mine["frame"].ge(last["frame"])]
+    lost = {int(last["frame"])} if fin else set(end["frame"])
+    if fin:  # and what the other side says about it
+        lost |= set(mine[~mine["up"] & mine["frame"].gt(last["frame"])]["frame"])
     part = cuts.load(cuts.cut(path, lambda n: n not in lost))
     gaps = part.flows.set_index("flow")["gaps"]
     assert any(gaps[number] == 0 for number in found(part))

@@ -30,20 +30,25 @@ def _listed(flows: pd.DataFrame, tcp: pd.DataFrame) -> set[int]:
 
 
 def _unseen_ends(tcp: pd.DataFrame) -> set[int]:
-    """Flows in which one side acknowledges bytes that the capture never saw the other side send."""
+    """Flows in which a side goes on from, or the other one acknowledges, bytes that the capture never saw it send."""
     rows = tcp[["flow", "up", "seq", "ack", "length", "flags"]].dropna(subset=["flow", "up", "seq", "ack", "length"])
     names, kinds = pd.factorize(rows["flags"].fillna(""))
-    reset, acks = (np.array([word in str(kind) for kind in kinds], bool)[names] for word in ("RST", "ACK"))
-    counted = np.array([("SYN" in str(kind)) + ("FIN" in str(kind)) for kind in kinds], np.int64)[names]
+    syn, fin, reset, acks = (
+        np.array([word in str(kind) for kind in kinds], bool)[names] for word in ("SYN", "FIN", "RST", "ACK")
+    )
     flow, seq, ack, length = (rows[name].to_numpy(np.int64) for name in ("flow", "seq", "ack", "length"))
     side = flow * 2 + rows["up"].to_numpy(np.int64)
-    base, end = np.full(int(side.max(initial=0)) + 2, -1), np.full(int(side.max(initial=0)) + 2, -HALF)
+    count = int(side.max(initial=0)) + 2
+    base, end, last = np.full(count, -1), np.zeros(count, np.int64), np.zeros(count, np.int64)
     first = np.flatnonzero(~reset)[::-1]  # of several the one written last stays: the first in the capture
     base[side[first]] = seq[first]
-    sent = _signed(seq - base[side]) + length + counted
-    np.maximum.at(end, side[first], sent[first])
-    heard = ~reset & acks & (base[side ^ 1] >= 0)
-    beyond = heard & (_signed(ack - base[side ^ 1]) > end[side ^ 1])
+    begin = _signed(seq - base[side])
+    sent = ~reset & ((length > 0) | syn)
+    np.maximum.at(end, side[sent], (begin + length + syn)[sent])
+    last[side[fin]] = 1  # a FIN takes a number too
+    end += last
+    beyond = ~reset & (begin > end[side])
+    beyond |= ~reset & acks & (base[side ^ 1] >= 0) & (_signed(ack - base[side ^ 1]) > end[side ^ 1])
     return {int(number) for number in flow[beyond]}
 
 

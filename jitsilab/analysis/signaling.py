@@ -45,6 +45,7 @@ class Stay:
     start: float = 0.0  # s, first stanza
     end: float = 0.0  # s, last stanza
     opened: int = 0  # frame of the stream header
+    domain: str = ""  # that it asks for
     mechanisms: set[str] = field(default_factory=set)
     offered: int = 0  # frame of the features that list the mechanisms
     tried: int = 0  # frame of <auth>
@@ -141,6 +142,8 @@ def _take(stay: Stay, row: _Row) -> None:
     stanza, frame = row.stanza, row.frame
     if stanza.name in ("open", "stream") and row.outgoing:
         stay.opened = stay.opened or frame
+        opening = stanzas.header(stanza)
+        stay.domain = stay.domain or (opening.recipient if opening is not None else None) or ""
     elif stanza.name in ("close", "stream-end"):
         stay.closed = frame
     features = stanzas.features(stanza)
@@ -272,6 +275,6 @@ def _text(value: Any) -> str:
 def _is_server(stay: Stay) -> bool:
     """Whether a connection is the focus's or a bridge's: they log in to the server's own domains and never ask."""
     local = stay.jid.partition("@")[0]
-    if local in (FOCUS, "jvb", "jibri", "jigasi"):
+    if local in (FOCUS, "jvb", "jibri", "jigasi") or stay.domain.startswith("auth."):  # the services' own accounts
         return True
     return not (stay.joined or stay.asked or stay.opened)
