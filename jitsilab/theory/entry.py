@@ -9,6 +9,7 @@ import pandas as pd
 from jitsilab.analysis.hosts import is_loopback
 from jitsilab.analysis.signaling import Stay
 from jitsilab.checks import Certainty, Outcome
+from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined, told
 
@@ -297,7 +298,7 @@ def allocated(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
         assert every is not None
         try:
             found = stanzas.colibri(stanzas.read(text.iloc[place]))
-        except ValueError:
+        except ParseError:
             continue
         if found is not None:
             return holds(f"{found.kind} in clear", [every["frame"].iloc[place]], f"colibri{found.version}")

@@ -24,6 +24,7 @@ from jitsilab.tables.occupants import key
 
 GUARD = 5.0  # s after which what did not come counts as missing
 TOGETHER = 1.0  # s within which relays are opened for one session
+MOST_TEXT = 300  # characters of a note: some of it was said by whoever was captured
 MOST_FRAMES = 12  # that one verdict lists
 
 Tables = Mapping[str, "pd.DataFrame | None"]
@@ -261,7 +262,7 @@ def _make(verdict: Verdict) -> Callable[..., Outcome]:
         note: str, frames: Iterable[Any] = (), variant: str = "", certainty: Certainty = Certainty.MEASURED
     ) -> Outcome:
         shown = sorted({int(frame) for frame in frames if not pd.isna(frame) and int(frame) > 0})
-        return Outcome(verdict, tuple(shown[:MOST_FRAMES]), note, certainty, variant)
+        return Outcome(verdict, tuple(shown[:MOST_FRAMES]), note[:MOST_TEXT], certainty, variant[:MOST_TEXT])
 
     return make
 
