@@ -27,7 +27,7 @@ _CLASSIC_SIZES = {0x0001: 8, 0x0002: 8, 0x0003: 4, 0x0004: 8, 0x0005: 8, 0x0008:
 
 
 def range_name(first: int) -> str:
-    """The protocol whose range of RFC 9443 section 3 holds a first byte; empty where none does."""
+    """The protocol whose range of RFC 7983 section 7, changed by RFC 9443, holds a first byte; empty if none."""
     for last, name in ((3, "stun"), (15, ""), (19, "zrtp"), (63, "dtls"), (79, "channel"), (127, "quic"), (191, "rtp")):
         if first <= last:
             return name

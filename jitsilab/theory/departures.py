@@ -94,7 +94,7 @@ DEPARTURES: tuple[Departure, ...] = (
     Departure(
         "S29",
         "every simulcast layer that is announced may be sent",
-        "RFC 8853",
+        "RFC 8853 section 6.1",
         "three layers are announced and one is sent; the bridge's probes carry any payload type",
         "what is sent was announced; the bridge's own streams are not judged",
     ),

@@ -311,7 +311,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "S01",
         "The client resolves the server's name",
-        "RFC 1035; RFC 8484",
+        "RFC 1035 section 4.1; RFC 8484 section 4",
         ("frames",),
         resolved,
         "a name and not an address was opened",
