@@ -274,7 +274,8 @@ PREMISES = (
     Check("H3", "The participant uses TURN inside TLS alone", "RFC 8656 section 3.1", ("frames", "turn_in_tls"),
           _tunnelled),
     Check("H4", "It sends ICE checks inside that tunnel", "RFC 8656 section 11.1", ("turn_in_tls",), _checks_inside),
-    Check("H5", "TURN refuses every peer address that it asks for", "RFC 8656 section 10.2", ("turn_in_tls",), _refused),
+    Check("H5", "TURN refuses every peer address that it asks for", "RFC 8656 section 10.2", ("turn_in_tls",),
+          _refused),
 )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ class Opening:
 
     @property
     def create_permission(self) -> int:
-        """CreatePermission for one peer; a peer's address is of the relayed address's family (RFC 8656 section 10.2)."""
+        """CreatePermission for a peer; its address is of the relayed address's family (RFC 8656 section 10.2)."""
         return self.base + self.relayed
 
     @property

@@ -169,7 +169,8 @@ STEPS: tuple[Step, ...] = (
     Step(
         "S23",
         "Port 443 serves page and relay",
-        f"RFC 7301 sections 3.1 and 3.2; {JM} doc/debian/jitsi-meet/jitsi-meet.conf; jitsi/handbook docs/devops-guide/turn.md",
+        "RFC 7301 sections 3.1 and 3.2; "
+        f"{JM} doc/debian/jitsi-meet/jitsi-meet.conf; jitsi/handbook docs/devops-guide/turn.md",
         ("tls",),
         routed,
         "TURN over TLS is used",
