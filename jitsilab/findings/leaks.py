@@ -255,7 +255,7 @@ ALL = (
         reason="whoever gets the file may log in, relay and listen; medium where a key log is needed too",
         source="RFC 8827 section 6.5; draft-ietf-opsawg-pcapng, Decryption Secrets Block",
         guard="what only a key log opens is counted only where one was given",
-        advice="Share a pseudonymised copy (jitsilab share), never the key log, and change what was told.",
+        advice="Share a copy in which these are replaced, never the key log, and change every secret that was told.",
         visible="packets, and a key log where there is one", plan="plaintext",
     ),
     Rule(
@@ -264,7 +264,7 @@ ALL = (
         source="RFC 6973 section 6.1; RFC 7323 section 7.1",
         unproven="it never passes: that nothing was found does not prove that nothing is there",
         guard="a capture with its real addresses was never meant to be nameless: what it tells is only told",
-        advice="Pseudonymise ARP, TCP timestamps, user fragments, server names and certificates too (jitsilab share).",
+        advice="Before sharing, replace what ARP, TCP timestamps, user fragments, names and certificates hold too.",
         visible="frames, ARP, TCP, STUN and TLS of what is to be shared", plan="capture",
     ),
     Rule(
