@@ -77,28 +77,14 @@ class Flow:
         """Holes in both streams: bytes that the capture does not have."""
         return self.stream(True).gaps + self.stream(False).gaps if self.transport == "tcp" else 0
 
-    @cached_property
+    @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
         """One a frame: it sent bytes, a SYN or a FIN that were sent before, or filled a hole too late."""
-        out = np.zeros(len(self._rows), bool)
-        if self.transport == "tcp":
-            for up in (True, False):
-                out[self.up == up] = self._assembled[up][1]
-        return out
+        return self._flows.retransmitted[self._rows]
 
     def stream(self, up: bool) -> Stream:
         """The bytes of one direction; ``up`` is client to server. Of a UDP flow it is empty."""
-        return self._assembled[bool(up)][0]
-
-    @cached_property
-    def _assembled(self) -> dict[bool, tuple[Stream, npt.NDArray[np.bool_]]]:
-        if self.transport == "udp":
-            nothing = Stream(None, [], from_start=False), np.zeros(0, bool)
-            return {True: nothing, False: nothing}
-        return {
-            up: assemble(self._flows.packets, self._rows[self.up == up], self.fields[self.up == up])
-            for up in (True, False)
-        }
+        return self._flows.stream(self.number, up)
 
 
 class Flows:
@@ -145,7 +131,24 @@ class Flows:
 
     def stream(self, number: int, up: bool) -> Stream:
         """The bytes of one direction of a TCP flow; ``up`` is client to server."""
-        return self[number].stream(up)
+        return self._assembled[0][2 * number + (not up)]
+
+    @property
+    def retransmitted(self) -> npt.NDArray[np.bool_]:
+        """One a frame of the capture: bytes, a SYN or a FIN sent again, or a hole filled too late."""
+        return self._assembled[1]
+
+    @cached_property
+    def _assembled(self) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
+        rows, _ = self._sorted
+        rows = rows[self.packets.ip_protocol[rows] == TCP]
+        side = 2 * self.of_frame[rows].astype(np.int64) + ~self.up[rows]
+        order = np.argsort(side, kind="stable")
+        rows = rows[order]
+        streams, sent_again = assemble(self.packets, rows, side[order], 2 * len(self))
+        again = np.zeros(len(self.packets), bool)
+        again[rows[sent_again]] = True
+        return streams, again
 
 
 def build(packets: "Packets") -> Flows:

@@ -37,15 +37,6 @@ class ByteStream(Protocol):
         ...
 
 
-class _Extent(NamedTuple):
-    """Bytes of a stream that one segment brought."""
-
-    begin: int
-    end: int
-    frame: int
-    skip: int  # bytes of the segment's payload before them
-
-
 class Stream:
     """One direction of a TCP connection.
 
@@ -53,30 +44,33 @@ class Stream:
     copy fills it. Offsets count from the byte after the SYN, or from the first byte seen where no SYN was.
     """
 
-    def __init__(self, packets: "Packets | None", extents: list[_Extent], *, from_start: bool) -> None:
+    def __init__(
+        self,
+        packets: "Packets",
+        begins: list[int],
+        ends: list[int],
+        frames: list[int],
+        skips: list[int] | None = None,
+        *,
+        from_start: bool,
+    ) -> None:
         self.from_start = from_start  # the SYN was seen
         self._packets = packets
-        self._extents = sorted(extents)
-        self._begins = [extent.begin for extent in self._extents]
-        self._ends = [extent.end for extent in self._extents]
-        self._frames = [extent.frame for extent in self._extents]
+        self._begins, self._ends, self._frames = begins, ends, frames  # of what each segment brought, in stream order
+        self._skips = skips  # bytes of each segment's payload before that
 
     @cached_property
     def pieces(self) -> list[Piece]:
         """Runs of bytes in stream order; bytes are missing between two of them. Read when first asked for."""
-        if self._packets is None or not self._extents:
+        if not self._frames:
             return []
-        rows = np.array(self._frames) - self._packets.first
-        pieces: list[Piece] = []
-        run: list[bytes] = []
-        following = [*self._begins[1:], -1]
-        for extent, payload, after in zip(self._extents, self._packets.payloads(rows), following, strict=True):
-            run.append(payload[extent.skip : extent.skip + extent.end - extent.begin])
-            if after != extent.end:
-                joined = b"".join(run)
-                pieces.append(Piece(extent.end - len(joined), joined))
-                run = []
-        return pieces
+        payloads = self._packets.payloads(np.array(self._frames) - self._packets.first)
+        if self._skips is not None:
+            columns = zip(payloads, self._skips, self._begins, self._ends, strict=True)
+            payloads = [payload[skip : skip + end - begin] for payload, skip, begin, end in columns]
+        borders = [k for k, met in enumerate(map(int.__eq__, self._begins[1:], self._ends), 1) if not met]
+        runs = zip([0, *borders], [*borders, len(payloads)], strict=True)
+        return [Piece(self._begins[low], b"".join(payloads[low:high])) for low, high in runs]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, that brought bytes from ``start`` to before ``end``; 0, 0 for none."""
@@ -111,45 +105,71 @@ def wire_lengths(packets: "Packets", rows: Array) -> npt.NDArray[np.int64]:
     return size + np.where((packets.payload_start[rows] > 0) & (reached == packets.captured_length[rows]), cut, 0)
 
 
-def assemble(packets: "Packets", rows: Array, fields: Array) -> tuple[Stream, npt.NDArray[np.bool_]]:
-    """The stream of the segments in ``rows``, in the order of their arrival, and which of them were sent again.
+def assemble(packets: "Packets", rows: Array, side: Array, count: int) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
+    """The streams of ``count`` directions, all at once, and which of their segments were sent again.
 
-    ``fields`` are their `Packets.tcp_fields`.
+    ``rows`` are the segments of one direction after those of another, each in the order of their arrival; ``side`` is
+    the number of the direction that each belongs to, from 0 and never falling.
     """
+    fields = packets.tcp_fields(rows)
+    flags, sent = fields["flags"], wire_lengths(packets, rows)  # of each payload, cut or not
+    # A reset or a lone acknowledgement may carry any number and takes no part.
+    counted = np.flatnonzero((sent > 0) | (flags & SYN > 0) | (flags & (FIN | RST) == FIN))
     again = np.zeros(len(rows), bool)
-    flags, seq = fields["flags"], fields["seq"].astype(np.int64)
-    syn = flags & SYN > 0
-    sent = wire_lengths(packets, rows)  # of each payload, cut or not
-    # Distances between neighbours as signed 32-bit numbers unwrap the sequence space, reordering included. A reset or
-    # a lone acknowledgement may carry any number and takes no part.
-    counted = np.flatnonzero((sent > 0) | syn | ((flags & FIN > 0) & (flags & RST == 0)))
-    if not len(counted):
-        return Stream(None, [], from_start=False), again
-    steps = (np.diff(seq[counted]) + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-    place = np.concatenate([[0], np.cumsum(steps)]) + syn[counted]
-    syns = np.flatnonzero(syn[counted])
-    data = sent[counted] > 0
-    start = int(place[syns[0]]) if len(syns) else int(place[data].min()) if data.any() else int(place[0])
-    there, times, control = packets.payload_length[rows], packets.time[rows], flags & (SYN | FIN)
-    if _in_order(place - start, sent[counted], control[counted]):
-        begins, heads = place - start, there[counted].astype(np.int64)
-        kept = heads > 0
-        columns = (begins[kept], (begins + heads)[kept], rows[counted][kept] + packets.first)
-        found = zip(*(column.tolist() for column in columns), strict=True)
-        extents = [_Extent(begin, end, frame, 0) for begin, end, frame in found]
-        return Stream(packets, extents, from_start=bool(len(syns))), again
-    coverage = _Coverage()
-    segments = (column[counted].tolist() for column in (sent, there, times, control))
-    for i, at, *segment in zip(counted.tolist(), (place - start).tolist(), *segments, strict=True):
-        again[i] = coverage.add(i, at, *segment)
-    extents = [_Extent(begin, end, int(rows[i]) + packets.first, skip) for begin, end, i, skip in coverage.found]
-    return Stream(packets, extents, from_start=bool(len(syns))), again
+    side, sent, control = side[counted], sent[counted], flags[counted] & (SYN | FIN)
+    there, frames = packets.payload_length[rows[counted]].astype(np.int64), rows[counted] + packets.first
+    at, from_start = _places(fields["seq"][counted].astype(np.int64), side, sent, control & SYN > 0, count)
+    shuffled = _shuffled(at, sent, control, side, count)
+    kept = np.flatnonzero((there > 0) & ~shuffled[side])
+    begins, ends, numbers = (column.tolist() for column in (at[kept], (at + there)[kept], frames[kept]))
+    bounds = np.searchsorted(side[kept], np.arange(count + 1)).tolist()
+    streams = [
+        Stream(packets, begins[low:high], ends[low:high], numbers[low:high], from_start=seen)
+        for low, high, seen in zip(bounds, bounds[1:], from_start.tolist(), strict=False)
+    ]
+    columns = (at, sent, there, packets.time[rows[counted]], control)
+    for number in np.flatnonzero(shuffled).tolist():
+        low, high = np.searchsorted(side, [number, number + 1]).tolist()
+        coverage = _Coverage()
+        for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in columns), strict=True):
+            again[counted[k]] = coverage.add(k, *segment)
+        found = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
+        lists = [list(column) for column in zip(*found, strict=True)] or [[], [], [], []]
+        streams[number] = Stream(packets, *lists, from_start=bool(from_start[number]))
+    return streams, again
 
 
-def _in_order(at: Array, sent: Array, control: Array) -> bool:
-    """Whether each segment begins at or behind the end of the one before, as nearly all do: nothing was sent again."""
-    once = np.count_nonzero(control & SYN) <= 1 and np.count_nonzero(control & FIN) <= 1
-    return bool(once and at[0] >= 0 and (at[1:] >= (at + sent)[:-1]).all())
+def _places(seq: Array, side: Array, sent: Array, syn: Array, count: int) -> tuple[Array, Array]:
+    """Where in its stream each segment begins, and of each direction whether it is known from its SYN on."""
+    first = np.flatnonzero(np.diff(side, prepend=-1))  # segment of each direction that has one
+    # Distances between neighbours as signed 32-bit numbers unwrap the sequence space, reordering included.
+    steps = (np.diff(seq, prepend=0) + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+    steps[first] = 0
+    place = np.cumsum(steps)
+    place -= np.repeat(place[first], np.diff(first, append=len(place)))
+    place += syn
+    # A stream begins behind its SYN, else with the lowest of its bytes, else where its first segment is.
+    start = np.zeros(count, np.int64)
+    start[side[first]] = place[first]
+    data = np.flatnonzero(sent > 0)
+    lowest = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, side[data], place[data])
+    start[side[data]] = lowest[side[data]]
+    opening = np.flatnonzero(syn)[::-1]  # of several the one written last stays: the first
+    start[side[opening]] = place[opening]
+    from_start = np.zeros(count, bool)
+    from_start[side[opening]] = True
+    return place - start[side], from_start
+
+
+def _shuffled(at: Array, sent: Array, control: Array, side: Array, count: int) -> Array:
+    """Of each direction whether a segment begins before the end of the one before it, as few do: some came again."""
+    shuffled = (np.bincount(side[control & SYN > 0], minlength=count) > 1) | (
+        np.bincount(side[control & FIN > 0], minlength=count) > 1
+    )
+    follows = np.diff(side, prepend=-1) == 0
+    shuffled[side[at < np.where(follows, np.roll(at + sent, 1), 0)]] = True
+    return shuffled
 
 
 class _Coverage:

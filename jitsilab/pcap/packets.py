@@ -153,9 +153,8 @@ class Packets:
         size = np.where(self.payload_start[rows] > 0, self.payload_length[rows], 0).astype(np.int64)
         found: list[bytes] = []
         for low, high, base, data in self._windows(begin, begin + size):
-            view = data.tobytes()
             starts, sizes = (begin[low:high] - base).tolist(), size[low:high].tolist()
-            found += [view[at : at + n] for at, n in zip(starts, sizes, strict=True)]
+            found += [data[at : at + n] for at, n in zip(starts, sizes, strict=True)]
         if self.reassembled:
             for i, number in enumerate((rows + self.first).tolist()):
                 if number in self.reassembled:
@@ -238,14 +237,15 @@ class Packets:
 
     def _bytes(self, begin: Array, size: Array, width: int) -> npt.NDArray[np.uint8]:
         """Bytes of the file at each position, zeros after ``size``."""
-        out = np.zeros((len(begin), width), np.uint8)
+        out, row = np.zeros((len(begin), width), np.uint8), np.dtype((np.uint8, width))
         for low, high, base, data in self._windows(begin, begin + width):
-            out[low:high] = gather(data, begin[low:high] - base, np.dtype((np.uint8, width))).reshape(-1, width)
+            found = gather(np.frombuffer(data, np.uint8), begin[low:high] - base, row)
+            out[low:high] = found.reshape(-1, width)
         if (size < width).any():
             out[np.arange(width) >= size[:, None]] = 0
         return out
 
-    def _windows(self, begin: Array, end: Array) -> Iterator[tuple[int, int, int, npt.NDArray[np.uint8]]]:
+    def _windows(self, begin: Array, end: Array) -> Iterator[tuple[int, int, int, bytes]]:
         """Stretches of the file that hold ``begin`` to ``end`` of rows low to high; zeros follow the file's end."""
         low, count = 0, len(begin)
         while low < count:
@@ -255,5 +255,5 @@ class Packets:
             high = low + (int(np.argmax(outside)) if outside.any() else len(outside))
             size = int(end[low:high].max()) - base
             data = self._store.read(base, size)
-            yield low, high, base, np.frombuffer(data + bytes(size - len(data)), np.uint8)
+            yield low, high, base, data + bytes(size - len(data))
             low = high

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab import labels
-from jitsilab.flows import wire_lengths
 from jitsilab.pcap.links import TCP
+from jitsilab.streams import ACK, FIN, RST, SYN, wire_lengths
 from jitsilab.tables import Schema, Table
 from jitsilab.tables.frames import integers, texts
 from jitsilab.wire import Wire
@@ -69,7 +69,7 @@ def flows(wire: Wire) -> Table:
     zero = packets.time[0] if len(packets) else 0
     columns |= {"first_frame": first + packets.first, "last_frame": last + packets.first}
     columns |= {"first_seconds": (packets.time[first] - zero) / 1e9, "last_seconds": (packets.time[last] - zero) / 1e9}
-    columns |= _tcp(wire, tcp)
+    columns |= _tcp(wire, rows, flow, tcp)
     kinds = _kinds(wire, rows, flow, payload, count)
     columns["kind"] = pd.array([" ".join(kind) for kind, _ in kinds], dtype="str")
     columns["observability"] = pd.array(_observability(wire, kinds), dtype="str")
@@ -83,17 +83,20 @@ def _sums(flow: Array, values: Array, count: int) -> Array:
     return np.bincount(flow, values, count).astype(np.int64)
 
 
-def _tcp(wire: Wire, tcp: Array) -> dict[str, Any]:
+def _tcp(wire: Wire, rows: Array, flow: Array, tcp: Array) -> dict[str, Any]:
     """State of the TCP flows, null for UDP."""
-    count, numbers = len(tcp), np.flatnonzero(tcp).tolist()
-    handshake = np.zeros(count, bool)
-    states = {name: np.zeros(count, np.int64) for name in ("resets", "fins", "retransmissions", "gaps")}
-    for number in numbers:
-        flow = wire.flows[number]
-        handshake[number] = flow.handshake
-        for name, column in states.items():
-            column[number] = getattr(flow, name)
-    return {"handshake": pd.arrays.BooleanArray(handshake, ~tcp)} | {
+    flags, streams = wire.packets.tcp_flags[rows], wire.flows.stream
+    opened = [np.bincount(flow[flags & (SYN | ACK) == kind], minlength=len(tcp)) > 0 for kind in (SYN, SYN | ACK)]
+    states = {
+        name: np.bincount(flow[some], minlength=len(tcp))
+        for name, some in (
+            ("resets", flags & RST > 0), ("fins", flags & FIN > 0), ("retransmissions", wire.flows.retransmitted[rows])
+        )
+    }  # fmt: skip
+    states["gaps"] = np.zeros(len(tcp), np.int64)
+    for number in np.flatnonzero(tcp).tolist():
+        states["gaps"][number] = streams(number, True).gaps + streams(number, False).gaps
+    return {"handshake": pd.arrays.BooleanArray(opened[0] & opened[1], ~tcp)} | {
         name: integers(column, tcp) for name, column in states.items()
     }
 
