@@ -40,9 +40,20 @@ def cause(person: Person, call: Call, others_have_udp: bool, burst: int | None) 
     the participant's signaling shows, without keys, that an offer was answered; 0 if none does, None if there is no
     such flow to look at.
     """
-    if person.stays:
+    if any(stay.joined for stay in person.stays) or (person.stays and not _beside_the_call(person)):
         return _signaled(person, call, others_have_udp)
     return _opaque(person, call, others_have_udp, burst)
+
+
+def _beside_the_call(person: Person) -> bool:
+    """Whether what was read is some other client's login, while the page's own connection stayed closed.
+
+    Behind a proxy what was read is the page's connection; it runs on the server's loopback, in none of the
+    participant's own flows.
+    """
+    read = {flow for stay in person.stays for flow in stay.flows}
+    opaque = {flow for flow, role in person.flows.items() if role == "websocket"} - read
+    return bool(opaque) and read <= set(person.flows)
 
 
 def _signaled(person: Person, call: Call, others_have_udp: bool) -> Cause:
@@ -53,14 +64,17 @@ def _signaled(person: Person, call: Call, others_have_udp: bool) -> Cause:
         return early
     session = _judged_session(person, call.end)
     if session is None:
-        return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge"), note="no offer in the capture")
+        both = ("alone-in-room", "no-bridge", *_elsewhere(person, call))
+        return Cause("undetermined", "inferred", open=both, note="no offer in the capture")
     mine = [leg for leg in person.legs if any(own in session.own or to in session.remote for own, to in leg.ufrags)]
     if strange := _strange(session, mine):
         return strange
     until = session.ended_at if session.ended and "connectivity" not in session.reason else call.end
     if not session.offered or until - session.offered_at < GUARD:
-        note = "the offer came too late to tell" if session.offered else "the offer is not in the capture"
-        return Cause("undetermined", "inferred", open=("checks-unanswered", "udp-blocked", "dtls-failed"), note=note)
+        note = "the session was too short to tell" if session.offered else "the offer is not in the capture"
+        late = ("checks-unanswered", "udp-blocked", "dtls-failed")
+        unseen = _elsewhere(person, call) if session.kind == "p2p" else ()
+        return Cause("undetermined", "inferred", open=(*late, *unseen), note=note)
     turns = turn_of(person, session)
     if session.kind == "p2p":
         return _peer(person, call, session, mine, turns)
@@ -80,7 +94,7 @@ def _before_offer(stay: Stay, person: Person, call: Call) -> Cause | None:
     if person.sessions:
         return None
     if not stay.whole and not (stay.joined and stay.bridge_missing):
-        both = ("alone-in-room", "no-bridge", "xmpp-auth-failed")
+        both = ("alone-in-room", "no-bridge", "xmpp-auth-failed", *_elsewhere(person, call))
         return Cause("undetermined", "inferred", open=both, note="the signaling is not in the capture whole")
     if not stay.joined:
         if stay.refused:
@@ -102,6 +116,11 @@ def _before_offer(stay: Stay, person: Person, call: Call) -> Cause | None:
     return Cause("undetermined", "inferred", (stay.joined,), ("no-bridge", "alone-in-room"), "too short to tell")
 
 
+def _elsewhere(person: Person, call: Call) -> tuple[str, ...]:
+    """Media between two participants pass no capture point but their own: elsewhere they may have run unseen."""
+    return () if call.own and call.own in person.addresses else ("not-observable",)
+
+
 def _login(stay: Stay) -> str:
     if stay.tried and stay.refused:
         return "the server refused the login"
@@ -109,11 +128,12 @@ def _login(stay: Stay) -> str:
 
 
 def _judged_session(person: Person, until: float) -> Session | None:
-    """The last bridge session, of those that took long enough to be judged; else the last session."""
+    """The last bridge session, else the last of all; of those that took long enough to be judged where one did."""
     sessions = [one for one in person.sessions if one.offered or one.accepted]
     bridge = [one for one in sessions if one.kind == "jvb"]
-    long = [one for one in bridge if one.offered and until - one.offered_at >= GUARD]
-    return (long or bridge or sessions or [None])[-1]  # type: ignore[list-item]
+    judged = bridge or sessions
+    long = [one for one in judged if one.offered and until - one.offered_at >= GUARD]
+    return (long or judged or [None])[-1]  # type: ignore[list-item]
 
 
 def _bridge(
@@ -306,6 +326,8 @@ def _opaque_without_udp(
         leg.sent and not is_private(leg.other) for leg in person.legs
     )  # at its machine: checks to a public address
     reachable = others_have_udp or aimed
+    # While nobody's UDP reaches a bridge, two participants may talk directly, and that does not come by the server.
+    unseen = () if alone or others_have_udp else ("checks-unanswered", *_elsewhere(person, call))
     if person.begun > call.end and not (turns and _is_signaling(person, call)):
         waiting = ("udp-blocked", "nat-mapping-missing", "checks-unanswered", "not-observable")
         return Cause("undetermined", "inferred", open=waiting, note="this one's connections began before the capture")
@@ -317,7 +339,7 @@ def _opaque_without_udp(
             if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
                 return Cause("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
             if not reachable:  # a bridge without a public address comes first, and looks the same
-                both = (TURN_CAUSES[reached], "nat-mapping-missing")
+                both = (TURN_CAUSES[reached], "nat-mapping-missing", *unseen)
                 note = "nobody's UDP reaches the bridge, and TURN failed"
                 return Cause("undetermined", "inferred", flow.refused or flow.frames, both, note)
             return Cause(
@@ -325,14 +347,20 @@ def _opaque_without_udp(
                 "inferred" if flow.certainty == "inferred" else "deduced",
                 flow.refused or flow.frames,
             )
-        open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing")
+        open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing", *unseen[1:])
         return Cause("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
     if burst:
         if others_have_udp and not call.lossy and not any(one.turn for one in call.people):
             note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
             return Cause("udp-blocked", "inferred", (burst,), note=note)
         tried = ("udp-blocked", "turn-unreachable") + (() if others_have_udp else ("nat-mapping-missing",))
-        return Cause("undetermined", "inferred", (burst,), tried, "an offer was answered, and no UDP of this one came")
+        return Cause(
+            "undetermined",
+            "inferred",
+            (burst,),
+            (*tried, *unseen),
+            "an offer was answered, and no UDP of this one came",
+        )
     if burst is None:
         return Cause("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
     long = any(role in ("websocket", "signaling") for role in person.flows.values())
@@ -342,4 +370,4 @@ def _opaque_without_udp(
             "inferred",
             open=("alone-in-room", "xmpp-auth-failed", "no-bridge") if long else ("xmpp-auth-failed",),
         )
-    return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed"))
+    return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed", *unseen[1:]))

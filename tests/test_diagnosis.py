@@ -1,0 +1,74 @@
+"""Every recording against what is known of it: each participant's media path and cause, and what is left open.
+
+What was known stands in truth.json, from the browsers' own statistics and the fault that was made. Media between two
+laptops never come near the server, so from there the answer may stay open; it may never be another.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jitsilab as jl
+from jitsilab import diagnosis, registry
+from jitsilab.diagnosis import Diagnosed
+from jitsilab.diagnosis.causes import TURN_CAUSES
+
+RECORDINGS = [entry.name for entry in registry.entries() if entry.name != "project3-2020"]
+OPEN = ("undetermined", "not-observable")
+
+
+def people(folder: Path, point: str, keys: bool) -> list[Diagnosed]:
+    capture = jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
+    return diagnosis.diagnose(capture).people
+
+
+def row_of(known: dict[str, Any], rows: list[Diagnosed]) -> Diagnosed:
+    """By the display name where one was read, else by the address."""
+    addresses = {known[key] for key in ("public", "private", "public6") if known.get(key)}
+    (one,) = [row for row in rows if row.nick == known["nick"]] or [r for r in rows if addresses & set(r.addresses)]
+    return one
+
+
+def right_causes(truth: dict[str, Any], known: dict[str, Any]) -> set[str | None]:
+    """Between two laptops without a bridge, unanswered checks and a relay that failed are both true."""
+    failures = {"checks-unanswered", *TURN_CAUSES.values()}
+    if truth["focus"] == "stub" and known["cause"] in failures:
+        return {"checks-unanswered", TURN_CAUSES.get(known["turn_stage"], "checks-unanswered")}
+    return {known["cause"]}
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize(("point", "keys"), [("eth0", True), ("any", False), ("eth0", False)])
+def test_path_and_cause_are_right_or_honestly_open(
+    recording: Callable[[str], Path], name: str, point: str, keys: bool
+) -> None:
+    folder = recording(name)
+    truth, rows = json.loads((folder / "truth.json").read_text()), people(folder, point, keys)
+    for known in truth["participants"]:
+        row, causes = row_of(known, rows), right_causes(truth, known)
+        if row.media_path == known["media_path"] and row.cause in causes:
+            continue
+        assert row.cause in OPEN, (known["nick"], row)
+        if known["cause"] is None:
+            assert row.media_path == "not-observable", (known["nick"], row)
+        else:
+            assert row.media_path in ("none", "not-observable")
+            assert causes & set(row.open_causes), (known["nick"], row)
+        if keys or point == "any":  # signaling can be read: only what passes by the server may stay open
+            assert truth["focus"] == "stub", (known["nick"], row)
+            assert known["media_path"] in ("p2p", "none"), (known["nick"], row)
+
+
+@pytest.mark.parametrize("name", [one for one in RECORDINGS if one.startswith("client-")])
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_laptop_s_own_capture_leaves_nothing_open(recording: Callable[[str], Path], name: str, keys: bool) -> None:
+    folder = recording(name)
+    truth = json.loads((folder / "truth.json").read_text())
+    (capture,) = folder.glob("capture-laptop-*-eth0.pcapng")
+    laptop = capture.name[len("capture-") : -len("-eth0.pcapng")]
+    (known,) = [one for one in truth["participants"] if one["laptop"] == laptop]
+    row = row_of(known, people(folder, f"{laptop}-eth0", keys))
+    assert (row.media_path, row.cause) == (known["media_path"], known["cause"])
