@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TABLE_MODULES = {  # table: the module of jitsilab.tables that makes it from the wire
     "frames": "frames", "tcp": "frames", "arp": "frames", "flows": "flows",
     "stun": "stun", "dtls": "tls", "tls": "tls", "rtp": "media", "rtcp": "media", "media": "media",
-    "http": "xmpp", "xmpp": "xmpp", "bridge": "xmpp",
+    "dns": "dns", "http": "xmpp", "xmpp": "xmpp", "bridge": "xmpp",
     "jingle": "jingle", "payload_types": "jingle", "header_extensions": "jingle", "candidates": "jingle",
     "sources": "jingle",
 }  # fmt: skip
@@ -113,6 +113,8 @@ class Capture:
         if name == "media" and (payload_types := self.table("payload_types")) is not None:
             return tuple(build(self.wire, joins.clock_rates(payload_types)))
         rows, problems = build(self.wire)
+        if name == "candidates" and rows["address"].fillna("").str.lower().str.endswith(".local").any():
+            rows["resolved"] = joins.local_names(rows, self.table("dns"))
         xmpp, jingle = (self.table("xmpp"), self.table("jingle")) if name == "stun" else (None, None)
         if xmpp is not None and jingle is not None:
             from jitsilab.tables import stun

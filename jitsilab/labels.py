@@ -87,6 +87,14 @@ def _word(heads: Array, at: int, size: int = 2) -> Array:
     return value
 
 
+def _dns_header(heads: Array) -> Mask:
+    """Counts and an opcode that make sense (RFC 1035 section 4.1.1); a header has no mark of its own."""
+    counts = [_word(heads, at) for at in (4, 6, 8, 10)]
+    few = (counts[0] <= 16) & (counts[1] <= 256) & (counts[2] <= 256) & (counts[3] <= 256)
+    found: Mask = few & (sum(counts) > 0) & (heads[:, 2] & 0x78 <= 0x30)
+    return found
+
+
 class _Datagrams:
     """UDP payloads, as columns of their first bytes and of their flows."""
 
@@ -145,11 +153,9 @@ class _Datagrams:
 
     def _dns(self) -> Mask:
         """A header of RFC 1035 section 4.1.1 that makes sense, to or from a port of DNS."""
-        packets, head = self.packets, self.heads
+        packets = self.packets
         ports = np.isin(packets.src_port[self.rows], _DNS_PORTS) | np.isin(packets.dst_port[self.rows], _DNS_PORTS)
-        counts = (_word(head, 4) <= 16) & (_word(head, 6) <= 256) & (_word(head, 8) <= 256) & (_word(head, 10) <= 256)
-        some = _word(head, 4) + _word(head, 6) + _word(head, 8) + _word(head, 10) > 0
-        return ports & counts & some & (head[:, 2] & 0x78 <= 0x30) & (self.size >= 12)
+        return ports & _dns_header(self.heads) & (self.size >= 12)
 
     def _quic(self) -> Mask:
         """A long header (RFC 9000 section 17.2) of a version that exists."""
@@ -275,6 +281,9 @@ def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     stun = (first < 64) & (_word(heads, 4, 4) == 0x2112A442) & (_word(heads, 2) & 3 == 0)
     framed = (heads[:, 2] < 64) & (_word(heads, 6, 4) == 0x2112A442) & (_word(heads, 0) == _word(heads, 4) + 20)
     out[stun | framed] = Label.STUN
+    named = (packets.src_port[rows] == 53) | (packets.dst_port[rows] == 53)
+    named &= (_word(heads, 0) >= 12) & _dns_header(heads[:, 2:])  # behind a length (RFC 1035 section 4.2.2)
+    out[named & (out == Label.TCP)] = Label.DNS
     flow = flows.of_frame[rows]
     order = np.argsort(flow, kind="stable")
     flow, out = flow[order], out[order]

@@ -1,5 +1,6 @@
 """What a certificate says: names, validity, keys, fingerprints (RFC 5280)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from jitsilab.errors import ParseError
 from jitsilab.protocols.dtls import fingerprint
 
-__all__ = ["Certificate", "decode", "decode_pem", "fingerprint"]
+__all__ = ["Certificate", "covers", "decode", "decode_pem", "fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,15 @@ class Certificate:
         return fingerprint(self.der, algorithm)
 
     def covers(self, name: str) -> bool:
-        """Whether the names cover a host: the same, or a wildcard for its first label (RFC 9525 section 6.3)."""
-        wanted = name.lower().rstrip(".")
-        parent = wanted.partition(".")[2]
-        return any(known.lower() == wanted or (parent and known.lower() == f"*.{parent}") for known in self.names)
+        """Whether the names cover a host."""
+        return covers(self.names, name)
+
+
+def covers(names: Iterable[str], host: str) -> bool:
+    """Whether names cover a host: the same, or a wildcard for its first label (RFC 9525 section 6.3)."""
+    wanted = host.lower().rstrip(".")
+    parent = wanted.partition(".")[2]
+    return any(known.lower() == wanted or (parent and known.lower() == f"*.{parent}") for known in names)
 
 
 def decode(der: bytes) -> Certificate:

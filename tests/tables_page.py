@@ -33,6 +33,7 @@ ROWS = {  # table: what one row is
     "media": "an RTP stream: one flow, direction and SSRC",
     "tls": "a TLS record",
     "dtls": "a DTLS handshake message, or another record",
+    "dns": "a question of a DNS message with what was answered to it, or a name that multicast DNS told unasked",
     "http": "an exchange of HTTP/1.1 or HTTP/2, in clear or decrypted; secrets in targets are left out",
     "xmpp": "a stanza or stream element, over WebSocket, BOSH or TCP, in clear or decrypted",
     "bridge": "a message on a bridge channel",

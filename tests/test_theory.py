@@ -185,6 +185,9 @@ def late_media(tables: Tables) -> Tables:
 
 ALTERED: dict[str, Callable[[Tables], Tables]] = {
     "S02": told("tls", lambda t: t["handshake"].eq("server_hello"), version="TLS 1.0"),
+    "S02 ended": told("tls", lambda t: t["certificate_until"].notna(), certificate_until="2020-02-29T12:00:00Z"),
+    "S02 early": told("tls", lambda t: t["certificate_until"].notna(), certificate_from="2100-01-01T00:00:00Z"),
+    "S02 name": told("tls", lambda t: t["certificate_until"].notna(), certificate_names="lab *.meet.lab"),
     "S03": told("http", lambda t: t["target"].str.startswith("/xmpp-websocket"), status=403),
     "S04": said("<mechanisms", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms"),
     "S05": said(r"<success (xmlns=['\"][^'\"]+['\"])/?>(</success>)?", r"<failure \1><not-authorized/></failure>"),
@@ -222,6 +225,42 @@ def test_an_altered_call_deviates_at_the_step_that_was_altered(recording: Callab
     found = deviations(call)
     assert step[:3] in found
     assert set(found) <= {step[:3]} | ALSO.get(step, set())
+
+
+def test_what_a_certificate_says(recording: Callable[[str], Path]) -> None:
+    def note(call: Capture) -> str:
+        rows = call.steps[call.steps["step"] == "S02"]
+        assert set(rows["verdict"]) == {"CONFORMS"}
+        return str(rows["note"].iloc[0])
+
+    assert "TLS 1.2 for meet.lab; its certificate is valid until 2027-12-26" in note(
+        opened(recording("jvb-tls12"), keys=False)
+    )
+    hidden = opened(recording("jvb-2"), keys=False)
+    assert "certificate is encrypted here" in note(hidden)
+    call = opened(recording("jvb-2"))
+    tables = {name: rows for name, rows in call.tables().items() if rows is not None}
+    served = tables["tls"]["certificate_until"].notna()
+
+    def altered(**values: object) -> Capture:
+        return Capture("altered", tables=tables | {"tls": where(tables["tls"], served, **values)})
+
+    # a lab's own: nobody but itself vouches for it, and it may be for another name
+    assert "signed by itself" in note(altered(certificate_self_signed=True))
+    own = altered(certificate_self_signed=True, certificate_names="localhost")
+    assert "not for meet.lab, signed by itself" in note(own)
+    assert "valid until 9999-12-31" in note(altered(certificate_until="9999-12-31T23:59:59Z"))
+    # without dates in the capture, or with a clock that was never set, no date is judged
+    old = {"certificate_until": "2020-02-29T12:00:00Z"}
+    for time in (pd.NaT, pd.Timestamp("1970-01-01T00:01:00Z")):
+        assert "its certificate is there" in note(altered(time=time, **old))
+    wrong = altered(**old).steps.query("step == 'S02'").iloc[0]
+    assert wrong["note"] == "the certificate ended on 2020-02-29 12:00 UTC, before the capture"
+    assert len(wrong["frames"])
+    wrong = altered(certificate_names="a.example b.example c.example d.example").steps.query("step == 'S02'").iloc[0]
+    assert (
+        wrong["note"] == "the certificate is for a.example, b.example, c.example and more, and meet.lab was asked for"
+    )
 
 
 def test_a_restart_takes_new_credentials(recording: Callable[[str], Path]) -> None:

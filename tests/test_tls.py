@@ -305,6 +305,26 @@ def test_records_are_those_of_tshark(name: str, recording: Callable[[str], Path]
         assert ours[key] == lengths or (len(ours[key]) > len(lengths) and not set(lengths) - set(ours[key])), key
 
 
+@pytest.mark.tool("tshark")
+def test_certificates_say_what_tshark_reads(recording: Callable[[str], Path]) -> None:
+    from jitsilab import pcap
+    from jitsilab.tables.tls import tls_table
+    from jitsilab.wire import Wire
+
+    path = recording("jvb-tls12") / "capture-eth0.pcapng"
+    rows = tls_table(Wire(pcap.read(path))).rows
+    rows = rows[rows["certificate_names"].notna()]
+    seen = 0
+    for frame, names, times in tshark(path, ["frame.number", "x509ce.dNSName", "x509af.utcTime"]):
+        for row in rows[rows["frame"] == int(frame[0])].itertuples():
+            begins, until = ((one[:19].replace(" ", "T") + "Z") for one in times[:2])  # the server's own comes first
+            assert (row.certificate_from, row.certificate_until) == (begins, until)
+            assert row.certificate_names.split() == names
+            assert not row.certificate_self_signed
+            seen += 1
+    assert seen == len(rows) > 2
+
+
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_every_record_opens_for_whose_connection_the_log_has_a_key(name: str, recording: Callable[[str], Path]) -> None:
     from jitsilab import decrypt, flows, pcap

@@ -62,7 +62,10 @@ def ends(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str]:
     bridge = legs.ice4j_ports(stun) if len(stun) else set()
     serving_tls = _main(servers, counted)
     servers = serving_tls + [a for a, _ in sorted(bridge) if a not in serving_tls and a not in clients]
-    if any(is_loopback(one) for one in flows["client"]) or len(clients) != 1:
+    local = flows[flows["client"].map(is_loopback)]
+    if "kind" in local:
+        local = local[local["kind"].ne("DNS")]  # a resolver on the host itself is no server's loopback
+    if len(local) or len(clients) != 1:
         return servers, ""
     only = str(next(iter(clients)))
     # one client of a private address that reaches a public server: the capture was made at the client's

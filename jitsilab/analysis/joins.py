@@ -51,6 +51,18 @@ def passwords(jingle: pd.DataFrame) -> dict[str, str | tuple[str, ...]]:
     return {ufrag: several[0] if len(several) == 1 else several for ufrag, several in found.items()}
 
 
+def local_names(candidates: pd.DataFrame, dns: pd.DataFrame | None) -> pd.Series:
+    """Addresses of candidates that hide theirs behind a name in .local, where multicast DNS told it in this capture."""
+    known: dict[str, list[str]] = {}
+    told = dns[dns["service"].eq("mdns") & dns["addresses"].notna()] if dns is not None else pd.DataFrame()
+    for name, addresses in zip(told.get("name", ()), told.get("addresses", ()), strict=True):
+        known.setdefault(str(name).lower(), []).extend(str(addresses).split())
+    found = [
+        " ".join(dict.fromkeys(known.get(str(one).lower().rstrip("."), []))) or None for one in candidates["address"]
+    ]
+    return pd.Series(found, candidates.index, dtype="str")
+
+
 def clock_rates(payload_types: pd.DataFrame) -> dict[int | tuple[int, int], int]:
     """Ticks a second of each RTP payload type that all descriptions of the call agree on (RFC 4566 section 6)."""
     rows = payload_types[["id", "clock_rate"]].dropna().drop_duplicates()

@@ -57,7 +57,7 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
     return frame
 
 
-MODULES = ("frames", "flows", "stun", "media", "tls", "xmpp", "jingle")
+MODULES = ("frames", "flows", "stun", "media", "tls", "dns", "xmpp", "jingle")
 
 
 def schemas() -> dict[str, Schema]:

@@ -86,6 +86,7 @@ SCHEMAS: dict[str, Schema] = {
         "related_port": ("Int64", "its port"),
         "generation": ("Int64", "number of ICE restarts before"),
         "tcptype": ("str", "active, passive, so"),
+        "resolved": ("str", "addresses that multicast DNS gave here for a name in .local, with spaces between"),
     },
     "sources": STANZA
     | {
@@ -247,7 +248,7 @@ def _candidates(content: Content) -> Iterator[tuple[Any, ...]]:
     if content.transport:
         for c in content.transport.candidates:
             where = (c.foundation, c.component, c.protocol, c.priority, c.address, c.port, c.type)
-            yield content.transport.ufrag, *where, c.related_address, c.related_port, c.generation, c.tcp_type
+            yield content.transport.ufrag, *where, c.related_address, c.related_port, c.generation, c.tcp_type, None
 
 
 def _grouped(sources: Iterable[Source], groups: Iterable[SourceGroup]) -> Iterator[tuple[Source, str]]:

@@ -1,11 +1,13 @@
 """The tables ``tls`` and ``dtls``: every TLS record, every DTLS handshake message and record."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from jitsilab import x509
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import dtls as dtls_protocol
 from jitsilab.protocols import hello, tls
@@ -57,6 +59,10 @@ TLS: Schema = {
     ),
     "early_data": ("str", "ClientHello: 0-RTT offered, accepted or rejected"),
     "certificate_sha256": ("str", "Certificate: hash of the sender's own, as SDP prints it"),
+    "certificate_names": ("str", "its DNS names and addresses (RFC 5280 section 4.2.1.6), with spaces between"),
+    "certificate_from": ("str", "UTC from which on it is valid, ISO 8601"),
+    "certificate_until": ("str", "UTC until which it is valid"),
+    "certificate_self_signed": ("boolean", "its subject is its issuer"),
     "reason": ("str", "why an encrypted record was not opened"),
 }
 
@@ -203,8 +209,27 @@ def _tls_message(session: "Session", message: tls.Message) -> dict[str, Any]:
             return {"alpn": _words(more.alpn), "extensions": _words([extension_name(kind) for kind in more.types])}
         case tls.CERTIFICATE:
             chain = hello.decode_certificates(message.body, tls13=session.version == "TLS 1.3")
-            return {"certificate_sha256": dtls_protocol.fingerprint(chain[0])} if chain else {}
+            return _certificate(chain[0]) if chain else {}
+        case tls.COMPRESSED_CERTIFICATE:
+            chain = hello.decode_compressed_certificates(message.body)
+            return _certificate(chain[0]) if chain else {}
     return {}
+
+
+@lru_cache(maxsize=256)
+def _certificate(der: bytes) -> dict[str, Any]:
+    """What a certificate says of itself; of one that cannot be read its hash alone."""
+    shown: dict[str, Any] = {"certificate_sha256": dtls_protocol.fingerprint(der)}
+    try:
+        one = x509.decode(der)
+    except ParseError:
+        return shown  # TLS carries what it is given; whoever receives it refuses it
+    return shown | {
+        "certificate_names": _words(tuple(name for name in one.names if name.isprintable() and " " not in name)),
+        "certificate_from": f"{one.not_before:%Y-%m-%dT%H:%M:%SZ}",
+        "certificate_until": f"{one.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "certificate_self_signed": one.self_signed,
+    }
 
 
 @dataclass

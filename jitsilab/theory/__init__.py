@@ -12,12 +12,15 @@ import pandas as pd
 from jitsilab.analysis import people
 from jitsilab.checks import Outcome, judge
 from jitsilab.tables import Schema, frame_from
-from jitsilab.theory import connectivity, entry, media, relays, signaling
+from jitsilab.theory import connectivity, entry, media, names, relays, signaling
 from jitsilab.theory.departures import DEPARTURES, Departure
 from jitsilab.theory.scope import RANK, Scope, Step, Whole, beside, hidden, scopes
 
 STEPS: tuple[Step, ...] = tuple(
-    sorted((*entry.STEPS, *signaling.STEPS, *connectivity.STEPS, *relays.STEPS, *media.STEPS), key=lambda step: step.id)
+    sorted(
+        (*names.STEPS, *entry.STEPS, *signaling.STEPS, *connectivity.STEPS, *relays.STEPS, *media.STEPS),
+        key=lambda step: step.id,
+    )
 )
 SCHEMA: Schema = {
     "step": ("str", "S01 to S35, in the order of a session's creation"),
@@ -50,7 +53,7 @@ def steps(call: Source) -> pd.DataFrame:
     who = people.of(tables)
     if not who.jitsi or not who.people:
         reason = beside("no participant in this capture" if who.jitsi else "nothing shows that this is a Jitsi call")
-        return frame_from([_row(step, "", "", reason) for step in STEPS], SCHEMA)
+        return frame_from([_row(step, "", "", _nobody(step, reason, tables)) for step in STEPS], SCHEMA)
     rows, every = [], Whole(tables)
     for person in who.people:
         found: dict[str, list[tuple[str, Outcome]]] = {step.id: [] for step in STEPS}
@@ -60,6 +63,12 @@ def steps(call: Source) -> pd.DataFrame:
                 found[step.id].append((scope.name.strip("-"), outcome))
         rows += [_row(step, _name(person), name, outcome) for step in STEPS for name, outcome in found[step.id]]
     return frame_from(rows, SCHEMA)
+
+
+def _nobody(step: Step, reason: Outcome, tables: "Mapping[str, pd.DataFrame | None]") -> Outcome:
+    """Why a step is not asked where there is no call; with a name that was not found, which may be why."""
+    missed, frames = names.unresolved(tables) if step.id == "S01" else ("", [])
+    return beside(f"{reason.note}; {missed}", frames) if missed else reason
 
 
 def _asked(person: people.Person, who: people.Call, tables: Whole) -> Iterator[Scope]:

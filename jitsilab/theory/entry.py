@@ -1,4 +1,4 @@
-"""Steps S01 to S11: from the name of the server to the room, and the bridge behind it."""
+"""Steps S03 to S11: from the carrier of the signaling to the room, and the bridge behind it."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -8,53 +8,12 @@ import pandas as pd
 
 from jitsilab.analysis.hosts import is_loopback
 from jitsilab.analysis.signaling import Stay
-from jitsilab.checks import Certainty, Outcome
+from jitsilab.checks import Outcome
 from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
-from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined, told
+from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined
 
-OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
 LJM, JCF, JVB, JM = "jitsi/lib-jitsi-meet", "jitsi/jicofo", "jitsi/jitsi-videobridge", "jitsi/jitsi-meet"
-
-
-def resolved(frames: pd.DataFrame, scope: Scope) -> Outcome:
-    """A name is looked up before the first connection; only the client's own capture can have it."""
-    if not scope.call.own or scope.call.own not in scope.person.addresses:
-        return hidden("a client resolves names on its own side of the network")
-    asked = frames[frames["protocol"].eq("DNS") & (frames["src"].eq(scope.call.own) | frames["dst"].eq(scope.call.own))]
-    if asked.empty:
-        return hidden("no query in clear: a hosts file, a cache or DNS over HTTPS answered")
-    began = asked["seconds"].iloc[0] <= scope.person.first_seen
-    note = f"{len(asked)} frames of DNS" + (", the first before the first connection" if began else "")
-    return told(note, asked["frame"].head(4), certainty=Certainty.INFERRED)
-
-
-def page(tls: pd.DataFrame, scope: Scope) -> Outcome:
-    """The page comes over TLS 1.2 or newer for the name that was asked for, before signaling begins."""
-    turning = {flow for flow, role in scope.person.flows.items() if role == "turn"}
-    rows = tls[~tls["flow"].isin(turning)]
-    hellos = rows[rows["handshake"].fillna("").str.contains("client_hello")]
-    answers = rows[rows["handshake"].fillna("").str.contains("server_hello") & rows["version"].notna()]
-    if hellos.empty or answers.empty:
-        return absent("the handshake is not in the capture: the connections are older")
-    versions = sorted({str(one) for one in answers["version"]})
-    frames = [*hellos["frame"].head(2), *answers["frame"].head(2)]
-    old = answers[answers["version"].isin(OLD)]
-    if len(old):
-        return broken(f"the server took {', '.join(sorted(set(old['version'])))}", old["frame"], ", ".join(versions))
-    names = sorted({str(one) for one in hellos["sni"].dropna()})
-    note = f"{', '.join(versions)} for {', '.join(names) or 'no name'}"
-    http = scope.table("http")
-    spoken = scope.table("xmpp")
-    if http is not None and len(http) and spoken is not None and len(spoken):
-        first = spoken["frame"].min()
-        fetched = http[http["method"].eq("GET") & http["status"].eq(200) & http["response_frame"].lt(first)]
-        if len(fetched):
-            note += f"; {len(fetched)} fetched before the first stanza"
-            frames += list(fetched["response_frame"].head(2))
-            if not fetched["target"].fillna("").str.contains(r"config\.js|lib-jitsi-meet", regex=True).any():
-                note += ", config.js and the library not among it: cached, or part of the page"
-    return holds(note, frames, ", ".join(versions))
 
 
 def carried(scope: Scope) -> Outcome:
@@ -308,24 +267,6 @@ def allocated(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
 
 
 STEPS: tuple[Step, ...] = (
-    Step(
-        "S01",
-        "The client resolves the server's name",
-        "RFC 1035 section 4.1; RFC 8484 section 4",
-        ("frames",),
-        resolved,
-        "a name and not an address was opened",
-        "the client's own machine, DNS in clear",
-    ),
-    Step(
-        "S02",
-        "The page comes over TLS",
-        f"RFC 8446 sections 4.1.2 and 4.1.3; {JM} doc/debian/jitsi-meet/jitsi-meet.example",
-        ("tls",),
-        page,
-        "the page is opened in the capture",
-        "the handshakes; keys for what was fetched",
-    ),
     Step(
         "S03",
         "Signaling finds a carrier",
