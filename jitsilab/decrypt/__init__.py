@@ -166,21 +166,22 @@ def _describe(made: Session, connection: Connection, client: Side, server: Side)
 
 def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, Side]) -> None:
     """Records of both directions in the order in which they could be read, and what went wrong in them."""
-    keyed: list[tuple[int, bool, int, Record]] = []
-    for up, side in sides.items():
-        ready, span = 0, streams[up].span
-        for number, opened in enumerate(side.opened):
+    records: list[Record] = []
+    ready: list[int] = []  # frame at which each can be read: not before those in front of it
+    for up, side in sorted(sides.items()):
+        latest, span = 0, streams[up].span
+        for opened in side.opened:
             raw = opened.record
             first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
-            ready = max(ready, last)  # a record cannot be read before those in front of it
-            keyed.append((ready, up, number, _record(made.flow, up, first, last, opened)))
+            latest = max(latest, last)
+            ready.append(latest)
+            records.append(_record(made.flow, up, first, last, opened))
             if opened.failure:
                 made.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
         made.problems += [
             Problem(streams[up].span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in side.odd
         ]
-    keyed.sort()  # no two have the same direction and number
-    made.records = [record for _, _, _, record in keyed]
+    made.records = [records[k] for k in sorted(range(len(ready)), key=ready.__getitem__)]
     made.problems.sort()
 
 

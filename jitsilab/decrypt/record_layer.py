@@ -221,11 +221,12 @@ class Side:
         if record.skipped:
             self._lose(1 + record.skipped // SMALLEST)
             self.lossy = True
+        encrypted = self._encrypted(record)
         if not record.complete:
-            opened = Opened(record, self._encrypted(record), failure="bytes of this record are missing in the capture")
-            self._lose(int(opened.encrypted))
+            opened = Opened(record, encrypted, failure="bytes of this record are missing in the capture")
+            self._lose(int(encrypted))
             self.lossy = True
-        elif self._encrypted(record):
+        elif encrypted:
             opened = self._open(record)
         elif self._unsure and not self._stage and record.content_type in (tls.ALERT, tls.HANDSHAKE):
             opened = self._open(record)  # a ChangeCipherSpec may have been lost

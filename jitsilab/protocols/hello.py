@@ -3,11 +3,12 @@
 RFC 8446 section 4 and RFC 5246 section 7.4; DTLS differs by one field, the cookie (RFC 6347 section 4.2.1).
 """
 
+import struct
 import zlib
 from dataclasses import dataclass, field
 
 from jitsilab.errors import ParseError
-from jitsilab.protocols.tls_registry import alert_name, is_grease
+from jitsilab.protocols.tls_registry import GREASE, alert_name, is_grease
 
 # RFC 8446 section 4.1.3: a ServerHello with this random is a HelloRetryRequest
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
@@ -93,10 +94,11 @@ class _Cursor:
         return len(self.data) - self.at
 
     def take(self, size: int, what: str) -> bytes:
-        if self.left < size:
-            raise ParseError(f"{what} needs {size} bytes, {self.left} are left", offset=self.base + self.at)
-        self.at += size
-        return self.data[self.at - size : self.at]
+        start, end = self.at, self.at + size
+        if end > len(self.data):
+            raise ParseError(f"{what} needs {size} bytes, {self.left} are left", offset=self.base + start)
+        self.at = end
+        return self.data[start:end]
 
     def number(self, size: int, what: str) -> int:
         return int.from_bytes(self.take(size, what), "big")
@@ -105,12 +107,12 @@ class _Cursor:
         return self.take(self.number(width, what), what)
 
     def numbers(self, width: int, size: int, what: str) -> tuple[int, ...]:
-        """A vector of numbers of ``size`` bytes; its length stands in ``width`` bytes."""
+        """A vector of numbers of ``size`` bytes, 1 or 2; its length stands in ``width`` bytes."""
         start = self.at
         data = self.vector(width, what)
         if len(data) % size:
             raise ParseError(f"{what} of {len(data)} bytes holds no whole number of entries", offset=self.base + start)
-        return tuple(int.from_bytes(data[i : i + size], "big") for i in range(0, len(data), size))
+        return struct.unpack(f"!{len(data) // size}{'BH'[size - 1]}", data)
 
 
 def printable(data: bytes) -> str:
@@ -119,7 +121,7 @@ def printable(data: bytes) -> str:
 
 
 def _known(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(number for number in numbers if not is_grease(number))
+    return tuple([number for number in numbers if number not in GREASE])
 
 
 def _server_name(data: bytes) -> str | None:

@@ -6,6 +6,7 @@ stream is taken up again where headers follow each other.
 """
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -21,6 +22,8 @@ CLIENT_HELLO, SERVER_HELLO, NEW_SESSION_TICKET, END_OF_EARLY_DATA = 1, 2, 4, 5
 ENCRYPTED_EXTENSIONS, CERTIFICATE, SERVER_HELLO_DONE, FINISHED = 8, 11, 14, 20
 KEY_UPDATE, COMPRESSED_CERTIFICATE = 24, 25
 
+_KINDS = frozenset(kind for kind in CONTENT_TYPES if kind <= 24)
+_HEADER = struct.Struct("!BHH")
 _HEADERS = re.compile(rb"[\x14-\x18]\x03[\x00-\x04]")
 
 
@@ -67,12 +70,11 @@ def header_at(data: bytes, at: int) -> tuple[int, int, int] | None:
     """
     if len(data) - at < HEADER:
         return None
-    kind, length = data[at], data[at + 3] << 8 | data[at + 4]
-    if kind not in CONTENT_TYPES or kind > 24 or data[at + 1] != 3 or data[at + 2] > 4 or length > MAX_FRAGMENT:
+    header: tuple[int, int, int] = _HEADER.unpack_from(data, at)
+    kind, version, length = header
+    if kind not in _KINDS or not 0x0300 <= version <= 0x0304 or length > MAX_FRAGMENT:
         return None
-    if not length and kind != APPLICATION_DATA:
-        return None
-    return kind, data[at + 1] << 8 | data[at + 2], length
+    return header if length or kind == APPLICATION_DATA else None
 
 
 def _chained(data: bytes, at: int, *, sure: bool = False) -> bool:

@@ -250,9 +250,12 @@ VERSIONS = {
 }
 
 
+GREASE = frozenset(0x0A0A + 0x1010 * n for n in range(16))  # RFC 8701 section 2
+
+
 def is_grease(number: int) -> bool:
     """Whether RFC 8701 section 2 reserves this 16-bit value: both bytes equal and of the form 0x?A."""
-    return number & 0x0F0F == 0x0A0A and number >> 8 == number & 0xFF
+    return number in GREASE
 
 
 def _name(table: dict[int, str], number: int) -> str:
@@ -286,17 +289,17 @@ def version_name(number: int) -> str:
 
 def content_type_name(number: int) -> str:
     """Type of a record, such as ``handshake``."""
-    return CONTENT_TYPES.get(number, f"0x{number:02x}")
+    return CONTENT_TYPES.get(number) or f"0x{number:02x}"
 
 
 def handshake_type_name(number: int) -> str:
     """Type of a handshake message, such as ``client_hello``."""
-    return HANDSHAKE_TYPES.get(number, f"0x{number:02x}")
+    return HANDSHAKE_TYPES.get(number) or f"0x{number:02x}"
 
 
 def alert_name(number: int) -> str:
     """Description of an alert, such as ``close_notify``."""
-    return ALERTS.get(number, f"0x{number:02x}")
+    return ALERTS.get(number) or f"0x{number:02x}"
 
 
 _SUITES = """\
