@@ -219,7 +219,8 @@ def _others_check(stun: pd.DataFrame, claim: Claim, **_: Any) -> Outcome:
 
 
 def _tunnelled(frames: pd.DataFrame, turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
-    datagrams = _of_client(frames[frames["ip_protocol"] == 17], claim.between[1])
+    mine = _of_client(frames, claim.between[1])
+    datagrams = mine[mine["ip_protocol"] == 17]
     mine = _mine(turn, claim)
     flows = mine["flow"].nunique()
     if len(datagrams):
@@ -315,7 +316,8 @@ def _no_udp(claim: Claim, tables: Tables, premises: dict[str, Outcome]) -> _Stat
     frames = tables.get("frames")
     if frames is None:
         return "open", (), ""
-    datagrams = _between(frames[frames["ip_protocol"] == 17], claim)
+    theirs = _between(frames, claim)
+    datagrams = theirs[theirs["ip_protocol"] == 17]
     if len(datagrams):
         return "excluded", _frames(datagrams)[:20], "it exchanges UDP with the server"
     return "open", (), "it exchanges no UDP with the server"

@@ -63,6 +63,7 @@ def anchors(stun: pd.DataFrame) -> pd.DataFrame:
     """
     found: dict[str, tuple[str, int, int, float, pd.Timestamp]] = {}
     requests = stun[(stun["message_class"] == "request") & stun["username"].notna()]
+    requests = requests.drop_duplicates(["username", "src", "dst"])  # only the first with a ufrag counts
     columns = (requests[name] for name in ("username", "src", "dst", "frame", "seconds", "time"))
     for username, src, dst, frame, seconds, time in zip(*columns, strict=True):
         receiver, _, sender = str(username).partition(":")

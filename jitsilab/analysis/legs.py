@@ -87,7 +87,8 @@ def ice4j_ports(stun: pd.DataFrame) -> set[tuple[str, int]]:
     found = {(str(a), int(p)) for a, p in zip(named["src"], named["src_port"], strict=True) if pd.notna(p)}
     dated = set(clock.anchors(stun)["ufrag"])
     requests = binding[binding["message_class"].eq("request")].dropna(subset=["username"])
-    for username, src, src_port, dst, dst_port in _columns(requests, "username", "src", "src_port", "dst", "dst_port"):
+    ends = ["username", "src", "src_port", "dst", "dst_port"]
+    for username, src, src_port, dst, dst_port in _columns(requests.drop_duplicates(ends), *ends):
         receiver, _, sender = str(username).partition(":")
         if receiver in dated and pd.notna(dst_port):
             found.add((str(dst), int(dst_port)))
@@ -97,7 +98,7 @@ def ice4j_ports(stun: pd.DataFrame) -> set[tuple[str, int]]:
 
 
 def _columns(table: pd.DataFrame, *names: str) -> Any:
-    return zip(*(table[name] for name in names), strict=True)
+    return zip(*(table[name].tolist() for name in names), strict=True)
 
 
 def of_ufrags(

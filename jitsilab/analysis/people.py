@@ -231,7 +231,8 @@ def _by_address(
             & stun["depth"].eq(0)
         ]
         ends: dict[str, set[str]] = {}
-        for username, src, dst in zip(checks["username"], checks["src"], checks["dst"], strict=True):
+        ways = checks[["username", "src", "dst"]].drop_duplicates()
+        for username, src, dst in zip(ways["username"], ways["src"], ways["dst"], strict=True):
             receiver, _, sender = str(username).partition(":")
             ends.setdefault(sender, set()).add(str(src))
             ends.setdefault(receiver, set()).add(str(dst))

@@ -22,8 +22,9 @@ from jitsilab.analysis.turn_lengths import (
     overhead,
     settled,
 )
-from jitsilab.analysis.turn_records import Shown, candidates, ends_of
+from jitsilab.analysis.turn_records import COLUMNS, Shown, candidates, ends_of
 
+READ = (*COLUMNS, "handshake", "alpn", "length_sum", "sharing")  # columns of the table tls
 PATIENCE = 0.1  # s that an answer may take, beyond what the opening took
 _PEERS = ("create-permission", "channel-bind")  # requests that name a peer, which a server may refuse
 SMALLEST_CHECK, LARGEST_CHECK = 84, 124  # bytes of an ICE check, which a Refresh may be as long as
@@ -81,7 +82,7 @@ class _Records:
 def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
     global _latest  # three analyses ask in turn for the same tables
-    state = _fingerprint(tls), _fingerprint(flows)
+    state = _fingerprint(tls[[name for name in READ if name in tls]]), _fingerprint(flows)
     if _latest is not None and _latest[0]() is tls and _latest[1]() is flows and _latest[2] == state:
         return _latest[3]
     found = _readings(tls, flows)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-_COLUMNS = ["flow", "frame", "seconds", "up", "record_type", "length", "version", "suite"]
+COLUMNS = ["flow", "frame", "seconds", "up", "record_type", "length", "version", "suite"]
 
 
 class Shown(NamedTuple):
@@ -41,7 +41,7 @@ def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
     asks = hello["alpn"].fillna("").str.replace(",", " ").str.split()
     other = asks.map(lambda names: not all(name.startswith("stun.") for name in names)).astype(bool)
     wanted = set(hello["flow"].dropna()) - set(hello.loc[other, "flow"].dropna())
-    some = tls.loc[tls["flow"].isin(wanted), _COLUMNS].sort_values("flow", kind="stable")
+    some = tls.loc[tls["flow"].isin(wanted), COLUMNS].sort_values("flow", kind="stable")
     flow = some["flow"].to_numpy(dtype=np.int64)
     bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
     kind, up = some["record_type"].astype("object").to_numpy(), some["up"].astype("boolean")
