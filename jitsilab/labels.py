@@ -277,7 +277,8 @@ def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     out[tls] = Label.TLS
     for label, starts in _STARTS.items():
         for start in starts:
-            out[(heads[:, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)] = label
+            some = np.flatnonzero(first == start[0])
+            out[some[(heads[some, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)]] = label
     stun = (first < 64) & (_word(heads, 4, 4) == 0x2112A442) & (_word(heads, 2) & 3 == 0)
     framed = (heads[:, 2] < 64) & (_word(heads, 6, 4) == 0x2112A442) & (_word(heads, 0) == _word(heads, 4) + 20)
     out[stun | framed] = Label.STUN

@@ -168,11 +168,18 @@ class Packets:
 
     @cached_property
     def _tcp(self) -> Array:
-        return self.tcp_fields(self.tcp_rows)
+        return self.transport_heads(self.tcp_rows, _TCP_HEADER.itemsize).view(_TCP_HEADER).reshape(-1)
 
     def tcp_fields(self, rows: Array) -> Array:
-        """Fields ``seq``, ``ack``, ``flags`` (with the data offset in the top 4 bits), ``window`` of TCP rows."""
-        return self.transport_heads(rows, _TCP_HEADER.itemsize).view(_TCP_HEADER).reshape(-1)
+        """Fields ``seq``, ``ack``, ``flags`` (with the data offset in the top 4 bits), ``window`` of TCP rows.
+
+        All are 0 in a row without a whole TCP header.
+        """
+        fields = np.zeros(len(rows), _TCP_HEADER)
+        place = np.searchsorted(self.tcp_rows, rows)
+        there = np.append(self.tcp_rows, -1)[place] == rows
+        fields[there] = self._tcp[place[there]]
+        return fields
 
     def transport_heads(self, rows: Array, width: int) -> npt.NDArray[np.uint8]:
         """First ``width`` bytes from the UDP or TCP header on: (k, width), zeros past the payload's end."""
