@@ -1,10 +1,12 @@
 """Real servers on loopback, captured or looked at: the holes that no recording of the project has."""
 
 import contextlib
+import os
 import shutil
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,9 +40,9 @@ def running(*command: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def captured(path: Path, filters: str) -> Iterator[None]:
-    """A capture of the loopback interface, whole when the block ends."""
-    command = ["dumpcap", "-q", "-i", "lo", "-f", filters, "-w", str(path)]
+def captured(path: Path, filters: str, *where: str) -> Iterator[None]:
+    """A capture of the loopback interface, whole when the block ends; ``where`` comes before the command."""
+    command = [*where, "dumpcap", "-q", "-i", "lo", "-f", filters, "-w", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 10
     while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
@@ -129,16 +131,21 @@ def test_a_relay_that_denies_peers_and_asks_for_credentials(relay: Callable[[str
     assert "hush" not in repr(server)
 
 
+def prosody_conf(folder: Path, lines: str) -> str:
+    """A configuration that keeps everything in one folder."""
+    return (
+        f'run_as_root = true\ndata_path = "{folder}/data"\npidfile = "{folder}/pid"\n'
+        f'log = {{ error = "{folder}/log" }}\nmodules_enabled = {{ "saslauth", "disco" }}\n{lines}'
+    )
+
+
 @pytest.fixture
 def xmpp(tmp_path: Path) -> Callable[[str], Facts]:
     """Runs Prosody with some lines of configuration and gives the facts, sockets included."""
 
     def run(lines: str) -> Facts:
         shutil.rmtree(tmp_path / "data", ignore_errors=True)
-        conf = (
-            f'run_as_root = true\ndata_path = "{tmp_path}/data"\npidfile = "{tmp_path}/pid"\n'
-            f'log = {{ error = "{tmp_path}/log" }}\nmodules_enabled = {{ "saslauth", "disco" }}\n{lines}'
-        )
+        conf = prosody_conf(tmp_path, lines)
         (tmp_path / "prosody.cfg.lua").write_text(conf)
         with running("prosody", "--config", str(tmp_path / "prosody.cfg.lua"), "-F", cwd=tmp_path) as process:
             for _ in range(60):
@@ -174,6 +181,77 @@ def test_what_prosody_listens_on(xmpp: Callable[[str], Facts], lines: str, resul
         assert said == result, (check, outcome)
         assert outcome.places or result == "PASS"
     assert "hush" not in repr(server)
+
+
+STRANGER = """
+import socket, sys
+port, opening = int(sys.argv[1]), sys.argv[2]
+with socket.create_connection(("192.0.2.1", port), 5, ("192.0.2.2", 0)) as one:
+    one.sendall(opening.encode())
+    while (answer := one.recv(4096)) and b"id=" not in answer:
+        pass
+    one.sendall(sys.argv[3].encode())
+    one.settimeout(1)
+    try:
+        one.recv(4096)
+    except TimeoutError:
+        pass
+"""  # one of another address, which speaks XMPP as it comes
+
+
+@pytest.fixture
+def network() -> Iterator[tuple[str, ...]]:
+    """What to put before a command so that it runs in a network of its own, with two addresses that are no loopback."""
+    name = f"jitsilab-{os.getpid()}"
+    inside = ("ip", "netns", "exec", name)
+    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not make a network namespace")
+    try:
+        for setting in ("addr add 192.0.2.1/32 dev lo", "addr add 192.0.2.2/32 dev lo", "link set lo up"):
+            subprocess.run([*inside, "ip", *setting.split()], check=True)
+        yield inside
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@pytest.mark.tool("prosody", "dumpcap", "ip")
+@pytest.mark.parametrize(
+    ("check", "port", "opening", "more"),
+    [
+        (
+            "SEC-07", "5222",
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='meet.example' "
+            "version='1.0'>",
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFubgBodXNo</auth>",
+        ),
+        (
+            "SEC-08", "5347",
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
+            "to='focus.meet.example'>",
+            "<handshake>0</handshake>",
+        ),
+    ],
+)  # fmt: skip
+def test_a_stranger_at_prosody_s_ports_is_seen(
+    tmp_path: Path, network: tuple[str, ...], check: str, port: str, opening: str, more: str
+) -> None:
+    (tmp_path / "prosody.cfg.lua").write_text(prosody_conf(tmp_path, WIDE))
+    path = tmp_path / "call.pcapng"
+    with (
+        running(*network, "prosody", "--config", str(tmp_path / "prosody.cfg.lua"), "-F", cwd=tmp_path),
+        captured(path, f"tcp port {port}", *network),
+    ):
+        for _ in range(60):  # until it listens
+            time.sleep(0.1)
+            stranger = [*network, sys.executable, "-c", STRANGER, port, opening, more]
+            if subprocess.run(stranger, capture_output=True, check=False).returncode == 0:
+                break
+        else:
+            pytest.skip("Prosody does not start here")
+    said, outcome = result_of(check, capture.load(path), None)
+    assert said == "FAIL", outcome
+    assert outcome.frames
+    assert "AGFubgBodXNo" not in repr(outcome)
 
 
 @pytest.mark.tool("openssl", "dumpcap")
