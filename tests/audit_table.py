@@ -33,7 +33,7 @@ DENY = "use-auth-secret\nlistening-ip=172.31.0.5\nrelay-ip=172.31.0.5\n" + "".jo
     )
 )  # fmt: skip
 TURN = "a TURN server of coturn, run and captured (tests/test_servers.py)"
-XMPP = "Prosody, run and looked at with ss (tests/test_servers.py)"
+XMPP = "Prosody, run, looked at with ss and captured (tests/test_servers.py)"
 
 
 def ran(result: str, what: str) -> Sample:
