@@ -354,20 +354,11 @@ def _opaque_without_udp(
             note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
             return Cause("udp-blocked", "inferred", (burst,), note=note)
         tried = ("udp-blocked", "turn-unreachable") + (() if others_have_udp else ("nat-mapping-missing",))
-        return Cause(
-            "undetermined",
-            "inferred",
-            (burst,),
-            (*tried, *unseen),
-            "an offer was answered, and no UDP of this one came",
-        )
+        note = "an offer was answered, and no UDP of this one came"
+        return Cause("undetermined", "inferred", (burst,), (*tried, *unseen), note)
     if burst is None:
         return Cause("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
-    long = any(role in ("websocket", "signaling") for role in person.flows.values())
-    if alone:
-        return Cause(
-            "undetermined",
-            "inferred",
-            open=("alone-in-room", "xmpp-auth-failed", "no-bridge") if long else ("xmpp-auth-failed",),
-        )
-    return Cause("undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed", *unseen[1:]))
+    if alone and not any(role in ("websocket", "signaling") for role in person.flows.values()):
+        return Cause("undetermined", "inferred", open=("xmpp-auth-failed",), note="nothing but pages was fetched")
+    before = ("alone-in-room", "no-bridge", "xmpp-auth-failed", *unseen[1:])
+    return Cause("undetermined", "inferred", open=before, note="no offer was answered; what was said is encrypted here")
