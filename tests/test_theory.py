@@ -183,6 +183,12 @@ def late_media(tables: Tables) -> Tables:
     return {"media": where(media, media["up"], first_frame=int(hello.iloc[0]) + 1)}
 
 
+def silently(tables: Tables) -> Tables:
+    """Feedback alone, over half a minute."""
+    rtcp = tables["rtcp"]
+    return {"rtcp": where(rtcp, rtcp["up"] & rtcp["position"].eq(0), packet_type=205, seconds=lambda one: one * 4)}
+
+
 ALTERED: dict[str, Callable[[Tables], Tables]] = {
     "S02": told("tls", lambda t: t["handshake"].eq("server_hello"), version="TLS 1.0"),
     "S02 ended": told("tls", lambda t: t["certificate_until"].notna(), certificate_until="2020-02-29T12:00:00Z"),
@@ -210,6 +216,9 @@ ALTERED: dict[str, Callable[[Tables], Tables]] = {
     "S28": told("dtls", lambda t: t["handshake_type"].eq("server_hello"), srtp_profile="SRTP_NULL_HMAC_SHA1_80"),
     "S28 early": late_media,
     "S29": told("media", lambda t: t["up"], payload_types="77"),
+    "S29 extension": told("rtp", lambda t: t["up"] & t["extensions"].eq("5 1"), extensions="5 9"),
+    "S29 received": told("rtp", lambda t: ~t["up"] & t["extensions"].eq("1 10"), extensions="1 10 15"),
+    "S29 reports": silently,
     "S30": told("http", lambda t: t["target"].str.contains("colibri-ws"), status=404),
     "S31": told("candidates", lambda t: t["type"].eq("srflx"), address="192.0.2.77"),
     "S34": told("media", lambda t: t["up"], last_seconds=1000.0),

@@ -99,6 +99,13 @@ DEPARTURES: tuple[Departure, ...] = (
         "what is sent was announced; the bridge's own streams are not judged",
     ),
     Departure(
+        "S29",
+        "RTCP without a report before it (reduced size) is negotiated, and sent after a compound with one",
+        "RFC 5506 sections 4 and 5",
+        "nothing in the Jingle of these calls says so; browser and bridge send feedback alone from the first packet on",
+        "feedback alone conforms while reports go on beside it: never 25 s of RTCP without one",
+    ),
+    Departure(
         "S30",
         "the bridge channel's password is the ICE user fragment or password",
         "jitsi/jitsi-videobridge doc/web-sockets.md",

@@ -13,6 +13,9 @@ from jitsilab.theory.signaling import KEYS, without_session
 
 OLD = ("DTLS 1.0",)
 TALK = 8  # records each way: an SCTP association that nobody uses has fewer
+REPORTS = (200, 201)  # SR and RR: what a compound begins with
+SILENT = 25.0  # s: five times the 5 s that lie between reports where there is bandwidth (RFC 3550 section 6.2)
+PAUSE = 5.0  # s
 AFTER = 3.0  # s that a packet may come after its sender left
 
 
@@ -114,12 +117,15 @@ def encrypted(media: pd.DataFrame, scope: Scope) -> Outcome:
 
 
 def described(media: pd.DataFrame, payload_types: pd.DataFrame, scope: Scope) -> Outcome:
-    """What a participant sends was negotiated: its payload types, in no more streams than it announced."""
+    """What a participant sends was negotiated: payload types and header extensions; reports go on beside feedback."""
     session = scope.session
     if session is None or not session.accepted or not session.offered:
         return absent("the negotiation is not in the capture")
     sent = media[media["mine"]]
     known = {int(one) for one in payload_types["id"].dropna()}
+    fault, frames = _extended(scope) or _reported(scope) or ("", [])
+    if fault:
+        return broken(fault, [*frames, session.accepted])
     if sent.empty:
         return absent("nothing sent in this session")
     used = {int(word) for one in sent["payload_types"].dropna() for word in str(one).split()}
@@ -128,6 +134,42 @@ def described(media: pd.DataFrame, payload_types: pd.DataFrame, scope: Scope) ->
         return broken(f"payload type {min(used - known)} was not negotiated", [*some["first_frame"], session.accepted])
     codecs = payload_types[payload_types["id"].isin(used)]["name"].dropna().str.lower().unique()
     return holds(f"{len(sent)} streams of {', '.join(sorted(codecs))}", sent["first_frame"], ", ".join(sorted(codecs)))
+
+
+def _extended(scope: Scope) -> tuple[str, list[int]] | None:
+    """A header extension that was not negotiated (RFC 8285 section 4.1.2), and packets that have it.
+
+    What is sent must be in the answer; what is received may be in the offer alone. An encrypted header extension
+    shows no ids, and is not judged.
+    """
+    told, rtp = scope.table("header_extensions"), scope.table("rtp")
+    if told is None or told.empty or rtp is None or not scope.whole:
+        return None
+    offered = {int(one) for one in told["id"].dropna()}
+    agreed = {int(one) for one in told.loc[told["action"].ne("session-initiate"), "id"].dropna()}
+    for (mine, words), rows in rtp[rtp["extensions"].notna()].groupby(["mine", "extensions"], sort=True):
+        strange = {int(one) for one in str(words).split()} - ((agreed if mine else offered) or offered)
+        if strange:
+            return f"header extension {min(strange)} was not negotiated", list(rows["frame"].head(4))
+    return None
+
+
+def _reported(scope: Scope) -> tuple[str, list[int]] | None:
+    """Feedback of one side that goes on alone, though regular reports have to go on too (RFC 5506 section 4)."""
+    rtcp = scope.table("rtcp")
+    if rtcp is None or rtcp.empty or scope.call.lossy:
+        return None
+    for mine, who in ((True, "the participant"), (False, "the other side")):
+        rows = rtcp[rtcp["mine"].eq(mine) & rtcp["position"].eq(0)].sort_values("seconds", kind="stable")
+        since: tuple[float, int] | None = None
+        before = 0.0
+        for kind, at, frame in zip(rows["packet_type"], rows["seconds"], rows["frame"], strict=True):
+            if since is None or kind in REPORTS or at - before > PAUSE:  # a pause of all is one of the capture, or mute
+                since = float(at), int(frame)
+            elif at - since[0] > SILENT:
+                return f"{who} sends RTCP for {at - since[0]:.0f} s without a report", [since[1], int(frame)]
+            before = float(at)
+    return None
 
 
 def channelled(scope: Scope) -> Outcome:
@@ -259,7 +301,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "S29",
         "Media are what was negotiated",
-        "RFC 3550 section 5.1; XEP-0167 section 5; XEP-0339 section 2.1",
+        "RFC 3550 section 5.1; XEP-0167 section 5; XEP-0339 section 2.1; RFC 8285 section 4.1.2; RFC 5506 section 4",
         ("media", "payload_types"),
         described,
         "media flow",

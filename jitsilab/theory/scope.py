@@ -149,9 +149,9 @@ class Scope:
             return None
         if name == "http":
             return self._http(rows)
-        if name in ("xmpp", "jingle", "candidates", "payload_types", "sources", "bridge"):
+        if name in ("xmpp", "jingle", "candidates", "payload_types", "header_extensions", "sources", "bridge"):
             return self._signaled(name, rows) if self.stays else None
-        if name in ("stun", "dtls", "media", "rtcp"):
+        if name in ("stun", "dtls", "media", "rtp", "rtcp"):
             return self._carried(name)
         if name in ("tls", "flows", "turn_in_tls"):
             if not self.person.addresses:
