@@ -142,3 +142,16 @@ def test_the_diagnosis_of_the_study(study: Capture) -> None:
     assert found.loc["IP C", "cause"] == "turn-permission-refused"
     assert found.loc["IP C", "certainty"] in ("deduced", "inferred")
     assert found.loc["IP C", "turn_stage"] == "permission-refused"
+
+
+def test_verdicts_have_one_order(calls: dict[str, Capture]) -> None:
+    from jitsilab import theory
+    from jitsilab.narrative import steps
+
+    order = [verdict.value for verdict in theory.RANK]
+    call = calls.setdefault("turn-refused", jl.load("turn-refused"))
+    told = steps.notable(call)
+    assert isinstance(told, Table)
+    shown = [order.index(str(one).upper().replace(" ", "_")) for one in told.rows["Verdict"]]
+    assert len(set(shown)) > 1
+    assert shown == sorted(shown)

@@ -4,11 +4,13 @@ import pandas as pd
 
 from jitsilab import markdown, theory
 from jitsilab.capture import Capture
+from jitsilab.checks import Verdict
 from jitsilab.narrative import Story, listed, plural
 from jitsilab.narrative.blocks import Table
 from jitsilab.theory.departures import DEPARTURES
 
-NOTABLE = ("DEVIATES", "NOT_OBSERVED", "INFO")
+_TOLD = (Verdict.BROKEN, Verdict.INFO, Verdict.NOT_OBSERVED)
+NOTABLE = [verdict.value for verdict in theory.RANK if verdict in _TOLD]  # in the one order of verdicts
 
 
 def matrix(call: Capture) -> pd.DataFrame:
@@ -69,7 +71,10 @@ def notable(call: Capture) -> Table | Story:
                 "Frames": markdown.frames(frames, 3), "Source": some["source"].iloc[0].partition(";")[0],
             }
         )  # fmt: skip
-    text = "Steps that went otherwise than the text has them, then those of which there is something to tell."
+    text = (
+        "Steps that went otherwise than the text has them, those of which there is something to tell, then those that "
+        "should have shown and did not."
+    )
     return Table("steps-notable", pd.DataFrame(told), text, align="llllll")
 
 

@@ -118,4 +118,4 @@ def departures() -> tuple[Departure, ...]:
     return DEPARTURES
 
 
-__all__ = ["DEPARTURES", "SCHEMA", "STEPS", "Departure", "Step", "departures", "steps", "summary"]
+__all__ = ["DEPARTURES", "RANK", "SCHEMA", "STEPS", "Departure", "Step", "departures", "steps", "summary"]
