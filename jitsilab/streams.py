@@ -14,6 +14,7 @@ Array = npt.NDArray[Any]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 MOVES = 1 << 31  # stretches that late segments may push aside; nobody but an attacker sends so many in reverse
+MANY = 1 << 14  # segments that are read at a time
 LATE = 3_000_000  # ns: a hole that stayed open longer was a loss, a shorter one a reordering
 
 
@@ -37,6 +38,23 @@ class ByteStream(Protocol):
         ...
 
 
+class _Payloads:
+    """Payloads of segments, stream after stream; many are read at a time, as in the file the streams are mixed."""
+
+    def __init__(self, packets: "Packets", rows: Array) -> None:
+        self._packets, self._rows = packets, rows
+        self._low, self._found = 0, list[bytes]()  # what was read last
+
+    def read(self, low: int, high: int) -> list[bytes]:
+        """The payloads of segments ``low`` to before ``high``."""
+        if not self._low <= low <= high <= self._low + len(self._found):
+            rows = self._rows[low : max(high, low + MANY)]
+            order = np.argsort(rows)
+            self._low, found = low, self._packets.payloads(rows[order])
+            self._found = [found[place] for place in np.argsort(order).tolist()]
+        return self._found[low - self._low : high - self._low]
+
+
 class Stream:
     """One direction of a TCP connection.
 
@@ -46,7 +64,8 @@ class Stream:
 
     def __init__(
         self,
-        packets: "Packets",
+        payloads: "_Payloads",
+        low: int,
         begins: list[int],
         ends: list[int],
         frames: list[int],
@@ -55,7 +74,7 @@ class Stream:
         from_start: bool,
     ) -> None:
         self.from_start = from_start  # the SYN was seen
-        self._packets = packets
+        self._payloads, self._low = payloads, low  # where the payloads are, and which is the first
         self._begins, self._ends, self._frames = begins, ends, frames  # of what each segment brought, in stream order
         self._skips = skips  # bytes of each segment's payload before that
 
@@ -64,7 +83,7 @@ class Stream:
         """Runs of bytes in stream order; bytes are missing between two of them. Read when first asked for."""
         if not self._frames:
             return []
-        payloads = self._packets.payloads(np.array(self._frames) - self._packets.first)
+        payloads = self._payloads.read(self._low, self._low + len(self._frames))
         if self._skips is not None:
             columns = zip(payloads, self._skips, self._begins, self._ends, strict=True)
             payloads = [payload[skip : skip + end - begin] for payload, skip, begin, end in columns]
@@ -123,8 +142,9 @@ def assemble(packets: "Packets", rows: Array, side: Array, count: int) -> tuple[
     kept = np.flatnonzero((there > 0) & ~shuffled[side])
     begins, ends, numbers = (column.tolist() for column in (at[kept], (at + there)[kept], frames[kept]))
     bounds = np.searchsorted(side[kept], np.arange(count + 1)).tolist()
+    payloads = _Payloads(packets, rows[counted[kept]])
     streams = [
-        Stream(packets, begins[low:high], ends[low:high], numbers[low:high], from_start=seen)
+        Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen)
         for low, high, seen in zip(bounds, bounds[1:], from_start.tolist(), strict=False)
     ]
     columns = (at, sent, there, packets.time[rows[counted]], control)
@@ -135,7 +155,8 @@ def assemble(packets: "Packets", rows: Array, side: Array, count: int) -> tuple[
             again[counted[k]] = coverage.add(k, *segment)
         found = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
         lists = [list(column) for column in zip(*found, strict=True)] or [[], [], [], []]
-        streams[number] = Stream(packets, *lists, from_start=bool(from_start[number]))
+        mine = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
+        streams[number] = Stream(mine, 0, *lists, from_start=bool(from_start[number]))
     return streams, again
 
 

@@ -248,8 +248,8 @@ class Packets:
         for low, high, base, data in self._windows(begin, begin + width):
             found = gather(np.frombuffer(data, np.uint8), begin[low:high] - base, row)
             out[low:high] = found.reshape(-1, width)
-        if (size < width).any():
-            out[np.arange(width) >= size[:, None]] = 0
+        short = np.flatnonzero(size < width)
+        out[short] *= np.arange(width) < size[short, None]
         return out
 
     def _windows(self, begin: Array, end: Array) -> Iterator[tuple[int, int, int, bytes]]:

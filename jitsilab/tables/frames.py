@@ -157,7 +157,7 @@ def _flag_names(flags: Array) -> Any:
 def _options(wire: Wire, rows: Array) -> tuple[dict[str, Any], list[Problem]]:
     """Option columns. The usual options, a timestamp alone, are read for all segments at once."""
     packets, problems = wire.packets, []
-    heads = packets.transport_heads(rows, 60)
+    heads = packets.transport_heads(rows, 32)
     size = (heads[:, 12] >> 4).astype(np.int64) * 4
     usual = (size == 32) & (heads[:, 20:24].copy().view(">u4")[:, 0] == _TIMESTAMP)
     names = ("mss", "scale", "tsval", "tsecr")
@@ -165,8 +165,9 @@ def _options(wire: Wire, rows: Array) -> tuple[dict[str, Any], list[Problem]]:
     stamps = heads[:, 24:32].copy().view(">u4")
     values["tsval"][usual], values["tsecr"][usual] = stamps[usual, 0], stamps[usual, 1]
     permitted, sack = np.zeros(len(rows), bool), np.full(len(rows), None, object)
-    for i in np.flatnonzero(~usual & (size > 20)).tolist():
-        found = options(heads[i, 20 : size[i]].tobytes())
+    others = np.flatnonzero(~usual & (size > 20))
+    for i, head in zip(others.tolist(), packets.transport_heads(rows[others], 60), strict=True):
+        found = options(head[20 : size[i]].tobytes())
         for name in names:
             value = getattr(found, name)
             if value is not None:
