@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal.safe_streams()
     # Nothing here multiplies matrices, and a pool of threads for it is half of what the import of numpy takes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Arrow's own allocator takes and gives back memory so often that the kernel's clearing of pages shows.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     collecting = gc.isenabled()
     gc.disable()  # a capture is millions of records without a cycle among them, and a command ends soon
     try:

@@ -207,8 +207,8 @@ class _Relays:
         if unit.kind == "channel":
             channel = stun.decode_channel(unit.data)
             return channel.data, channel.length, self.bound.get((unit.flow, unit.depth, channel.channel))
-        if unit.kind != "stun":
-            return None
+        if unit.kind != "stun" or int.from_bytes(unit.data[:2]) & 0xF not in (6, 7, 9):
+            return None  # most is Binding, by the low bits of the method
         message = stun.decode(unit.data)
         peers = message.endpoints(stun.XOR_PEER_ADDRESS)
         if message.method == 9 and message.message_class == "request" and message.channel is not None and peers:
