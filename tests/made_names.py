@@ -1,34 +1,17 @@
-"""A client that looks a server's name up and opens its page: dnsmasq, OpenSSL and glibc in two network namespaces.
+"""A client that looks a server's name up and opens its page: dnsmasq, OpenSSL and glibc on two hosts.
 
 `python tests/made_names.py` writes the captures in tests/vectors/dns anew; it needs root, dnsmasq, dumpcap and openssl.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
-TOOLS = ("unshare", "nsenter", "ip", "dnsmasq", "openssl", "dumpcap")
+import two_hosts
+
+TOOLS = (*two_hosts.TOOLS, "dnsmasq", "openssl")
 FOLDER = Path(__file__).resolve().parent / "vectors" / "dns"
 
-# The server's namespace is the outer one: 203.0.113.10 and .11 serve the page, .53 resolves. The client is 10.20.0.2.
-SCRIPT = """
-cd "$1"
-mount -t tmpfs none /run
-ip link set lo up
-ip link add outside type veth peer name inside
-ip addr add 203.0.113.1/24 dev outside
-for last in 10 11 53; do ip addr add 203.0.113.$last/32 dev outside; done
-ip link set outside up
-unshare -n -m sleep 120 &
-client=$!
-until [ "$(readlink /proc/$client/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
-ip link set inside netns $client
-ip route add 10.20.0.0/24 dev outside
-in_client() { nsenter -t $client -n -m "$@"; }
-in_client ip link set lo up
-in_client ip addr add 10.20.0.2/32 dev inside
-in_client ip link set inside up
-in_client ip route add 203.0.113.0/24 dev inside src 10.20.0.2
+SETTING = """
 printf 'nameserver 203.0.113.53\\noptions timeout:1 attempts:2 %s\\n' "${OPTIONS:-}" > resolv.conf
 printf '127.0.0.1 localhost\\n%s\\n' "${HOSTS:-}" > hosts
 printf 'hosts: files dns\\n' > nsswitch.conf
@@ -50,15 +33,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyou
   -subj /CN=meet.example.org -addext subjectAltName=DNS:meet.example.org 2> /dev/null
 serve 10
 serve 11
-dumpcap -q -P -i outside -f 'ip and (tcp or udp)' -w out.pcap 2> dumpcap.log &
-recording=$!
-until [ -s out.pcap ]; do sleep 0.05; done
-sleep 0.3
-$SCENARIO
-sleep 0.6
-kill -INT $recording
-wait $recording || true
-kill $(jobs -p)
+record
 """
 
 PAGE = "open_page meet.example.org h2,http/1.1; open_page meet.example.org http/1.1"
@@ -86,12 +61,9 @@ SCENARIOS: dict[str, dict[str, str]] = {  # name: the commands, and what the cli
 
 
 def record(folder: Path, name: str) -> Path:
-    """The capture of a scenario, seen on the client's wire; CalledProcessError where namespaces are not allowed."""
-    script = SCRIPT.replace("$SCENARIO", SCENARIOS[name]["SCENARIO"])
+    """The capture of a scenario; CalledProcessError where this user may not make namespaces."""
     told = {key: text for key, text in SCENARIOS[name].items() if key != "SCENARIO"}
-    command = ["unshare", "-n", "-m", "--propagation", "private", "bash", "-uc", script, "made_names", str(folder)]
-    subprocess.run(command, check=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **told}, timeout=60)
-    return folder / "out.pcap"
+    return two_hosts.run(folder, SETTING + SCENARIOS[name]["SCENARIO"], **told)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,8 @@ def bound(scope: Scope, stay: Stay) -> Outcome:
         logins = [login.step for _, stanza in said if (login := stanzas.sasl(stanza)) is not None]
         if stay.whole and "success" not in logins:
             return beside("nobody was logged in")
+        if any(step == "resumed" for _, step in managed):
+            return beside("a stream was taken up again, which keeps its JID")
         return absent("the answer to bind is not in the capture")
     sm = "with stream management" if enabled else "without stream management"
     return holds(f"one full JID, {sm}", [*jids.values(), *enabled[:1]], "sm" if enabled else "no sm")
@@ -147,7 +149,9 @@ def resumed(scope: Scope, stay: Stay) -> Outcome:
     went_on = [frame for frame, step in steps if step.step == "resumed"]
     failed = [frame for frame, step in steps if step.step == "failed" and frame >= asked[0]]
     if failed and not went_on:
-        return broken("the server no longer knows the stream: the client has to come in anew", [*asked, *failed])
+        anew = [int(row.frame) for row, stanza in scope.of(stay) if row.frame > failed[-1] and stanzas.bound(stanza)]
+        after = "and the client came in anew" if anew else "and the client has to come in anew"
+        return broken(f"the server no longer knew the stream, {after}", [*asked, *failed, *anew])
     return holds("the stream goes on", [*asked, *went_on]) if went_on else absent("no answer in the capture", asked)
 
 
