@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from jitsilab import x509
 from jitsilab.errors import ParseError, Problem
@@ -110,51 +111,63 @@ def _words(names: "list[str] | tuple[str, ...]") -> str | None:
 def tls_table(wire: "Wire") -> Table:
     """One row a record, in the order in which they could be read, with or without a key log."""
     ready: list[int] = []
-    dense: list[tuple[Any, ...]] = []  # the columns that every record fills
-    sparse: list[dict[str, Any]] = []  # those that handshake messages fill
+    records: list[Record] = []
+    owners: list[Session] = []
+    told: dict[int, dict[str, Any]] = {}  # of those with handshake messages, what these say
     problems = list(wire.keylog.problems) if wire.keylog is not None else []
     for session in wire.sessions.values():
         latest = 0
         for record in session.records:
             latest = max(latest, record.frame)
+            if record.messages:
+                told[len(ready)] = _tls_messages(session, record, problems)
             ready.append(latest)
-            dense.append(_tls_fields(session, record))
-            sparse.append(_tls_messages(session, record, problems) if record.messages else {})
+        records += session.records
+        owners += [session] * len(session.records)
         problems += session.problems
-    if not dense:
+    if not records:
         return Table(frame_from([], TLS), problems)
     order = sorted(range(len(ready)), key=ready.__getitem__)
-    columns: dict[str, Any] = dict(zip(_DENSE, zip(*(dense[row] for row in order), strict=True), strict=True))
-    made = common(wire, np.array(columns.pop("frame")) - wire.packets.first)
-    places = [place for place, row in enumerate(order) if sparse[row]]
-    told = [sparse[order[place]] for place in places]
+    made = _tls_columns(wire, [records[row] for row in order], [owners[row] for row in order])
+    number = {row: place for place, row in enumerate(told)}
+    places = np.array([number.get(row, -1) for row in order])
     for name, (dtype, _) in TLS.items():
-        if name in columns:
-            made[name] = pd.array(columns[name], dtype=dtype)
-        elif name not in made:
-            values = pd.Series([fields.get(name) for fields in told], places, dtype=object).astype(dtype)
-            made[name] = values.reindex(range(len(order)))
-    return Table(pd.DataFrame({name: made[name] for name in TLS}), problems)
+        if name not in made:
+            values = pd.array([fields.get(name) for fields in told.values()], dtype=dtype)
+            made[name] = values.take(places, allow_fill=True)
+    return Table(pd.DataFrame({name: made[name] for name in TLS}, copy=False), problems)
 
 
-_DENSE = (
-    "frame", "first_frame", "up", "record_type", "inner_type", "length", "version", "record_version", "alert",
-    "decrypted", "complete", "reason",
-)  # fmt: skip
-
-
-def _tls_fields(session: "Session", record: "Record") -> tuple[Any, ...]:
-    """The columns ``_DENSE`` of a record."""
-    opened = record.plaintext is not None
-    version, reason = session.version, None
-    if version is None and record.encrypted and record.version < 0x0303:
-        version = version_name(record.version)  # what is newer writes the number of TLS 1.2
-    if record.encrypted and not opened:
-        reason = session.reason or ("it does not authenticate" if record.complete else "bytes missing")
-    return (
-        record.frame, record.first_frame, record.up, record.record_type, record.inner_type, record.length, version,
-        version_name(record.version), record.alert, opened if record.encrypted else None, record.complete, reason,
-    )  # fmt: skip
+def _tls_columns(wire: "Wire", records: "list[Record]", owners: "list[Session]") -> dict[str, Any]:
+    """The columns that every record fills."""
+    one = dict(zip(records[0]._fields, zip(*records, strict=True), strict=True))
+    names = {number: version_name(number) for number in set(one["version"])}
+    opened = [plaintext is not None for plaintext in one["plaintext"]]
+    texts = {
+        "record_type": one["record_type"],
+        "inner_type": one["inner_type"],
+        # what is newer than TLS 1.1 writes the number of TLS 1.2
+        "version": [
+            session.version or (names[record.version] if record.encrypted and record.version < 0x0303 else None)
+            for session, record in zip(owners, records, strict=True)
+        ],
+        "record_version": [names[number] for number in one["version"]],
+        "alert": one["alert"],
+        "reason": [
+            session.reason or ("it does not authenticate" if record.complete else "bytes missing")
+            if record.encrypted and record.plaintext is None
+            else None
+            for session, record in zip(owners, records, strict=True)
+        ],
+    }
+    return {
+        **common(wire, np.array(one["frame"]) - wire.packets.first),
+        "first_frame": np.array(one["first_frame"]),
+        "up": pd.array(np.array(one["up"]), dtype="boolean"),
+        "length": np.array(one["length"]),
+        "decrypted": pd.arrays.BooleanArray(np.array(opened), ~np.array(one["encrypted"])),
+        "complete": pd.array(np.array(one["complete"]), dtype="boolean"),
+    } | {name: pd.array(pa.array(column, pa.large_string()), dtype="str") for name, column in texts.items()}
 
 
 def _tls_messages(session: "Session", record: "Record", problems: list[Problem]) -> dict[str, Any]:
