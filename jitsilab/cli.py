@@ -1,6 +1,7 @@
 """The command ``jitsilab``: arguments become the calls that a notebook would make, and errors become one sentence."""
 
 import argparse
+import atexit
 import contextlib
 import gc
 import io
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     collecting = gc.isenabled()
     gc.disable()  # a capture is millions of records without a cycle among them, and a command ends soon
+    atexit.register(gc.freeze)  # nor are they taken apart one by one before the process is gone
     try:
         return _run(argv)
     except KeyboardInterrupt:
