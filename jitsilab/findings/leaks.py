@@ -137,9 +137,8 @@ def redaction(view: View) -> Outcome:
     rows = view.rows("frames")
     if rows is None:
         return unseen("there are no frames to look into")
-    replaced = {
-        str(a) for a in {*rows["src"].dropna(), *rows["dst"].dropna()} if not re.match(r"^[0-9a-fA-F:.%]+$", str(a))
-    }
+    addresses = {*rows["src"].dropna().unique(), *rows["dst"].dropna().unique()}
+    replaced = {str(a) for a in addresses if not re.match(r"^[0-9a-fA-F:.%]+$", str(a))}
     leaks = _leaks(view)
     if not leaks:
         return unseen("nothing was found, which does not prove that nothing is there")

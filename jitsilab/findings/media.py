@@ -127,16 +127,16 @@ def early_answer(dtls: pd.DataFrame, *, view: View) -> Outcome:
         return unseen("no ServerHello in this capture")
     if stun is None:
         return beside("no ICE in this capture")
-    valid = stun[stun["method"].eq("Binding") & stun["message_class"].eq("success")]
+    binding = stun[stun["method"].eq("Binding")]
+    asked, valid = set(binding["flow"].dropna()), binding[binding["message_class"].eq("success")]
+    proven = valid.groupby([valid["flow"], valid["depth"].gt(0)])["seconds"].min().to_dict()
     early, judged, begun = [], 0, _begins(view, seen, stun)
     for (flow, depth), rows in hello.groupby(["flow", "depth"], sort=False):
-        answers = valid[valid["flow"].eq(flow) & (valid["depth"].gt(0) == (depth > 0))]
-        asks = stun[stun["flow"].eq(flow) & stun["method"].eq("Binding")]
-        if asks.empty or flow not in begun:
+        if flow not in asked or flow not in begun:
             continue
         judged += 1
         first = rows.loc[rows["seconds"].idxmin()]
-        if answers.empty or float(answers["seconds"].min()) > float(first["seconds"]):
+        if proven.get((flow, depth > 0), float("inf")) > float(first["seconds"]):
             early.append(first["frame"])
     cookies = seen[seen["handshake_type"].eq("hello_verify_request")]
     if early:
@@ -247,15 +247,11 @@ def _before_keys(media: pd.DataFrame | None, dtls: pd.DataFrame | None) -> list[
     if hello.empty:
         return []
     earliest = float(hello["seconds"].min())
-    found = []
-    for row in media[media["depth"].eq(0)].itertuples(index=False):
-        own = hello[hello["flow"].eq(row.flow)]
-        if own.empty:
-            continue
-        first = float(own["seconds"].min())
-        if float(row.first_seconds) < min(first, earliest) and first - float(row.first_seconds) <= 5:
-            found.append(int(row.first_frame))
-    return found
+    streams = media[media["depth"].eq(0)]
+    keyed = streams["flow"].map(hello.groupby("flow")["seconds"].min()).astype(float)  # NaN where none is seen
+    begun = streams["first_seconds"]
+    early = begun.lt(keyed) & begun.lt(earliest) & keyed.sub(begun).le(5)
+    return [int(frame) for frame in streams.loc[early, "first_frame"]]
 
 
 # SEC-36
