@@ -269,6 +269,13 @@ def test_thousands_of_questions_make_few_rows() -> None:
     assert [one.message for one in problems] == ["6000 questions, of which 64 are listed"]
 
 
+def test_a_flood_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jitsilab.tables.dns.MOST_BYTES", 3 * len(asked()))
+    rows, problems = rows_of(*[Sent(CLIENT, RESOLVER, asked(number=number)) for number in range(9)])
+    assert list(rows["id"]) == [0, 1, 2]
+    assert [(one.frame, one.protocol) for one in problems] == [(4, "DNS")]
+
+
 # ---- the step
 
 WANTED = {

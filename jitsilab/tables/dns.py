@@ -61,6 +61,7 @@ DNS: Schema = {
 }
 SCHEMAS = {"dns": DNS}
 
+MOST_BYTES = 1 << 25  # of messages in one capture: hundreds of thousands of queries
 MOST_NAMES = 64  # rows of one message
 MOST_ALIASES = 32
 MOST_RECORDS = 16  # of one name, beside its addresses
@@ -87,7 +88,12 @@ def table(wire: "Wire") -> Table:
     rows: list[tuple[Any, ...]] = []
     problems: list[Problem] = []
     asked: dict[tuple[Any, ...], int] = {}
+    left = MOST_BYTES
     for one in sorted([*_datagrams(wire), *_streams(wire, problems)], key=lambda one: one.frame):
+        left -= len(one.data)
+        if left < 0:
+            problems.append(Problem(one.frame, "DNS", 0, f"past {MOST_BYTES} bytes of DNS: no more is read"))
+            break
         try:
             message = dns.message.from_wire(one.data, keyring=False, ignore_trailing=True, continue_on_error=True)
         except dns.exception.DNSException as error:
