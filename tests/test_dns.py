@@ -4,6 +4,7 @@ import random
 import struct
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -320,10 +321,14 @@ def test_so_it_is_with_the_resolver_of_this_machine(tmp_path: Path, name: str) -
     assert WANTED[name][1] in row["note"]
 
 
+@cache
+def tables_of(name: str) -> dict[str, pd.DataFrame]:
+    found = jl.load(made_names.FOLDER / f"{name}.pcap").tables()
+    return {key: rows for key, rows in found.items() if rows is not None}
+
+
 def altered(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Any:
-    tables = {
-        key: rows for key, rows in jl.load(made_names.FOLDER / f"{name}.pcap").tables().items() if rows is not None
-    }
+    tables = tables_of(name)
     return judged(Capture("altered", tables=tables | {"dns": change(tables["dns"])}))
 
 
@@ -374,9 +379,7 @@ def test_an_answer_through_an_alias_or_nat64_is_one() -> None:
         )
 
     assert altered("resolved", asked_as)["verdict"] == "CONFORMS"
-    tables = {
-        key: rows for key, rows in jl.load(made_names.FOLDER / "resolved.pcap").tables().items() if rows is not None
-    }
+    tables = tables_of("resolved")
     flows = tables["flows"]
     through = flows.assign(server=flows["server"].where(flows["server"] != "203.0.113.10", "64:ff9b::cb00:710a"))
     frames = {
@@ -388,9 +391,7 @@ def test_an_answer_through_an_alias_or_nat64_is_one() -> None:
 
 
 def test_a_resolver_on_the_client_itself_is_asked_too() -> None:
-    tables = {
-        key: rows for key, rows in jl.load(made_names.FOLDER / "resolved.pcap").tables().items() if rows is not None
-    }
+    tables = tables_of("resolved")
     stub = {"10.20.0.2": "127.0.0.1", "203.0.113.53": "127.0.0.53"}
     flows, rows = tables["flows"], tables["dns"]
     asking = flows["kind"].eq("DNS")
