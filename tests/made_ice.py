@@ -1,16 +1,16 @@
 """Two ICE agents that both want to control: aioice on two hosts, one of them named like a bridge.
 
-`python tests/made_ice.py` writes the captures in tests/vectors/ice anew; it needs root, dumpcap and the package aioice.
+`python tests/made_ice.py` writes the captures in tests/vectors/ice anew; it needs root and dumpcap.
 """
 
 import asyncio
-import importlib
 import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import aioice
 import two_hosts
 
 TOOLS = two_hosts.TOOLS
@@ -30,7 +30,6 @@ def clocked() -> str:
 
 async def agent(scenario: str, name: str, other: str) -> None:
     """One agent, controlling; the two tell each other their candidates in files."""
-    aioice = importlib.import_module("aioice")
     ufrag = {"local_username": clocked()} if name == "bridge" else {}
     one = aioice.Connection(ice_controlling=True, use_ipv6=False, **ufrag)
     if scenario == "stubborn":

@@ -50,7 +50,6 @@ def test_checks_under_way_bring_a_conflict_each() -> None:
 
 @pytest.mark.tool(*made_ice.TOOLS)
 def test_so_it_is_with_agents_of_this_machine(tmp_path: Path) -> None:
-    pytest.importorskip("aioice", reason="the package aioice is not installed")
     try:
         path = made_ice.record(tmp_path, "stubborn")
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
