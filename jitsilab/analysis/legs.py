@@ -83,7 +83,7 @@ class Leg:
 def ice4j_ports(stun: pd.DataFrame) -> set[tuple[str, int]]:
     """Addresses and ports of a Jitsi bridge: its ICE library names itself, or shows the clock in its ufrag."""
     binding = stun[stun["method"].eq("Binding") & stun["message_class"].isin(["request", "success"])]
-    named = binding[binding["software"].fillna("").str.startswith("ice4j")]
+    named = binding[binding["software"].fillna("").str.startswith("ice4j")].drop_duplicates(["src", "src_port"])
     found = {(str(a), int(p)) for a, p in zip(named["src"], named["src_port"], strict=True) if pd.notna(p)}
     dated = set(clock.anchors(stun)["ufrag"])
     requests = binding[binding["message_class"].eq("request")].dropna(subset=["username"])

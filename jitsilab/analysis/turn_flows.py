@@ -82,7 +82,8 @@ def _relayed_rows(rows: pd.DataFrame) -> dict[int, list[tuple[float, bool, int]]
     found: dict[int, list[tuple[float, bool, int]]] = {}
     if len(rows):
         rows = rows[rows["message"].isin(["send", "data", "channel-data", "other"])]
-        for flow, at, up, length in zip(rows["flow"], rows["seconds"], rows["up"], rows["length"], strict=True):
+        columns = (rows[name].tolist() for name in ("flow", "seconds", "up", "length"))
+        for flow, at, up, length in zip(*columns, strict=True):
             found.setdefault(int(flow), []).append((float(at), bool(up), int(length)))
     return found
 

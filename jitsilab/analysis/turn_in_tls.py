@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.analysis.turn_lengths import Opening, username_range
-from jitsilab.analysis.turn_reader import QUIET, Reading, readings
+from jitsilab.analysis.turn_reader import QUIET, Reading, readings, remembered
 from jitsilab.analysis.turn_records import candidates, ends_of
 from jitsilab.tables import Schema, frame_from
 
@@ -87,6 +87,7 @@ def clients(flows: pd.DataFrame) -> dict[int, str]:
     }
 
 
+@remembered
 def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     """One row a TURN-inside-TLS connection, columns as in STAGES, also of those that the server left without an answer.
 

@@ -8,8 +8,10 @@ records, connections that were there before the capture.
 """
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,7 @@ from jitsilab.analysis.turn_lengths import (
 from jitsilab.analysis.turn_records import COLUMNS, Shown, candidates, ends_of
 
 READ = (*COLUMNS, "handshake", "alpn", "length_sum", "sharing")  # columns of the table tls
+Found = TypeVar("Found")
 PATIENCE = 0.1  # s that an answer may take, beyond what the opening took
 _PEERS = ("create-permission", "channel-bind")  # requests that name a peer, which a server may refuse
 SMALLEST_CHECK, LARGEST_CHECK = 84, 124  # bytes of an ICE check, which a Refresh may be as long as
@@ -79,18 +82,18 @@ class _Records:
     length: list[int]  # plaintext; -1: unknown
 
 
-def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
-    """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
-    global _latest  # three analyses ask in turn for the same tables
-    state = _fingerprint(tls[[name for name in READ if name in tls]]), _fingerprint(flows)
-    if _latest is not None and _latest[0]() is tls and _latest[1]() is flows and _latest[2] == state:
-        return _latest[3]
-    found = _readings(tls, flows)
-    _latest = weakref.ref(tls), weakref.ref(flows), state, found
-    return found
+def remembered(read: Callable[[pd.DataFrame, pd.DataFrame], Found]) -> Callable[[pd.DataFrame, pd.DataFrame], Found]:
+    """A function of the tables ``tls`` and ``flows`` that knows its latest result: several ask in turn for the same."""
+    latest: list[tuple[weakref.ref[pd.DataFrame], weakref.ref[pd.DataFrame], tuple[Any, ...], Found]] = []
 
+    @wraps(read)
+    def reading(tls: pd.DataFrame, flows: pd.DataFrame) -> Found:
+        state = _fingerprint(tls[[name for name in READ if name in tls]]), _fingerprint(flows)
+        if not (latest and latest[0][0]() is tls and latest[0][1]() is flows and latest[0][2] == state):
+            latest[:] = [(weakref.ref(tls), weakref.ref(flows), state, read(tls, flows))]
+        return latest[0][3]
 
-_latest: "tuple[weakref.ref[pd.DataFrame], weakref.ref[pd.DataFrame], tuple[Any, ...], list[Reading]] | None" = None
+    return reading
 
 
 def _fingerprint(table: pd.DataFrame) -> tuple[Any, ...]:
@@ -99,7 +102,9 @@ def _fingerprint(table: pd.DataFrame) -> tuple[Any, ...]:
     return len(table), tuple(numbers.sum()), tuple(table.notna().sum())
 
 
-def _readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
+@remembered
+def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
+    """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
     ends = ends_of(flows)
     found: list[Reading] = []
     cut: list[Reading] = []
