@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from jitsilab.errors import ParseError
 from jitsilab.pcap.links import TCP, UDP
+from jitsilab.protocols import stun
 from jitsilab.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Stream, assemble, wire_lengths
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ class Flow:
     """Frames between two endpoints.
 
     The client of a TCP flow sent the SYN. Without one, and for UDP, the client is who sent first, unless that one's
-    port looks more like a service than the other's: below 1024, else below 32768, where ports are handed out from.
+    port looks more like a service than the other's: below 1024, else below 32768, where ports are handed out from. A
+    request to a STUN or TURN server says more than a port that is no service's.
     """
 
     def __init__(self, flows: "Flows", number: int, rows: Array, up: Array, client: int, server: int) -> None:
@@ -168,6 +171,8 @@ def build(packets: "Packets") -> Flows:
     first, flow = _renumber(flow)
     client, server = source[first], target[first]
     swap = _rank(client & 0xFFFF) < _rank(server & 0xFFFF)
+    for number in np.flatnonzero(swap & (server & 0xFFFF >= _SERVICES)).tolist():
+        swap[number] = not _asks_server(packets.payload(int(rows[first[number]]) + packets.first))
     _by_handshake(flow, source, client, tcp, fields["flags"], swap)
     client, server = np.where(swap, server, client), np.where(swap, client, server)
     of_frame = np.full(len(packets), -1, np.int32)
@@ -195,6 +200,17 @@ def _grouped(low: Array, high: Array) -> Array:
 def _rank(port: Array) -> Array:
     """How little a port looks like a service's."""
     return (port >= _SERVICES).astype(np.int8) + (port >= _EPHEMERAL)
+
+
+def _asks_server(payload: bytes) -> bool:
+    """Whether a datagram is a request to a STUN or TURN server: no check between peers, which carries a USERNAME."""
+    if payload[4:8] != stun.COOKIE or payload[:1] not in (b"\0", b"\1"):
+        return False
+    try:
+        message = stun.decode(payload)
+    except ParseError:
+        return False
+    return message.message_class == "request" and message.get(stun.USERNAME) is None
 
 
 def _firsts(numbers: Array) -> Array:

@@ -27,8 +27,8 @@ def segment(up: bool, seq: int, data: bytes = b"", flags: str = "A", ack: int = 
     return bytes(Ether() / IP(src=source, dst=target) / tcp / Raw(data))
 
 
-def datagram(source: tuple[str, int], target: tuple[str, int]) -> bytes:
-    return bytes(Ether() / IP(src=source[0], dst=target[0]) / UDP(sport=source[1], dport=target[1]) / Raw(b"x" * 20))
+def datagram(source: tuple[str, int], target: tuple[str, int], data: bytes = b"x" * 20) -> bytes:
+    return bytes(Ether() / IP(src=source[0], dst=target[0]) / UDP(sport=source[1], dport=target[1]) / Raw(data))
 
 
 def of(frames: list[bytes], apart: int = MILLISECOND) -> Flows:
@@ -264,3 +264,21 @@ def test_a_five_tuple_that_opens_ten_thousand_times() -> None:
         frames.append(bytes(one))
     built = flows.build(pcap.read(io.BytesIO(made.pcap(frames))))
     assert built.of_frame.tolist() == list(range(10_000))
+
+
+@pytest.mark.parametrize(
+    ("message", "asks"),
+    [
+        ("0003 0008 2112a442 000102030405060708090a0b 0019 0004 11000000", True),  # Allocate, REQUESTED-TRANSPORT
+        ("0001 0000 2112a442 000102030405060708090a0b", True),  # Binding, to a STUN server
+        ("0001 0008 2112a442 000102030405060708090a0b 0006 0003 613a6200", False),  # Binding with USERNAME: a check
+        ("0101 0000 2112a442 000102030405060708090a0b", False),  # an answer
+        ("0001 0000 00000000 000102030405060708090a0b", False),  # no STUN
+    ],
+)
+def test_who_asks_a_stun_server_is_the_client_whatever_the_ports(message: str, asks: bool) -> None:
+    here, there = ("10.0.0.1", 9000), ("10.0.0.2", 40000)
+    (flow,) = of([datagram(here, there, bytes.fromhex(message))])
+    assert flow.client == (here if asks else there)
+    (flow,) = of([datagram(("10.0.0.1", 53), there, bytes.fromhex(message))])
+    assert flow.client == ((("10.0.0.1", 53)) if asks else there)
