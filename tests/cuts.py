@@ -1,4 +1,4 @@
-"""Captures with frames left out: what an analyst gets who began late, stopped early or lost packets."""
+"""Captures with less in them: what an analyst gets who began late, stopped early, lost packets, or cut each short."""
 
 import io
 import struct
@@ -37,6 +37,19 @@ def cut(path: Path, keep: Callable[[int], bool]) -> io.BytesIO:
         number += kind == ENHANCED
         if kind != ENHANCED or keep(number):
             out.append(block)
+    return io.BytesIO(b"".join(out))
+
+
+def snapped(path: Path, size: int) -> io.BytesIO:
+    """The file as a recorder writes it that keeps so many bytes of each frame."""
+    out = []
+    for kind, block in blocks(path):
+        if kind == ENHANCED:
+            kept = min(size, struct.unpack_from("<I", block, 20)[0])
+            data = block[28 : 28 + kept] + b"\0" * (-kept % 4)
+            length = struct.pack("<I", 32 + len(data))
+            block = block[:4] + length + block[8:20] + struct.pack("<I", kept) + block[24:28] + data + length
+        out.append(block)
     return io.BytesIO(b"".join(out))
 
 

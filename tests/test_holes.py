@@ -56,3 +56,17 @@ def test_what_is_lost_at_the_end_is_told_by_what_comes_after(recording: Callable
     part = cuts.load(cuts.cut(path, lambda n: n not in lost))
     gaps = part.flows.set_index("flow")["gaps"]
     assert any(gaps[number] == 0 for number in found(part))
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_a_side_that_was_never_seen_is_told_by_what_the_other_acknowledges(
+    recording: Callable[[str], Path], up: bool
+) -> None:
+    path = recording("jvb-2") / "capture-eth0.pcapng"
+    whole = cuts.load(path)
+    lost = set(whole.tcp.loc[whole.tcp["up"] == up, "frame"])
+    part = cuts.load(cuts.cut(path, lambda n: n not in lost))
+    tcp = part.tcp  # one connection was refused
+    begun = set(tcp.loc[tcp["flags"].str.contains("SYN"), "flow"]) & set(tcp.loc[tcp["length"].gt(0), "flow"])
+    assert len(begun) > 4
+    assert found(part) == begun

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from jitsilab import findings
 from jitsilab.capture import Capture
 from jitsilab.diagnosis import Diagnosed
 
@@ -80,6 +81,10 @@ def turned(before: Capture, after: Capture) -> list[str]:
     return found
 
 
+def failed(call: Capture) -> set[str]:
+    return {one.id for one in findings.audit(call, None) if one.result == "FAIL"}
+
+
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     name=st.sampled_from(NAMES),
@@ -108,3 +113,32 @@ def test_neither_does_a_lost_key_or_a_lost_interface(recording: Callable[[str], 
     assert turned(best, bare) == []
     assert turned(server, bare) == []
     assert turned(cuts.load(folder / "capture-any.pcapng", folder / "keys.txt"), best) == []
+
+
+@pytest.mark.parametrize("size", [64, 96, 128])
+@pytest.mark.parametrize(
+    ("name", "view"), [("jvb-ipv6", VIEWS[0]), ("p2p-relay-only", VIEWS[2]), ("turn-refused", VIEWS[1])]
+)
+def test_neither_do_frames_cut_short(recording: Callable[[str], Path], name: str, view: View, size: int) -> None:
+    """What stands behind the cut was not left out by whoever sent it."""
+    folder = recording(name)
+    path = folder / f"capture-{view[0]}.pcapng"
+    part = cuts.load(cuts.snapped(path, size), folder / "keys.txt" if view[1] else None)
+    before = whole(folder, view)
+    assert turned(before, part) == []
+    assert failed(part) - failed(before) == set()
+
+
+@pytest.mark.parametrize("name", ["no-turn", "jvb-mute"])
+@pytest.mark.parametrize("end", ["src", "dst"])
+def test_neither_does_a_capture_of_one_direction(recording: Callable[[str], Path], name: str, end: str) -> None:
+    folder = recording(name)
+    view = VIEWS[0]
+    before = whole(folder, view)
+    frames = before.frames
+    server = before.diagnosis.server["addresses"][0]
+    lost = set(frames.loc[frames[end] == server, "frame"])
+    path = folder / "capture-eth0.pcapng"
+    part = cuts.load(cuts.cut(path, lambda n: n not in lost), folder / "keys.txt")
+    assert turned(before, part) == []
+    assert failed(part) - failed(before) == set()

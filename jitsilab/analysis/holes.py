@@ -30,7 +30,10 @@ def _listed(flows: pd.DataFrame, tcp: pd.DataFrame) -> set[int]:
 
 
 def _unseen_ends(tcp: pd.DataFrame) -> set[int]:
-    """Flows in which a side goes on from, or the other one acknowledges, bytes that the capture never saw it send."""
+    """Flows in which a side goes on from, or the other one acknowledges, bytes that the capture never saw it send.
+
+    Of a side that the capture never saw at all, an acknowledgment after a SYN says the same.
+    """
     rows = tcp[["flow", "up", "seq", "ack", "length", "flags"]].dropna(subset=["flow", "up", "seq", "ack", "length"])
     names, kinds = pd.factorize(rows["flags"].fillna(""))
     syn, fin, reset, acks = (
@@ -48,7 +51,11 @@ def _unseen_ends(tcp: pd.DataFrame) -> set[int]:
     last[side[fin]] = 1  # a FIN takes a number too
     end += last
     beyond = ~reset & (begin > end[side])
-    beyond |= ~reset & acks & (base[side ^ 1] >= 0) & (_signed(ack - base[side ^ 1]) > end[side ^ 1])
+    heard = base[side ^ 1] >= 0
+    beyond |= ~reset & acks & heard & (_signed(ack - base[side ^ 1]) > end[side ^ 1])
+    opened = np.zeros(count, bool)
+    opened[side[syn]] = True
+    beyond |= ~reset & acks & ~syn & ~heard & opened[side]
     return {int(number) for number in flow[beyond]}
 
 

@@ -28,6 +28,7 @@ class Person:
     legs: list[Leg] = field(default_factory=list)
     turn: list[TurnFlow] = field(default_factory=list)
     udp: bool = False  # UDP from one of the addresses reaches the server
+    heard: bool = True  # the capture has packets from this one, where it has connections
     placed: str = ""  # how the addresses were found: flow, proxy, ufrag; empty if not
     older: dict[int, tuple[float, float]] = field(
         default_factory=dict
@@ -121,6 +122,7 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
         int(flow): (up / max(last - first, 1.0), down / max(last - first, 1.0))
         for flow, up, down, first, last in zip(*(flows[c].fillna(0) for c in columns), strict=True)
     } if len(flows) else {}  # fmt: skip
+    spoke = set(flows.loc[flows["packets_up"].fillna(1).gt(0), "flow"]) if len(flows) else set()
     for person in people:
         for stay in person.stays:
             stay.holes = bool(stay.flows & broken)
@@ -128,6 +130,7 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
             one.holes = one.flow in broken
         if person.flows and all(flow in begins for flow in person.flows):
             person.begun = min(begins[flow] for flow in person.flows)
+        person.heard = not person.flows or any(flow in spoke for flow in person.flows)
         person.older = {flow: rates[flow] for flow in person.flows if flow in rates and flow not in begins}
 
 

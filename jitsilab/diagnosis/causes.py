@@ -185,7 +185,7 @@ def _relay(person: Person, call: Call, stay: Stay, session: Session, turns: list
         return Cause(
             "checks-unanswered", "inferred", _first(turns), note="checks went into the relay, no answer came back"
         )
-    if offered is False and session.candidates:
+    if offered is False and session.candidates and person.heard:
         return Cause(
             "udp-blocked",
             "inferred",

@@ -76,6 +76,7 @@ def asked(view: View, *methods: str) -> list[Asked]:
             (peer,) if isinstance(peer, str) else ()
         )
         proven = bool({"0006", "0008", "001c"} & set(attributes.split())) if isinstance(attributes, str) else None
+        proven = proven or (None if int(frame) in view.cut else proven)
         found.append(Asked(int(frame), flow, src, dst, method, addresses, proven, answer, code, answer_frame))
     return found
 

@@ -88,13 +88,22 @@ def table(wire: "Wire") -> Table:
 
 
 def messages(wire: "Wire") -> Iterator[tuple[Unit, Message | ChannelData | ParseError]]:
-    """Each STUN and ChannelData unit, decoded."""
+    """Each STUN and ChannelData unit, decoded; an attribute of which the capture has only the beginning is left out."""
     for unit in wire.units:
         if unit.kind in ("stun", "channel"):
             try:
-                yield unit, stun.decode(unit.data) if unit.kind == "stun" else stun.decode_channel(unit.data)
+                yield unit, _decoded(unit) if unit.kind == "stun" else stun.decode_channel(unit.data)
             except ParseError as error:
                 yield unit, error
+
+
+def _decoded(unit: Unit) -> Message:
+    message = stun.decode(unit.data)
+    if len(unit.data) < unit.size and message.attributes:
+        _, value, offset = message.attributes[-1]
+        if len(value) < int.from_bytes(message.raw[offset + 2 : offset + 4]):
+            return message._replace(attributes=message.attributes[:-1])
+    return message
 
 
 def _size(unit: Unit, message: Message) -> int:

@@ -73,6 +73,14 @@ class Whole:
         return set(flows.loc[flows["fins"].fillna(0).gt(0) | flows["resets"].fillna(0).gt(0), "flow"].astype(int))
 
     @cached_property
+    def cut(self) -> set[int]:
+        """Frames of which the capture has only the beginning."""
+        frames = self.get("frames")
+        if frames is None or "captured_length" not in frames:
+            return set()
+        return set(frames.loc[frames["captured_length"] < frames["length"], "frame"].astype(int))
+
+    @cached_property
     def loopback(self) -> bool:
         """Whether the server's own loopback is in the capture, and so the far side of its relays."""
         flows = self.get("flows")
