@@ -133,8 +133,9 @@ class Flows:
         return (self[number] for number in range(len(self)))
 
     def stream(self, number: int, up: bool) -> Stream:
-        """The bytes of one direction of a TCP flow; ``up`` is client to server."""
-        return self._assembled[0][2 * number + (not up)]
+        """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
+        found = self._assembled[0].get(2 * number + (not up))
+        return Stream.of_nothing(self.packets) if found is None else found
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
@@ -142,16 +143,16 @@ class Flows:
         return self._assembled[1]
 
     @cached_property
-    def _assembled(self) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
+    def _assembled(self) -> tuple[dict[int, Stream], npt.NDArray[np.bool_]]:
         rows, _ = self._sorted
         rows = rows[self.packets.ip_protocol[rows] == TCP]
         side = 2 * self.of_frame[rows].astype(np.int64) + ~self.up[rows]
         order = np.argsort(side, kind="stable")
-        rows = rows[order]
-        streams, sent_again = assemble(self.packets, rows, side[order], 2 * len(self))
+        rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
+        streams, sent_again = assemble(self.packets, rows, places)
         again = np.zeros(len(self.packets), bool)
         again[rows[sent_again]] = True
-        return streams, again
+        return dict(zip(numbers.tolist(), streams, strict=True)), again
 
 
 def build(packets: "Packets") -> Flows:

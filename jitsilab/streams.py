@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 MOVES = 1 << 31  # stretches that late segments may push aside; nobody but an attacker sends so many in reverse
-MANY = 1 << 14  # segments that are read at a time
+MANY = 1 << 23  # bytes of payload that are read at a time
 LATE = 3_000_000  # ns: a hole that stayed open longer was a loss, a shorter one a reordering
 
 
@@ -43,12 +43,14 @@ class _Payloads:
 
     def __init__(self, packets: "Packets", rows: Array) -> None:
         self._packets, self._rows = packets, rows
+        self._size = np.cumsum(packets.payload_length[rows], dtype=np.int64)
         self._low, self._found = 0, list[bytes]()  # what was read last
 
     def read(self, low: int, high: int) -> list[bytes]:
         """The payloads of segments ``low`` to before ``high``."""
         if not self._low <= low <= high <= self._low + len(self._found):
-            rows = self._rows[low : max(high, low + MANY)]
+            enough = int(np.searchsorted(self._size, self._size[low] + MANY))
+            rows = self._rows[low : max(high, enough)]
             order = np.argsort(rows)
             self._low, found = low, self._packets.payloads(rows[order])
             self._found = [found[place] for place in np.argsort(order).tolist()]
@@ -77,6 +79,11 @@ class Stream:
         self._payloads, self._low = payloads, low  # where the payloads are, and which is the first
         self._begins, self._ends, self._frames = begins, ends, frames  # of what each segment brought, in stream order
         self._skips = skips  # bytes of each segment's payload before that
+
+    @classmethod
+    def of_nothing(cls, packets: "Packets") -> "Stream":
+        """The stream of a direction without segments."""
+        return cls(_Payloads(packets, np.zeros(0, np.int64)), 0, [], [], [], from_start=False)
 
     @cached_property
     def pieces(self) -> list[Piece]:
@@ -124,12 +131,13 @@ def wire_lengths(packets: "Packets", rows: Array) -> npt.NDArray[np.int64]:
     return size + np.where((packets.payload_start[rows] > 0) & (reached == packets.captured_length[rows]), cut, 0)
 
 
-def assemble(packets: "Packets", rows: Array, side: Array, count: int) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
-    """The streams of ``count`` directions, all at once, and which of their segments were sent again.
+def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
+    """The streams of many directions, all at once, and which of their segments were sent again.
 
     ``rows`` are the segments of one direction after those of another, each in the order of their arrival; ``side`` is
-    the number of the direction that each belongs to, from 0 and never falling.
+    the number of the direction that each belongs to, from 0, without a gap.
     """
+    count = int(side.max(initial=-1)) + 1
     fields = packets.tcp_fields(rows)
     flags, sent = fields["flags"], wire_lengths(packets, rows)  # of each payload, cut or not
     # A reset or a lone acknowledgement may carry any number and takes no part.
