@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jitsilab.decrypt import record_layer
 from jitsilab.decrypt.keylog import KeyLog
-from jitsilab.decrypt.record_layer import Connection, Opened, Side
+from jitsilab.decrypt.record_layer import Connection, Side
 from jitsilab.errors import Problem
 from jitsilab.flows import ByteStream, Piece
 from jitsilab.protocols import demux, tls
@@ -175,7 +175,24 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
             first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
             latest = max(latest, last)
             ready.append(latest)
-            records.append(_record(made.flow, up, first, last, opened))
+            records.append(
+                Record(
+                    made.flow,
+                    up,
+                    raw.offset,
+                    last,
+                    first,
+                    content_type_name(raw.content_type),
+                    None if opened.inner_type is None else content_type_name(opened.inner_type),
+                    raw.version,
+                    raw.length,
+                    opened.plaintext,
+                    opened.encrypted,
+                    raw.complete,
+                    opened.messages,
+                    opened.alert,
+                )
+            )
             if opened.failure:
                 made.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
         made.problems += [
@@ -183,26 +200,6 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
         ]
     made.records = [records[k] for k in sorted(range(len(ready)), key=ready.__getitem__)]
     made.problems.sort()
-
-
-def _record(flow: int, up: bool, first: int, last: int, opened: Opened) -> Record:
-    raw = opened.record
-    return Record(
-        flow,
-        up,
-        raw.offset,
-        last,
-        first,
-        content_type_name(raw.content_type),
-        None if opened.inner_type is None else content_type_name(opened.inner_type),
-        raw.version,
-        raw.length,
-        opened.plaintext,
-        opened.encrypted,
-        raw.complete,
-        opened.messages,
-        opened.alert,
-    )
 
 
 def _reason(made: Session, connection: Connection, client: Side, server: Side, keylog: KeyLog | None) -> str:

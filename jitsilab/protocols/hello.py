@@ -104,7 +104,7 @@ class _Cursor:
         return int.from_bytes(self.take(size, what), "big")
 
     def vector(self, width: int, what: str) -> bytes:
-        return self.take(self.number(width, what), what)
+        return self.take(int.from_bytes(self.take(width, what), "big"), what)
 
     def numbers(self, width: int, size: int, what: str) -> tuple[int, ...]:
         """A vector of numbers of ``size`` bytes, 1 or 2; its length stands in ``width`` bytes."""
