@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+import made_captures as made
+
 from jitsilab import pcap
 from jitsilab.capture import Capture
 from jitsilab.decrypt import KeyLog
@@ -51,6 +53,22 @@ def snapped(path: Path, size: int) -> io.BytesIO:
             block = block[:4] + length + block[8:20] + struct.pack("<I", kept) + block[24:28] + data + length
         out.append(block)
     return io.BytesIO(b"".join(out))
+
+
+def mixed(path: Path, other: Path) -> io.BytesIO:
+    """The file with another capture in it, begun a second later, as a section of its own."""
+    packets, first = pcap.read(other), int(pcap.read(path).time[0])
+    links = sorted(set(packets.interface.tolist()))
+    head = [
+        made.section(),
+        *(made.interface(packets.interfaces[n].link, options=made.option(9, b"\x09")) for n in links),
+    ]
+    later = packets.time - int(packets.time[0]) + first + 10**9
+    frames = [
+        made.packet(packets.frame(n + 1), int(later[n]), links.index(int(packets.interface[n])))
+        for n in range(len(packets))
+    ]
+    return io.BytesIO(path.read_bytes() + b"".join(head + frames))
 
 
 def load(source: io.BytesIO | Path, keylog: Path | None = None) -> Capture:

@@ -60,7 +60,7 @@ def ends(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str]:
     clients = set(serving["client"])
     servers = [str(s) for s in counted.sort_values(["clients", "flows"], ascending=False).index if s not in clients]
     bridge = legs.ice4j_ports(stun) if len(stun) else set()
-    serving_tls = _main(servers, counted)
+    serving_tls = _related(_main(servers, counted), serving, tls)
     servers = serving_tls + [a for a, _ in sorted(bridge) if a not in serving_tls and a not in clients]
     local = flows[flows["client"].map(is_loopback)]
     if "kind" in local:
@@ -78,6 +78,23 @@ def _main(servers: list[str], counted: pd.DataFrame) -> list[str]:
         return []
     most = counted.loc[servers[0], "flows"]
     return [one for one in servers if counted.loc[one, "flows"] * 20 >= most]
+
+
+def _related(servers: list[str], serving: pd.DataFrame, tls: pd.DataFrame) -> list[str]:
+    """The first server, and those that share a client with it or are asked for by its name; others serve strangers."""
+    if len(servers) < 2:
+        return servers
+    names = tls.dropna(subset=["sni"]).set_index("flow")["sni"] if len(tls) and "sni" in tls else pd.Series(dtype=str)
+    asked = serving.assign(sni=serving["flow"].map(names[~names.index.duplicated()]))
+    clients, hosts = asked.groupby("server")["client"].agg(set), asked.dropna(subset=["sni"]).groupby("server")["sni"]
+    called = hosts.agg(set)
+    kept = servers[:1]
+    for one in servers[1:]:
+        shared = any(
+            clients[one] & clients[other] or called.get(one, set()) & called.get(other, set()) for other in kept
+        )
+        kept += [one] if shared else []
+    return kept
 
 
 def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict[int, tuple[str, str]]:
@@ -132,8 +149,14 @@ def public(tables: Tables, servers: Collection[str]) -> str:
     return max(set(seen), key=seen.count) if seen else ""
 
 
+def signaling(flows: pd.DataFrame, roles: Mapping[int, tuple[str, str]]) -> set[str]:
+    """Addresses of the host that serves page and signaling."""
+    talking = [flow for flow, (_, role) in roles.items() if role in ("web", "websocket", "signaling")]
+    return set(flows.loc[flows["flow"].isin(talking), "server"]) if len(flows) else set()
+
+
 def relayed(tables: Tables, servers: Collection[str]) -> str:
-    """The address that TURN on the server's own host relays from, where all its allocations agree."""
+    """The address that TURN on one of these hosts relays from, where all its allocations agree."""
     stun = tables.get("stun")
     if stun is None or stun.empty:
         return ""

@@ -79,6 +79,7 @@ def of(tables: Tables) -> Call:
     roles = hosts.roles(tables, flows, servers)
     xmpp, jingle = tables.get("xmpp"), tables.get("jingle")
     stays = [] if xmpp is None or jingle is None else signaling.stays(xmpp, jingle, tables.get("candidates"))
+    stays = _of_call(stays, flows, servers)
     turn = turn_flows(tables, flows, servers, roles)
     people = _named(stays, tables, flows, servers, roles) if stays else []
     strangers = _by_address(people, tables, flows, servers, roles, own)
@@ -104,10 +105,21 @@ def of(tables: Tables) -> Call:
         bool(stays),
         own,
         end,
-        hosts.relayed(tables, servers),
+        hosts.relayed(tables, hosts.signaling(flows, roles)),
         bool(udp),
         bool(broken),
     )
+
+
+def _of_call(stays: list[Stay], flows: pd.DataFrame, servers: Collection[str]) -> list[Stay]:
+    """The connections to the call's own server, or behind its proxy; XMPP with other servers is no part of it."""
+    ends = {int(f): (str(c), str(s)) for f, c, s in zip(flows["flow"], flows["client"], flows["server"], strict=True)}
+
+    def ours(flow: int) -> bool:
+        client, server = ends.get(flow, ("", ""))
+        return server in servers or is_loopback(server) or client in servers
+
+    return [stay for stay in stays if stay.asked or stay.focus or any(map(ours, stay.flows))]
 
 
 def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
@@ -243,18 +255,27 @@ def _by_address(
         groups += [group for group in outside if group and not (own and own in group and len(group) > 1)]
         if own:
             groups += [{own}]
+    near = _near(flows, {*servers, *taken, own}) | {own}
     merged: list[set[str]] = []
     for group in groups:
         touching = [other for other in merged if other & group]
         merged = [other for other in merged if not other & group] + [group.union(*touching)]
     found = []
     for group in merged:
-        if group & taken or group & set(servers):
+        if group & taken or group & set(servers) or not group & near:
             continue
         person = Person(addresses=sorted(group), placed="address")
         person.legs = legs.of_address(group, tables, servers)
         found.append(person)
     return found
+
+
+def _near(flows: pd.DataFrame, known: set[str]) -> set[str]:
+    """Whoever exchanges packets with the call's server or with somebody in it; others are no part of the call."""
+    if flows.empty:
+        return set()
+    there, here = flows["server"].isin(known), flows["client"].isin(known)
+    return set(flows.loc[there, "client"]) | set(flows.loc[here, "server"])
 
 
 def _jitsi(tables: Tables, stays: list[Stay]) -> str:

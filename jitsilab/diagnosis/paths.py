@@ -42,10 +42,18 @@ def _of_leg(leg: Leg, person: Person, call: Call) -> Path | None:
     if carried is None or not _company(person, carried.first, carried.last):
         return None
     if leg.via == "relay":
-        name = next((one.via for one in person.turn if one.stage in ("permitted", "relaying")), "turn-tls")
+        name = _relay(person)
     else:
         name = leg.via if not leg.direct else "p2p" if leg.kind == "p2p" else "jvb-udp"
     return Path(name, carried.first, carried.last, (carried.frame,))
+
+
+def _relay(person: Person) -> str:
+    """The connection behind a relay: one seen to carry media, else one that was let through, else one there is."""
+    legs = [leg for leg in person.legs if leg.via.startswith("turn")]
+    turns = sorted(person.turn, key=lambda one: one.stage not in ("permitted", "relaying"))
+    carrying = [leg.via for leg in legs if leg.rtp_out.lasting]
+    return next(iter([*carrying, *(one.via for one in turns), *(leg.via for leg in legs)]), "turn-tls")
 
 
 def _company(person: Person, first: float, last: float) -> bool:

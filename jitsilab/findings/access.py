@@ -71,6 +71,8 @@ def _anonymous_on_wire(view: View) -> Outcome:
     if _tokens(view):
         return unseen("clients come with tokens; whether one without gets in was not tried here")
     if ready and ready[0][1] == "ANONYMOUS" and not accounts:
+        if view.lossy:
+            return unseen("a guest was given a conference; the capture lost packets, and may have lost another's login")
         first = ready[0][0]
         frames = [logins[first.connection][1], first.frame]
         return failed(

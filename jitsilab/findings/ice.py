@@ -198,6 +198,10 @@ def consent(view: View) -> Outcome:
         steps = np.diff(np.concatenate([[max(row.first_seconds, times.min())], since, [row.last_seconds]]))
         if steps.max() > CONSENT + 1:
             late.append(row.last_frame)
+    if late and view.lossy:
+        return unseen(
+            "streams sent for more than 30 s without an answer that can be seen, and the capture lost packets"
+        )
     if late:
         return failed(f"{counted(len(late), 'stream')} sent for more than 30 s without an answered check", late)
     if judged:

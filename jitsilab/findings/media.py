@@ -139,6 +139,8 @@ def early_answer(dtls: pd.DataFrame, *, view: View) -> Outcome:
         if proven.get((flow, depth > 0), float("inf")) > float(first["seconds"]):
             early.append(first["frame"])
     cookies = seen[seen["handshake_type"].eq("hello_verify_request")]
+    if early and view.lossy:
+        return unseen("a ClientHello answered before a check that can be seen, and the capture lost packets")
     if early:
         return failed(f"{counted(len(early), 'ClientHello')} answered before a check had succeeded", early)
     if not judged:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from jitsilab.analysis import signaling, traffic
+from jitsilab.analysis import holes, signaling, traffic
 from jitsilab.checks import Certainty, Check, Outcome, Verdict
 from jitsilab.errors import ParseError
 from jitsilab.facts import Facts
@@ -132,6 +132,12 @@ class View:
         """Frames of which the capture kept only a part: what is missing in them proves nothing."""
         rows = self.rows("frames")
         return set() if rows is None else set(rows.loc[rows["captured_length"] < rows["length"], "frame"])
+
+    @cached_property
+    def lossy(self) -> bool:
+        """Whether the capture lost bytes of some flow: then it may have lost any datagram too."""
+        flows = self.rows("flows")
+        return flows is not None and bool(holes.broken(flows, self.rows("tcp")))
 
     def captured_at(self) -> Any:
         """Time of the first frame, or None."""
