@@ -2,8 +2,9 @@
 
 import io
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 
 import made_captures as made
@@ -55,8 +56,11 @@ def snapped(path: Path, size: int) -> io.BytesIO:
     return io.BytesIO(b"".join(out))
 
 
-def mixed(path: Path, other: Path) -> io.BytesIO:
-    """The file with another capture in it, begun a second later, as a section of its own."""
+def mixed(path: Path, other: Path, moved: Mapping[str, str] | None = None) -> io.BytesIO:
+    """The file with another capture in it, begun a second later, as a section of its own.
+
+    ``moved`` gives addresses of the other capture new ones, in IP headers alone.
+    """
     packets, first = pcap.read(other), int(pcap.read(path).time[0])
     links = sorted(set(packets.interface.tolist()))
     head = [
@@ -64,8 +68,15 @@ def mixed(path: Path, other: Path) -> io.BytesIO:
         *(made.interface(packets.interfaces[n].link, options=made.option(9, b"\x09")) for n in links),
     ]
     later = packets.time - int(packets.time[0]) + first + 10**9
+    places = {ip_address(old).packed: ip_address(new).packed for old, new in (moved or {}).items()}
+
+    def elsewhere(frame: bytes) -> bytes:
+        for old, new in places.items():
+            frame = frame[:42].replace(old, new) + frame[42:]
+        return frame
+
     frames = [
-        made.packet(packets.frame(n + 1), int(later[n]), links.index(int(packets.interface[n])))
+        made.packet(elsewhere(packets.frame(n + 1)), int(later[n]), links.index(int(packets.interface[n])))
         for n in range(len(packets))
     ]
     return io.BytesIO(path.read_bytes() + b"".join(head + frames))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import cuts
 import pandas as pd
 import pytest
 
@@ -76,3 +77,14 @@ def test_two_of_one_name_at_one_time_are_two() -> None:
     assert people._beside(here, people.Stay(1, {2}, start=5, end=9), flows)
     assert not people._beside(here, people.Stay(1, {2}, start=10, end=19), flows)  # came back from elsewhere
     assert not people._beside(here, people.Stay(1, {1}, start=5, end=9), flows)  # the old connection had broken
+
+
+def test_two_calls_at_one_server_behind_its_proxy_share_names_and_no_more(recording: Callable[[str], Path]) -> None:
+    first, second = recording("jvb-2"), recording("udp-closed-no-turn")
+    moved = {"198.51.100.20": "198.51.100.21", "198.51.100.140": "198.51.100.141"}
+    both = cuts.load(cuts.mixed(first / "capture-any.pcapng", second / "capture-any.pcapng", moved))
+    found = {(one.nick, *one.addresses, one.media_path, one.cause) for one in both.diagnosis.people}
+    assert found == {
+        ("ann", "198.51.100.20", "jvb-udp", None), ("ben", "198.51.100.140", "jvb-udp", None),
+        ("ann", "198.51.100.21", "none", "udp-blocked"), ("ben", "198.51.100.141", "none", "udp-blocked"),
+    }  # fmt: skip

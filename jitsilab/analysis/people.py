@@ -152,10 +152,12 @@ def _named(
     """People by display name (or room occupant, or connection), with the addresses of their connections and checks."""
     clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
     outside = _through_proxy(stays, tables, flows, servers, roles)
+    behind = {flow: clients[outside[stay.connection]] for stay in stays if stay.connection in outside
+              for flow in stay.flows}  # fmt: skip
     found: dict[str, Person] = {}
     for number, stay in enumerate(stays):
         name = stay.nick or stay.endpoint or f"connection {number}"
-        while name in found and _beside(found[name], stay, clients):
+        while name in found and _beside(found[name], stay, clients | behind):
             name += "'"  # somebody else of that name
         person = found.setdefault(name, Person(stay.nick))
         person.stays.append(stay)
