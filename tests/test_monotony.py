@@ -184,3 +184,20 @@ def test_what_may_be_lost_was_not_left_out(recording: Callable[[str], Path]) -> 
     hole = {int(tcp.loc[tcp["length"].gt(0), "frame"].iloc[40])}
     part = cuts.load(cuts.cut(path, lambda n: n not in answers | hole), folder / "keys.txt")
     assert failed(part) - failed(before) == set()
+
+
+@pytest.mark.parametrize(("name", "view"), [("jvb-3", VIEWS[1]), ("clear-5222", VIEWS[0])])
+def test_no_check_fails_by_where_a_capture_begins_or_ends(
+    recording: Callable[[str], Path], name: str, view: View
+) -> None:
+    """In the midst of a handshake, whose checks came before; before somebody else logs in."""
+    folder = recording(name)
+    path = folder / f"capture-{view[0]}.pcapng"
+    before = whole(folder, view)
+    stun, dtls = before.stun, before.dtls
+    spots = stun.loc[stun["method"].eq("Binding"), "frame"].iloc[[1, 5]].tolist()
+    spots += dtls["frame"].drop_duplicates().iloc[[0, 2]].tolist() if len(dtls) else []
+    for spot in spots:
+        for keep in (lambda n, at=spot: n > at, lambda n, at=spot: n <= at):
+            part = cuts.load(cuts.cut(path, keep), folder / "keys.txt" if view[1] else None)
+            assert failed(part) - failed(before) == set()

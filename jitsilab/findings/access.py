@@ -70,7 +70,7 @@ def _anonymous_on_wire(view: View) -> Outcome:
             ready.append((one, logins.get(one.connection, ("", 0))[0]))
     if _tokens(view):
         return unseen("clients come with tokens; whether one without gets in was not tried here")
-    if ready and ready[0][1] == "ANONYMOUS" and not accounts:
+    if ready and ready[0][1] == "ANONYMOUS" and not any(at < ready[0][0].frame for at in accounts):
         if view.lossy:
             return unseen("a guest was given a conference; the capture lost packets, and may have lost another's login")
         first = ready[0][0]

@@ -21,6 +21,7 @@ from jitsilab.findings.rule import (
     unseen,
 )
 
+SETTLED = 1.0  # s into a capture from which on a flow that was there before would have shown
 OLD = re.compile(r"^DTLS ?(1\.0|0\.9)", re.I)
 WEAK = re.compile(r"NULL|RC4|3DES|_DES_|EXPORT|_anon_|_MD5$|^TLS_RSA_WITH_")
 WEAK_SRTP = re.compile(r"NULL|_32$")
@@ -152,12 +153,16 @@ def early_answer(dtls: pd.DataFrame, *, view: View) -> Outcome:
 
 
 def _begins(view: View, dtls: pd.DataFrame, stun: pd.DataFrame) -> set[Any]:
-    """Flows whose beginning is in the capture: they begin with a check, a hello, or the handshake of TCP."""
+    """Flows whose beginning is in the capture: they begin with a check, a hello, or the handshake of TCP.
+
+    A check is sent again and again, so one at the very beginning of the capture need not be the first.
+    """
     flows = view.rows("flows")
     if flows is None:
         return set(dtls["flow"])
     hello = dtls.loc[dtls["handshake_type"].eq("client_hello"), "first_frame" if "first_frame" in dtls else "frame"]
-    first = flows["first_frame"].isin({*stun["frame"], *hello}) | flows["handshake"].fillna(False).astype(bool)
+    first = flows["first_frame"].isin({*stun["frame"], *hello}) & flows["first_seconds"].ge(SETTLED)
+    first |= flows["handshake"].fillna(False).astype(bool)
     return set(flows.loc[first, "flow"])
 
 
