@@ -196,7 +196,7 @@ def test_no_check_fails_by_where_a_capture_begins_or_ends(
     before = whole(folder, view)
     stun, dtls = before.stun, before.dtls
     spots = stun.loc[stun["method"].eq("Binding"), "frame"].iloc[[1, 5]].tolist()
-    spots += dtls["frame"].drop_duplicates().iloc[[0, 2]].tolist() if len(dtls) else []
+    spots += dtls.loc[dtls["handshake_type"].eq("client_hello"), "frame"].drop_duplicates().tolist()
     for spot in spots:
         for keep in (lambda n, at=spot: n > at, lambda n, at=spot: n <= at):
             part = cuts.load(cuts.cut(path, keep), folder / "keys.txt" if view[1] else None)
