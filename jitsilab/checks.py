@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+GUARD = 5.0  # s after which what did not come counts as missing
+
 
 class Verdict(Enum):
     """One enum for steps and security checks; the value is what a step is called, `security_word` what a check is."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cuts
 import pytest
 from audit_samples import Sample, recorded, recorded_facts, study
 from audit_table import SAMPLES
@@ -81,6 +82,18 @@ def test_the_study_is_judged_as_its_readers_judged_it() -> None:
     assert all("possibly" in said[check].evidence for check in ("SEC-02", "SEC-05", "SEC-15"))
     assert "suites are not shown" in said["SEC-32"].evidence
     assert "2020-10-19T19:47:27.054Z" in said["SEC-24"].evidence
+
+
+def test_a_refusal_at_the_end_of_a_capture_does_not_fail_yet(recording: Callable[[str], Path]) -> None:
+    """Whether the participant's UDP gets through shows only afterwards."""
+    whole = recording("p2p-turn-refused") / "capture-any.pcapng"
+    call = capture.load(whole)
+    said, outcome = result_of("SEC-18", call, None)
+    assert (said, outcome.frames[:1]) == ("INFO", (767,))
+    checks = call.stun[call.stun["priority"].notna() & call.stun["frame"].gt(outcome.frames[0])]
+    first = int(checks["frame"].iloc[0])
+    said, outcome = result_of("SEC-18", cuts.load(cuts.cut(whole, lambda frame: frame <= first)), None)
+    assert said == "NOT_OBSERVABLE", outcome
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from jitsilab import hypotheses
 from jitsilab.analysis import people
 from jitsilab.analysis.hosts import is_private
 from jitsilab.analysis.people import Call, Person
+from jitsilab.checks import GUARD
 from jitsilab.diagnosis.advice import advise
-from jitsilab.diagnosis.causes import ANSWERED_OFFER, GUARD, Cause, cause
+from jitsilab.diagnosis.causes import ANSWERED_OFFER, Cause, cause
 from jitsilab.diagnosis.paths import Path, paths, stage, turn_stage
 from jitsilab.tables import Schema, frame_from
 

@@ -11,9 +11,9 @@ from jitsilab.analysis.legs import Leg
 from jitsilab.analysis.people import Call, Person
 from jitsilab.analysis.signaling import Session, Stay
 from jitsilab.analysis.turn_flows import RELAYING, TurnFlow
+from jitsilab.checks import GUARD
 from jitsilab.diagnosis.paths import turn_of, turn_stage
 
-GUARD = 5.0  # s that something must have been missing before its absence counts
 TURN_CAUSES = {
     "permission-refused": "turn-permission-refused",
     "auth-failed": "turn-auth-failed",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jitsilab.analysis import turn_in_tls
-from jitsilab.checks import Certainty, Outcome, Verdict
+from jitsilab.checks import GUARD, Certainty, Outcome, Verdict
 from jitsilab.facts import turnserver
 from jitsilab.facts.model import is_loopback
 from jitsilab.findings.rule import (
@@ -300,6 +300,16 @@ def _relays(view: View) -> list[_Relay]:
     return found
 
 
+def _told_in_time(view: View, relays: list[_Relay]) -> bool:
+    """Whether the capture goes on long enough after the first refusal for UDP to have been answered."""
+    rows = view.rows("frames")
+    refused = {frame for one in relays for frame in one.frames}
+    if rows is None or not refused:
+        return True
+    times = rows.loc[rows["frame"].isin(refused), "seconds"]
+    return bool(times.empty or rows["seconds"].iloc[-1] - times.min() >= GUARD)
+
+
 def _refused_on_wire(view: View) -> Outcome:
     relays = _relays(view)
     if not relays:
@@ -317,7 +327,9 @@ def _refused_on_wire(view: View) -> Outcome:
     certainty = Certainty.MEASURED
     if any(one.certainty is not Certainty.MEASURED for some in dead for one in some):
         certainty = Certainty.DEDUCED
-    lost = [some for some in dead if some[0].client not in udp]
+    lost = [some for some in dead if some[0].client not in udp and _told_in_time(view, some)]
+    if dead and not lost and any(some[0].client not in udp for some in dead):
+        return unseen("permissions were refused, and the capture ends before UDP had its time")
     total = sum(one.refused for some in lost or dead for one in some)
     if lost:
         note = (

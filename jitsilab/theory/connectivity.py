@@ -6,9 +6,9 @@ from statistics import median
 import pandas as pd
 
 from jitsilab.analysis.hosts import is_loopback, is_private
-from jitsilab.checks import Certainty, Outcome
+from jitsilab.checks import GUARD, Certainty, Outcome
 from jitsilab.theory.entry import JCF, JVB, LJM
-from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, hidden, holds, in_session, missing, told
+from jitsilab.theory.scope import Scope, Step, absent, beside, broken, hidden, holds, in_session, missing, told
 from jitsilab.theory.signaling import KEYS, without_session
 
 PROMPT = 1.0  # s from an offer to the first connection to a relay

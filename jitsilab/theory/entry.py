@@ -8,10 +8,10 @@ import pandas as pd
 
 from jitsilab.analysis.hosts import is_loopback
 from jitsilab.analysis.signaling import Stay
-from jitsilab.checks import Outcome
+from jitsilab.checks import GUARD, Outcome
 from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
-from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined
+from jitsilab.theory.scope import Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined
 
 LJM, JCF, JVB, JM = "jitsi/lib-jitsi-meet", "jitsi/jicofo", "jitsi/jitsi-videobridge", "jitsi/jitsi-meet"
 

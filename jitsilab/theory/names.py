@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.analysis.hosts import is_loopback
-from jitsilab.checks import Certainty, Outcome
-from jitsilab.theory.scope import GUARD, Scope, Step, absent, broken, hidden, holds, told
+from jitsilab.checks import GUARD, Certainty, Outcome
+from jitsilab.theory.scope import Scope, Step, absent, broken, hidden, holds, told
 from jitsilab.x509 import covers
 
 OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")

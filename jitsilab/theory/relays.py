@@ -6,9 +6,9 @@ import pandas as pd
 
 from jitsilab.analysis.hosts import is_private
 from jitsilab.analysis.turn_flows import TurnFlow
-from jitsilab.checks import Certainty, Outcome
+from jitsilab.checks import GUARD, Certainty, Outcome
 from jitsilab.theory.entry import JM, LJM
-from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, hidden, holds
+from jitsilab.theory.scope import Scope, Step, absent, beside, broken, hidden, holds
 from jitsilab.theory.signaling import without_session
 
 WEB = {"h2", "http/1.1"}  # what nginx's map by ALPN takes for the page

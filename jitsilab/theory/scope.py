@@ -17,12 +17,11 @@ from jitsilab.analysis.legs import Leg
 from jitsilab.analysis.people import Call, Person
 from jitsilab.analysis.signaling import Session, Stay
 from jitsilab.analysis.turn_flows import TurnFlow
-from jitsilab.checks import Certainty, Check, Outcome, Verdict
+from jitsilab.checks import GUARD, Certainty, Check, Outcome, Verdict
 from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables.occupants import key
 
-GUARD = 5.0  # s after which what did not come counts as missing
 TOGETHER = 1.0  # s within which relays are opened for one session
 MOST_TEXT = 300  # characters of a note: some of it was said by whoever was captured
 MOST_FRAMES = 12  # that one verdict lists

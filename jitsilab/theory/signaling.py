@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from jitsilab.checks import Certainty, Outcome
+from jitsilab.checks import GUARD, Certainty, Outcome
 from jitsilab.theory.entry import JCF, JVB, LJM
-from jitsilab.theory.scope import GUARD, Scope, Step, absent, beside, broken, holds, in_session
+from jitsilab.theory.scope import Scope, Step, absent, beside, broken, holds, in_session
 
 UFRAG, PWD = 4, 22  # characters at least, RFC 8839 section 5.4
 
