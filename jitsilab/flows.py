@@ -30,28 +30,29 @@ class Flow:
     request to a STUN or TURN server says more than a port that is no service's.
     """
 
-    def __init__(self, flows: "Flows", number: int, rows: Array, up: Array, client: int, server: int) -> None:
+    def __init__(self, segments: "_Segments", number: int, rows: Array, up: Array, client: int, server: int) -> None:
+        packets = segments.packets
         self.number = number
-        self.transport = "tcp" if flows.packets.ip_protocol[rows[0]] == TCP else "udp"
-        self.frames: npt.NDArray[np.int64] = rows + flows.packets.first  # in order, without duplicates
+        self.transport = "tcp" if packets.ip_protocol[rows[0]] == TCP else "udp"
+        self.frames: npt.NDArray[np.int64] = rows + packets.first  # in order, without duplicates
         self.up: npt.NDArray[np.bool_] = up  # from the client, one a frame
-        self._flows, self._rows = flows, rows
+        self._segments, self._rows = segments, rows
         self._ends = client, server
 
     @property
     def client(self) -> tuple[str, int]:
         """Address and port of the one who opened the flow."""
-        return self._flows.packets.address(self._ends[0] >> 16), self._ends[0] & 0xFFFF
+        return self._segments.packets.address(self._ends[0] >> 16), self._ends[0] & 0xFFFF
 
     @property
     def server(self) -> tuple[str, int]:
         """Address and port of the other."""
-        return self._flows.packets.address(self._ends[1] >> 16), self._ends[1] & 0xFFFF
+        return self._segments.packets.address(self._ends[1] >> 16), self._ends[1] & 0xFFFF
 
     @cached_property
     def fields(self) -> Array:
         """TCP fields ``seq``, ``ack``, ``flags``, ``window`` of each frame; none for UDP."""
-        packets = self._flows.packets
+        packets = self._segments.packets
         return packets.tcp_fields(self._rows if self.transport == "tcp" else self._rows[:0])
 
     @property
@@ -83,11 +84,49 @@ class Flow:
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
         """One a frame: it sent bytes, a SYN or a FIN that were sent before, or filled a hole too late."""
-        return self._flows.retransmitted[self._rows]
+        return self._segments.retransmitted[self._rows]
 
     def stream(self, up: bool) -> Stream:
         """The bytes of one direction; ``up`` is client to server. Of a UDP flow it is empty."""
-        return self._flows.stream(self.number, up)
+        return self._segments.stream(self.number, up)
+
+
+class _Segments:
+    """What the flows of a capture share. It knows none of them: nothing here refers in a circle, which keeps memory."""
+
+    def __init__(self, packets: "Packets", of_frame: npt.NDArray[np.int32], up: npt.NDArray[np.bool_]) -> None:
+        self.packets = packets
+        self._of_frame, self._up = of_frame, up
+
+    @cached_property
+    def rows(self) -> tuple[Array, Array]:
+        """Rows by flow, duplicates left out, and where each flow's rows begin."""
+        rows = np.flatnonzero((self._of_frame >= 0) & (self.packets.duplicate_of == 0))
+        flow = self._of_frame[rows]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(flow, minlength=int(self._of_frame.max(initial=-1)) + 1))])
+        return rows[np.argsort(flow, kind="stable")], starts
+
+    def stream(self, number: int, up: bool) -> Stream:
+        """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
+        found = self._assembled[0].get(2 * number + (not up))
+        return Stream.of_nothing(self.packets) if found is None else found
+
+    @property
+    def retransmitted(self) -> npt.NDArray[np.bool_]:
+        """One a frame of the capture: bytes, a SYN or a FIN sent again, or a hole filled too late."""
+        return self._assembled[1]
+
+    @cached_property
+    def _assembled(self) -> tuple[dict[int, Stream], npt.NDArray[np.bool_]]:
+        rows, _ = self.rows
+        rows = rows[self.packets.ip_protocol[rows] == TCP]
+        side = 2 * self._of_frame[rows].astype(np.int64) + ~self._up[rows]
+        order = np.argsort(side, kind="stable")
+        rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
+        streams, sent_again = assemble(self.packets, rows, places)
+        again = np.zeros(len(self.packets), bool)
+        again[rows[sent_again]] = True
+        return dict(zip(numbers.tolist(), streams, strict=True)), again
 
 
 class Flows:
@@ -105,15 +144,8 @@ class Flows:
         self.of_frame = of_frame  # flow number of each frame, -1 for none
         self.up = up  # one a frame: from the flow's client
         self.client, self.server = client, server  # one a flow: address code << 16 | port
+        self._segments = _Segments(packets, of_frame, up)
         self._made: dict[int, Flow] = {}
-
-    @cached_property
-    def _sorted(self) -> tuple[Array, Array]:
-        """Rows by flow, duplicates left out, and where each flow's rows begin."""
-        rows = np.flatnonzero((self.of_frame >= 0) & (self.packets.duplicate_of == 0))
-        flow = self.of_frame[rows]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(flow, minlength=len(self)))])
-        return rows[np.argsort(flow, kind="stable")], starts
 
     def __len__(self) -> int:
         return len(self.client)
@@ -122,10 +154,10 @@ class Flows:
         if not 0 <= number < len(self):
             raise IndexError(f"there is no flow {number}, the capture has {len(self)}")
         if number not in self._made:
-            order, starts = self._sorted
+            order, starts = self._segments.rows
             rows = order[starts[number] : starts[number + 1]]
             self._made[number] = Flow(
-                self, number, rows, self.up[rows], int(self.client[number]), int(self.server[number])
+                self._segments, number, rows, self.up[rows], int(self.client[number]), int(self.server[number])
             )
         return self._made[number]
 
@@ -134,25 +166,12 @@ class Flows:
 
     def stream(self, number: int, up: bool) -> Stream:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
-        found = self._assembled[0].get(2 * number + (not up))
-        return Stream.of_nothing(self.packets) if found is None else found
+        return self._segments.stream(number, up)
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
         """One a frame of the capture: bytes, a SYN or a FIN sent again, or a hole filled too late."""
-        return self._assembled[1]
-
-    @cached_property
-    def _assembled(self) -> tuple[dict[int, Stream], npt.NDArray[np.bool_]]:
-        rows, _ = self._sorted
-        rows = rows[self.packets.ip_protocol[rows] == TCP]
-        side = 2 * self.of_frame[rows].astype(np.int64) + ~self.up[rows]
-        order = np.argsort(side, kind="stable")
-        rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
-        streams, sent_again = assemble(self.packets, rows, places)
-        again = np.zeros(len(self.packets), bool)
-        again[rows[sent_again]] = True
-        return dict(zip(numbers.tolist(), streams, strict=True)), again
+        return self._segments.retransmitted
 
 
 def build(packets: "Packets") -> Flows:

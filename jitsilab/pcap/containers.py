@@ -94,21 +94,18 @@ class Container:
             if self._source.broken:
                 raise CaptureError(f"{source.name}: {self._source.broken}")
             raise EmptyCapture(f"{source.name} is empty: a capture has at least a header")
-        if magic == _SECTION:
-            self._walk = self._blocks
-        elif magic in _MAGIC:
-            self._walk = self._records
-        else:
+        if magic != _SECTION and magic not in _MAGIC:
             raise CaptureError(
                 f"{source.name} is not a capture: it begins with {magic.hex(' ')}. Expected pcap or pcapng, "
                 "plain or in gzip, zstd or xz."
             )
-        if self._filled < (24 if magic in _MAGIC else 28):
+        self._in_blocks = magic == _SECTION
+        if self._filled < (28 if self._in_blocks else 24):
             raise CaptureError(f"{source.name} is cut short inside its first header ({self._filled} bytes)")
 
     def chunks(self) -> Iterator[Chunk]:
         """Whole records, a buffer at a time; what is damaged or cut off ends the walk with a Problem."""
-        return self._walk()
+        return self._blocks() if self._in_blocks else self._records()
 
     def _fill(self, used: int) -> bool:
         """Drop ``used`` bytes from the front of the buffer and read on; False at the end of the file."""
