@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -45,8 +44,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = deploy.facts_command().removeprefix("sudo ")
     done = subprocess.run(["sh", "-c", command], cwd=work, env={**os.environ, "ROOT": str(root)}, capture_output=True)
     assert (work / "facts.tar.gz").exists(), done.stderr
-    with tarfile.open(work / "facts.tar.gz") as archive:
-        archive.extractall(work, filter="data")
+    subprocess.run(["tar", "-xzf", "facts.tar.gz"], cwd=work, check=True)
     return work / "facts"
 
 
