@@ -37,8 +37,9 @@ class Person:
 
     @property
     def id(self) -> str:
-        """The display name where known, else the first address."""
-        return self.nick or (self.addresses[0] if self.addresses else "")
+        """The display name where known, else the first address, else the XMPP connection."""
+        connections = (f"connection {stay.connection}" for stay in self.stays)
+        return self.nick or next(iter([*self.addresses, *connections]), "")
 
     @property
     def sessions(self) -> list[Session]:

@@ -61,7 +61,7 @@ def steps(call: Source) -> pd.DataFrame:
             level = "session" if scope.name else "participant"
             for step, outcome in _judged([step for step in STEPS if step.each == level], scope):
                 found[step.id].append((scope.name.strip("-"), outcome))
-        rows += [_row(step, _name(person), name, outcome) for step in STEPS for name, outcome in found[step.id]]
+        rows += [_row(step, person.id, name, outcome) for step in STEPS for name, outcome in found[step.id]]
     return frame_from(rows, SCHEMA)
 
 
@@ -91,11 +91,6 @@ def _judged(asked: list[Step], scope: Scope) -> Iterator[tuple[Step, Outcome]]:
         else:
             tables = {name: scope.table(name) for name in step.needs}
             yield step, judge([step], tables, {"scope": scope})[0][1]
-
-
-def _name(person: people.Person) -> str:
-    """Who it is; somebody without name and address is a connection."""
-    return person.id or f"connection {person.stays[0].connection if person.stays else ''}".strip()
 
 
 def _row(step: Step, participant: str, session: str, outcome: Outcome) -> tuple[Any, ...]:
