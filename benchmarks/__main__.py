@@ -52,11 +52,14 @@ def contenders(python: str) -> list[Contender]:
     """Ours and the others'; ``python`` is the interpreter that has the others' packages."""
     ours = [sys.executable, "-m", "benchmarks.contenders"]
     table = [sys.executable, "-m", "jitsilab", "table", "frames", "{path}", "--to", "csv"]
+    audit = [sys.executable, "-m", "jitsilab", "audit", "--fail-on", "never"]
     made = [
         Contender("jitsilab", [*ours, "jitsilab", "{path}"], SIZES[-1]),
         Contender("jitsilab: call.frames", [*ours, "tables", "{path}"], 1_000_000),
         Contender("jitsilab table frames", table, 1_000_000),
         Contender("jitsilab --like-tshark", [*table, "--like-tshark"], SIZES[-1]),
+        Contender("jitsilab diagnose", [sys.executable, "-m", "jitsilab", "diagnose", "{path}"], 1_000_000),
+        Contender("jitsilab audit", [*audit, "{path}"], 1_000_000),
     ]
     tshark = "" if shutil.which("tshark") else "tshark is not installed"
     piped = f"{shlex.join(TSHARK)} | {shlex.join([*ours, 'read_csv', '-'])}"

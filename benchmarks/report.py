@@ -22,7 +22,9 @@ def write(folder: Path, contenders: "Sequence[Contender]", files: dict[int, int]
         "The work is the nine columns of the study's export as a pandas DataFrame. `tshark` and the two lines of",
         "`jitsilab table` print CSV instead (`table frames` prints fifteen columns, with flows and a label for each",
         "frame, as `call.frames` has them); `nfstream` makes its table of flows. Frames are those of a recorded call",
-        "over and over, ports varied; from ten million on each is cut to 96 bytes.",
+        "over and over, ports varied; from ten million on each is cut to 96 bytes. `diagnose` and `audit` do all that",
+        "jitsilab can do: a million frames are 309 calls, with 4,600 TLS connections, more signaling than any one call",
+        "of that length has. Nobody else does that work.",
         "",
         "| seconds | " + " | ".join(heads) + " |",
         "|---" * (len(sizes) + 1) + "|",
@@ -70,14 +72,15 @@ def _plot(path: Path, contenders: "Sequence[Contender]") -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8.4, 4.2), layout="constrained")
+    marks = iter("s^vDPX")  # of the others, in grey
     for one in contenders:
         if one.seconds:
-            ours = one.name.startswith("jitsilab")
             sizes = sorted(one.seconds)
-            style = "-" if one.name == "jitsilab" else "--" if ours else ":"
-            axes.plot(
-                sizes, [one.seconds[size] for size in sizes], style, marker="o", lw=2.4 if ours else 1.4, label=one.name
-            )
+            seconds = [one.seconds[size] for size in sizes]
+            if one.name.startswith("jitsilab"):
+                axes.plot(sizes, seconds, "-" if one.name == "jitsilab" else "--", marker="o", lw=2.4, label=one.name)
+            else:
+                axes.plot(sizes, seconds, ":", color="0.45", marker=next(marks), lw=1.4, label=one.name)
     axes.set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
     axes.grid(which="major", alpha=0.3)
     figure.legend(fontsize="small", loc="outside right upper", frameon=False)
