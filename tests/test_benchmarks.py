@@ -40,10 +40,10 @@ def test_a_built_capture_is_cut_where_asked(tmp_path: Path) -> None:
 
 def test_contenders_do_the_work_and_the_missing_are_said_to_be(capture: Path, tmp_path: Path) -> None:
     ours, *others = [one for one in contenders(sys.executable) if "jitsilab" in one.name]
-    assert len(others) == 3
-    seconds, memory = ours.run(capture)
-    assert 0 < seconds < 60
-    assert memory > 10**7
+    for one in (*others, ours):
+        seconds, memory = one.run(capture)
+        assert 0 < seconds < 60
+        assert memory > 10**7
     argv = [sys.executable, "-m", "benchmarks.contenders", "scapy", str(capture)]
     assert subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=True).stdout == "8000\n"
     ours.seconds[8000], ours.memory[8000] = seconds, memory
