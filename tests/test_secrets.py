@@ -20,7 +20,7 @@ Secrets = dict[str, set[str]]
 CALLS = [("jvb-3", "eth0"), ("jvb-3", "any"), ("hostile", "eth0"), ("auth-ok", "eth0"), ("clear-5222", "any")]
 COMMANDS = [
     ("diagnose",), ("diagnose", "--json"), ("audit",), ("audit", "--json"), ("audit", "--sarif"),
-    *(("table", name) for name in ("errors", "http", "flows", "tls", "dtls", "ice", "turn_in_tls", "sources",
+    *(("table", name) for name in ("errors", "dns", "http", "flows", "tls", "dtls", "ice", "turn_in_tls", "sources",
                                    "candidates", "media", "participants", "steps", "findings")),
 ]  # fmt: skip
 
