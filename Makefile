@@ -4,7 +4,7 @@ CAPTURE ?= project3-2020
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help report test lint types unit notebooks keep lab bench lock clean
+.PHONY: help report test lint types unit notebooks keep lab bench clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12

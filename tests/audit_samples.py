@@ -54,15 +54,15 @@ def nothing(result: str = "NOT_OBSERVABLE") -> Sample:
     return real(result, "jvb-3", keys=False, with_facts=False)
 
 
-def changed(result: str, what: str, change: Callable[[Tables], None], name: str = "jvb-3") -> Sample:
-    """The tables of a recording with something changed; no facts."""
+def changed(result: str, what: str, change: Callable[[Tables], None], name: str = "jvb-3", **texts: str) -> Sample:
+    """The tables of a recording with something changed; no facts, or those read from texts."""
 
     def build() -> tuple[Any, Facts | None]:
         call = recorded(name)
         tables = {key: call.table(key) for key in capture.TABLE_MODULES}
         tables = {key: None if rows is None else rows.copy() for key, rows in tables.items()}
         change(tables)
-        return capture.Capture(f"{name}, changed", tables=tables), None
+        return capture.Capture(f"{name}, changed", tables=tables), from_texts(texts) if texts else None
 
     return Sample(result, "made", f"recording {name}: {what}", build)
 

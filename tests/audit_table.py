@@ -33,6 +33,7 @@ DENY = "use-auth-secret\nlistening-ip=172.31.0.5\nrelay-ip=172.31.0.5\n" + "".jo
     )
 )  # fmt: skip
 TURN = "a TURN server of coturn, run and captured (tests/test_servers.py)"
+ENCRYPTED = text_in("xmpp", "xml", "<SourceInfo>", "<e2ee.enabled>true</e2ee.enabled><SourceInfo>")
 XMPP = "Prosody, run, looked at with ss and captured (tests/test_servers.py)"
 
 
@@ -172,8 +173,9 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
         real("PASS", "jvb-3"), real("NOT_OBSERVABLE", "alone"),
     ),
     "SEC-36": (
-        changed("INFO", "somebody turned it on", text_in(
-            "xmpp", "xml", "<SourceInfo>", "<e2ee.enabled>true</e2ee.enabled><SourceInfo>")),
+        changed("FAIL", "somebody turned it on, jitsi-meet 2.0.5076", ENCRYPTED, versions="jitsi-meet 2.0.5076-1"),
+        changed("PASS", "somebody turned it on, jitsi-meet 2.0.9457", ENCRYPTED, versions="jitsi-meet 2.0.9457-1"),
+        changed("INFO", "somebody turned it on", ENCRYPTED),
         real("NOT_APPLICABLE", "jvb-3"), nothing(),
     ),
     "SEC-37": (

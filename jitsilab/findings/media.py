@@ -272,10 +272,13 @@ def end_to_end(view: View) -> Outcome:
         return unseen("whether end-to-end encryption is on is said in presence, which cannot be read")
     if not on:
         return beside("nobody turned end-to-end encryption on")
-    if version is not None and order(str(version.value)) < order("2.0.7830"):
+    if version is None:
+        return told("end-to-end encryption is on; whether each frame carries it cannot be seen outside SRTP", on)
+    if order(str(version.value)) < order("2.0.7830"):
         note = f"end-to-end encryption is on, and jitsi-meet {version.value} shows undecrypted media too"
         return failed(note, on, [version.place])
-    return told("end-to-end encryption is on; whether each frame carries it cannot be seen outside SRTP", on)
+    note = f"end-to-end encryption is on, and jitsi-meet {version.value} has the fix"
+    return passed(note, on, [version.place], certainty=Certainty.INFERRED)
 
 
 def _uses_e2ee(one: Any) -> bool:
@@ -343,7 +346,6 @@ ALL = (
         id="SEC-36", area="E", title="Breakable end-to-end encryption", needs=(), test=end_to_end,
         severity="info", reason="users rely on a promise that an old client or a rogue bridge breaks",
         source="JSA-2022-0001", guard="only where somebody turned it on",
-        unproven="no call with end-to-end encryption was recorded, and none passes",
         advice="Upgrade jitsi-meet to 2.0.7830 or later.",
         visible="presence in clear or with keys, and the version", plan="plaintext", jitsi=True,
     ),
