@@ -43,6 +43,11 @@ def cut(path: Path, keep: Callable[[int], bool]) -> io.BytesIO:
     return io.BytesIO(b"".join(out))
 
 
+def twice(path: Path) -> io.BytesIO:
+    """The file with each frame two times, as a mirror port gives them."""
+    return io.BytesIO(b"".join(block * (1 + (kind == ENHANCED)) for kind, block in blocks(path)))
+
+
 def snapped(path: Path, size: int) -> io.BytesIO:
     """The file as a recorder writes it that keeps so many bytes of each frame."""
     out = []

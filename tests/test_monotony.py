@@ -201,3 +201,13 @@ def test_no_check_fails_by_where_a_capture_begins_or_ends(
         for keep in (lambda n, at=spot: n > at, lambda n, at=spot: n <= at):
             part = cuts.load(cuts.cut(path, keep), folder / "keys.txt" if view[1] else None)
             assert failed(part) - failed(before) == set()
+
+
+@pytest.mark.parametrize("name", ["p2p-2", "jvb-p2p-3", "turn-refused"])
+def test_a_mirror_port_proves_nothing_more(recording: Callable[[str], Path], name: str) -> None:
+    folder = recording(name)
+    once, again = (
+        cuts.load(source, folder / "keys.txt").steps.set_index(["step", "participant", "session"])["verdict"]
+        for source in (folder / "capture-eth0.pcapng", cuts.twice(folder / "capture-eth0.pcapng"))
+    )
+    assert again.to_dict() == once.to_dict()

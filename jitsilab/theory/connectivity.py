@@ -156,6 +156,9 @@ def alive(stun: pd.DataFrame, scope: Scope) -> Outcome:
     binding = stun[stun["method"].eq("Binding")]
     notes, frames, variants, longest, seen = [], [], [], 0.0, False
     answers = binding[binding["message_class"].eq("success")]
+    # Seen before and behind a relay, or twice by a mirror port, one answer is one.
+    again = answers["transaction_id"].notna() & answers.duplicated(["mine", "transaction_id"])
+    answers = answers[~again]
     for mine, who in ((True, "the participant's"), (False, "the other's")):
         rows = answers[answers["mine"].ne(mine)]  # the answer comes from whom the check went to
         times = sorted(float(one) for one in rows["seconds"])
