@@ -1,4 +1,4 @@
-"""TCP flows of which the capture lost bytes: what is absent from them was not necessarily unsaid."""
+"""What the capture lost, flows with bytes missing and frames cut short: what is absent was not necessarily unsaid."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,13 @@ def broken(flows: pd.DataFrame, tcp: pd.DataFrame | None) -> set[int]:
     if tcp is not None and len(tcp):
         found |= _unseen_ends(tcp[tcp["flow"].isin(_listed(flows, tcp))])
     return found
+
+
+def cut(frames: pd.DataFrame | None) -> set[int]:
+    """Frames of which the capture has only the beginning; of a printed study that is not known."""
+    if frames is None or "captured_length" not in frames:
+        return set()
+    return {int(frame) for frame in frames.loc[frames["captured_length"] < frames["length"], "frame"]}
 
 
 def _listed(flows: pd.DataFrame, tcp: pd.DataFrame) -> set[int]:

@@ -130,8 +130,7 @@ class View:
     @cached_property
     def cut(self) -> set[int]:
         """Frames of which the capture kept only a part: what is missing in them proves nothing."""
-        rows = self.rows("frames")
-        return set() if rows is None else set(rows.loc[rows["captured_length"] < rows["length"], "frame"])
+        return holes.cut(self.rows("frames"))
 
     @cached_property
     def lossy(self) -> bool:

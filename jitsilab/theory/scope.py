@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jitsilab.analysis import holes
 from jitsilab.analysis.hosts import is_loopback
 from jitsilab.analysis.legs import Leg
 from jitsilab.analysis.people import Call, Person
@@ -74,10 +75,7 @@ class Whole:
     @cached_property
     def cut(self) -> set[int]:
         """Frames of which the capture has only the beginning."""
-        frames = self.get("frames")
-        if frames is None or "captured_length" not in frames:
-            return set()
-        return set(frames.loc[frames["captured_length"] < frames["length"], "frame"].astype(int))
+        return holes.cut(self.get("frames"))
 
     @cached_property
     def loopback(self) -> bool:
