@@ -155,3 +155,19 @@ def test_verdicts_have_one_order(calls: dict[str, Capture]) -> None:
     shown = [order.index(str(one).upper().replace(" ", "_")) for one in told.rows["Verdict"]]
     assert len(set(shown)) > 1
     assert shown == sorted(shown)
+
+
+@pytest.mark.parametrize("name", ["project3-2020", "turn-refused"])
+def test_the_ladder_draws_no_refusal_as_kept(name: str) -> None:
+    """The frames of a step are those that prove it: of an allocation its answer, not what was refused afterwards."""
+    from jitsilab.narrative import ladder
+
+    call = jl.load(name)
+    drawn = ladder.events(call)
+    refused = drawn[drawn["label"].str.contains("refused")]
+    assert len(refused)
+    assert set(refused["verdict"].dropna()) == {"DEVIATES"}
+    allocated = call.steps.query("step == 'S21' and verdict == 'CONFORMS'")["frames"]
+    shown = {int(frame) for frames in allocated for frame in frames}
+    assert shown
+    assert not shown & set(refused["frame"])

@@ -27,6 +27,7 @@ class TurnFlow:
     kind: str = ""  # jvb or p2p where the checks inside tell
     certainty: str = "measured"
     frames: tuple[int, ...] = ()  # that show the stage
+    allocated: tuple[int, ...] = ()  # frames of granted allocations; none where that was before the capture
     refused: tuple[int, ...] = ()  # frames of refused permissions
     sent: int = 0  # relayed messages from the client, checks among them
     received: int = 0
@@ -60,6 +61,7 @@ def turn_flows(
                 kind=str(row.session) if isinstance(row.session, str) else "",
                 certainty=str(row.certainty),
                 frames=_numbers(row.frames),
+                allocated=_numbers(row.allocated_frames),
                 refused=_numbers(row.refused_frames),
                 sent=int(row.sent),
                 received=int(row.received),
@@ -121,29 +123,30 @@ def _open_turn(
             float(end["last_seconds"]),
             stage,
             frames=frames,
+            allocated=_of(rows, "Allocate", "success"),
             refused=refused,
             sent=int(rows["method"].eq("Send").sum()),
             received=int(rows["method"].eq("Data").sum()),
         )
 
 
+def _of(rows: pd.DataFrame, method: str, kind: str) -> tuple[int, ...]:
+    """Frames of messages of a method and class."""
+    return tuple(int(f) for f in rows.loc[rows["method"].eq(method) & rows["message_class"].eq(kind), "frame"])
+
+
 def _stage(rows: pd.DataFrame) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     """Stage of one TURN connection, the frames that show it, and those of refused permissions."""
-
-    def frames(method: str, kind: str) -> list[int]:
-        return [int(f) for f in rows.loc[rows["method"].eq(method) & rows["message_class"].eq(kind), "frame"]]
-
-    granted = frames("CreatePermission", "success") + frames("ChannelBind", "success")
-    refused = tuple(frames("CreatePermission", "error"))
-    allocated = frames("Allocate", "success")
+    granted = _of(rows, "CreatePermission", "success") + _of(rows, "ChannelBind", "success")
+    refused, allocated = _of(rows, "CreatePermission", "error"), _of(rows, "Allocate", "success")
     if granted:
         return "permitted", tuple(sorted(granted)), refused
     if refused:
         return "permission-refused", refused, refused
     if allocated:
-        return "allocated", tuple(allocated), ()
+        return "allocated", allocated, ()
     asked = rows[rows["method"].eq("Allocate") & rows["message_class"].eq("request")]
-    errors = frames("Allocate", "error")
+    errors = _of(rows, "Allocate", "error")
     with_credentials = [int(f) for f in asked.loc[asked["username"].notna(), "frame"]]
     late = [frame for frame in errors if with_credentials and frame > with_credentials[0]]
     if late:

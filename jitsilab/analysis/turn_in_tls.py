@@ -40,6 +40,7 @@ STAGES: Schema = {
     "score": ("int64", "equations between lengths that hold; from 5 on the reading is deduced"),
     "certainty": ("str", "deduced or inferred"),
     "frames": ("str", "frames that show the stage"),
+    "allocated_frames": ("str", "frames of the allocations that were granted"),
     "permissions": ("int64", "CreatePermission requests"),
     "granted": ("int64", "CreatePermission requests that succeeded"),
     "refused": ("int64", "CreatePermission requests that were refused"),
@@ -110,7 +111,7 @@ def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = No
         "flow": one.flow, "client": client, "address": str(flow["client"]), "first_frame": flow["first_frame"],
         "last_frame": flow["last_frame"], "first_seconds": flow["first_seconds"], "last_seconds": flow["last_seconds"],
         "stage": "unreachable", "score": one.score, "certainty": one.certainty, "frames": str(frame or ""),
-        "refused_frames": "", "relayed_seconds": 0.0,
+        "allocated_frames": "", "refused_frames": "", "relayed_seconds": 0.0,
     }  # fmt: skip
     names: dict[str, list[int]] = defaultdict(list)
     for message in one.rows:
@@ -134,6 +135,7 @@ def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = No
         row |= {"realm_and_nonce": one.opening.realm_and_nonce, "reason": one.reasons[0] if one.reasons else None}
     stage, frames = _stage(one, row, names, relayed[0].seconds if relayed else 0.0)
     row |= {"stage": stage, "frames": " ".join(map(str, frames))}
+    row["allocated_frames"] = " ".join(map(str, names["allocate-success"]))
     row["refused_frames"] = " ".join(map(str, names["create-permission-error"]))
     return row
 

@@ -23,12 +23,12 @@ def events(call: Capture) -> pd.DataFrame:
 
 
 def _verdicts(call: Capture, table: pd.DataFrame) -> list[str | None]:
-    """For each event the verdict of the steps that its frame proves: broken before kept."""
+    """For each event the verdict of the steps that its frame proves: broken before kept; none where one was missed."""
     steps = call.steps
-    found: dict[int, str] = {}
-    for verdict in ("CONFORMS", "DEVIATES"):
+    found: dict[int, str | None] = {}
+    for verdict, drawn in (("CONFORMS", "CONFORMS"), ("NOT_OBSERVED", None), ("DEVIATES", "DEVIATES")):
         for frames in steps.loc[steps["verdict"] == verdict, "frames"]:
-            found.update(dict.fromkeys(map(int, frames), verdict))
+            found.update(dict.fromkeys(map(int, frames), drawn))
     return [found.get(int(frame)) for frame in table["frame"]]
 
 

@@ -21,7 +21,7 @@ def gathered(scope: Scope) -> Outcome:
     """A browser opens its relays as soon as it has an offer, needed or not."""
     session, stay = scope.session, scope.stay
     if scope.turns:
-        frames = [frame for one in scope.turns for frame in one.frames[:1]]
+        frames = [frame for one in scope.turns for frame in (one.allocated or one.frames)[:1]]
         ways = ", ".join(sorted({one.via for one in scope.turns}))
         first = min(one.start for one in scope.turns)
         if session is None or not session.offered:

@@ -44,7 +44,8 @@ def allocated(flows: pd.DataFrame, scope: Scope) -> Outcome:
             "a connection to TURN, and no allocation in the capture", [f for one in scope.turns for f in one.frames]
         )
     ways = ", ".join(sorted({one.via for one in good}))
-    return holds(f"{len(good)} allocated", [f for one in good for f in one.frames], ways, _sure(good))
+    shown = [frame for one in good for frame in one.allocated or one.frames]
+    return holds(f"{len(good)} allocated", shown, ways, _sure(good))
 
 
 def _untried(scope: Scope) -> Outcome:
