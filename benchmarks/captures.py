@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jitsilab import pcap, registry
+from jitsilab import pcap
+from jitsilab.inputs import registry
 from jitsilab.pcap import Packets
 
 RECORDING = "jvb-3"

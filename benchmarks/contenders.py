@@ -11,7 +11,7 @@ NAMES = ["time", "src", "dst", "proto", "tcp_src", "tcp_dst", "udp_src", "udp_ds
 
 
 def jitsilab(path: str) -> int:
-    from jitsilab import like_tshark
+    from jitsilab.pcap import like_tshark
 
     return len(like_tshark.frame(path))
 

@@ -9,11 +9,11 @@
 import importlib
 from typing import Any
 
-from jitsilab.capture import Capture, load, scan
+from jitsilab.call import Call, load, scan
 from jitsilab.errors import CaptureError, LabError, ParameterError, ParseError
 
 __version__ = "0.1.0"
-__all__ = ["Capture", "CaptureError", "LabError", "ParameterError", "ParseError", "load", "scan"]
+__all__ = ["Call", "CaptureError", "LabError", "ParameterError", "ParseError", "load", "scan"]
 
 _DECODERS = ("stun", "dtls", "tls", "rtp", "rtcp", "xmpp", "jingle", "sdp")
 

@@ -17,7 +17,7 @@ from jitsilab.errors import LabError, ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jitsilab.capture import Capture
+    from jitsilab.call import Call
 
 SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 
@@ -136,8 +136,8 @@ def _takes_capture(one: argparse.ArgumentParser, *, many: bool = False, optional
     one.add_argument("--point", metavar="POINT", help="another capture of a recording, for example any")
 
 
-def _load(arguments: argparse.Namespace, capture: str) -> "Capture":
-    from jitsilab.capture import load
+def _load(arguments: argparse.Namespace, capture: str) -> "Call":
+    from jitsilab.call import load
 
     _check_keylog(arguments)
     return load(capture, arguments.keylog, arguments.point, use_keylog=not arguments.no_keylog,
@@ -147,13 +147,13 @@ def _load(arguments: argparse.Namespace, capture: str) -> "Capture":
 def _check_keylog(arguments: argparse.Namespace) -> None:
     """A missing key log is said before anything is read."""
     if arguments.keylog is not None and not arguments.keylog.exists():
-        from jitsilab.decrypt import keylog
+        from jitsilab.wire.decrypt import keylog
 
         raise ParameterError(f"There is no key log {keylog.shown(arguments.keylog)}.")
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from jitsilab import report
+    from jitsilab.pages import report
 
     parameters = {}
     for pair in arguments.parameters:
@@ -171,7 +171,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    from jitsilab.capture import TABLES
+    from jitsilab.call import TABLES
 
     name, captures = arguments.name, arguments.capture
     if name not in TABLES:
@@ -198,15 +198,15 @@ def _table(arguments: argparse.Namespace) -> int:
 def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     """The commonest table without the import of pandas; False where the general way has to be taken."""
     from jitsilab import pcap
-    from jitsilab.capture import locate
+    from jitsilab.call import locate
 
     path = locate(capture, arguments.point).path
     if not arguments.like_tshark and (path.is_dir() or (path.is_file() and not pcap.is_capture(path))):
         return False
     if arguments.like_tshark:
-        from jitsilab.like_tshark import write
+        from jitsilab.pcap.like_tshark import write
     else:
-        from jitsilab.frames_csv import write
+        from jitsilab.wire.frames_csv import write
     with _output(arguments.out) as out:
         write(path, out)
     return True
@@ -215,7 +215,7 @@ def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
 def _rows(arguments: argparse.Namespace, name: str, captures: list[str]) -> "pd.DataFrame":
     import pandas as pd
 
-    from jitsilab.tables import empty
+    from jitsilab.call import empty
 
     parts = []
     for capture in captures:
@@ -261,7 +261,7 @@ def _diagnose(arguments: argparse.Namespace) -> int:
 
 def _audit(arguments: argparse.Namespace) -> int:
     from jitsilab import facts as server_facts
-    from jitsilab import findings
+    from jitsilab.judge import findings
 
     if arguments.capture is None and arguments.facts is None:
         raise ParameterError("audit needs a capture, a folder of facts (--facts DIR), or both.")
@@ -269,7 +269,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     call = _load(arguments, arguments.capture) if arguments.capture is not None else None
     found = findings.audit(call, facts)
     if arguments.sarif:
-        from jitsilab import sarif
+        from jitsilab.pages import sarif
 
         print(terminal.to_json(sarif.to_sarif(found, capture=arguments.capture), indent=1))
     elif arguments.json:
@@ -287,7 +287,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
 
 
 def _tables(_: argparse.Namespace) -> int:
-    from jitsilab.tables import schemas
+    from jitsilab.call import schemas
 
     for name, schema in schemas().items():
         print(name)
@@ -297,7 +297,7 @@ def _tables(_: argparse.Namespace) -> int:
 
 
 def _captures(arguments: argparse.Namespace) -> int:
-    from jitsilab import registry
+    from jitsilab.inputs import registry
 
     if arguments.export:
         name, folder = arguments.export

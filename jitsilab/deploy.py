@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jitsilab.facts.model import LEFT_OUT
-from jitsilab.findings import Finding
+from jitsilab.judge.findings import Finding
 
 FILES = (  # where Debian packages keep them; conf.d and the *-enabled folders hold what is in force
     "/etc/prosody/prosody.cfg.lua", "/etc/prosody/conf.d/*.cfg.lua", "/etc/jitsi/meet/*-config.js",

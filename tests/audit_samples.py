@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from jitsilab import capture, facts, registry
+from jitsilab import call as capture
+from jitsilab import facts
 from jitsilab.facts import Facts, hocon, nginx, prosody, sockets, turnserver, versions, webconfig
+from jitsilab.inputs import registry
 
 Tables = dict[str, Any]
 
@@ -27,7 +29,7 @@ class Sample(NamedTuple):
 
 
 @cache
-def recorded(name: str, point: str = "eth0", keys: bool = True) -> capture.Capture:
+def recorded(name: str, point: str = "eth0", keys: bool = True) -> capture.Call:
     """A recording."""
     return capture.load(name, point=point, use_keylog=keys)
 
@@ -62,7 +64,7 @@ def changed(result: str, what: str, change: Callable[[Tables], None], name: str 
         tables = {key: call.table(key) for key in capture.TABLE_MODULES}
         tables = {key: None if rows is None else rows.copy() for key, rows in tables.items()}
         change(tables)
-        return capture.Capture(f"{name}, changed", tables=tables), from_texts(texts) if texts else None
+        return capture.Call(f"{name}, changed", tables=tables), from_texts(texts) if texts else None
 
     return Sample(result, "made", f"recording {name}: {what}", build)
 

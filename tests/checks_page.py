@@ -4,7 +4,7 @@ from pathlib import Path
 
 from audit_table import SAMPLES
 
-from jitsilab.findings import AREAS, RULES
+from jitsilab.judge.findings import AREAS, RULES
 
 HEAD = """# The security checks
 

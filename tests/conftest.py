@@ -34,7 +34,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
     def get(name: str) -> Path:
         if name not in made:
-            from jitsilab import registry
+            from jitsilab.inputs import registry
 
             made[name] = registry.export(name, tmp_path_factory.mktemp(name))
         return made[name]

@@ -10,9 +10,9 @@ from pathlib import Path
 import made_captures as made
 
 from jitsilab import pcap
-from jitsilab.capture import Capture
-from jitsilab.decrypt import KeyLog
+from jitsilab.call import Call
 from jitsilab.wire import Wire
+from jitsilab.wire.decrypt import KeyLog
 
 ENHANCED, SECTION = 6, 0x0A0D0D0A
 
@@ -87,10 +87,10 @@ def mixed(path: Path, other: Path, moved: Mapping[str, str] | None = None) -> io
     return io.BytesIO(path.read_bytes() + b"".join(head + frames))
 
 
-def load(source: io.BytesIO | Path, keylog: Path | None = None) -> Capture:
+def load(source: io.BytesIO | Path, keylog: Path | None = None) -> Call:
     """A capture of such a file."""
     keys = KeyLog.load(keylog) if keylog is not None else None
-    return Capture("cut", wire=Wire(pcap.read(source), keys))
+    return Call("cut", wire=Wire(pcap.read(source), keys))
 
 
 def tcp_frames(path: Path) -> list[int]:

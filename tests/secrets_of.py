@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from jitsilab.capture import Capture
+from jitsilab.call import Call
 
 SHORTEST = 6  # a shorter word is found by chance in any text
 
@@ -25,7 +25,7 @@ _FACTS = (
 )
 
 
-def of(folder: Path, *calls: Capture) -> dict[str, set[str]]:
+def of(folder: Path, *calls: Call) -> dict[str, set[str]]:
     """Secrets by the file that told them; ``folder`` holds a recording's plain files, ``calls`` its captures."""
     found = {"keys.txt": keys(folder / "keys.txt")}
     for path in sorted(folder.glob("*.jsonl")):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from jitsilab.carriers import Carried, build
-from jitsilab.flows import Piece
+from jitsilab.wire.carriers import Carried, build
+from jitsilab.wire.flows import Piece
 
 STEP = 10  # bytes of each frame
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from jitsilab.tables import COMMON, schemas
+from jitsilab.call import schemas
+from jitsilab.tables import COMMON
 
 HEAD = """# The tables
 

@@ -11,7 +11,9 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import captures, report  # noqa: E402
 from benchmarks.__main__ import Contender, contenders  # noqa: E402
-from jitsilab import flows, like_tshark, pcap  # noqa: E402
+from jitsilab import pcap  # noqa: E402
+from jitsilab.pcap import like_tshark  # noqa: E402
+from jitsilab.wire import flows  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,12 @@ import cuts
 import pytest
 
 import jitsilab as jl
-from jitsilab import findings, pcap
-from jitsilab.capture import DERIVED, PLAINTEXT, TABLE_MODULES, TABLES, Capture, locate
-from jitsilab.decrypt import KeyLog
-from jitsilab.tables import as_text, schemas
+from jitsilab import pcap
+from jitsilab.call import DERIVED, PLAINTEXT, TABLE_MODULES, TABLES, Call, locate, schemas
+from jitsilab.judge import findings
+from jitsilab.tables import as_text
 from jitsilab.wire import Wire
+from jitsilab.wire.decrypt import KeyLog
 
 SEEDS = [("jvb-3", "eth0"), ("hostile", "any"), ("jvb-bosh", "any"), ("turn-refused", "eth0"), ("clear-5222", "any")]
 EACH = int(os.environ.get("JITSILAB_DAMAGED", "12"))  # damaged captures of each seed
@@ -25,7 +26,7 @@ FRAMES = 450  # kept of each: the creation of the session
 LONGEST = 20  # seconds for one of them, on a busy machine
 
 
-def through(call: Capture) -> None:
+def through(call: Call) -> None:
     """All that can be asked of a capture."""
     for name in TABLES:
         rows = call.table(name)
@@ -74,7 +75,7 @@ def test_damaged_captures(name: str, point: str, recording: Callable[[str], Path
         chance = random.Random(f"{name} {seed}")
         data, begin = damaged(path, chance), time.monotonic()
         with contextlib.suppress(jl.LabError):
-            through(Capture("damaged", wire=Wire(pcap.read(io.BytesIO(data)), keys if seed % 4 else None)))
+            through(Call("damaged", wire=Wire(pcap.read(io.BytesIO(data)), keys if seed % 4 else None)))
         assert time.monotonic() - begin < LONGEST, seed
 
 
@@ -87,7 +88,7 @@ def test_damaged_captures_of_others(name: str, data: Path) -> None:
             content[chance.randrange(len(content))] = chance.randrange(256)
         cut = chance.randrange(len(content)) if seed % 5 == 0 else len(content)
         with contextlib.suppress(jl.LabError):
-            through(Capture("damaged", wire=Wire(pcap.read(io.BytesIO(bytes(content[:cut]))))))
+            through(Call("damaged", wire=Wire(pcap.read(io.BytesIO(bytes(content[:cut]))))))
 
 
 def pieces() -> Iterator[bytes]:
@@ -151,6 +152,6 @@ def test_a_scan_gives_every_frame_in_chunks(recording: Callable[[str], Path]) ->
 def test_errors_are_gathered_from_every_table(recording: Callable[[str], Path]) -> None:
     path = recording("jvb-2") / "capture-eth0.pcapng"
     whole = path.read_bytes()
-    call = Capture("cut", wire=Wire(pcap.read(io.BytesIO(whole[:-7])), KeyLog.load(b"nonsense\n")))
+    call = Call("cut", wire=Wire(pcap.read(io.BytesIO(whole[:-7])), KeyLog.load(b"nonsense\n")))
     assert {"pcap", "keylog"} <= set(call.errors["protocol"]) or {"pcapng", "keylog"} <= set(call.errors["protocol"])
     assert list(call.errors.columns) == ["frame", "protocol", "offset", "message"]

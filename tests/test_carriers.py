@@ -25,12 +25,13 @@ from streams import Bytes, carried, deflated, frame, ok, post, texts, upgrade
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from jitsilab import capture, decrypt
-from jitsilab.carriers import http1, http2, merge, websocket
-from jitsilab.carriers.model import Exchange, Notes
-from jitsilab.carriers.streams import Cursor, Spliced
-from jitsilab.decrypt.keylog import KeyLog
-from jitsilab.flows import Piece
+from jitsilab import call as capture
+from jitsilab.wire import decrypt
+from jitsilab.wire.carriers import http1, http2, merge, websocket
+from jitsilab.wire.carriers.model import Exchange, Notes
+from jitsilab.wire.carriers.streams import Cursor, Spliced
+from jitsilab.wire.decrypt.keylog import KeyLog
+from jitsilab.wire.flows import Piece
 
 MASK = bytes.fromhex("37fa213d")  # RFC 6455 section 5.7
 DEFLATE = websocket.Deflate()

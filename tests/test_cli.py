@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 import jitsilab as jl
-from jitsilab import cli, findings
-from jitsilab.capture import TABLES
-from jitsilab.tables import TIME, schemas
+from jitsilab import cli
+from jitsilab.call import TABLES, schemas
+from jitsilab.judge import findings
+from jitsilab.tables import TIME
 
 ROOT = Path(__file__).resolve().parent.parent
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z")
@@ -24,7 +25,7 @@ LISTS = ("addresses", "jids", "endpoints", "ssrcs", "media_paths", "open_causes"
 
 
 @cache
-def opened(name: str, point: str | None = None, use_keylog: bool = True) -> jl.Capture:
+def opened(name: str, point: str | None = None, use_keylog: bool = True) -> jl.Call:
     return jl.load(name, point=point, use_keylog=use_keylog)
 
 
@@ -232,7 +233,7 @@ def test_the_study_is_a_name_like_others(run: Run) -> None:
 def test_a_capture_names_its_tables_and_gives_packets() -> None:
     call = opened("jvb-3")
     assert set(TABLES) <= set(dir(call))
-    assert repr(call) == "<Capture 'jvb-3'>"
+    assert repr(call) == "<Call 'jvb-3'>"
     packet = call.packet(41)
     row = call.frames.set_index("frame").loc[41]
     assert len(packet) == row["captured_length"]

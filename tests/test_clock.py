@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitsilab.analysis import clock
-from jitsilab.capture import load
+from jitsilab.call import load
 from jitsilab.tables import TIME
 
 DIGITS = "0123456789abcdefghijklmnopqrstuv"

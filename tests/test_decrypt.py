@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import Bytes, Talk, contexts, programs, talk
 
-from jitsilab import decrypt
-from jitsilab.decrypt import KeyLog, Session
 from jitsilab.protocols import demux
+from jitsilab.wire import decrypt
+from jitsilab.wire.decrypt import KeyLog, Session
 
 VECTORS = Path(__file__).parent / "vectors" / "tls"
 NUMBERS = bytes(range(50))  # the application data of RFC 8448

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jitsilab import deploy, facts, findings
+from jitsilab import deploy, facts
 from jitsilab.facts.model import Secret
+from jitsilab.judge import findings
 
 SECRETS = ("Zebra-turn-1", "Zebra-user", "Zebra-pass-2", "Zebra-app-3", "Zebra-ext-4", "Zebra-jvb-5", "Zebra-focus-6",
            "Zebra-db-7", "Zebra-sdk-8", "Zebra-auth-9", "Zebra-key-10", "Zebra-old-11",

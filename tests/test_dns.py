@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 import jitsilab as jl
 from jitsilab.analysis import joins
-from jitsilab.capture import Capture
+from jitsilab.call import Call
 from jitsilab.errors import Problem
-from jitsilab.labels import NAMES
 from jitsilab.tables.dns import DNS, table
+from jitsilab.wire.labels import NAMES
 
 VECTORS = sorted(made_names.FOLDER.glob("*.pcap"))
 OTHERS = ("tls_certificate_too_long.pcap", "telegram_videocall.pcapng")
@@ -290,7 +290,7 @@ WANTED = {
 }
 
 
-def judged(call: Capture) -> Any:
+def judged(call: Call) -> Any:
     rows = call.steps[call.steps["step"] == "S01"]
     assert len(rows) == 1
     return rows.iloc[0]
@@ -329,7 +329,7 @@ def tables_of(name: str) -> dict[str, pd.DataFrame]:
 
 def altered(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Any:
     tables = tables_of(name)
-    return judged(Capture("altered", tables=tables | {"dns": change(tables["dns"])}))
+    return judged(Call("altered", tables=tables | {"dns": change(tables["dns"])}))
 
 
 def test_more_than_one_answer_speaks_for_a_connection() -> None:
@@ -387,7 +387,7 @@ def test_an_answer_through_an_alias_or_nat64_is_one() -> None:
         for name, rows in tables.items()
         if name in ("tls", "tcp", "frames")
     }
-    assert judged(Capture("altered", tables=tables | frames | {"flows": through}))["verdict"] == "CONFORMS"
+    assert judged(Call("altered", tables=tables | frames | {"flows": through}))["verdict"] == "CONFORMS"
 
 
 def test_a_resolver_on_the_client_itself_is_asked_too() -> None:
@@ -398,7 +398,7 @@ def test_a_resolver_on_the_client_itself_is_asked_too() -> None:
     assert asking.any()
     local = flows.assign(**{c: flows[c].where(~asking, flows[c].replace(stub)) for c in ("client", "server")})
     rows = rows.assign(src=rows["src"].replace(stub), dst=rows["dst"].replace(stub))
-    assert judged(Capture("altered", tables=tables | {"flows": local, "dns": rows}))["verdict"] == "CONFORMS"
+    assert judged(Call("altered", tables=tables | {"flows": local, "dns": rows}))["verdict"] == "CONFORMS"
 
 
 def test_a_server_that_fails_is_not_one_that_has_no_such_name() -> None:

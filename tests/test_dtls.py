@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitsilab import x509
 from jitsilab.errors import ParseError
 from jitsilab.protocols import dtls, hello
 from jitsilab.protocols.tls_registry import CONTENT_TYPES, HANDSHAKE_TYPES
+from jitsilab.wire import x509
 
 VERSION = b"\xfe\xfd"
 

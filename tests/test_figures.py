@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from jitsilab import figures
 from jitsilab.errors import ParameterError
-from jitsilab.figures import style
+from jitsilab.pages import figures
+from jitsilab.pages.figures import style
 
 HOSTILE = "$\\frac{1}{0}$ <b>\u202e\x00" + "x" * 500
 

@@ -11,11 +11,13 @@ import pytest
 from audit_samples import Sample, recorded, recorded_facts, study
 from audit_table import SAMPLES
 
-from jitsilab import capture, findings, sarif
-from jitsilab.checks import judge
+from jitsilab import call as capture
 from jitsilab.facts import Facts
-from jitsilab.findings.access import bits
-from jitsilab.findings.rule import View, failed, inside, joined, passed, told, unseen
+from jitsilab.judge import findings
+from jitsilab.judge.checks import judge
+from jitsilab.judge.findings.access import bits
+from jitsilab.judge.findings.rule import View, failed, inside, joined, passed, told, unseen
+from jitsilab.pages import sarif
 
 RULES = {rule.id: rule for rule in findings.RULES}
 CASES = [

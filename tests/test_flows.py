@@ -14,8 +14,9 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from jitsilab import flows, pcap
-from jitsilab.flows import Flows, Piece
+from jitsilab import pcap
+from jitsilab.wire import flows
+from jitsilab.wire.flows import Flows, Piece
 
 CLIENT, SERVER = ("10.0.0.1", 50000), ("10.0.0.2", 443)
 MILLISECOND = 1_000_000

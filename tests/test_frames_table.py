@@ -31,13 +31,14 @@ from scapy.layers.ppp import PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
-from jitsilab import frames_csv, like_tshark, pcap
+from jitsilab import pcap
 from jitsilab.errors import CaptureError
+from jitsilab.pcap import like_tshark
 from jitsilab.protocols.tcp import Options, options
 from jitsilab.tables import as_text
 from jitsilab.tables import flows as flow_table
 from jitsilab.tables import frames as frame_tables
-from jitsilab.wire import Wire
+from jitsilab.wire import Wire, frames_csv
 
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 OUTER, INNER = IP(src="192.0.2.1", dst="198.51.100.2"), IP(src="10.9.0.1", dst="10.9.0.2")

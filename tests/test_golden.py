@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from jitsilab import hypotheses
 from jitsilab.analysis import clock, turn_in_tls
-from jitsilab.capture import load
-from jitsilab.checks import Verdict
-from jitsilab.hypotheses import Claim
+from jitsilab.call import load
+from jitsilab.judge import hypotheses
+from jitsilab.judge.checks import Verdict
+from jitsilab.judge.hypotheses import Claim
 
 A, B, C, D = "IP A", "IP B", "IP C", "IP D"
 OF_C = [50984, 50986, 51028, 51676, 51698, 51734]

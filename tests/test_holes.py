@@ -7,10 +7,10 @@ import cuts
 import pytest
 
 from jitsilab.analysis import holes
-from jitsilab.capture import Capture
+from jitsilab.call import Call
 
 
-def found(call: Capture) -> set[int]:
+def found(call: Call) -> set[int]:
     return holes.broken(call.flows, call.tcp)
 
 

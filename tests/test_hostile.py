@@ -21,7 +21,8 @@ import pytest
 import zstandard
 
 import jitsilab as jl
-from jitsilab import cli, report, terminal
+from jitsilab import cli, terminal
+from jitsilab.pages import report
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = [sys.executable, "-m", "jitsilab"]
@@ -35,7 +36,7 @@ class Screen(io.StringIO):
 
 
 @cache
-def opened(name: str, point: str) -> jl.Capture:
+def opened(name: str, point: str) -> jl.Call:
     return jl.load(name, point=point)
 
 
@@ -167,7 +168,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, recording: Callable[[str], P
     capture = (recording("alone") / "capture-eth0.pcapng").read_bytes()
     made = {
         "empty": b"", "empty.pcap.gz": gzip.compress(b""), "text.pcap": b"hello world\n", "zeros": bytes(5000),
-        "picture.pcap": (ROOT / "jitsilab" / "assets" / "conference.png").read_bytes(), "head": capture[:8],
+        "picture.pcap": (ROOT / "jitsilab" / "pages" / "assets" / "conference.png").read_bytes(), "head": capture[:8],
         "columns.csv": b"a,b,c\n1,2,3\n", "cut.gz": b"\x1f\x8b\x08", "keys.pcap": b"CLIENT_RANDOM 00\n",
         "noise": bytes((i * i * 7 + i) % 256 for i in range(4000)), "inside.gz": gzip.compress(b"hello world\n"),
     }  # fmt: skip

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jitsilab import hypotheses
-from jitsilab.capture import load
-from jitsilab.checks import Certainty, Verdict
-from jitsilab.hypotheses import Claim, Judged
+from jitsilab.call import load
+from jitsilab.judge import hypotheses
+from jitsilab.judge.checks import Certainty, Verdict
+from jitsilab.judge.hypotheses import Claim, Judged
 
 STUDY = Claim(between=("IP B", "IP C"))
 

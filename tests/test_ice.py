@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from datagrams import Sent, stun, xored
 
-from jitsilab import decrypt, pcap
+from jitsilab import pcap
 from jitsilab.analysis import ice
 from jitsilab.tables import stun as table
-from jitsilab.wire import Wire
+from jitsilab.wire import Wire, decrypt
 
 A, B = (1, 40000), (2, 10000)
 CONTROLLED, CONTROLLING = (0x8029, bytes(8)), (0x802A, bytes(8))

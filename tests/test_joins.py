@@ -13,10 +13,10 @@ from jitsilab.tables import stun as stun_table
 
 
 @pytest.fixture(scope="module")
-def call(recording: Callable[[str], Path]) -> Callable[..., jl.Capture]:
-    made: dict[tuple[str, str, bool], jl.Capture] = {}
+def call(recording: Callable[[str], Path]) -> Callable[..., jl.Call]:
+    made: dict[tuple[str, str, bool], jl.Call] = {}
 
-    def get(name: str, point: str = "eth0", keys: bool = True) -> jl.Capture:
+    def get(name: str, point: str = "eth0", keys: bool = True) -> jl.Call:
         if (name, point, keys) not in made:
             folder = recording(name)
             keylog = folder / "keys.txt" if keys else None
@@ -27,7 +27,7 @@ def call(recording: Callable[[str], Path]) -> Callable[..., jl.Capture]:
 
 
 @pytest.mark.parametrize("name", ["jvb-3", "jvb-p2p-3", "turn-refused-long", "p2p-relay-only"])
-def test_every_check_is_verified_with_a_password_from_jingle(call: Callable[..., jl.Capture], name: str) -> None:
+def test_every_check_is_verified_with_a_password_from_jingle(call: Callable[..., jl.Call], name: str) -> None:
     here = call(name)
     rows = here.table("stun")
     assert rows is not None
@@ -49,7 +49,7 @@ def test_credentials_come_from_answers_and_from_metadata(recording: Callable[[st
     assert joins.turn_credentials(xmpp_table(recording("no-turn"))) == []
 
 
-def test_every_certificate_was_announced(call: Callable[..., jl.Capture]) -> None:
+def test_every_certificate_was_announced(call: Callable[..., jl.Call]) -> None:
     here = call("jvb-3")
     shown = joins.certificates(here.jingle, here.dtls, here.stun)
     assert len(shown) >= 6
@@ -58,7 +58,7 @@ def test_every_certificate_was_announced(call: Callable[..., jl.Capture]) -> Non
     assert set(shown["depth"]) == {0, 1}  # one of them inside TURN
 
 
-def test_an_altered_fingerprint_does_not_match(call: Callable[..., jl.Capture]) -> None:
+def test_an_altered_fingerprint_does_not_match(call: Callable[..., jl.Call]) -> None:
     here = call("fp-munge")
     shown = joins.certificates(here.jingle, here.dtls, here.stun)
     ann = here.participants.set_index("nick").loc["ann", "endpoints"][0]
@@ -67,15 +67,13 @@ def test_an_altered_fingerprint_does_not_match(call: Callable[..., jl.Capture]) 
     assert not shown.loc[shown["endpoint"] != ann, "match"].eq(False).any()
 
 
-def test_without_jingle_no_verdict_on_certificates(call: Callable[..., jl.Capture]) -> None:
+def test_without_jingle_no_verdict_on_certificates(call: Callable[..., jl.Call]) -> None:
     here = call("fp-munge")
     assert joins.certificates(None, here.dtls, here.stun)["match"].isna().all()
 
 
 @pytest.mark.parametrize("name", ["jvb-3", "jvb-mute", "p2p-20ms"])
-def test_every_stream_has_its_owner(
-    call: Callable[..., jl.Capture], recording: Callable[[str], Path], name: str
-) -> None:
+def test_every_stream_has_its_owner(call: Callable[..., jl.Call], recording: Callable[[str], Path], name: str) -> None:
     here = call(name)
     found = joins.streams(here.media, here.sources, here.stun, here.jingle)
     assert len(found) == len(here.media)
@@ -88,7 +86,7 @@ def test_every_stream_has_its_owner(
     assert (bridge["owner"] != bridge["receiver"]).all()
 
 
-def test_without_the_channel_a_rewritten_stream_has_no_owner(call: Callable[..., jl.Capture]) -> None:
+def test_without_the_channel_a_rewritten_stream_has_no_owner(call: Callable[..., jl.Call]) -> None:
     here = call("colibri-off")
     found = joins.streams(here.media, here.sources, here.stun, here.jingle)
     assert set(found.loc[found["owner"].isna(), "sender"]) == {"jvb"}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitsilab.decrypt.keylog import MASTER, KeyLog
 from jitsilab.errors import CaptureError
+from jitsilab.wire.decrypt.keylog import MASTER, KeyLog
 
 RANDOM = "ab" * 32
 SECRET = "cd" * 48

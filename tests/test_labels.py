@@ -13,9 +13,9 @@ from datagrams import Segment, Sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitsilab import labels, pcap
-from jitsilab.labels import NAMES
-from jitsilab.wire import Wire
+from jitsilab import pcap
+from jitsilab.wire import Wire, labels
+from jitsilab.wire.labels import NAMES
 
 A, B = (1, 40000), (2, 10000)
 REQUEST = datagrams.stun(0x0001, 1, (0x0006, b"abcd:efgh"))

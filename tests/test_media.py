@@ -15,9 +15,9 @@ from datagrams import Sent, stun, xored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitsilab import decrypt, pcap
+from jitsilab import pcap
 from jitsilab.tables import media, streams
-from jitsilab.wire import Wire
+from jitsilab.wire import Wire, decrypt
 
 A, B = (1, 40000), (2, 10000)
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from jitsilab import findings
-from jitsilab.capture import Capture
-from jitsilab.diagnosis import Diagnosed
+from jitsilab.call import Call
+from jitsilab.judge import findings
+from jitsilab.judge.diagnosis import Diagnosed
 
 OPEN = {"undetermined", "not-observable"}
 NAMES = (
@@ -28,7 +28,7 @@ View = tuple[str, bool]
 
 
 @cache
-def whole(folder: Path, view: View) -> Capture:
+def whole(folder: Path, view: View) -> Call:
     return cuts.load(folder / f"capture-{view[0]}.pcapng", folder / "keys.txt" if view[1] else None)
 
 
@@ -59,7 +59,7 @@ def same(one: Diagnosed, others: list[Diagnosed]) -> Diagnosed | None:
     return next(iter(named or [other for other in others if set(other.addresses) & set(one.addresses)]), None)
 
 
-def turned(before: Capture, after: Capture) -> list[str]:
+def turned(before: Call, after: Call) -> list[str]:
     """What less evidence has turned around."""
     found = []
     people = before.diagnosis.people
@@ -81,7 +81,7 @@ def turned(before: Capture, after: Capture) -> list[str]:
     return found
 
 
-def failed(call: Capture) -> set[str]:
+def failed(call: Call) -> set[str]:
     return {one.id for one in findings.audit(call, None) if one.result == "FAIL"}
 
 

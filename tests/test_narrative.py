@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import jitsilab as jl
-from jitsilab.capture import Capture
-from jitsilab.narrative import Story, fill, listed
-from jitsilab.narrative.blocks import Table
+from jitsilab.call import Call
+from jitsilab.pages.narrative import Story, fill, listed
+from jitsilab.pages.narrative.blocks import Table
 
 TELLING = {
     "traffic": ("overview", "protocols", "flows"),
@@ -32,8 +32,8 @@ NAMES = re.compile(  # numbers that are part of a name
 )
 
 
-def told(call: Capture, module: str, name: str) -> list[Story | Table]:
-    function: Callable[[Capture], Any] = getattr(importlib.import_module(f"jitsilab.narrative.{module}"), name)
+def told(call: Call, module: str, name: str) -> list[Story | Table]:
+    function: Callable[[Call], Any] = getattr(importlib.import_module(f"jitsilab.pages.narrative.{module}"), name)
     blocks = function(call)
     return list(blocks) if isinstance(blocks, list) else [blocks]
 
@@ -49,13 +49,13 @@ def flat(value: Any) -> Iterable[str]:
 
 
 @pytest.fixture(scope="module")
-def study() -> Capture:
+def study() -> Call:
     return jl.load("project3-2020")
 
 
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS)
 @pytest.mark.parametrize("capture", ["project3-2020", "turn-refused", "jvb-bosh"])
-def test_no_number_in_a_sentence_was_typed(capture: str, module: str, name: str, calls: dict[str, Capture]) -> None:
+def test_no_number_in_a_sentence_was_typed(capture: str, module: str, name: str, calls: dict[str, Call]) -> None:
     for block in told(calls.setdefault(capture, jl.load(capture)), module, name):
         if not isinstance(block, Story):
             continue
@@ -67,22 +67,22 @@ def test_no_number_in_a_sentence_was_typed(capture: str, module: str, name: str,
 
 
 @pytest.fixture(scope="module")
-def calls(study: Capture) -> dict[str, Capture]:
+def calls(study: Call) -> dict[str, Call]:
     return {"project3-2020": study}
 
 
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS)
-def test_nothing_fails_where_tables_are_missing_or_empty(study: Capture, module: str, name: str) -> None:
+def test_nothing_fails_where_tables_are_missing_or_empty(study: Call, module: str, name: str) -> None:
     bare = {"frames": study.frames, "flows": study.flows}
     for tables in (bare, {name: rows.iloc[:0] for name, rows in study.tables().items() if rows is not None}):
-        for block in told(Capture("bare", tables=dict(tables)), module, name):
+        for block in told(Call("bare", tables=dict(tables)), module, name):
             assert isinstance(block.text, str)
 
 
 @pytest.mark.parametrize("name", ["alone", "no-turn", "p2p-no-turn", "tls-old"])
 def test_figures_of_calls_where_much_is_missing(name: str) -> None:
-    from jitsilab import figures
-    from jitsilab.narrative import checks, ladder, traffic
+    from jitsilab.pages import figures
+    from jitsilab.pages.narrative import checks, ladder, traffic
 
     call = jl.load(name)
     assert figures.render(figures.plot_traffic(traffic.by_participant(call)), "a", "b").svg
@@ -92,23 +92,23 @@ def test_figures_of_calls_where_much_is_missing(name: str) -> None:
         assert figures.render(figures.plot_ladder(page), "a", "b").svg
 
 
-def test_the_study_without_its_tls_rows_says_that_nothing_can_be_said(study: Capture) -> None:
+def test_the_study_without_its_tls_rows_says_that_nothing_can_be_said(study: Call) -> None:
     tables = {name: rows for name, rows in study.tables().items() if rows is not None and name in ("frames", "flows")}
-    from jitsilab.narrative import tunnel
+    from jitsilab.pages.narrative import tunnel
 
-    assert "nothing can be said" in tunnel.overview(Capture("bare", tables=dict(tables))).text
+    assert "nothing can be said" in tunnel.overview(Call("bare", tables=dict(tables))).text
 
 
-def test_refusals_follow_the_table(study: Capture) -> None:
-    from jitsilab.narrative import tunnel
+def test_refusals_follow_the_table(study: Call) -> None:
+    from jitsilab.pages.narrative import tunnel
 
     values = tunnel.refusals(study).values
     assert (values["IP_C_asked"], values["IP_C_refused"], values["IP_C_granted"]) == (12, 12, 0)
     assert (values["allocated"], values["tried"]) == (10, 10)
 
 
-def test_the_start_of_the_study_is_read_from_its_ufrags(study: Capture) -> None:
-    from jitsilab.narrative import claims
+def test_the_start_of_the_study_is_read_from_its_ufrags(study: Call) -> None:
+    from jitsilab.pages.narrative import claims
 
     story = claims.start(study)
     assert story.values["begin"].startswith("2020-10-19 19:47:1")
@@ -135,7 +135,7 @@ def test_a_table_is_kept_as_results() -> None:
     assert Table("t", rows, "c").values() == [{"a": 1.0, "b": "x"}, {"a": None, "b": None}]
 
 
-def test_the_diagnosis_of_the_study(study: Capture) -> None:
+def test_the_diagnosis_of_the_study(study: Call) -> None:
     """Theory: C's only way was TURN inside TLS, which refused all its permissions; A had media over UDP."""
     found = study.participants.set_index("id")
     assert list(found["media_path"]) == ["jvb-udp", "none"]
@@ -144,9 +144,9 @@ def test_the_diagnosis_of_the_study(study: Capture) -> None:
     assert found.loc["IP C", "turn_stage"] == "permission-refused"
 
 
-def test_verdicts_have_one_order(calls: dict[str, Capture]) -> None:
-    from jitsilab import theory
-    from jitsilab.narrative import steps
+def test_verdicts_have_one_order(calls: dict[str, Call]) -> None:
+    from jitsilab.judge import theory
+    from jitsilab.pages.narrative import steps
 
     order = [verdict.value for verdict in theory.RANK]
     call = calls.setdefault("turn-refused", jl.load("turn-refused"))
@@ -160,7 +160,7 @@ def test_verdicts_have_one_order(calls: dict[str, Capture]) -> None:
 @pytest.mark.parametrize("name", ["project3-2020", "turn-refused"])
 def test_the_ladder_draws_no_refusal_as_kept(name: str) -> None:
     """The frames of a step are those that prove it: of an allocation its answer, not what was refused afterwards."""
-    from jitsilab.narrative import ladder
+    from jitsilab.pages.narrative import ladder
 
     call = jl.load(name)
     drawn = ladder.events(call)

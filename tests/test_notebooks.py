@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from jitsilab.report import parameters
+from jitsilab.pages.report import parameters
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]-*.ipynb"))

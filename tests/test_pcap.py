@@ -443,7 +443,7 @@ SEEDS = [
 
 def survives(data: bytes) -> None:
     """Everything that can be asked of a capture, asked; only CaptureError may come out."""
-    from jitsilab import flows
+    from jitsilab.wire import flows
 
     try:
         packets = of(data)

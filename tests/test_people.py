@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import jitsilab as jl
-from jitsilab.analysis import people
+from jitsilab.case import cast as people
 
 
 def participants(folder: Path, point: str = "eth0", keys: bool = True) -> pd.DataFrame:

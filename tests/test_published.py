@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitsilab import published, registry
-from jitsilab.capture import load
+from jitsilab.call import load
 from jitsilab.errors import CaptureError, ParseError
-from jitsilab.published import summaries
+from jitsilab.inputs import prints as published
+from jitsilab.inputs import registry
+from jitsilab.inputs.prints import summaries
 
 Recording = Callable[[str], Path]
 TEXT = """\

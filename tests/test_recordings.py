@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 import jitsilab as jl
-from jitsilab import diagnosis, registry
-from jitsilab.diagnosis import Diagnosed
-from jitsilab.diagnosis.causes import TURN_CAUSES
+from jitsilab.inputs import registry
+from jitsilab.judge import diagnosis
+from jitsilab.judge.diagnosis import Diagnosed
+from jitsilab.judge.diagnosis.causes import TURN_CAUSES
 
 RECORDINGS = [entry.name for entry in registry.entries() if entry.name != "project3-2020"]
 OPEN = ("undetermined", "not-observable")
 FAULTS = {"colibri-off": {"S30"}, "p2p-turn-refused": {"S22"}, "tls-old": {"S02"}}  # that keep nobody from media
 
 
-def opened(folder: Path, point: str, keys: bool) -> jl.Capture:
+def opened(folder: Path, point: str, keys: bool) -> jl.Call:
     return jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jitsilab import registry
 from jitsilab.errors import CaptureError, ParameterError
+from jitsilab.inputs import registry
 
 OWN = [file for entry in registry.entries() for file in entry.files if not file.address]
 

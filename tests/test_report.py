@@ -9,13 +9,14 @@ from typing import Any
 import nbformat
 import pytest
 
-from jitsilab import markdown, registry, report
 from jitsilab.errors import CaptureError, LabError, ParameterError
-from jitsilab.narrative import Story, plain
-from jitsilab.narrative.blocks import Figure, Table, Transcript
-from jitsilab.notebook import BLOCK, RESULT
-from jitsilab.report import document as documents
-from jitsilab.report import parameters, render
+from jitsilab.inputs import registry
+from jitsilab.pages import markdown, report
+from jitsilab.pages.narrative import Story, plain
+from jitsilab.pages.narrative.blocks import Figure, Table, Transcript
+from jitsilab.pages.notebook import BLOCK, RESULT
+from jitsilab.pages.report import document as documents
+from jitsilab.pages.report import parameters, render
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = (

@@ -9,10 +9,10 @@ import made_resume
 import pytest
 
 import jitsilab as jl
-from jitsilab.capture import Capture
+from jitsilab.call import Call
 
 
-def verdict(call: Capture, step: str) -> Any:
+def verdict(call: Call, step: str) -> Any:
     rows = call.steps[call.steps["step"] == step]
     assert len(rows) == 1
     return rows.iloc[0]
@@ -45,7 +45,7 @@ def test_checks_under_way_bring_a_conflict_each() -> None:
     stun = stun.assign(
         message_class=stun["message_class"].where(~again, "error"), error_code=stun["error_code"].where(~again, 487)
     )
-    assert verdict(Capture("altered", tables=tables | {"stun": stun}), "S19")["verdict"] == "CONFORMS"
+    assert verdict(Call("altered", tables=tables | {"stun": stun}), "S19")["verdict"] == "CONFORMS"
 
 
 @pytest.mark.tool(*made_ice.TOOLS)
@@ -65,7 +65,7 @@ STREAMS = {
 }
 
 
-def hold(call: Capture, name: str) -> None:
+def hold(call: Call, name: str) -> None:
     row = verdict(call, "S07")
     assert (row["verdict"], row["note"]) == STREAMS[name]
     said = call.xmpp[call.xmpp["frame"].isin(row["frames"])]
@@ -90,7 +90,7 @@ def test_a_stream_that_goes_on_binds_nothing() -> None:
         for name, rows in tables.items()
         if name == "xmpp"
     }
-    row = verdict(Capture("altered", tables=tables | late), "S06")
+    row = verdict(Call("altered", tables=tables | late), "S06")
     assert (row["verdict"], row["note"]) == ("NOT_APPLICABLE", "a stream was taken up again, which keeps its JID")
 
 

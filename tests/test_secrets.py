@@ -13,7 +13,8 @@ import pytest
 import secrets_of
 
 import jitsilab as jl
-from jitsilab import cli, report
+from jitsilab import cli
+from jitsilab.pages import report
 
 ROOT = Path(__file__).resolve().parent.parent
 Secrets = dict[str, set[str]]
@@ -26,7 +27,7 @@ COMMANDS = [
 
 
 @cache
-def opened(name: str, point: str) -> jl.Capture:
+def opened(name: str, point: str) -> jl.Call:
     return jl.load(name, point=point)
 
 

@@ -17,7 +17,7 @@ from audit_samples import from_texts
 from audit_table import OPEN_FILTER, TURN, XMPP
 from test_findings import result_of
 
-from jitsilab import capture
+from jitsilab import call as capture
 from jitsilab.facts import Facts
 
 COOKIE = 0x2112A442

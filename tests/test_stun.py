@@ -220,8 +220,8 @@ def test_every_truncation_decodes_or_says_where_it_ends(packet: bytes) -> None:
 @pytest.fixture(scope="module")
 def real(recording: Callable[[str], Path]) -> list[bytes]:
     """Every STUN and ChannelData message of a call, also inside TLS and TURN, and the RFCs' vectors."""
-    from jitsilab import decrypt, pcap
-    from jitsilab.wire import Wire
+    from jitsilab import pcap
+    from jitsilab.wire import Wire, decrypt
 
     where = recording("jvb-3")
     wire = Wire(pcap.read(where / "capture-eth0.pcapng"), decrypt.KeyLog.load(where / "keys.txt"))

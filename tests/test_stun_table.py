@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from datagrams import Sent, stun, xored
 
-from jitsilab import decrypt, pcap
+from jitsilab import pcap
 from jitsilab.protocols import stun as decoder
 from jitsilab.tables import stun as table
-from jitsilab.wire import Wire
+from jitsilab.wire import Wire, decrypt
 
 A, B = (1, 40000), (2, 3478)
 CAPTURES = [

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import jitsilab as jl
-from jitsilab import theory
-from jitsilab.capture import Capture
-from jitsilab.checks import Verdict
+from jitsilab.call import Call
+from jitsilab.judge import theory
+from jitsilab.judge.checks import Verdict
 
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,11 +20,11 @@ HEALTHY_TOO = ("jvb-lossy", "hostile", "p2p-relay-only", "p2p-leave-rejoin", "ud
 
 
 @cache
-def opened(folder: Path, point: str = "eth0", keys: bool = True) -> Capture:
+def opened(folder: Path, point: str = "eth0", keys: bool = True) -> Call:
     return jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
 
 
-def deviations(call: Capture) -> dict[str, set[str]]:
+def deviations(call: Call) -> dict[str, set[str]]:
     rows = call.steps[call.steps["verdict"] == "DEVIATES"]
     return {str(step): set(some["participant"]) for step, some in rows.groupby("step")}
 
@@ -230,14 +230,14 @@ ALSO = {"S07": {"S06"}, "S10": {"S12"}, "S26": set(), "S25": {"S33"}, "S09": {"S
 @pytest.mark.parametrize("step", ALTERED)
 def test_an_altered_call_deviates_at_the_step_that_was_altered(recording: Callable[[str], Path], step: str) -> None:
     tables = {name: rows for name, rows in opened(recording("jvb-2")).tables().items() if rows is not None}
-    call = Capture("altered", tables=tables | ALTERED[step](tables))
+    call = Call("altered", tables=tables | ALTERED[step](tables))
     found = deviations(call)
     assert step[:3] in found
     assert set(found) <= {step[:3]} | ALSO.get(step, set())
 
 
 def test_what_a_certificate_says(recording: Callable[[str], Path]) -> None:
-    def note(call: Capture) -> str:
+    def note(call: Call) -> str:
         rows = call.steps[call.steps["step"] == "S02"]
         assert set(rows["verdict"]) == {"CONFORMS"}
         return str(rows["note"].iloc[0])
@@ -251,8 +251,8 @@ def test_what_a_certificate_says(recording: Callable[[str], Path]) -> None:
     tables = {name: rows for name, rows in call.tables().items() if rows is not None}
     served = tables["tls"]["certificate_until"].notna()
 
-    def altered(**values: object) -> Capture:
-        return Capture("altered", tables=tables | {"tls": where(tables["tls"], served, **values)})
+    def altered(**values: object) -> Call:
+        return Call("altered", tables=tables | {"tls": where(tables["tls"], served, **values)})
 
     # a lab's own: nobody but itself vouches for it, and it may be for another name
     assert "signed by itself" in note(altered(certificate_self_signed=True))
@@ -280,7 +280,7 @@ def test_a_restart_takes_new_credentials(recording: Callable[[str], Path]) -> No
     jingle = tables["jingle"]
     old = jingle.loc[jingle["action"].eq("session-initiate") & jingle["session"].eq("jvb"), "ufrag"].iloc[0]
     same = where(jingle, jingle["action"].eq("session-initiate"), ufrag=old)
-    assert deviations(Capture("altered", tables=tables | {"jingle": same}))["S33"] == {"cem"}
+    assert deviations(Call("altered", tables=tables | {"jingle": same}))["S33"] == {"cem"}
 
 
 def test_the_smaller_id_offers(recording: Callable[[str], Path]) -> None:
@@ -289,5 +289,5 @@ def test_the_smaller_id_offers(recording: Callable[[str], Path]) -> None:
     jingle = tables["jingle"]
     answers = jingle[jingle["session"].eq("p2p") & jingle["action"].eq("session-accept")]
     mask = jingle["session"].eq("p2p") & jingle["endpoint"].eq(answers["endpoint"].iloc[0])
-    call = Capture("altered", tables=tables | {"jingle": where(jingle, mask, endpoint="00000000")})
+    call = Call("altered", tables=tables | {"jingle": where(jingle, mask, endpoint="00000000")})
     assert "S16" in deviations(call)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from peers import contexts, talk
 
 from jitsilab.errors import ParseError
-from jitsilab.flows import Piece
 from jitsilab.protocols import hello, tls, tls_registry
+from jitsilab.wire.flows import Piece
 
 VECTORS = Path(__file__).parent / "vectors" / "tls"
 
@@ -327,7 +327,8 @@ def test_certificates_say_what_tshark_reads(recording: Callable[[str], Path]) ->
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_every_record_opens_for_whose_connection_the_log_has_a_key(name: str, recording: Callable[[str], Path]) -> None:
-    from jitsilab import decrypt, flows, pcap
+    from jitsilab import pcap
+    from jitsilab.wire import decrypt, flows
 
     folder = recording(name)
     packets = pcap.read(folder / "capture-eth0.pcapng")
@@ -344,7 +345,8 @@ def test_every_record_opens_for_whose_connection_the_log_has_a_key(name: str, re
 
 @pytest.mark.tool("tshark")
 def test_plaintext_is_that_of_tshark(recording: Callable[[str], Path]) -> None:
-    from jitsilab import decrypt, flows, pcap
+    from jitsilab import pcap
+    from jitsilab.wire import decrypt, flows
 
     folder = recording("jvb-tls12")
     path = folder / "capture-eth0.pcapng"

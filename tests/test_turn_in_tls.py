@@ -12,7 +12,7 @@ from made_turn import CONTROL, Connection, Server, tables
 
 from jitsilab.analysis import turn_in_tls
 from jitsilab.analysis.turn_lengths import openings, overhead, username_range
-from jitsilab.capture import load
+from jitsilab.call import load
 
 Recording = Callable[[str], Path]
 READ = ["jvb-3", "jvb-ipv6", "jvb-p2p-3", "p2p-turn-refused", "p2p-turn-tls", "symmetric", "turn-auth", "turn-refused",

@@ -10,9 +10,9 @@ from datagrams import Segment, Sent, stun, xored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jitsilab import decrypt, pcap, units
-from jitsilab.units import Unit
-from jitsilab.wire import Wire
+from jitsilab import pcap
+from jitsilab.wire import Wire, decrypt, units
+from jitsilab.wire.units import Unit
 
 A, B = (1, 40000), (2, 3478)
 CHECK = stun(0x0001, 7, (0x0006, b"abcd:efgh"))

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import Bytes
 
-from jitsilab.carriers import bosh, http1
-from jitsilab.carriers.model import Exchange, Notes
 from jitsilab.errors import ParseError
 from jitsilab.protocols import xml_stream, xmpp
+from jitsilab.wire.carriers import bosh, http1
+from jitsilab.wire.carriers.model import Exchange, Notes
 
 DECODERS = (
     xmpp.header, xmpp.features, xmpp.sasl, xmpp.bound, xmpp.management, xmpp.error, xmpp.services, xmpp.presence,

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import Bytes, carried, frame, ok, post, upgrade
 
-from jitsilab import capture
+from jitsilab import call as capture
 from jitsilab.tables import xmpp as tables
 
 CARRIERS = ["jvb-3", "jvb-bosh", "auth-ok", "hostile", "jvb-lossy", "leave-rejoin"]

@@ -2,7 +2,7 @@
 
 A ufrag in Jingle names an ICE flow, its password verifies that flow's MESSAGE-INTEGRITY, the fingerprint beside it
 meets the certificate of the flow's DTLS handshake, an SSRC meets its stream. People are put together in
-`jitsilab.analysis.people`.
+`jitsilab.case.cast`.
 """
 
 from typing import NamedTuple

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.analysis import turn_in_tls
-from jitsilab.analysis.hosts import Tables, frame, is_loopback
+from jitsilab.ip import is_loopback
+from jitsilab.tables import Tables, frame
 
 TURN_ORDER = ("unreachable", "auth-failed", "allocated", "permission-refused", "permitted", "relaying")
 

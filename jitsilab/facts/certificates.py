@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from jitsilab import x509
 from jitsilab.errors import ParseError, Problem
+from jitsilab.wire import x509
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 MOST = 20  # certificates read of one file

@@ -9,7 +9,8 @@ from typing import Any
 import crossplane
 
 from jitsilab.errors import Problem
-from jitsilab.facts.model import is_loopback, secret
+from jitsilab.facts.model import secret
+from jitsilab.ip import is_loopback
 
 DEPTH = 30
 REPAIRS = 10  # lines of a broken file that may be left out

@@ -10,7 +10,8 @@ from typing import Any
 from luaparser import ast, astnodes
 
 from jitsilab.errors import Problem
-from jitsilab.facts.model import UNKNOWN, Fact, hide, is_loopback
+from jitsilab.facts.model import UNKNOWN, Fact, hide
+from jitsilab.ip import is_loopback
 
 GLOBAL = "*"
 REPAIRS = 20  # lines that may be left out of a broken file before the rest is given up

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jitsilab.facts.model import is_loopback
+from jitsilab.ip import is_loopback
 
 
 class Listener(NamedTuple):

@@ -1,4 +1,4 @@
-"""Capture files, opened by content: pcap and pcapng, plain or in gzip, zstd or xz, from a path, a file or a pipe.
+"""Call files, opened by content: pcap and pcapng, plain or in gzip, zstd or xz, from a path, a file or a pipe.
 
 The record chain is walked with `struct` over large buffers that are read into again and again; what the records say of
 themselves (times, lengths) is then gathered with numpy. Nothing here looks inside a frame.

@@ -5,7 +5,7 @@ a `jitsilab.wire.Wire` and gives a `Table`). Hostile or odd bytes become `Proble
 """
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,24 +57,24 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
     return frame
 
 
+Tables = Mapping[str, "pd.DataFrame | None"]  # by name; None where the source cannot show one
+
+
+def frame(tables: Tables, name: str) -> pd.DataFrame:
+    """A table by name, one without rows and columns where the source cannot show it."""
+    found = tables.get(name)
+    return found if found is not None else pd.DataFrame()
+
+
 MODULES = ("frames", "flows", "stun", "media", "tls", "dns", "xmpp", "jingle")
 
 
-def schemas() -> dict[str, Schema]:
-    """Every table's columns by name: those made from the wire, those that an analysis derives, and ``errors``."""
+def wire_schemas() -> dict[str, Schema]:
+    """Columns of the tables that are made from the wire, by name."""
     every: dict[str, Schema] = {}
     for module in MODULES:
         every |= importlib.import_module(f"jitsilab.tables.{module}").SCHEMAS
-    for module in ("ice", "turn_in_tls"):
-        every[module] = importlib.import_module(f"jitsilab.analysis.{module}").SCHEMA
-    for module, table in (("diagnosis", "participants"), ("theory", "steps"), ("findings", "findings")):
-        every[table] = importlib.import_module(f"jitsilab.{module}").SCHEMA
-    return every | {"errors": ERRORS}
-
-
-def empty(name: str) -> pd.DataFrame:
-    """A table without rows, for a source that cannot show it: the header alone."""
-    return frame_from([], schemas()[name])
+    return every
 
 
 def as_text(rows: pd.DataFrame) -> pd.DataFrame:

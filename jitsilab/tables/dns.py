@@ -22,16 +22,16 @@ from dns.rdata import GenericRdata
 from dns.rdtypes.svcbbase import ECHParam, ParamKey
 
 from jitsilab.errors import Problem
-from jitsilab.flows import wire_lengths
-from jitsilab.labels import Label
 from jitsilab.tables import COMMON, Schema, Table, frame_from
+from jitsilab.wire.flows import wire_lengths
+from jitsilab.wire.labels import Label
 
 if TYPE_CHECKING:
     from dns.rdata import Rdata
     from dns.rrset import RRset
 
-    from jitsilab.flows import Stream
     from jitsilab.wire import Wire
+    from jitsilab.wire.flows import Stream
 
 DNS: Schema = {
     **COMMON,

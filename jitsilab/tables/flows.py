@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from jitsilab import labels
 from jitsilab.pcap.links import TCP
-from jitsilab.streams import ACK, FIN, RST, SYN, wire_lengths
 from jitsilab.tables import Schema, Table
 from jitsilab.tables.frames import integers, texts
-from jitsilab.wire import Wire
+from jitsilab.wire import Wire, labels
+from jitsilab.wire.streams import ACK, FIN, RST, SYN, wire_lengths
 
 Array = npt.NDArray[Any]
 

@@ -8,13 +8,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from jitsilab import labels
 from jitsilab.errors import Problem
-from jitsilab.flows import wire_lengths
 from jitsilab.pcap.links import ARP
 from jitsilab.protocols.tcp import options
 from jitsilab.tables import COMMON, Schema, Table, frame_from
-from jitsilab.wire import Wire
+from jitsilab.wire import Wire, labels
+from jitsilab.wire.flows import wire_lengths
 
 Array = npt.NDArray[Any]
 

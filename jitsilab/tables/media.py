@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
-from jitsilab.flows import wire_lengths
-from jitsilab.labels import Label
 from jitsilab.protocols import rtcp as rtcp_decoder
 from jitsilab.protocols import rtp as rtp_decoder
 from jitsilab.tables import COMMON, TIME, Schema, Table, frame_from, streams
-from jitsilab.units import Unit, endpoints
+from jitsilab.wire.flows import wire_lengths
+from jitsilab.wire.labels import Label
+from jitsilab.wire.units import Unit, endpoints
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire

@@ -1,4 +1,4 @@
-"""Columns of the tables that `jitsilab.published.transcript` makes: what a print of frames can hold of each table."""
+"""Columns of the tables that `inputs.prints` makes: what a print of frames can hold of each table."""
 
 from jitsilab.tables import COMMON, ERRORS, Schema
 

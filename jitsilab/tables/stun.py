@@ -9,7 +9,7 @@ from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import stun
 from jitsilab.protocols.stun import ChannelData, Message
 from jitsilab.tables import COMMON, Schema, Table, frame_from
-from jitsilab.units import Unit
+from jitsilab.wire.units import Unit
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire

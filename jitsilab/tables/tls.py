@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from jitsilab import x509
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import dtls as dtls_protocol
 from jitsilab.protocols import hello, tls
@@ -23,11 +22,12 @@ from jitsilab.protocols.tls_registry import (
 )
 from jitsilab.tables import COMMON, Schema, Table, frame_from
 from jitsilab.tables.frames import common
-from jitsilab.units import Unit
+from jitsilab.wire import x509
+from jitsilab.wire.units import Unit
 
 if TYPE_CHECKING:
-    from jitsilab.decrypt import Record, Session
     from jitsilab.wire import Wire
+    from jitsilab.wire.decrypt import Record, Session
 
 TLS: Schema = {
     **COMMON,

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from jitsilab.carriers import Exchange, Message, Stanza, merge
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables import COMMON, Schema, Table, frame_from
 from jitsilab.wire import Wire
+from jitsilab.wire.carriers import Exchange, Message, Stanza, merge
 
 SCHEMAS: dict[str, Schema] = {
     "http": COMMON

@@ -1,0 +1,1 @@
+"""What the sources are together: who is who, which machine serves what, whose clock says what, one timeline."""

@@ -1,0 +1,303 @@
+"""The participants of a call with all that the capture shows of each: stays, addresses, TLS and TURN flows, ICE legs.
+
+With signaling, in clear or decrypted, a person is a display name, and several stays are one. Without, a person is what
+stands behind an address (or behind several that share an ICE user fragment). The server is none.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.analysis import holes
+from jitsilab.analysis.turn_flows import TurnFlow, turn_flows
+from jitsilab.case import legs, proxies, signaling
+from jitsilab.case import topology as hosts
+from jitsilab.case.legs import Leg
+from jitsilab.case.signaling import Session, Stay
+from jitsilab.ip import is_loopback
+from jitsilab.tables import Tables, frame
+
+
+@dataclass(slots=True)
+class Person:
+    """One participant."""
+
+    nick: str = ""
+    addresses: list[str] = field(default_factory=list)
+    stays: list[Stay] = field(default_factory=list)
+    flows: dict[int, str] = field(default_factory=dict)  # outer TLS and TCP flows: web, websocket, turn, signaling
+    legs: list[Leg] = field(default_factory=list)
+    turn: list[TurnFlow] = field(default_factory=list)
+    udp: bool = False  # UDP from one of the addresses reaches the server
+    heard: bool = True  # the capture has packets from this one, where it has connections
+    placed: str = ""  # how the addresses were found: flow, proxy, ufrag; empty if not
+    older: dict[int, tuple[float, float]] = field(
+        default_factory=dict
+    )  # flows from before the capture: bytes/s up, down
+    begun: float = float("inf")  # s of the first TCP flow, where the capture has the beginning of every one
+
+    @property
+    def id(self) -> str:
+        """The display name where known, else the first address, else the XMPP connection."""
+        connections = (f"connection {stay.connection}" for stay in self.stays)
+        return self.nick or next(iter([*self.addresses, *connections]), "")
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Jingle sessions of all stays, in order."""
+        return [session for stay in self.stays for session in stay.sessions.values()]
+
+    @property
+    def first_seen(self) -> float:
+        """Seconds at which the first of this participant's flows or stanzas came."""
+        return min(
+            [stay.start for stay in self.stays]
+            + [one.start for one in self.turn]
+            + [leg.first for leg in self.legs]
+            + [1e18]
+        )
+
+
+@dataclass(slots=True)
+class Cast:
+    """Everybody in a capture, and what it is a capture of."""
+
+    people: list[Person]
+    servers: list[str]  # addresses of the server, the public one of a server behind NAT not among them
+    public: str  # the server's public address where it differs, "" if not seen
+    jitsi: str  # why this is a Jitsi call; empty if nothing says so
+    signaled: bool  # signaling is readable
+    own: str  # address of the one participant on whose machine it was captured, else empty
+    end: float  # s of the last frame
+    relayed: str = ""  # public address that TURN on the server gives out, "" if not seen
+    udp_served: bool = False  # somebody's UDP reaches the server
+    lossy: bool = False  # the capture lost bytes of some flow, so it may have lost datagrams too
+
+
+def of(tables: Tables) -> Cast:
+    """Everybody that a capture shows; ``tables`` as `Call.tables` gives them."""
+    flows = frame(tables, "flows")
+    servers, own = hosts.ends(tables, flows)
+    roles = hosts.roles(tables, flows, servers)
+    xmpp, jingle = tables.get("xmpp"), tables.get("jingle")
+    stays = [] if xmpp is None or jingle is None else signaling.stays(xmpp, jingle, tables.get("candidates"))
+    stays = _of_call(stays, flows, servers)
+    turn = turn_flows(tables, flows, servers, roles)
+    people = _named(stays, tables, flows, servers, roles) if stays else []
+    strangers = _by_address(people, tables, flows, servers, roles, own)
+    if own or all(person.addresses for person in people):  # else a stranger may be one whose address is not known
+        people += strangers
+    datagrams = flows[flows["transport"].eq("udp") & flows["server"].isin(servers)] if len(flows) else flows
+    udp = set(datagrams["client"]) if len(datagrams) else set()
+    for person in people:
+        person.turn = [one for one in turn if one.address in person.addresses]
+        person.udp = bool(udp & set(person.addresses))
+        person.flows = {flow: role for flow, (address, role) in roles.items() if address in person.addresses}
+    broken = holes.broken(flows, tables.get("tcp"))
+    _mark(people, flows, broken)
+    for leg in (leg for person in people if own in person.addresses for leg in person.legs):
+        leg.received = True
+    people.sort(key=lambda person: person.first_seen)
+    end = float(flows["last_seconds"].max()) if len(flows) else 0.0
+    return Cast(
+        people,
+        servers,
+        hosts.public(tables, servers),
+        _jitsi(tables, stays),
+        bool(stays),
+        own,
+        end,
+        hosts.relayed(tables, hosts.signaling(flows, roles)),
+        bool(udp),
+        bool(broken),
+    )
+
+
+def _of_call(stays: list[Stay], flows: pd.DataFrame, servers: Collection[str]) -> list[Stay]:
+    """The connections to the call's own server, or behind its proxy; XMPP with other servers is no part of it."""
+    ends = {int(f): (str(c), str(s)) for f, c, s in zip(flows["flow"], flows["client"], flows["server"], strict=True)}
+
+    def ours(flow: int) -> bool:
+        client, server = ends.get(flow, ("", ""))
+        return server in servers or is_loopback(server) or client in servers
+
+    return [stay for stay in stays if stay.asked or stay.focus or any(map(ours, stay.flows))]
+
+
+def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
+    """Note what the capture has whole: connections without holes, people whose flows all begin in it."""
+    begins = {
+        int(flow): float(first)
+        for flow, first, whole in zip(flows["flow"], flows["first_seconds"], flows["handshake"], strict=True)
+        if pd.notna(whole) and whole
+    } if len(flows) and "handshake" in flows else {}  # fmt: skip
+    columns = ("flow", "payload_up", "payload_down", "first_seconds", "last_seconds")
+    rates = {
+        int(flow): (up / max(last - first, 1.0), down / max(last - first, 1.0))
+        for flow, up, down, first, last in zip(*(flows[c].fillna(0) for c in columns), strict=True)
+    } if len(flows) else {}  # fmt: skip
+    spoke = set(flows.loc[flows["packets_up"].fillna(1).gt(0), "flow"]) if len(flows) else set()
+    for person in people:
+        for stay in person.stays:
+            stay.holes = bool(stay.flows & broken)
+        for one in person.turn:
+            one.holes = one.flow in broken
+        if person.flows and all(flow in begins for flow in person.flows):
+            person.begun = min(begins[flow] for flow in person.flows)
+        person.heard = not person.flows or any(flow in spoke for flow in person.flows)
+        person.older = {flow: rates[flow] for flow in person.flows if flow in rates and flow not in begins}
+
+
+def _named(
+    stays: list[Stay], tables: Tables, flows: pd.DataFrame, servers: Collection[str], roles: dict[int, tuple[str, str]]
+) -> list[Person]:
+    """People by display name (or room occupant, or connection), with the addresses of their connections and checks."""
+    clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
+    outside = _through_proxy(stays, tables, flows, servers, roles)
+    behind = {flow: clients[outside[stay.connection]] for stay in stays if stay.connection in outside
+              for flow in stay.flows}  # fmt: skip
+    found: dict[str, Person] = {}
+    for number, stay in enumerate(stays):
+        name = stay.nick or stay.endpoint or f"connection {number}"
+        while name in found and _beside(found[name], stay, clients | behind):
+            name += "'"  # somebody else of that name
+        person = found.setdefault(name, Person(stay.nick))
+        person.stays.append(stay)
+        for flow in stay.flows:
+            address = clients.get(flow, "")
+            if address and not is_loopback(address) and address not in servers:
+                _add(person, address, "flow")
+        if stay.connection in outside:
+            _add(person, clients[outside[stay.connection]], "proxy")
+    for person in found.values():
+        own = {ufrag: session.kind for session in person.sessions for ufrag in session.own}
+        remote = {ufrag: session.kind for session in person.sessions for ufrag in session.remote}
+        person.legs = legs.of_ufrags(own, tables, servers, remote) if own or remote else []
+        for leg in person.legs:
+            kinds = [own.get(mine, remote.get(other)) for mine, other in leg.ufrags]
+            leg.kind = next((kind for kind in kinds if kind), leg.kind)
+            if leg.direct and leg.address not in servers and not is_loopback(leg.address):
+                _add(person, leg.address, "ufrag")
+    return _merged(list(found.values()))
+
+
+def _beside(person: Person, stay: Stay, clients: dict[int, str]) -> bool:
+    """Whether a stay is that of another person of the same name: at the same time, and not from the same address.
+
+    One whose connection broke may still be in the room when it comes back, from where it was.
+    """
+    here = {clients.get(flow, "") for flow in stay.flows}
+    for other in person.stays:
+        there = {clients.get(flow, "") for flow in other.flows}
+        known = here | there
+        if other.start < stay.end and stay.start < other.end and not here & there and not any(map(is_loopback, known)):
+            return True
+    return False
+
+
+def _merged(people: list[Person]) -> list[Person]:
+    """Nameless connections of an address that a person with a name has are the same person's."""
+    named = [person for person in people if person.nick]
+    for person in people:
+        if person.nick:
+            continue
+        same = [one for one in named if set(one.addresses) & set(person.addresses)]
+        joined = any(stay.joined for stay in person.stays)
+        if len(same) == 1 and not joined:
+            same[0].stays = sorted([*same[0].stays, *person.stays], key=lambda stay: stay.start)
+        else:
+            named.append(person)
+    return named
+
+
+def _add(person: Person, address: str, how: str) -> None:
+    if address not in person.addresses:
+        person.addresses.append(address)
+        person.placed = person.placed or how
+
+
+def _through_proxy(
+    stays: list[Stay], tables: Tables, flows: pd.DataFrame, servers: Collection[str], roles: dict[int, tuple[str, str]]
+) -> dict[Any, int]:
+    """Outer flows of connections that are seen only behind the server's proxy."""
+    clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
+    hidden = [
+        stay for stay in stays if all(is_loopback(clients.get(f, "127.")) or clients[f] in servers for f in stay.flows)
+    ]
+    xmpp, tcp = tables.get("xmpp"), tables.get("tcp")
+    if not hidden or xmpp is None or tcp is None:
+        return {}
+    rows = xmpp[xmpp["connection"].isin([stay.connection for stay in hidden])]
+    outer = {flow for flow, (_, role) in roles.items() if role in ("web", "websocket", "signaling")}
+    return {connection: passed.flow for connection, passed in proxies.outer_flows(rows, tcp, outer).items()}
+
+
+def _by_address(
+    people: list[Person], tables: Tables, flows: pd.DataFrame, servers: Collection[str],
+    roles: dict[int, tuple[str, str]], own: str,
+) -> list[Person]:  # fmt: skip
+    """Who stands behind the addresses that no signaling explains; addresses of one ICE user fragment are one person."""
+    taken = {address for person in people for address in person.addresses}
+    stun = frame(tables, "stun")
+    groups: list[set[str]] = [
+        {address} for address, role in roles.values() if role in ("web", "websocket", "turn", "signaling")
+    ]
+    if len(stun):
+        checks = stun[
+            stun["method"].eq("Binding")
+            & stun["message_class"].eq("request")
+            & stun["username"].notna()
+            & stun["depth"].eq(0)
+        ]
+        ends: dict[str, set[str]] = {}
+        ways = checks[["username", "src", "dst"]].drop_duplicates()
+        for username, src, dst in zip(ways["username"], ways["src"], ways["dst"], strict=True):
+            receiver, _, sender = str(username).partition(":")
+            ends.setdefault(sender, set()).add(str(src))
+            ends.setdefault(receiver, set()).add(str(dst))
+        outside = [{a for a in group if a not in servers and not is_loopback(a)} for group in ends.values()]
+        groups += [group for group in outside if group and not (own and own in group and len(group) > 1)]
+        if own:
+            groups += [{own}]
+    near = _near(flows, {*servers, *taken, own}) | {own}
+    merged: list[set[str]] = []
+    for group in groups:
+        touching = [other for other in merged if other & group]
+        merged = [other for other in merged if not other & group] + [group.union(*touching)]
+    found = []
+    for group in merged:
+        if group & taken or group & set(servers) or not group & near:
+            continue
+        person = Person(addresses=sorted(group), placed="address")
+        person.legs = legs.of_address(group, tables, servers)
+        found.append(person)
+    return found
+
+
+def _near(flows: pd.DataFrame, known: set[str]) -> set[str]:
+    """Whoever exchanges packets with the call's server or with somebody in it; others are no part of the call."""
+    if flows.empty:
+        return set()
+    there, here = flows["server"].isin(known), flows["client"].isin(known)
+    return set(flows.loc[there, "client"]) | set(flows.loc[here, "server"])
+
+
+def _jitsi(tables: Tables, stays: list[Stay]) -> str:
+    """What shows that this is a Jitsi call; empty if nothing does."""
+    if any(stay.asked or stay.focus for stay in stays):
+        return "a request to the conference focus"
+    stun, http = frame(tables, "stun"), frame(tables, "http")
+    if len(stun) and legs.ice4j_ports(stun):
+        return "a Jitsi bridge's ICE"
+    if len(http) and http["target"].fillna("").str.contains(r"/(?:xmpp-websocket|http-bind|colibri-ws)\b").any():
+        return "HTTP requests of a Jitsi Meet page"
+    tls = frame(tables, "tls")
+    if len(tls):
+        hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")]
+        alpn = hellos["alpn"].fillna("")
+        for _, rows in hellos.assign(alpn=alpn).groupby("sni"):
+            if (rows["alpn"] == "http/1.1").any() and rows["alpn"].str.contains("h2").any():
+                return "a browser's page and WebSocket on one host (inferred)"
+    return ""

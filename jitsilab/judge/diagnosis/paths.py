@@ -1,0 +1,145 @@
+"""How a participant's media went, and how far the session came."""
+
+from dataclasses import dataclass
+
+from jitsilab.analysis.turn_flows import RELAYING, TURN_ORDER, TurnFlow
+from jitsilab.case.cast import Cast, Person
+from jitsilab.case.legs import LASTING, Leg
+from jitsilab.case.signaling import Session
+
+STAGES = ("tls", "xmpp", "conference", "jingle", "checks", "nominated", "dtls", "media")
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way that media took for a while."""
+
+    name: str  # p2p, jvb-udp, turn-udp, turn-tcp, turn-tls
+    start: float  # s
+    end: float
+    frames: tuple[int, ...] = ()
+    certainty: str = "measured"
+
+
+def paths(person: Person, call: Cast) -> list[Path]:
+    """The ways of a participant's media in order of time, its own way out first where both directions differ."""
+    found = [path for leg in person.legs if (path := _of_leg(leg, person, call))]
+    if not any(path.name.startswith("turn") for path in found):
+        found += [path for one in person.turn if (path := _of_turn(one, found))]
+    found += _unseen_peer(person, call, found)
+    return sorted(found, key=lambda path: (path.end, path.start))
+
+
+def _of_leg(leg: Leg, person: Person, call: Cast) -> Path | None:
+    carried = leg.rtp_out if leg.rtp_out.lasting else None
+    if (
+        carried is None
+        and leg.secured
+        and leg.rtp_in.lasting
+        and not any(other.rtp_out.lasting for other in person.legs)
+    ):
+        carried = leg.rtp_in  # somebody who only listens
+    if carried is None or not _company(person, carried.first, carried.last):
+        return None
+    if leg.via == "relay":
+        name = _relay(person)
+    else:
+        name = leg.via if not leg.direct else "p2p" if leg.kind == "p2p" else "jvb-udp"
+    return Path(name, carried.first, carried.last, (carried.frame,))
+
+
+def _relay(person: Person) -> str:
+    """The connection behind a relay: one seen to carry media, else one that was let through, else one there is."""
+    legs = [leg for leg in person.legs if leg.via.startswith("turn")]
+    turns = sorted(person.turn, key=lambda one: one.stage not in ("permitted", "relaying"))
+    carrying = [leg.via for leg in legs if leg.rtp_out.lasting]
+    return next(iter([*carrying, *(one.via for one in turns), *(leg.via for leg in legs)]), "turn-tls")
+
+
+def _company(person: Person, first: float, last: float) -> bool:
+    """Whether somebody else was in the room meanwhile; packets after the last one has left are no media of a call."""
+    spans = [span for stay in person.stays for span in stay.others.values()]
+    return not spans or any(
+        first < until and last > since and min(last, until) - max(first, since) > 0.5 for since, until in spans
+    )
+
+
+def _of_turn(one: TurnFlow, found: list[Path]) -> Path | None:
+    """Media inside a TURN connection that stays shut: a kilobyte a second both ways, and no direct way meanwhile."""
+    since = max([one.start, *(path.end for path in found if path.end > one.start)])
+    rows = [row for row in one.relayed if row[0] >= since]
+    if not rows:
+        return None
+    first, last = rows[0][0], rows[-1][0]
+    up, down = (sum(size for _, out, size in rows if out is way) for way in (True, False))
+    if last - first < LASTING or min(up, down) < RELAYING * (last - first):
+        return None
+    return Path(one.via, first, last, one.frames[:1], one.certainty)
+
+
+def _unseen_peer(person: Person, call: Cast, found: list[Path]) -> list[Path]:
+    """Peer to peer past the capture: a P2P session stands while the bridge session carries nothing."""
+    result = []
+    for session in person.sessions:
+        if session.kind != "p2p" or not session.accepted:
+            continue
+        bridge = [other for other in person.sessions if other.kind == "jvb" and other.accepted]
+        until = (
+            session.ended_at
+            if session.ended
+            else max((stay.end_of_stay(call.end) for stay in person.stays), default=call.end)
+        )
+        start = session.offered_at
+        busy = any(path.start < until - 0.5 and path.end > start + 1 for path in found)
+        ready = any(leg.kind == "jvb" and (leg.connected or leg.secured) for leg in person.legs)
+        if bridge and ready and not busy and until - start >= 2:
+            result.append(Path("p2p", start, until, (session.accepted,), "inferred"))
+        elif session.ended and not busy and until - start >= 2 and "p2p session" in session.reason.lower():
+            result.append(Path("p2p", start, until, (session.accepted, session.ended), "inferred"))
+    return result
+
+
+def stage(person: Person, route: list[Path]) -> tuple[str, tuple[int, ...]]:
+    """The furthest step that the capture shows for a participant, and frames of it."""
+    if route:
+        return "media", route[-1].frames
+    for leg in person.legs:
+        if leg.handshaken or leg.hello or leg.other_hello:
+            return "dtls", tuple((leg.hello + leg.other_hello)[:2])
+    for leg in person.legs:
+        if leg.nominated and leg.connected:
+            return "nominated", (leg.nominated,)
+    checks = [leg for leg in person.legs if leg.sent or leg.got]
+    if checks or any(one.sent for one in person.turn):
+        return "checks", tuple(checks[0].sent[:1] or checks[0].got[:1]) if checks else ()
+    for session in person.sessions:
+        if session.offered or session.accepted:
+            return "jingle", (session.offered or session.accepted,)
+    for stay in person.stays:
+        if stay.joined or stay.ready:
+            return "conference", (stay.joined or stay.ready,)
+    for stay in person.stays:
+        if stay.opened or stay.offered:
+            return "xmpp", (stay.opened or stay.offered,)
+    return "tls", ()
+
+
+def turn_stage(person: Person, turns: list[TurnFlow] | None = None) -> str:
+    """The furthest that any of the participant's TURN connections came; the closed set of the documentation."""
+    turns = person.turn if turns is None else turns
+    if turns:
+        permitted = [one for one in turns if one.stage in ("permitted", "relaying")]
+        if not permitted and any(one.refused for one in turns):
+            return "permission-refused"
+        return max((one.stage for one in turns), key=TURN_ORDER.index)
+    offered = [stay.turn_offered for stay in person.stays if stay.turn_offered is not None]
+    if offered and not any(offered):
+        return "not-offered" if person.sessions else "not-tried"
+    return "not-tried"
+
+
+def turn_of(person: Person, session: Session | None) -> list[TurnFlow]:
+    """The TURN connections made for a session: those opened from its offer on, or all where that tells none."""
+    if session is None or session.offered_at != session.offered_at:
+        return person.turn
+    return [one for one in person.turn if one.start >= session.offered_at - 1.0] or person.turn

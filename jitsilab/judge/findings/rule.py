@@ -1,0 +1,265 @@
+"""The form of a security check, and the view of a call and its server that every check is asked with."""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jitsilab.analysis import holes, traffic
+from jitsilab.case import signaling
+from jitsilab.errors import ParseError
+from jitsilab.facts import Facts
+from jitsilab.ip import is_loopback
+from jitsilab.judge.checks import Certainty, Check, Outcome, Verdict
+from jitsilab.protocols import xmpp as stanzas
+
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+AREAS = {
+    "A": "Who may create or enter a session",
+    "B": "Exposure of the signaling",
+    "C": "TURN",
+    "D": "ICE",
+    "E": "DTLS and SRTP",
+    "F": "What leaks",
+}
+MOST_FRAMES = 50  # that one finding lists
+_INSIDE = [
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
+                 "0.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128", "::/128")
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Check):
+    """A check of security: a Check with what a failure costs and what to do about it.
+
+    The title names the hazard: PASS says that it is absent.
+    """
+
+    area: str = ""  # key of AREAS
+    severity: str = "medium"
+    reason: str = ""  # why this severity: impact and who can reach it
+    advice: str = ""
+    guard: str = ""  # what would look like a failure and is none
+    plan: str = ""  # key of jitsilab.deploy.PLANS: how to make it observable
+    jitsi: bool = False  # says something of Jitsi Meet alone: not asked of other systems
+    unproven: str = ""  # why the tests have not all of a failing, a passing and an unobservable sample
+
+    @property
+    def proven(self) -> bool:
+        """Whether the tests hold a failing, a passing and an unobservable sample of it."""
+        return not self.unproven
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Outcome):
+    """An outcome whose severity is not the rule's; empty where it is."""
+
+    severity: str = ""
+
+
+class Said(NamedTuple):
+    """One stanza with its place."""
+
+    frame: int
+    seconds: float
+    connection: Any
+    direction: str
+    carrier: str
+    clear: bool
+    src: str
+    dst: str
+    stanza: stanzas.Stanza
+
+
+class View:
+    """What a check may look at."""
+
+    def __init__(self, call: Any, facts: Facts | None) -> None:
+        self.call = call
+        self.tables: Mapping[str, Any] = {} if call is None else call.tables()
+        self.facts = facts
+
+    def rows(self, name: str) -> pd.DataFrame | None:
+        """A table that can be seen and holds something; rows that another interface shows again are left out."""
+        found = self.tables.get(name)
+        if found is None or not len(found):
+            return None
+        again = found.get("duplicate")
+        return found if again is None else found[~again.fillna(False).astype(bool)]
+
+    @cached_property
+    def said(self) -> list[Said]:
+        """The stanzas of the call, read; empty where no signaling can be seen."""
+        rows = self.rows("xmpp")
+        found = []
+        columns = ("frame", "seconds", "connection", "direction", "carrier", "clear", "src", "dst", "xml")
+        for *place, xml in zip(*(rows[c] for c in columns), strict=True) if rows is not None else ():
+            try:
+                found.append(Said._make([*place, stanzas.read(str(xml))]))
+            except ParseError:
+                continue  # the table errors has it
+        return found
+
+    @cached_property
+    def stays(self) -> list[signaling.Stay]:
+        """The XMPP connections of participants."""
+        xmpp, jingle = self.rows("xmpp"), self.tables.get("jingle")
+        return [] if xmpp is None or jingle is None else signaling.stays(xmpp, jingle)
+
+    @cached_property
+    def servers(self) -> set[str]:
+        """Addresses of the server: what the facts list, else the busiest listener of the capture."""
+        known = set(self.facts.addresses) if self.facts else set()
+        flows = self.rows("flows")
+        return known or (set(traffic.servers(flows)) if flows is not None else set())
+
+    @cached_property
+    def may_be_jitsi(self) -> bool:
+        """False where the signaling can be read and has none of Jitsi Meet's own elements, and no facts are given."""
+        if self.facts is not None or not self.said:
+            return True
+        return any(
+            stanzas.FOCUS in (one.stanza.child_namespace or "") or stanzas.JITMEET in (one.stanza.child_namespace or "")
+            for one in self.said
+        )
+
+    @cached_property
+    def cut(self) -> set[int]:
+        """Frames of which the capture kept only a part: what is missing in them proves nothing."""
+        return holes.cut(self.rows("frames"))
+
+    @cached_property
+    def lossy(self) -> bool:
+        """Whether the capture lost bytes of some flow: then it may have lost any datagram too."""
+        flows = self.rows("flows")
+        return flows is not None and bool(holes.broken(flows, self.rows("tcp")))
+
+    def captured_at(self) -> Any:
+        """Time of the first frame, or None."""
+        rows = self.rows("frames")
+        times = rows["time"].dropna() if rows is not None else None
+        return times.iloc[0] if times is not None and len(times) else None
+
+
+def inside(address: object) -> bool:
+    """Whether an address leads inside: private, carrier-grade NAT, link-local, loopback, unspecified.
+
+    Documentation addresses are not among them: they stand for public ones.
+    """
+    try:
+        one = ipaddress.ip_address(str(address).split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(one, "ipv4_mapped", None)
+    return any((mapped or one) in network for network in _INSIDE)
+
+
+def from_outside(src: object, dst: object) -> bool:
+    """Whether a packet came over a network: neither end is loopback, and the ends are not the same host."""
+    return str(src) != str(dst) and not is_loopback(str(src)) and not is_loopback(str(dst))
+
+
+def _numbers(frames: Iterable[Any]) -> tuple[int, ...]:
+    return tuple(sorted({int(f) for f in frames if not pd.isna(f) and int(f) > 0})[:MOST_FRAMES])
+
+
+def _make(verdict: Verdict) -> Callable[..., Judged]:
+    def make(
+        note: str,
+        frames: Iterable[Any] = (),
+        places: Iterable[str] = (),
+        certainty: Certainty = Certainty.MEASURED,
+        severity: str = "",
+    ) -> Judged:
+        named = tuple(dict.fromkeys(place for place in places if place))
+        return Judged(verdict, _numbers(frames), note, certainty, "", named, severity)
+
+    return make
+
+
+failed = _make(Verdict.BROKEN)
+passed = _make(Verdict.HOLDS)
+told = _make(Verdict.INFO)
+unseen = _make(Verdict.NOT_OBSERVABLE)
+beside = _make(Verdict.NOT_APPLICABLE)
+
+_RANK = (Verdict.BROKEN, Verdict.HOLDS, Verdict.INFO, Verdict.NOT_APPLICABLE, Verdict.NOT_OBSERVABLE)
+
+
+def joined(*outcomes: Outcome | None) -> Outcome:
+    """One outcome of several looks at the same question: a failure wins, then what was seen to hold.
+
+    Notes, frames and places of all looks with the winning verdict stay; the severity is the gravest of them, and the
+    certainty the best.
+    """
+    seen = [one for one in outcomes if one is not None]
+    if not seen:
+        return unseen("neither a capture nor a file shows it")
+    best = min((one.verdict for one in seen), key=_RANK.index)
+    kept = [one for one in seen if one.verdict is best]
+    severities = [s for one in kept if (s := getattr(one, "severity", ""))]
+    grave = min(severities, key=SEVERITIES.index) if len(severities) == len(kept) else ""
+    order = (Certainty.MEASURED, Certainty.DEDUCED, Certainty.INFERRED)
+    return Judged(
+        best,
+        _numbers(frame for one in kept for frame in one.frames),
+        "; ".join(dict.fromkeys(one.note for one in kept if one.note)),
+        min((one.certainty for one in kept), key=order.index),
+        "",
+        tuple(dict.fromkeys(place for one in kept for place in one.places)),
+        grave,
+    )
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "frame"), counted(3, "frame"), counted(2, "reply", "replies")
+    ('1 frame', '3 frames', '2 replies')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def listed(words: Iterable[str], most: int = 4) -> str:
+    """Words in a row, each once; after some of them only how many more.
+
+    >>> listed(["b", "a", "b"])
+    'b, a'
+    """
+    unique = list(dict.fromkeys(words))
+    more = f" and {len(unique) - most} more" if len(unique) > most else ""
+    return ", ".join(unique[:most]) + more
+
+
+@dataclass
+class Reach:
+    """Whether others reach a port of the server, by what listens and what the filter lets in."""
+
+    open: bool | None = None  # None: not known
+    note: str = ""
+    places: list[str] = field(default_factory=list)
+
+
+def reach(facts: Facts | None, port: int, transport: str = "tcp") -> Reach:
+    """What the facts say of a port; without a list of sockets nothing."""
+    if facts is None or facts.listeners is None:
+        return Reach()
+    sockets = facts.listening(transport, port)
+    if not sockets:
+        return Reach(False, f"nothing listens on {transport} {port}")
+    beyond = [one for one in sockets if not one.local]
+    if not beyond:
+        return Reach(False, f"{transport} {port} is bound to loopback", [one.place for one in sockets])
+    let_in, rule = facts.firewall.lets_in(transport, port) if facts.firewall else (None, "")
+    places = [*(one.place for one in beyond), rule]
+    where = listed("every address" if one.address == "*" else one.address for one in beyond)
+    if let_in is False:
+        return Reach(False, f"{transport} {port} is bound to {where}, and the filter shuts it", places)
+    if let_in is None:
+        return Reach(None, f"{transport} {port} is bound to {where}; what the filter lets in is not known", places)
+    return Reach(True, f"{transport} {port} is bound to {where}, and the filter lets it in", places)

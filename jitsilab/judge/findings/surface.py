@@ -1,0 +1,349 @@
+"""B. What servers show: TLS versions and suites, certificates, origins, versions."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from jitsilab.errors import ParseError
+from jitsilab.facts.model import UNKNOWN
+from jitsilab.facts.versions import order
+from jitsilab.judge.checks import Certainty, Outcome
+from jitsilab.judge.findings.rule import (
+    Rule,
+    View,
+    counted,
+    failed,
+    joined,
+    listed,
+    passed,
+    told,
+    unseen,
+)
+from jitsilab.protocols import xmpp as stanzas
+from jitsilab.wire import x509
+
+OLD = re.compile(r"^(SSL|TLS ?1\.[01]$|TLSv1(\.[01])?$|TLS ?1$)", re.I)
+WEAK = re.compile(r"NULL|RC4|3DES|_DES_|DES_CBC|EXPORT|_anon_|_MD5$|^TLS_RSA_WITH_|_CBC_SHA$")
+WEAK_NAMED = ("NULL", "RC4", "3DES", "DES", "EXP", "EXPORT", "LOW", "MD5", "ADH", "AECDH", "ANULL", "ENULL", "SSLV3")
+
+
+# SEC-12
+
+
+def old_tls(view: View) -> Outcome:
+    """TLS older than 1.2, or a weak cipher suite, is negotiated or configured by name."""
+    return joined(_negotiated(view), _configured(view))
+
+
+def _negotiated(view: View) -> Outcome:
+    rows = view.rows("tls")
+    if rows is None:
+        return unseen("no TLS in this capture")
+    hello = rows[rows["handshake"].fillna("").astype(str).str.contains("server_hello")]
+    if hello.empty:
+        hello = rows[rows["version"].notna()].drop_duplicates("flow")
+    versions, suites = hello["version"].fillna("").astype(str), hello["suite"].fillna("").astype(str)
+    old = hello[versions.map(lambda v: bool(OLD.match(v)))]
+    weak = hello[suites.map(lambda s: bool(WEAK.search(s)))]
+    if len(old):
+        note = f"{counted(len(old), 'handshake')} settled on {listed(sorted(set(old['version'])))}"
+        return failed(note, old["frame"])
+    if len(weak):
+        return failed(f"negotiated: {listed(sorted(set(weak['suite'])))}", weak["frame"], severity="medium")
+    known = hello[versions.ne("")]
+    if known.empty:
+        return unseen("no ServerHello in this capture")
+    seen = f"{counted(len(known), 'handshake')} settled on {listed(sorted(set(known['version'])))}"
+    tail = "" if suites.ne("").any() else "; the suites are not shown"
+    return passed(seen + tail, known["frame"].head(10))
+
+
+def _configured(view: View) -> Outcome | None:
+    facts = view.facts
+    if facts is None:
+        return None
+    bad: list[tuple[str, str]] = []
+    good: list[tuple[str, str]] = []
+    for one in facts.nginx.all("ssl_protocols") if facts.nginx else ():
+        old = [str(arg) for arg in one.args if OLD.match(str(arg))]
+        (bad if old else good).append((f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", one.place))
+    for one in facts.nginx.all("ssl_ciphers") if facts.nginx else ():
+        weak = [w for arg in one.args for w in str(arg).split(":") if w.strip("+").upper() in WEAK_NAMED]
+        if weak:
+            bad.append((f"ssl_ciphers names {listed(weak)}", one.place))
+    for host in facts.prosody.hosts if facts.prosody else ():
+        ssl = host.options.get("ssl")
+        named = ssl.value.get("protocol") if ssl is not None and isinstance(ssl.value, dict) else None
+        if ssl is not None and isinstance(named, str):
+            old_named = bool(re.match(r"sslv|tlsv1(_1)?(\+|$)", named))
+            (bad if old_named else good).append(
+                (f"ssl.protocol is {named}" if old_named else "ssl.protocol", ssl.place)
+            )
+    for name in ("tlsv1", "tlsv1_1", "sslv3"):  # turned on by name in old versions of coturn
+        fact = facts.turn.first(name) if facts.turn else None
+        if fact is not None:
+            bad.append((f"coturn: {name}", fact.place))
+    if bad:
+        return failed(listed(note for note, _ in bad), places=[place for _, place in bad])
+    return passed("no old version is configured by name", places=[place for _, place in good]) if good else None
+
+
+# SEC-13
+
+
+def certificates(view: View) -> Outcome:
+    """A certificate is out of date, names another host, or is self-signed."""
+    captured = view.captured_at()
+    when = captured.floor("us").to_pydatetime() if captured is not None else datetime.now(UTC)
+    wanted = set(_names_asked(view))
+    problems, seen, frames, places = [], 0, [], []
+    for one, place, frame in _shown(view):
+        seen += 1
+        wrong = _wrong(one, when, wanted)
+        problems += wrong
+        if wrong or not problems:
+            frames.append(frame)
+            places.append(place)
+    if not seen:
+        return unseen("certificates are encrypted in TLS 1.3, and no file holds one")
+    if problems:
+        return failed(listed(problems), [f for f in frames if f], places)
+    return passed(f"{counted(seen, 'certificate')} in date and named right", [f for f in frames if f], places)
+
+
+def _shown(view: View) -> Iterator[tuple[x509.Certificate, str, int]]:
+    """Certificates of servers: in the facts, and in the capture where TLS 1.2 or a key shows them."""
+    shown = set(_in_use(view))
+    leaves = (
+        [one for one in view.facts.certificates if one.leaf and not one.certificate.authority] if view.facts else []
+    )
+    used = [one for one in leaves if shown & set(one.place.rpartition(":")[0].split("/")[-2:])]
+    for placed in used or [one for one in leaves if not one.place.rpartition("/")[2].startswith("auth.")]:
+        yield placed.certificate, placed.place, 0
+    wire = getattr(view.call, "wire", None)
+    known: set[bytes] = set()
+    for session in wire.sessions.values() if wire is not None else ():
+        if not session.certificates or session.certificates[0] in known or not session.sni:
+            continue
+        known.add(session.certificates[0])
+        try:
+            yield x509.decode(session.certificates[0]), "", min((r.frame for r in session.records), default=0)
+        except ParseError:
+            continue
+
+
+def _in_use(view: View) -> Iterator[str]:
+    """Names of the files, and of the folders they lie in, that nginx and coturn show to the world."""
+    facts = view.facts
+    paths = (
+        [str(one.args[0]) for one in facts.nginx.all("ssl_certificate") if one.args] if facts and facts.nginx else []
+    )
+    paths += [str(fact.value) for fact in facts.turn.texts("cert")] if facts and facts.turn else []
+    for path in paths:
+        parts = path.split("/")
+        yield parts[-1]
+        if "live" in parts:  # certbot: one folder a name
+            yield parts[-2]
+
+
+def _names_asked(view: View) -> Iterator[str]:
+    """Host names that clients are told to use, or ask for."""
+    facts = view.facts
+    for server in facts.nginx.tls_servers() if facts and facts.nginx else ():
+        for directive in server.block:
+            if directive.name == "server_name":
+                yield from (str(arg) for arg in directive.args if "." in str(arg) and "*" not in str(arg))
+    for host in facts.prosody.hosts if facts and facts.prosody else ():
+        services = host.options.get("external_services")
+        for one in services.value if services is not None and isinstance(services.value, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("host"), str):
+                yield one["host"]
+    for name in ("server-name", "realm"):
+        yield from (str(fact.value) for fact in facts.turn.texts(name)) if facts and facts.turn else ()
+    rows = view.rows("tls")
+    if rows is not None:
+        yield from (str(name) for name in rows["sni"].dropna().unique())
+
+
+def _wrong(one: x509.Certificate, when: datetime, wanted: set[str]) -> list[str]:
+    found = []
+    if one.not_after < when:
+        found.append(f"expired on {one.not_after:%Y-%m-%d}")
+    elif one.not_before > when:
+        found.append(f"not valid before {one.not_before:%Y-%m-%d}")
+    if one.self_signed:
+        found.append("self-signed")
+    if wanted and not any(one.covers(name) for name in wanted):
+        found.append("names none of the hosts that are asked for")
+    return found
+
+
+# SEC-14
+
+
+def origins(view: View) -> Outcome:
+    """Any web page may speak BOSH with the server in its visitor's name."""
+    rows = view.rows("http")
+    frames: list[Any] = []
+    if rows is not None:
+        signaling = rows["target"].fillna("").str.contains(r"xmpp-websocket|http-bind", regex=True)
+        frames = list(rows[signaling & rows["allow_origin"].eq("*").fillna(False)]["frame"])
+    on_wire = failed("signaling answers with Access-Control-Allow-Origin: *", frames) if frames else None
+    facts = view.facts
+    bad: list[tuple[str, str]] = []
+    good: list[tuple[str, str]] = []
+    for host in facts.prosody.hosts if facts and facts.prosody else ():
+        for key in ("cross_domain_bosh", "cross_domain_websocket"):
+            fact = host.options.get(key)
+            if fact is not None and fact.value is not UNKNOWN:
+                (bad if fact.value is True else good).append((key, fact.place))
+    for one in facts.nginx.all("add_header") if facts and facts.nginx else ():
+        if [str(arg).lower() for arg in one.args[:2]] == ["access-control-allow-origin", "*"] and _for_signaling(one):
+            bad.append(("nginx adds Access-Control-Allow-Origin: *", one.place))
+    in_files: Outcome | None = None
+    if bad:
+        in_files = failed(listed(note for note, _ in bad), places=[place for _, place in bad])
+    elif facts is not None and facts.prosody is not None:
+        in_files = passed("no origin but the own one is allowed", places=[place for _, place in good])
+    return joined(on_wire, in_files, unseen("no answer of the signaling shows its origins"))
+
+
+def _for_signaling(directive: Any) -> bool:
+    parent = directive.parent
+    return parent.name != "location" or bool(re.search(r"http-bind|xmpp-websocket", " ".join(map(str, parent.args))))
+
+
+# SEC-15
+
+ADVISORIES = (  # package, first version without it, advisory, what
+    ("jitsi-meet", "2.0.5963", "JSA-2021-0001", "rooms created around the focus"),
+    ("jitsi-meet", "2.0.5963", "JSA-2021-0002", "forged tokens"),
+    ("jitsi-meet", "2.0.6173", "JSA-2021-0003", "script through prototype pollution"),
+    ("jitsi-meet", "2.0.7830", "JSA-2022-0001", "end-to-end encryption that fails open"),
+    ("jitsi-meet", "2.0.8044", "JSA-2022-0004", "forged poll votes"),
+    ("jitsi-meet", "2.0.9457", "JSA-2024-0001", "the meeting's password told to lobby members"),
+    ("jitsi-meet", "2.0.9779", "JSA-2024-0002", "addresses leaked by images"),
+    ("jitsi-meet", "2.0.9779", "JSA-2024-0003", "addresses leaked by shared videos"),
+    ("jitsi-videobridge2", "2.1.504", "JSA-2021-0004", "log4j, with callstats"),
+    ("jitsi-videobridge2", "2.3.38", "JSA-2023-0001", "forged bridge channel messages"),
+    ("jigasi", "1.1.216", "JSA-2021-0005", "log4j, with callstats"),
+    ("jigasi", "1.1.273", "JSA-2022-0003", "stanzas that stop it"),
+    ("jicofo", "1.0.940", "JSA-2022-0002", "stanzas that stop it"),
+    ("jicofo", "1.0.1050", "JSA-2023-0002", "stanzas that stop it"),
+    ("jicofo", "1.0.1133", "JSA-2025-0001", "stanzas that stop it"),
+    ("coturn", "4.5.1.3", "CVE-2020-4067", "answers that hold others' memory"),
+    ("coturn", "4.5.2", "CVE-2020-26262", "relay to the loopback interface"),
+    ("coturn", "4.9.0", "CVE-2026-27624", "denied ranges passed by as IPv4-mapped IPv6"),
+)  # fmt: skip
+_BACKPORT = re.compile(r"\+deb\d+u\d|ubuntu[\d.]*\.\d+$|\+esm")
+
+
+def versions(view: View) -> Outcome:
+    """A version with a published hole, told by a package list or by the server itself."""
+    hits: list[tuple[str, str]] = []
+    for name, version, place in _installed(view):
+        key = order(version)
+        known = [
+            f"{advisory} ({what})"
+            for package, fixed, advisory, what in ADVISORIES
+            if package == name and key < order(fixed) and not _mitigated(view, advisory)
+        ]
+        if known:
+            patched = " (the distribution may have patched it)" if _BACKPORT.search(version) else ""
+            hits.append((f"{name} {version}{patched}: {listed(known, 12)}", place))
+    announced = list(_announced(view))
+    if hits:
+        note = f"possibly, by version: {'; '.join(text for text, _ in hits)}"
+        return failed(note, [f for f, _ in announced], [place for _, place in hits], Certainty.INFERRED)
+    if announced:
+        return told(
+            f"the server tells its versions: {listed(text for _, text in announced)}", [f for f, _ in announced]
+        )
+    if view.facts is not None and any(True for _ in _installed(view)):
+        return passed("no listed version has a hole known here", places=[place for _, _, place in _installed(view)])
+    return unseen("no version is told: no SOFTWARE attribute with a number, no Server header, no package list")
+
+
+def _installed(view: View) -> Iterator[tuple[str, str, str]]:
+    """Package, version and place: of the package list, else as a TURN server names itself."""
+    listed_versions = view.facts.versions if view.facts else {}
+    names = {row[0] for row in ADVISORIES}
+    for name in sorted(names):
+        fact = listed_versions.get(name)
+        text = str(fact.value) if fact else ""
+        if fact is not None and re.match(r"\d+(\.\d+)+", text) and "SNAPSHOT" not in text:
+            yield name, text, fact.place
+    if "coturn" not in listed_versions:
+        rows = view.rows("stun")
+        for software in rows["software"].dropna().unique() if rows is not None else ():
+            match = re.match(r"Coturn-(\d+(?:\.\d+)+)", str(software))
+            if match:
+                yield "coturn", match[1], ""
+
+
+def _mitigated(view: View, advisory: str) -> bool:
+    """Whether the configuration closes what an old version leaves open."""
+    turn = view.facts.turn if view.facts else None
+    if advisory == "CVE-2026-27624" and turn is not None:
+        return not turn.rule_for("::ffff:127.0.0.1")[0] and not turn.rule_for("::ffff:10.0.0.1")[0]
+    return False
+
+
+def _announced(view: View) -> Iterator[tuple[int, str]]:
+    """Versions that servers tell everybody, with the frame."""
+    stun = view.rows("stun")
+    if stun is not None:
+        answers = stun[stun["message_class"].isin(["success", "error"]) & stun["software"].notna()]
+        for software, rows in answers.groupby("software", sort=True):
+            if re.search(r"\d+\.\d+", str(software)):
+                yield int(rows["frame"].iloc[0]), str(software)[:60]
+    http = view.rows("http")
+    if http is not None:
+        for server, rows in http[http["server"].notna()].groupby("server", sort=True):
+            if re.search(r"/\d", str(server)):
+                yield int(rows["frame"].iloc[0]), str(server)[:60]
+    for one in view.said:
+        disco = stanzas.disco(one.stanza) if one.stanza.type == "result" else None
+        for category, kind, name in disco.identities if disco else ():
+            if (category, kind) == ("server", "release") and re.search(r"\d", name):
+                yield one.frame, f"release {name[:40]}"
+                return
+
+
+ALL = (
+    Rule(
+        id="SEC-12", area="B", title="Old TLS, weak cipher suites", needs=(), test=old_tls,
+        severity="high", reason="traffic can be read or changed by who is on the way; medium for a weak suite alone",
+        source="RFC 8996 sections 4 and 5; RFC 9325 sections 3.1.1 and 4.1",
+        guard="only what was negotiated, or is configured by name: not what a library's default might allow",
+        advice="nginx: ssl_protocols TLSv1.2 TLSv1.3 and no ssl_ciphers that name RC4, 3DES, MD5 or NULL. Prosody: "
+        "ssl = { protocol = \"tlsv1_2+\" }. coturn: no-tlsv1, no-tlsv1_1.",
+        visible="a ServerHello; or nginx, Prosody and coturn configuration", plan="capture",
+    ),
+    Rule(
+        id="SEC-13", area="B", title="Certificates out of date or misnamed", needs=(),
+        test=certificates, severity="medium",
+        reason="users learn to click warnings away, and TURN over TLS fails silently",
+        source="RFC 5280 section 4.1.2.5; RFC 9525 section 6",
+        guard="a private authority is not judged; authorities' own certificates are left out",
+        advice="Renew and deploy to nginx, Prosody and coturn alike: a renewal hook that also reloads coturn.",
+        visible="the certificate in TLS 1.2, in TLS 1.3 with keys, or as a file", plan="facts",
+    ),
+    Rule(
+        id="SEC-14", area="B", title="Signaling open to any web page", needs=(), test=origins,
+        severity="low", reason="another site can open conferences from its visitors' browsers",
+        source="XEP-0124 section 19; WHATWG Fetch, CORS protocol; Prosody, cross_domain_bosh",
+        guard="embedding by other sites needs their origins, one by one",
+        advice="Remove cross_domain_bosh = true, cross_domain_websocket = true and Access-Control-Allow-Origin: *.",
+        visible="answers of /http-bind in clear or with keys; or Prosody's configuration", plan="facts",
+    ),
+    Rule(
+        id="SEC-15", area="B", title="Versions with published holes", needs=(), test=versions,
+        severity="medium", reason="the advisories named range from leaks to a takeover of the bridge's host",
+        source="Jitsi security advisories (github.com/jitsi/security-advisories); RFC 8489 section 14.14",
+        guard="distributions patch old versions: a match is a possibility until their changelog is read",
+        advice="Upgrade; hide versions (coturn: no-software-attribute, nginx: server_tokens off).",
+        visible="a package list; or SOFTWARE in STUN, Server in HTTP, a release in disco#info", plan="facts",
+    ),
+)  # fmt: skip

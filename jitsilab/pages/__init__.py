@@ -1,0 +1,1 @@
+"""For people: sentences, tables, figures, notebooks and reports. Text out of evidence is escaped here."""

@@ -1,0 +1,80 @@
+"""What the cells of the notebooks call; the only importer of IPython.
+
+A cell shows sentences, tables and figures (`show`, `figure`), and the last one hands out the results (`emit`). Each
+output carries, beside what JupyterLab draws, the JSON from which `jitsilab.pages.report` assembles the report.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import display
+
+from jitsilab import call as captures
+from jitsilab.inputs import registry
+from jitsilab.pages import figures
+from jitsilab.pages.narrative import Story, plain
+from jitsilab.pages.narrative.blocks import Figure, Table, Transcript
+
+if TYPE_CHECKING:
+    from jitsilab.call import Call
+
+BLOCK = "application/vnd.jitsilab.block+json"
+RESULT = "application/vnd.jitsilab.result+json"
+
+_told: dict[str, Any] = {}
+
+
+def start(capture: str, keylog: str = "", point: str = "", facts: str = "") -> "Call":
+    """Open the capture that the parameters name, set the style of the figures and begin a new set of results.
+
+    An empty ``keylog``, ``point`` or ``facts`` means what the registry has for that name; ``keylog="none"`` opens it
+    without keys.
+    """
+    figures.set_style()
+    _told.clear()
+    lab = captures.load(
+        capture, keylog=None if keylog in ("", "none") else keylog, point=point or None, use_keylog=keylog != "none"
+    )
+    lab.facts = Path(facts) if facts else _facts(capture)
+    return lab
+
+
+def _facts(capture: str) -> Path | None:
+    if Path(capture).exists() or capture == "-":
+        return None
+    return registry.find(capture).facts
+
+
+def show(*blocks: Story | Table | Transcript | Figure) -> None:
+    """Show sentences and tables one below the other and keep their values for `emit`."""
+    for block in blocks:
+        if isinstance(block, Story):
+            if not block:
+                continue
+            _told.update(block.values)
+            bundle: dict[str, Any] = {"text/markdown": block.text, BLOCK: {"kind": "text", "text": block.text}}
+        elif isinstance(block, Figure):
+            image = block.as_json()
+            drawn = {"image/svg+xml": block.svg} if block.svg else {"image/png": image["png"]}
+            bundle = {**drawn, BLOCK: image}
+        else:
+            if isinstance(block, Table):
+                _told[block.name] = block.values()
+            bundle = {"text/markdown": f"{block.text}\n\n*{block.caption}*", BLOCK: block.as_json()}
+        display({"text/plain": f"<{type(block).__name__}>", **bundle}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def figure(axes: figures.Axes, name: str, caption: str) -> None:
+    """Show a drawing under a name and with a caption, and close it."""
+    show(figures.render(axes, name, caption))
+
+
+def emit(**results: Any) -> None:
+    """Hand out what the notebook found: all values shown so far and ``results``, as JSON in the order of names.
+
+    The output is kept in the file, and nbval compares it with the next run.
+    """
+    found = {name: plain(value) for name, value in sorted({**_told, **results}.items())}
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+    display({RESULT: found, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,84 @@
+"""Findings as SARIF 2.1.0 (OASIS), which code scanners and editors read."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from jitsilab import __version__
+from jitsilab.judge.findings import AREAS, RULES, Finding
+
+SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
+KINDS = {  # result: kind, section 3.27.9; anything but fail has level none, section 3.27.10
+    "FAIL": "fail", "PASS": "pass", "INFO": "informational", "NOT_OBSERVABLE": "open",
+    "NOT_APPLICABLE": "notApplicable",
+}  # fmt: skip
+SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "3.0", "info": "0.0"}  # GitHub's security-severity
+_PLACE = re.compile(r"^(.+?)(?::(\d+))?$")
+
+
+def to_sarif(findings: Sequence[Finding], capture: str | None = None) -> dict[str, Any]:
+    """One SARIF log with one run: every check as a rule, every finding as a result.
+
+    Frames are logical locations of the capture, ``file:line`` are physical ones.
+    """
+    order = {rule.id: number for number, rule in enumerate(RULES)}
+    run: dict[str, Any] = {
+        "tool": {
+            "driver": {"name": "jitsilab", "semanticVersion": __version__, "rules": [_rule(rule) for rule in RULES]}
+        },
+        "columnKind": "utf16CodeUnits",
+        "results": [_result(one, order[one.id], capture) for one in findings],
+    }
+    if capture is not None:
+        run["artifacts"] = [{"location": {"uri": _uri(capture)}, "roles": ["analysisTarget"]}]
+    return {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
+
+
+def _rule(rule: Any) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "name": re.sub(r"\W", "", rule.title.title()),
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": f"{rule.title}: {rule.reason}. No failure is: {rule.guard}."},
+        "help": {"text": f"{rule.advice} See: {rule.source}."},
+        "defaultConfiguration": {"level": LEVELS[rule.severity]},
+        "properties": {
+            "severity": rule.severity, "security-severity": SCORES[rule.severity],
+            "tags": ["security", AREAS[rule.area]],
+        },
+    }  # fmt: skip
+
+
+def _result(one: Finding, index: int, capture: str | None) -> dict[str, Any]:
+    kind = KINDS[one.result]
+    result: dict[str, Any] = {
+        "ruleId": one.id,
+        "ruleIndex": index,
+        "kind": kind,
+        "level": LEVELS[one.severity] if kind == "fail" else "none",
+        "message": {"text": (one.evidence or one.rule.title) + "."},
+        "partialFingerprints": {"check/v1": one.id},
+        "properties": {"severity": one.severity, "certainty": one.certainty, "frames": list(one.frames)},
+    }
+    locations = [_physical(place) for place in one.places]
+    if capture is not None and one.frames:
+        frames = [{"name": f"frame {frame}"} for frame in one.frames]
+        locations.append({"physicalLocation": {"artifactLocation": {"uri": _uri(capture)}}, "logicalLocations": frames})
+    if locations:
+        result["locations"] = locations
+    return result
+
+
+def _physical(place: str) -> dict[str, Any]:
+    match = _PLACE.match(place)
+    name, line = (match[1], match[2]) if match else (place, None)
+    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(name)}}
+    if line and int(line) > 0:
+        physical["region"] = {"startLine": int(line)}
+    return {"physicalLocation": physical}
+
+
+def _uri(name: str) -> str:
+    return quote(name.replace("\\", "/"), safe="/._-~")

@@ -1,0 +1,267 @@
+"""TLS sessions: the records of a TCP flow in capture order, and what is inside where a key log has the secrets."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from jitsilab.errors import Problem
+from jitsilab.protocols import demux, tls
+from jitsilab.protocols.hello import ClientHello, ServerHello
+from jitsilab.protocols.tls_registry import content_type_name, suite_name, version_name
+from jitsilab.wire.decrypt import record_layer
+from jitsilab.wire.decrypt.keylog import KeyLog
+from jitsilab.wire.decrypt.record_layer import Connection, Side
+from jitsilab.wire.flows import ByteStream, Piece
+
+if TYPE_CHECKING:
+    from jitsilab.pcap import Packets
+    from jitsilab.wire.flows import Flow, Flows
+
+__all__ = ["KeyLog", "Plaintext", "Record", "Session", "session", "sessions"]
+
+_LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
+
+
+class Record(NamedTuple):
+    """A TLS record of a flow (RFC 8446 section 5.1)."""
+
+    flow: int
+    up: bool
+    offset: int  # of its header, in bytes of the TCP stream
+    frame: int  # the last that brought bytes of it
+    first_frame: int
+    record_type: str  # what the header says: application_data for all that TLS 1.3 encrypts
+    inner_type: str | None  # what it is: None where that is encrypted and was not opened
+    version: int  # of the header, not what was negotiated
+    length: int  # of the fragment, by the header
+    plaintext: bytes | None  # the fragment without padding; None where it could not be read
+    encrypted: bool
+    complete: bool  # False: bytes of it are missing in the capture
+    messages: tuple[tls.Message, ...]  # handshake messages that end in it
+    alert: str | None  # such as "fatal handshake_failure"
+
+
+class Plaintext:
+    """Application data of one direction, as the byte stream that the application reads.
+
+    A record that could not be opened, or is not in the capture, leaves a hole between two pieces.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._frames: list[tuple[int, int]] = []
+        runs: list[tuple[int, list[bytes]]] = []
+        at, next_header, hole = 0, None, True
+        for record in records:
+            hole = hole or next_header not in (None, record.offset)
+            next_header = record.offset + tls.HEADER + record.length
+            if record.plaintext is None:
+                at, hole = at + max(record.length - record_layer.SMALLEST + tls.HEADER, 1), True
+                continue
+            if record.inner_type != "application_data" or not record.plaintext:
+                continue
+            if hole:
+                at += bool(runs)
+                runs.append((at, []))
+                hole = False
+            runs[-1][1].append(record.plaintext)
+            self._starts.append(at)
+            at += len(record.plaintext)
+            self._ends.append(at)
+            self._frames.append((record.first_frame, record.frame))
+        self.pieces = [Piece(offset, b"".join(data)) for offset, data in runs]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """First and last frame, by number, of the records that held ``start`` to before ``end``; 0, 0 for none."""
+        low, high = bisect_right(self._ends, start), bisect_left(self._starts, max(end, start + 1))
+        frames = self._frames[low:high]
+        return (min(first for first, _ in frames), max(last for _, last in frames)) if frames else (0, 0)
+
+    def __len__(self) -> int:
+        return sum(len(piece.data) for piece in self.pieces)
+
+
+@dataclass
+class Session:
+    """A TLS connection: what was agreed on, its records in the order in which they could be read, and its plaintext."""
+
+    flow: int
+    version: str | None = None  # such as "TLS 1.3"; None where no ServerHello was seen
+    suite: str | None = None  # IANA's name
+    sni: str | None = None
+    alpn_offered: tuple[str, ...] = ()
+    alpn: str | None = None  # in TLS 1.3 it is encrypted: None also where it was not decrypted
+    client_random: bytes = b""
+    resumed: bool | None = None
+    early_data: str | None = None  # offered, accepted or rejected (RFC 8446 section 4.2.10)
+    retried: bool = False  # by a HelloRetryRequest
+    certificates: tuple[bytes, ...] = ()  # the server's, as DER
+    client_certificates: tuple[bytes, ...] = ()
+    records: list[Record] = field(default_factory=list)
+    decrypted: bool = False  # records were opened
+    reason: str = ""  # why not, or why not in one direction
+    problems: list[Problem] = field(default_factory=list)
+    heard: Mapping[tls.Message, ClientHello | ServerHello] = field(default_factory=dict)  # hellos as decoded
+    start: tuple[int, int] = (0, 0)  # offsets of the TLS in both streams, up and down; behind STARTTLS not 0
+
+    @cached_property
+    def _plaintexts(self) -> dict[bool, Plaintext]:
+        return {up: Plaintext(record for record in self.records if record.up == up) for up in (True, False)}
+
+    def plaintext(self, up: bool) -> Plaintext:
+        """Application data of one direction; empty where nothing was decrypted."""
+        return self._plaintexts[up]
+
+
+def session(
+    up: ByteStream,
+    down: ByteStream,
+    keylog: KeyLog | None = None,
+    *,
+    flow: int = -1,
+    start: tuple[int, int] = (0, 0),
+    masters: dict[bytes, bytes] | None = None,
+) -> Session:
+    """Read the TLS connection in two byte streams, from the offsets ``start`` on, with the secrets of a key log.
+
+    ``masters`` carries the master secrets of TLS 1.2 sessions from one connection to those that resume them.
+    """
+    connection = Connection(keylog or KeyLog(), {} if masters is None else masters)
+    streams = {True: up, False: down}
+    found = {side: list(tls.records(streams[side].pieces, start[0 if side else 1])) for side in (True, False)}
+    # without a SYN a flow's client is a guess; the hellos know
+    turned = _speaks(found[True], tls.SERVER_HELLO) or _speaks(found[False], tls.CLIENT_HELLO)
+    client, server = Side(connection, True, found[not turned]), Side(connection, False, found[turned])
+    record_layer.run(client, server)
+    made = Session(flow, start=start)
+    _describe(made, connection, client, server)
+    _collect(made, streams, {not turned: client, turned: server})
+    made.decrypted = client.succeeded or server.succeeded
+    made.reason = _reason(made, connection, client, server, keylog)
+    return made
+
+
+def _speaks(records: Sequence[tls.Record], message: int) -> bool:
+    return bool(records) and records[0].content_type == tls.HANDSHAKE and records[0].fragment[:1] == bytes([message])
+
+
+def _describe(made: Session, connection: Connection, client: Side, server: Side) -> None:
+    made.version = version_name(connection.version) if connection.version is not None else None
+    made.suite = suite_name(connection.suite) if connection.suite is not None else None
+    made.client_random = connection.client_random
+    made.resumed = None if connection.full is None else not connection.full
+    made.retried, made.alpn, made.heard = connection.retried, connection.alpn, connection.heard
+    made.certificates = connection.certificates.get(False, ())
+    made.client_certificates = connection.certificates.get(True, ())
+    if connection.client_hellos:
+        offer = connection.client_hellos[0].extensions
+        made.sni, made.alpn_offered = offer.server_name, offer.alpn
+        if offer.early_data:
+            answered = server.succeeded and connection.version == record_layer.TLS13
+            made.early_data = "accepted" if connection.early_accepted else "rejected" if answered else "offered"
+
+
+def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, Side]) -> None:
+    """Records of both directions in the order in which they could be read, and what went wrong in them."""
+    records: list[Record] = []
+    ready: list[int] = []  # frame at which each can be read: not before those in front of it
+    for up, side in sorted(sides.items()):
+        latest, span = 0, streams[up].span
+        for opened in side.opened:
+            raw = opened.record
+            first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
+            latest = max(latest, last)
+            ready.append(latest)
+            records.append(
+                Record(
+                    made.flow,
+                    up,
+                    raw.offset,
+                    last,
+                    first,
+                    content_type_name(raw.content_type),
+                    None if opened.inner_type is None else content_type_name(opened.inner_type),
+                    raw.version,
+                    raw.length,
+                    opened.plaintext,
+                    opened.encrypted,
+                    raw.complete,
+                    opened.messages,
+                    opened.alert,
+                )
+            )
+            if opened.failure:
+                made.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
+        made.problems += [
+            Problem(streams[up].span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in side.odd
+        ]
+    made.records = [records[k] for k in sorted(range(len(ready)), key=ready.__getitem__)]
+    made.problems.sort()
+
+
+def _reason(made: Session, connection: Connection, client: Side, server: Side, keylog: KeyLog | None) -> str:
+    """Why the session was not decrypted, or only in one direction; empty where it was, as far as the capture goes."""
+    sealed = {side: any(opened.encrypted for opened in side.opened) for side in (client, server)}
+    if all(side.succeeded or not sealed[side] for side in sealed) and made.decrypted:
+        return ""
+    if not any(sealed.values()):
+        return "nothing is encrypted: the handshake did not get that far"
+    if connection.unsupported:
+        return connection.unsupported
+    if not connection.client_hellos and not connection.server_hellos:
+        return "handshake not captured"
+    if keylog is None:
+        return "no key log"
+    if not connection.client_random:
+        return "handshake not captured: the ClientHello is missing"
+    if not connection.keyed and connection.client_random not in keylog.secrets:
+        return "no key for this client random"
+    if connection.version is None or (connection.version != record_layer.TLS13 and not connection.server_hellos):
+        return "handshake not captured: the ServerHello is missing"
+    where = ""
+    if made.decrypted:
+        where = " (server to client)" if client.succeeded else " (client to server)"
+    if client.lossy or server.lossy:
+        return "bytes missing in the capture" + where
+    if client.failed + server.failed:
+        return "the key does not fit: no record authenticates" + where
+    return "no key for this direction" + where
+
+
+def sessions(packets: "Packets", flows: "Flows", keylog: KeyLog | None = None) -> dict[int, Session]:
+    """The TLS session of each TCP flow that carries one, by flow number.
+
+    A flow carries TLS where its first bytes are records, where records follow each other behind a lost beginning, or
+    where both hellos stand behind clear text (STARTTLS).
+    """
+    found: dict[int, Session] = {}
+    masters: dict[bytes, bytes] = {}
+    for number, flow in enumerate(flows):
+        if flow.transport == "tcp" and (start := _start(flow)) is not None:
+            found[number] = session(
+                flow.stream(True), flow.stream(False), keylog, flow=number, start=start, masters=masters
+            )
+    return found
+
+
+def _start(flow: "Flow") -> tuple[int, int] | None:
+    """Offsets of the TLS in a flow's streams; None where there is none."""
+    pieces = [flow.stream(up).pieces for up in (True, False)]
+    heads = [found[0].data[: 2 * _LOOK] if found else b"" for found in pieces]
+    offsets = [found[0].offset if found else 0 for found in pieces]
+    # Google's pseudo-TLS: STUN behind hellos of which the server's alone looks like one of TLS 1.0
+    if demux.framing(heads[0]) == "pseudo-tls" or (not heads[0] and demux.framing(heads[1]) == "pseudo-tls"):
+        return None
+    if any(tls.is_tls(head) for head in heads):
+        return 0, 0
+    hellos = [tls.find_hello(head, server=bool(side), limit=_LOOK) for side, head in enumerate(heads)]
+    if min(hellos) > 0:
+        return offsets[0] + hellos[0], offsets[1] + hellos[1]
+    if not all(flow.stream(up).whole for up in (True, False)) and any(
+        tls.find_record(piece.data, 0, _LOOK, sure=True) >= 0 for found in pieces for piece in found[:2]
+    ):
+        return 0, 0
+    return None
