@@ -1,45 +1,45 @@
-"""A call as a notebook holds it: tables by name, made when they are first asked for.
+"""A call as a notebook holds it: all the evidence of it that is at hand, as tables by name, and what follows from it.
 
-`load` opens a capture file, a study's printed tables, a folder of tables, or a name of the registry; what comes back
-has the same form whatever it came from. A table that the source cannot show is None, which is not the same as empty.
+`load` opens any mix of captures, key logs, logs, dumps, configuration, folders and archives, or a name of the registry;
+what comes back has the same form whatever it came from. A table that no piece can show is None, which is not the same
+as empty.
 """
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jitsilab.errors import CaptureError, ParameterError, Problem
+from jitsilab.errors import CaptureError, ParameterError
+from jitsilab.inputs import Evidence, Piece, collect
+from jitsilab.inputs.delivery import Delivery
+from jitsilab.inputs.packets import ANALYSED, WIRE_TABLES, PacketTables
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from jitsilab.facts import Facts
     from jitsilab.pcap import Packets
     from jitsilab.tables import Schema
     from jitsilab.wire import Wire
 
-TABLE_MODULES = {  # table: the module of jitsilab.tables that makes it from the wire
-    "frames": "frames", "tcp": "frames", "arp": "frames", "flows": "flows",
-    "stun": "stun", "dtls": "tls", "tls": "tls", "rtp": "media", "rtcp": "media", "media": "media",
-    "dns": "dns", "http": "xmpp", "xmpp": "xmpp", "bridge": "xmpp",
-    "jingle": "jingle", "payload_types": "jingle", "header_extensions": "jingle", "candidates": "jingle",
-    "sources": "jingle",
-}  # fmt: skip
-DERIVED = ("ice", "turn_in_tls", "participants", "steps", "findings", "errors")
-TABLES = (*TABLE_MODULES, *DERIVED)
-PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
+MAX_SETTING = 1 << 24  # bytes of a configuration file
+LINE_TABLES = ("log", "events", "console", "requests", "peer_connections", "pc_events", "stats")
+JUDGED = ("participants", "steps", "findings", "errors")
+TABLES = (*WIRE_TABLES, *ANALYSED, *LINE_TABLES, *JUDGED)
 
 
 def schemas() -> "dict[str, Schema]":
     """Columns of every table by name."""
     from jitsilab.analysis import ice, turn_in_tls
     from jitsilab.judge import diagnosis, findings, theory
-    from jitsilab.tables import ERRORS, wire_schemas
+    from jitsilab.tables import catalogue
 
-    derived = {"ice": ice.SCHEMA, "turn_in_tls": turn_in_tls.SCHEMA, "participants": diagnosis.SCHEMA,
-               "steps": theory.SCHEMA, "findings": findings.SCHEMA, "errors": ERRORS}  # fmt: skip
-    return wire_schemas() | derived
+    judged = {"participants": diagnosis.SCHEMA, "steps": theory.SCHEMA, "findings": findings.SCHEMA}
+    every = {**catalogue.SCHEMAS, "ice": ice.SCHEMA, "turn_in_tls": turn_in_tls.SCHEMA, **judged}
+    return {name: every[name] for name in TABLES}
 
 
 def empty(name: str) -> "pd.DataFrame":
@@ -50,28 +50,33 @@ def empty(name: str) -> "pd.DataFrame":
 
 
 class Call:
-    """One call, as tables. Every table of ``TABLES`` is an attribute: ``call.frames``, ``call.stun``, ...
+    """One call, as tables. Every table of ``TABLES`` is an attribute: ``call.frames``, ``call.log``, ...
 
-    ``call.table(name)`` gives None where the source cannot show the table (no keys, another capture point, a printed
-    study); the attribute then raises CaptureError with the reason.
+    ``call.table(name)`` gives None where no piece of evidence can show the table (no keys, another capture point, a
+    printed study, no log); the attribute then raises CaptureError with the reason.
     """
 
     def __init__(
         self,
         name: str,
+        evidence: Evidence | None = None,
         *,
         wire: "Wire | None" = None,
-        tables: "dict[str, pd.DataFrame] | None" = None,
-        facts: Any = None,
+        tables: "Mapping[str, pd.DataFrame] | None" = None,
+        facts: "Facts | Path | None" = None,
     ) -> None:
+        """``evidence`` is what `jitsilab.inputs.collect` gives; a wire, or tables, stand for one capture."""
         self.name = name
-        self.wire = wire
-        self.facts = facts
-        self._tables: dict[str, Any] = dict(tables or {})
-        self._problems: dict[str, list[Problem]] = {}
+        self.evidence = evidence if evidence is not None else Evidence()
+        if wire is not None or tables is not None:
+            source = PacketTables(name, wire, tables, "capture" if wire is not None else "tables")
+            self.evidence.pieces.append(Piece(Delivery(name), source.kind, source))
+        self._facts = facts
+        self._tables: dict[str, Any] = {}
 
     def __repr__(self) -> str:
-        return f"<Call {self.name!r}>"
+        kinds = ", ".join(dict.fromkeys(piece.kind for piece in self.evidence.pieces))
+        return f"<Call {self.name!r}: {kinds}>" if kinds else f"<Call {self.name!r}>"
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *TABLES]
@@ -81,82 +86,104 @@ class Call:
             raise AttributeError(f"no table {name!r}; there are: {', '.join(TABLES)}")
         rows = self.table(name)
         if rows is None:
-            raise CaptureError(f"{self.name} does not show {name}: {self._reason(name)}")
+            raise CaptureError(f"{self.name} does not show {name}: {self._why_not(name)}")
         return rows
 
+    @property
+    def packets(self) -> list[PacketTables]:
+        """The captures and prints, each with its tables."""
+        return self.evidence.packets
+
+    @property
+    def wire(self) -> "Wire | None":
+        """The frames of the first capture."""
+        return next((one.wire for one in self.packets if one.wire is not None), None)
+
+    @cached_property
+    def facts(self) -> "Facts | None":
+        """The server's configuration, where any of it is at hand."""
+        from jitsilab import facts
+
+        if self._facts is not None:
+            return facts.load(self._facts) if isinstance(self._facts, str | Path) else self._facts
+        settings = [piece.delivery for piece in self.evidence.of("configuration")]
+        return _facts_of(settings) if settings else None
+
+    @property
+    def facts_folder(self) -> Path | None:
+        """Where the configuration lies, where it came from a folder."""
+        paths = [str(one.path) for piece in self.evidence.of("configuration") if (one := piece.delivery).path]
+        return Path(os.path.commonpath([os.path.dirname(path) for path in paths])) if paths else None  # noqa: PTH120
+
     def has(self, name: str) -> bool:
-        """Whether the source can show this table, even if it turns out empty."""
+        """Whether some piece can show this table, even if it turns out empty."""
         return self.table(name) is not None
 
     def table(self, name: str) -> "pd.DataFrame | None":
-        """A table by name, or None where the source cannot show it."""
+        """A table by name, or None where no piece can show it. Of several pieces, one after the other."""
         if name not in TABLES:
             raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
         if name not in self._tables:
-            self._tables[name] = self._derive(name) if name in DERIVED else self._build(name)
-        return self._tables[name]
+            if name in JUDGED:
+                self._tables[name] = self._judged(name)
+            elif name in LINE_TABLES:
+                self._tables.update(self._of_lines(name))
+            else:
+                self._tables[name] = self._of_packets(name)
+        found: pd.DataFrame | None = self._tables[name]
+        return found
 
     def tables(self) -> "Mapping[str, pd.DataFrame | None]":
         """All tables of packets and messages by name, as the checks take them; each is made when it is asked for."""
-        return _Tables(self)
+        return self.packets[0] if len(self.packets) == 1 else _Tables(self)
 
     def packet(self, number: int) -> Any:
-        """Frame ``number`` (from 1) as a scapy packet."""
-        if self.wire is None:
-            raise CaptureError(f"{self.name} is a set of tables: its packets were never published")
-        if not 1 <= number <= len(self.wire.packets):
-            raise ParameterError(f"{self.name} has frames 1 to {len(self.wire.packets)}, not {number}")
-        return self.wire.packets.scapy(number)
+        """Frame ``number`` (from 1) of the first capture as a scapy packet."""
+        if not self.packets:
+            raise CaptureError(f"{self.name} holds no capture")
+        return next((one for one in self.packets if one.wire is not None), self.packets[0]).packet(number)
 
-    def _reason(self, name: str) -> str:
-        if self.wire is None:
-            return "the published tables do not hold it"
-        if name in PLAINTEXT:
-            return "no signaling in clear, and no key log that opens it"
-        return "the capture does not hold it"
+    @cached_property
+    def diagnosis(self) -> Any:
+        """Participants, media paths, causes and conditions of this call (`jitsilab.judge.diagnosis.Diagnosis`)."""
+        from jitsilab.judge import diagnosis
 
-    def _build(self, name: str) -> "pd.DataFrame | None":
-        if self.wire is None:
-            return None
-        module = importlib.import_module(f"jitsilab.tables.{TABLE_MODULES[name]}")
-        rows, problems = self._made(module.BUILD[name], name)
-        self._problems[name] = problems
-        if rows.empty and name in PLAINTEXT and (name in ("xmpp", "http", "bridge") or self.table("xmpp") is None):
-            return None
-        return rows
+        return diagnosis.diagnose(self)
 
-    def _made(self, build: Callable[..., Any], name: str) -> "tuple[pd.DataFrame, list[Problem]]":
-        """Build a table; what needs a later floor is joined here, by name: passwords and clock rates from signaling."""
-        from jitsilab.analysis import joins
+    def _why_not(self, name: str) -> str:
+        if name in LINE_TABLES:
+            return "there is no log, console, dump or answer among the evidence that holds it"
+        return self.packets[0].why_not(name) if self.packets else "there is no capture among the evidence"
 
-        if name == "media" and (payload_types := self.table("payload_types")) is not None:
-            return tuple(build(self.wire, joins.clock_rates(payload_types)))
-        rows, problems = build(self.wire)
-        if name == "candidates" and rows["address"].fillna("").str.lower().str.endswith(".local").any():
-            rows["resolved"] = joins.local_names(rows, self.table("dns"))
-        xmpp, jingle = (self.table("xmpp"), self.table("jingle")) if name == "stun" else (None, None)
-        if xmpp is not None and jingle is not None:
-            from jitsilab.tables import stun
+    def _of_packets(self, name: str) -> "pd.DataFrame | None":
+        import pandas as pd
 
-            accounts = [(user, "", password) for user, password in joins.turn_credentials(xmpp)]
-            rows["integrity_ok"] = stun.integrity(self.wire, joins.passwords(jingle), accounts)  # type: ignore[arg-type]
-        return rows, problems
+        shown = [(one.input, rows) for one in self.packets if (rows := one.table(name)) is not None]
+        if len(self.packets) == 1 and shown:
+            return shown[0][1]
+        parts = [rows.assign(input=input) for input, rows in shown]
+        return pd.concat(parts, ignore_index=True) if parts else None
 
-    def _derive(self, name: str) -> "pd.DataFrame | None":
+    def _of_lines(self, name: str) -> "dict[str, pd.DataFrame | None]":
+        """The table asked for, and ``events`` with it: a source is read once for both."""
+        from jitsilab.tables import catalogue, frame_from
+
+        wanted = frozenset({name} if name != "events" else {"events"})
+        rows: dict[str, list[tuple[Any, ...]]] = {}
+        for source in self.evidence.lines:
+            if wanted & source.tables:
+                for one in wanted & source.tables:
+                    rows.setdefault(one, [])
+                for chunk in source.read(wanted & source.tables):
+                    rows[chunk.table] += chunk.rows
+        return {one: frame_from(rows[one], catalogue.LINES[one]) if one in rows else None for one in wanted}
+
+    def _judged(self, name: str) -> "pd.DataFrame | None":
         if name == "errors":
             return self._errors()
-        if name == "ice":
-            from jitsilab.analysis import ice
-
-            stun = self.table("stun")
-            return None if stun is None else ice.pairs(stun)
-        if name == "turn_in_tls":
-            from jitsilab.analysis import turn_in_tls
-
-            tls, flows = self.table("tls"), self.table("flows")
-            return None if tls is None or flows is None else turn_in_tls.read(tls, flows)
         if name == "participants":
-            return self.diagnosis.participants
+            rows: pd.DataFrame = self.diagnosis.participants
+            return rows
         if name == "steps":
             from jitsilab.judge import theory
 
@@ -165,31 +192,23 @@ class Call:
 
         return findings.table(self)
 
-    @cached_property
-    def diagnosis(self) -> Any:
-        """Participants, media paths, causes and hypotheses of this call (`jitsilab.judge.diagnosis.Diagnosis`)."""
-        from jitsilab.judge import diagnosis
-
-        return diagnosis.diagnose(self)
-
     def _errors(self) -> "pd.DataFrame":
         from jitsilab.tables import ERRORS, frame_from
 
-        problems: list[Problem] = []
-        if self.wire is not None:
-            problems += self.wire.packets.errors
-            problems += self.wire.keylog.problems if self.wire.keylog is not None else []
-            for name in TABLE_MODULES:
-                self.table(name)
-        for found in self._problems.values():
-            problems += found
-        return frame_from(sorted(set(problems)), ERRORS)
+        several = len(self.evidence.pieces) > 1
+        sources = [(piece.input, piece.source) for piece in self.evidence.pieces if piece.source is not None]
+        if any(source.kind != "capture" for _, source in sources):
+            for name in LINE_TABLES:
+                self.table(name)  # what a source could not read is known when it was read
+        rows = [(input, problem) for input, source in sources for problem in source.problems]
+        table = frame_from([problem for _, problem in rows], ERRORS)
+        return table.assign(input=[input for input, _ in rows]) if several else table
 
 
 class _Tables(Mapping[str, "pd.DataFrame | None"]):
-    """The tables of packets and messages of a capture."""
+    """The tables of packets and messages of a call of several captures, or of none."""
 
-    NAMES = (*TABLE_MODULES, "ice", "turn_in_tls")
+    NAMES = (*WIRE_TABLES, *ANALYSED)
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -212,6 +231,7 @@ class Located(NamedTuple):
     name: str
     path: Path  # a capture, a printed table, a folder of tables, or ``-``
     keylog: Path | None = None  # the key log that comes with a recording
+    more: tuple[Path, ...] = ()  # what else a recording holds: configuration, logs, consoles, dumps, answers
 
 
 def locate(capture: str | Path, point: str | None = None) -> Located:
@@ -223,58 +243,70 @@ def locate(capture: str | Path, point: str | None = None) -> Located:
     path = Path(capture)
     if str(capture) == "-":
         return Located("standard input", path)
-    if path.exists():
-        return Located(path.name, path)
+    try:
+        there = path.exists() or path.is_fifo()
+    except ValueError:  # a zero byte in the name
+        there = False
+    if there:
+        return Located(path.name or str(path.resolve().name), path)
     if path.suffix or len(path.parts) > 1:
         raise CaptureError(f"There is no file {capture}.")
     from jitsilab.inputs import registry
 
     entry = registry.find(str(capture))
-    return Located(entry.name, entry.path(point), entry.keylog)
+    return Located(entry.name, entry.path(point), entry.keylog, entry.more)
 
 
 def load(
-    capture: str | Path,
-    keylog: str | Path | None = None,
+    *evidence: str | Path | None,
+    keylog: "str | Path | Iterable[str | Path] | None" = None,
     point: str | None = None,
-    *,
+    facts: "str | Path | Iterable[str | Path] | None" = None,
     use_keylog: bool = True,
     progress: bool = False,
 ) -> Call:
-    """Open a capture.
+    """Open a call from all the evidence of it that there is.
 
-    ``capture`` is a path (pcap, pcapng, also compressed; tshark's text or CSV; a folder of tables; ``-`` for standard
-    input), else a name of the registry. A name opens with its key log unless ``use_keylog`` is false; ``point`` picks
-    another capture of a recording (``any``). Raises CaptureError where nothing can be read.
-    """  # fmt: skip
-    found = locate(capture, point)
-    if found.path.is_dir():
-        return _tables(found.name, found.path)
-    return _open(found.name, found.path, keylog or (found.keylog if use_keylog else None), progress)
+    Each of ``evidence`` is a path (a capture, also compressed; packets printed by tshark or tcpdump; a key log; a log
+    of the bridge, the focus, Prosody, nginx or coturn; a console, a dump, an answer of a server; configuration; a
+    folder or an archive of such; ``-`` for standard input), else a name of the registry. Each is known by its content;
+    ``keylog`` and ``facts`` only add to it. A name opens with its key log unless ``use_keylog`` is false; ``point``
+    picks another capture of a recording (``any``). Raises CaptureError where nothing can be read.
+    """
+    given = [one for one in evidence if one is not None]
+    if not given:
+        raise ParameterError('Give at least one path or name: load("call.pcapng"), load("logs/").')
+    located = [locate(one, point) for one in given]
+    keylogs = _several(keylog)
+    if not keylogs and use_keylog:
+        keylogs = [one.keylog for one in located if one.keylog is not None]
+    paths = [one.path for one in located]
+    configuration = _several(facts) or [path for one in located for path in one.more]
+    found = collect(paths, keylogs, configuration, progress)
+    return Call(located[0].name, found)
 
 
-def _tables(name: str, folder: Path) -> Call:
-    from jitsilab.inputs import prints as published
+def _several(given: "str | Path | Iterable[str | Path] | None") -> list[str | Path]:
+    if given is None:
+        return []
+    return [given] if isinstance(given, str | Path) else list(given)
 
-    return Call(name, tables=published.load_tables(folder))
 
+def _facts_of(settings: list[Delivery]) -> "Facts":
+    """The configuration in files from anywhere: they are laid side by side, as they were on the server."""
+    from jitsilab import facts
 
-def _open(name: str, path: Path, keylog: str | Path | None, progress: bool) -> Call:
-    """A capture file, or else a study's printed table; told apart by content."""
-    from jitsilab import pcap
-
-    if path.is_file() and not pcap.is_capture(path):  # a pipe can be read only once
-        from jitsilab.inputs import prints as published
-
-        return Call(name, tables=published.load(path))
-    from jitsilab.wire import Wire, decrypt
-
-    packets = pcap.read(path, progress=progress)
-    texts = list(packets.secrets)
-    keys = decrypt.KeyLog.load(keylog) if keylog is not None else None
-    if texts:
-        keys = decrypt.KeyLog.load(texts) if keys is None else keys.merged(decrypt.KeyLog.load(texts))
-    return Call(name, wire=Wire(packets, keys))
+    common = os.path.commonpath([one.input.rpartition("/")[0] or "." for one in settings])
+    with tempfile.TemporaryDirectory(prefix="jitsilab-") as folder:
+        for one in settings:
+            name = os.path.relpath(one.input, common)
+            target = Path(folder) / "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with one.open() as file:
+                target.write_bytes(file.read(MAX_SETTING))
+        found = facts.load(folder)
+        found.folder = common
+        return found
 
 
 def scan(capture: str | Path, chunk: int = 1 << 18) -> "Iterator[Packets]":

@@ -61,7 +61,7 @@ def changed(result: str, what: str, change: Callable[[Tables], None], name: str 
 
     def build() -> tuple[Any, Facts | None]:
         call = recorded(name)
-        tables = {key: call.table(key) for key in capture.TABLE_MODULES}
+        tables = {key: call.table(key) for key in capture.WIRE_TABLES}
         tables = {key: None if rows is None else rows.copy() for key, rows in tables.items()}
         change(tables)
         return capture.Call(f"{name}, changed", tables=tables), from_texts(texts) if texts else None

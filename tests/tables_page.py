@@ -48,6 +48,13 @@ ROWS = {  # table: what one row is
     "participants": "a person: by name where one is known, else by address",
     "steps": "a step of session creation, for each participant or session that it is asked of",
     "findings": "a security check",
+    "log": "a line of a program's log",
+    "events": "what a line, a packet or an entry of a dump means",
+    "console": "a line of a browser's console",
+    "requests": "an HTTP request or a WebSocket's handshake, as a proxy or a browser saw it",
+    "peer_connections": "a connection of a browser's dump",
+    "pc_events": "an entry of its log",
+    "stats": "a value of its statistics at a time",
     "errors": "something that could not be read",
 }
 

@@ -14,9 +14,10 @@ import pytest
 
 import jitsilab as jl
 from jitsilab import pcap
-from jitsilab.call import DERIVED, PLAINTEXT, TABLE_MODULES, TABLES, Call, locate, schemas
+from jitsilab.call import TABLES, Call, locate, schemas
+from jitsilab.inputs.packets import PLAINTEXT, WIRE_TABLES
 from jitsilab.judge import findings
-from jitsilab.tables import as_text
+from jitsilab.tables import as_text, catalogue
 from jitsilab.wire import Wire
 from jitsilab.wire.decrypt import KeyLog
 
@@ -113,8 +114,10 @@ def test_next_to_nothing_is_an_empty_call(content: bytes, tmp_path: Path) -> Non
 
 
 def test_the_list_of_tables_is_complete() -> None:
-    assert set(TABLE_MODULES) | set(DERIVED) == set(TABLES) == set(schemas())
-    assert set(PLAINTEXT) <= set(TABLE_MODULES)
+    assert set(TABLES) == set(schemas())
+    assert len(TABLES) == len(set(TABLES))
+    assert set(WIRE_TABLES) == set(catalogue.BUILD)
+    assert set(PLAINTEXT) <= set(WIRE_TABLES)
 
 
 def test_names_and_paths_are_located(recording: Callable[[str], Path], tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_names_and_paths_are_located(recording: Callable[[str], Path], tmp_path:
     assert "any" in named.path.name
     assert named.keylog is not None
     path = recording("jvb-3") / "capture-eth0.pcapng"
-    assert locate(path) == (path.name, path, None)
+    assert locate(path) == (path.name, path, None, ())
     assert locate("-").name == "standard input"
     with pytest.raises(jl.CaptureError, match="no file"):
         locate(tmp_path / "gone.pcap")

@@ -22,6 +22,7 @@ import zstandard
 
 import jitsilab as jl
 from jitsilab import cli, terminal
+from jitsilab.commands import audit, diagnose, table
 from jitsilab.pages import report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +70,8 @@ def test_the_name_is_hostile(nick: str) -> None:
      "table jingle", "table bridge"],
 )  # fmt: skip
 def test_nothing_that_was_said_steers_a_terminal(command: str, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_load", lambda arguments, capture: opened(capture, arguments.point))
+    for module in (diagnose, audit, table):
+        monkeypatch.setattr(module, "load", lambda a, *e: opened((e or a.evidence)[0], a.point))
     words = command.split()
     place = 2 if words[0] == "table" else 1
     with contextlib.redirect_stdout(Screen()) as screen:
@@ -212,7 +214,7 @@ def test_names_points_and_tables_that_are_not_there(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["fly"], ["diagnose"], ["diagnose", "a", "b"], ["table"], ["table", "stun"], ["diagnose", "alone", "--colour"],
+    [[], ["fly"], ["diagnose"], ["table"], ["table", "stun"], ["diagnose", "alone", "--colour"],
      ["audit", "--json", "--sarif", "alone"], ["audit", "alone", "--fail-on", "sunday"],
      ["table", "stun", "a", "--to", "xml"],
      ["diagnose", "alone", "--keylog", "x", "--no-keylog"], ["captures", "--export", "alone"], ["deploy", "moon"]],

@@ -14,6 +14,7 @@ import secrets_of
 
 import jitsilab as jl
 from jitsilab import cli
+from jitsilab.commands import audit, diagnose, table
 from jitsilab.pages import report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +45,8 @@ def secrets(recording: Callable[[str], Path]) -> Callable[[str], Secrets]:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """What a command prints, on both streams; a call is opened once for all of them."""
-    monkeypatch.setattr(cli, "_load", lambda arguments, capture: opened(capture, arguments.point))
+    for module in (diagnose, audit, table):
+        monkeypatch.setattr(module, "load", lambda a, *e: opened((e or a.evidence)[0], a.point))
 
     def command(*arguments: str) -> str:
         assert cli.main(arguments) in (0, 1)

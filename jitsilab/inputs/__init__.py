@@ -1,1 +1,203 @@
-"""Evidence comes in: one module a kind, told apart by content, each giving rows of the tables that it declares."""
+"""Evidence comes in: one module a kind, told apart by content, each giving rows of the tables that it declares.
+
+A new kind is one module and one line of `kinds`.
+"""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jitsilab.errors import CaptureError, ParameterError
+from jitsilab.inputs.delivery import Delivery, gather
+from jitsilab.inputs.source import Kind, Source
+
+if TYPE_CHECKING:
+    from jitsilab.inputs.packets import PacketTables
+    from jitsilab.wire.decrypt import KeyLog
+
+SURE = 0.3  # of a recognition; below, a piece is named and not used
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Every kind of evidence that is read line by line or entry by entry, the surest signs first."""
+    return ()
+
+
+@dataclass
+class Piece:
+    """One piece of evidence as ``inputs`` tells of it."""
+
+    delivery: Delivery
+    kind: str  # of `kinds`, or capture, print, tables, key-log, configuration, archive, unknown
+    source: "Source | PacketTables | None" = None
+    note: str = ""
+
+    @property
+    def input(self) -> str:
+        """Its name in every answer."""
+        return self.delivery.input
+
+
+@dataclass
+class Evidence:
+    """All pieces of one case, sorted by what they are."""
+
+    pieces: list[Piece] = field(default_factory=list)
+
+    def of(self, *kinds: str) -> list[Piece]:
+        """The pieces of these kinds."""
+        return [piece for piece in self.pieces if piece.kind in kinds]
+
+    @property
+    def packets(self) -> "list[PacketTables]":
+        """Captures, prints and a study's tables."""
+        from jitsilab.inputs.packets import PacketTables
+
+        return [piece.source for piece in self.pieces if isinstance(piece.source, PacketTables)]
+
+    @property
+    def lines(self) -> list[Source]:
+        """Logs, consoles, dumps, answers."""
+        from jitsilab.inputs.packets import PacketTables
+
+        return [
+            piece.source for piece in self.pieces
+            if piece.source is not None and not isinstance(piece.source, PacketTables)
+        ]  # fmt: skip
+
+
+def collect(
+    paths: Iterable[str | Path],
+    keylogs: Iterable[str | Path] = (),
+    facts: Iterable[str | Path] = (),
+    progress: bool = False,
+) -> Evidence:
+    """Open everything that these paths name, each known by its content.
+
+    ``keylogs`` and ``facts`` are known by what the user calls them. Raises CaptureError where a path is not there,
+    where one that the user named himself is no evidence, and where there is none at all.
+    """
+    from jitsilab.wire.decrypt import keylog
+
+    paths, keylogs = list(paths), list(keylogs)
+    named = [_study(path) for path in paths]
+    tables = [one for one in named if one is not None]
+    pieces = [*tables]
+    deliveries = gather([path for path, table in zip(paths, named, strict=True) if table is None])
+    keys = [Piece(Delivery(keylog.shown(one), _plain(one)), "key-log", note="given as key log") for one in keylogs]
+    settings = [Piece(one, "configuration") for one in gather(list(facts))]
+    taken = {str(one.delivery.path.resolve()) for one in (*keys, *settings) if one.delivery.path is not None}
+    pieces += [_recognised(one) for one in deliveries if one.path is None or str(one.path.resolve()) not in taken]
+    evidence = Evidence([*pieces, *keys, *settings])
+    _refuse(evidence)
+    _open_captures(evidence, [keylog.KeyLog.load(one) for one in keylogs], progress)
+    return evidence
+
+
+def _plain(path: str | Path) -> Path | None:
+    """The file of that name, where there is one: a key log may be given as text too."""
+    try:
+        return Path(path) if Path(path).is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _study(path: str | Path) -> Piece | None:
+    """A folder of a study's tables, or of its printed files, is one piece."""
+    folder = Path(path)
+    if not folder.is_dir() or not (folder / "frames.csv").is_file():
+        return None
+    from jitsilab.inputs import prints
+    from jitsilab.inputs.packets import PacketTables
+
+    source = PacketTables(str(path), tables=prints.load_tables(folder), kind="tables")
+    return Piece(Delivery(str(path), folder), "tables", source)
+
+
+def _recognised(one: Delivery) -> Piece:
+    from jitsilab import facts, pcap
+    from jitsilab.inputs import prints
+    from jitsilab.wire.decrypt import keylog
+
+    if one.note:
+        return Piece(one, "archive" if one.spool is None or one.path else "unknown", note=one.note)
+    head = one.head
+    if not head.strip():
+        return Piece(one, "unknown", note="empty")
+    if pcap.is_magic(head):
+        return Piece(one, "capture")
+    if keylog.is_keylog(head):
+        return Piece(one, "key-log")
+    scores = [(kind.recognise(one), -number, kind) for number, kind in enumerate(kinds())]
+    best, _, kind = max(scores, default=(0.0, 0, None))
+    setting = facts._kind(one.name, head.decode("utf-8", "replace")) or None
+    setting = None if setting == "unknown" else setting
+    printed = 0.5 if prints._is_text(head.decode("utf-8", "replace").split("\n")) else 0.0
+    if max(best, printed) < SURE and setting is None:
+        return Piece(one, "unknown", note=_unknown(one))
+    if setting is not None and max(best, printed) < 0.9:
+        return Piece(one, "configuration", note=setting)
+    if printed > best:
+        return Piece(one, "print")
+    assert kind is not None
+    source = kind.open(one)
+    return Piece(one, kind.name, source)
+
+
+def _unknown(one: Delivery) -> str:
+    """What a piece is that nobody reads, in a sentence."""
+    head = one.head
+    if b"\0" in head[:4096] and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "a binary file that is no capture"
+    return "a text file, not a capture, and of no kind that is known here"
+
+
+def _refuse(evidence: Evidence) -> None:
+    used = [piece for piece in evidence.pieces if piece.kind not in ("unknown", "archive")]
+    if used:
+        return
+    if not evidence.pieces:
+        raise CaptureError("There is nothing to read: the folder is empty.")
+    first = evidence.pieces[0]
+    if len(evidence.pieces) == 1:
+        raise CaptureError(f"{first.input} is {first.note}.")
+    raise CaptureError(f"None of {len(evidence.pieces)} files is evidence of a call; {first.input} is {first.note}.")
+
+
+def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) -> None:
+    from jitsilab import pcap
+    from jitsilab.inputs import prints
+    from jitsilab.inputs.packets import PacketTables
+    from jitsilab.wire import Wire
+    from jitsilab.wire.decrypt import KeyLog
+
+    logs = list(given)
+    for piece in evidence.of("key-log"):
+        if not piece.note:  # met among the evidence
+            with piece.delivery.open() as file:
+                logs.append(KeyLog.load(file.read()))
+    keys = functools.reduce(KeyLog.merged, logs) if logs else None
+    for piece in evidence.of("capture"):
+        one = piece.delivery
+        packets = pcap.read(one.path if one.path is not None else one.raw(), progress=progress)
+        texts = list(packets.secrets)
+        own = keys
+        if texts:
+            own = KeyLog.load(texts) if keys is None else keys.merged(KeyLog.load(texts))
+        piece.source = PacketTables(one.input, Wire(packets, own))
+    for piece in evidence.of("print"):
+        try:
+            tables: Any = prints.load(piece.delivery.path)  # type: ignore[arg-type]
+        except CaptureError as error:
+            if piece.delivery.given:
+                raise
+            piece.kind, piece.note = "unknown", str(error)
+            continue
+        piece.source = PacketTables(piece.input, tables=tables, kind="print")
+
+
+__all__ = ["Evidence", "Kind", "ParameterError", "Piece", "Source", "collect", "kinds"]

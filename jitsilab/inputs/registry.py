@@ -101,6 +101,12 @@ class Entry:
         return facts if facts.is_dir() else None
 
     @property
+    def more(self) -> tuple[Path, ...]:
+        """What else there is of a recording, beside captures and keys: configuration, logs, consoles."""
+        names = ("facts", "evidence")
+        return tuple(self.folder / name for name in names if (self.folder / name).is_dir())
+
+    @property
     def published(self) -> tuple[File, ...]:
         """Files that others published and the project does not hold; `fetch` gets them."""
         return tuple(file for file in self.files if file.address)

@@ -5,13 +5,11 @@ output carries, beside what JupyterLab draws, the JSON from which `jitsilab.page
 """
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
 from jitsilab import call as captures
-from jitsilab.inputs import registry
 from jitsilab.pages import figures
 from jitsilab.pages.narrative import Story, plain
 from jitsilab.pages.narrative.blocks import Figure, Table, Transcript
@@ -34,16 +32,10 @@ def start(capture: str, keylog: str = "", point: str = "", facts: str = "") -> "
     figures.set_style()
     _told.clear()
     lab = captures.load(
-        capture, keylog=None if keylog in ("", "none") else keylog, point=point or None, use_keylog=keylog != "none"
-    )
-    lab.facts = Path(facts) if facts else _facts(capture)
+        capture, keylog=None if keylog in ("", "none") else keylog, point=point or None, facts=facts or None,
+        use_keylog=keylog != "none",
+    )  # fmt: skip
     return lab
-
-
-def _facts(capture: str) -> Path | None:
-    if Path(capture).exists() or capture == "-":
-        return None
-    return registry.find(capture).facts
 
 
 def show(*blocks: Story | Table | Transcript | Figure) -> None:

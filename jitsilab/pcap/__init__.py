@@ -4,8 +4,8 @@
 frame to its transport payload, `fragments` puts datagrams together, and `reading` makes `Packets` of it all.
 """
 
-from jitsilab.pcap.containers import Comment, EmptyCapture, Interface
+from jitsilab.pcap.containers import Comment, EmptyCapture, Interface, is_magic
 from jitsilab.pcap.packets import Packets
 from jitsilab.pcap.reading import is_capture, read, scan
 
-__all__ = ["Comment", "EmptyCapture", "Interface", "Packets", "is_capture", "read", "scan"]
+__all__ = ["Comment", "EmptyCapture", "Interface", "Packets", "is_capture", "is_magic", "read", "scan"]

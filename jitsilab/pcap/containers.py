@@ -74,6 +74,11 @@ class EmptyCapture(CaptureError):
     """A file of no bytes, which some tools take for a capture without frames."""
 
 
+def is_magic(head: bytes) -> bool:
+    """Whether unpacked bytes begin as a pcap or pcapng does, however it goes on."""
+    return head[:4] in _MAGIC or head[:4] == _SECTION
+
+
 class Container:
     """A capture file being read; `chunks` gives the frames, the lists fill on the way."""
 

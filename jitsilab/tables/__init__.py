@@ -4,7 +4,6 @@ Each module of this package holds ``SCHEMAS`` (table name to columns) and ``BUIL
 a `jitsilab.wire.Wire` and gives a `Table`). Hostile or odd bytes become `Problem` rows here and nowhere later.
 """
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ COMMON: Schema = {
 }
 
 ERRORS: Schema = {
-    "frame": ("int64", "frame number, 0 where the file as a whole is meant"),
+    "frame": ("int64", "frame number, or line; 0 where the file as a whole is meant"),
     "protocol": ("str", "what was being read"),
     "offset": ("int64", "bytes from the start of what was being read"),
     "message": ("str", "what is wrong"),
@@ -66,15 +65,11 @@ def frame(tables: Tables, name: str) -> pd.DataFrame:
     return found if found is not None else pd.DataFrame()
 
 
-MODULES = ("frames", "flows", "stun", "media", "tls", "dns", "xmpp", "jingle")
-
-
 def wire_schemas() -> dict[str, Schema]:
     """Columns of the tables that are made from the wire, by name."""
-    every: dict[str, Schema] = {}
-    for module in MODULES:
-        every |= importlib.import_module(f"jitsilab.tables.{module}").SCHEMAS
-    return every
+    from jitsilab.tables import catalogue
+
+    return catalogue.WIRE
 
 
 def as_text(rows: pd.DataFrame) -> pd.DataFrame:

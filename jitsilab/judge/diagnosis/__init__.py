@@ -119,6 +119,10 @@ class Diagnosis:
             "hypotheses": self.hypotheses,
         }
 
+    def fails_at(self, level: str) -> bool:
+        """Whether somebody has no media (``no-media``)."""
+        return level != "none" and any(one.media_path == "none" for one in self.people)
+
     def to_text(self) -> str:
         """The same for a terminal: the server, a paragraph a participant, the claims that were tested."""
         if not self.people:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.facts import Facts, load
+from jitsilab.facts import Facts
 from jitsilab.judge.checks import Outcome, judge
 from jitsilab.judge.findings import access, ice, leaks, media, ports, surface, terms, turn
 from jitsilab.judge.findings.rule import AREAS, SEVERITIES, Rule, View, beside
@@ -86,9 +86,8 @@ def _finding(rule: Rule, outcome: Outcome) -> Finding:
 
 def table(call: Any) -> pd.DataFrame:
     """The findings of a call as a table, with the folder of facts that came with it, if any."""
-    folder = getattr(call, "facts", None)
     rows = []
-    for one in audit(call, load(folder) if folder is not None else None):
+    for one in audit(call, getattr(call, "facts", None)):
         said = one.as_dict()
         said["frames"], said["places"] = " ".join(map(str, one.frames)), " ".join(one.places)
         rows.append([said[column] for column in SCHEMA])

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from jitsilab import deploy, facts
+from jitsilab import deploy
 from jitsilab.call import Call
 from jitsilab.judge import findings
 from jitsilab.judge.findings import AREAS, SEVERITIES, Finding
@@ -19,7 +19,7 @@ WORDS = {
 
 def audit(call: Call) -> list[Finding]:
     """Every check once, with the server's files where they belong to the capture."""
-    return findings.audit(call, facts.load(call.facts) if call.facts is not None else None)
+    return findings.audit(call, call.facts)
 
 
 def summary(found: list[Finding]) -> Story:

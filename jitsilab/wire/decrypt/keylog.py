@@ -108,6 +108,12 @@ class KeyLog:
         return True
 
 
+def is_keylog(head: bytes) -> bool:
+    """Whether text begins as a key log does: its first lines are secrets, or comments."""
+    lines = [line.strip() for line in head[:8192].splitlines()[:20] if line.strip() and not line.startswith(b"#")]
+    return bool(lines) and bool(KeyLog.load(lines[0] + b"\n").secrets or _SESSION.fullmatch(lines[0]))
+
+
 def shown(path: "str | Path") -> str:
     """The name of a key log for a message; not repeated where it may be a secret given in place of a name."""
     return "of that name" if re.search(r"[0-9A-Fa-f]{32}", str(path)) else repr(str(path)[:200])

@@ -1,0 +1,23 @@
+"""``jitsilab deploy``: what collects a server's facts, and how to capture what a question needs."""
+
+import argparse
+
+from jitsilab.commands import Command
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("facts", "capture"),
+                        help="facts: a shell one-liner that collects the configuration, secrets left out; "
+                        "capture: the commands that record what an analysis needs")  # fmt: skip
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from jitsilab import deploy
+
+    print(deploy.facts_command() if arguments.what == "facts" else deploy.capture_commands())
+    return 0
+
+
+COMMAND = Command(
+    "deploy", "print what collects a server's facts, or how to capture what a question needs", _arguments, _run
+)

@@ -1,0 +1,32 @@
+"""``jitsilab diagnose``: who had media, who had none, why, and what to change."""
+
+import argparse
+
+from jitsilab import terminal
+from jitsilab.commands import Command, load, takes_evidence
+
+LEVELS = ("none", "degraded", "no-media")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    takes_evidence(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--fail-on", choices=LEVELS, default="none",
+                        help="exit 1 where somebody has no media, or (degraded) where a condition holds or media "
+                        "need TURN because UDP fails (default: none)")  # fmt: skip
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    diagnosis = load(arguments).diagnosis
+    if arguments.json:
+        print(terminal.to_json(diagnosis.to_json(), indent=1))
+    else:
+        print(terminal.printable(diagnosis.to_text()))
+    return int(diagnosis.fails_at(arguments.fail_on))
+
+
+COMMAND = Command(
+    "diagnose", "say for each participant: media path, stage reached, cause, what to change", _arguments, _run,
+    ("jitsilab diagnose turn-refused", "jitsilab diagnose call.pcapng jvb.log console.txt --facts /etc",
+     "docker compose logs | jitsilab diagnose -"),
+)  # fmt: skip

@@ -1,0 +1,104 @@
+"""``jitsilab table``: one table of each piece of evidence, as CSV, JSON or Parquet."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jitsilab import terminal
+from jitsilab.commands import Command, check_folders, load, output, takes_evidence
+from jitsilab.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMS = ("csv", "json", "parquet")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a table, as `jitsilab tables` lists them")
+    takes_evidence(parser)
+    parser.add_argument("--to", choices=FORMS, help="form (default: csv; parquet needs -o)")
+    parser.add_argument("-o", type=Path, metavar="FILE", dest="out", help="write to a file")
+    parser.add_argument("--like-tshark", action="store_true",
+                        help="table frames as CSV, byte for byte as `tshark -T fields` prints it")  # fmt: skip
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from jitsilab.call import TABLES
+
+    name, evidence = arguments.name, arguments.evidence
+    if name not in TABLES:
+        raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
+    to = arguments.to or (arguments.out.suffix.lstrip(".") if arguments.out else "") or "csv"
+    if to not in FORMS:
+        to = "csv"
+    if arguments.like_tshark and (name != "frames" or to != "csv" or len(evidence) > 1):
+        raise ParameterError("--like-tshark goes with the table frames of one capture, as csv.")
+    if to == "parquet" and arguments.out is None:
+        raise ParameterError("parquet is not text: name a file with -o.")
+    check_folders(arguments)
+    if name == "frames" and to == "csv" and len(evidence) == 1 and _quick_frames(arguments, evidence[0]):
+        return 0
+    rows = _rows(arguments, name, evidence)
+    if to == "parquet":
+        rows.to_parquet(arguments.out, index=False)
+    else:
+        with output(arguments.out) as out:
+            write(rows, to, out)
+    return 0
+
+
+def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
+    """The commonest table without the import of pandas; False where the general way has to be taken."""
+    from jitsilab import pcap
+    from jitsilab.call import locate
+
+    path = locate(capture, arguments.point).path
+    if not arguments.like_tshark and (path.is_dir() or (path.is_file() and not pcap.is_capture(path))):
+        return False
+    if arguments.like_tshark:
+        from jitsilab.pcap.like_tshark import write
+    else:
+        from jitsilab.wire.frames_csv import write
+    with output(arguments.out) as out:
+        write(path, out)
+    return True
+
+
+def _rows(arguments: argparse.Namespace, name: str, evidence: list[str]) -> "pd.DataFrame":
+    """Rows of each piece named, one after the other; of several, ``input`` says whose they are."""
+    import pandas as pd
+
+    from jitsilab.call import empty
+
+    parts = []
+    for one in evidence:
+        rows = load(arguments, one).table(name)
+        rows = empty(name) if rows is None else rows
+        if len(evidence) > 1 and "input" not in rows:
+            rows = rows.copy()
+            rows.insert(0, "input", one)
+        parts.append(rows)
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def write(rows: "pd.DataFrame", to: str, out: Any) -> None:
+    """CSV and JSON: times as ISO 8601 UTC with nanoseconds, lists as one string with spaces, missing as null."""
+    from jitsilab.tables import as_text
+
+    rows = as_text(rows)
+    if to == "csv":
+        rows.to_csv(out, index=False, lineterminator="\n")
+        return
+    columns = [rows[column].astype(object).where(rows[column].notna(), None).tolist() for column in rows.columns]
+    names = list(rows.columns)
+    out.write("[")
+    for number, row in enumerate(zip(*columns, strict=True)):
+        out.write((",\n " if number else "\n ") + terminal.to_json(dict(zip(names, row, strict=True))))
+    out.write("\n]\n" if len(rows) else "]\n")
+
+
+COMMAND = Command(
+    "table", "print one table of one or more pieces of evidence", _arguments, _run,
+    ("jitsilab table stun call.pcapng", "jitsilab table events logs/ --to json"),
+)  # fmt: skip

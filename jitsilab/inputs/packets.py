@@ -1,0 +1,137 @@
+"""A capture, or packets that somebody printed, as tables by name: each made when it is first asked for.
+
+A table that the source cannot show is None, which is not the same as empty.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jitsilab.errors import CaptureError, ParameterError, Problem
+from jitsilab.inputs.source import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jitsilab.wire import Wire
+
+WIRE_TABLES = (
+    "frames", "tcp", "arp", "flows", "stun", "dtls", "tls", "rtp", "rtcp", "media", "dns", "http", "xmpp", "bridge",
+    "jingle", "payload_types", "header_extensions", "candidates", "sources",
+)  # fmt: skip
+ANALYSED = ("ice", "turn_in_tls")  # made of other tables
+PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
+NAMES = (*WIRE_TABLES, *ANALYSED)
+
+
+class PacketTables(Mapping[str, "pd.DataFrame | None"]):
+    """The packets and messages of one source; as a mapping, every table by name."""
+
+    def __init__(
+        self,
+        input: str,
+        wire: "Wire | None" = None,
+        tables: "Mapping[str, pd.DataFrame] | None" = None,
+        kind: str = "capture",
+    ) -> None:
+        self.input = input
+        self.kind = kind
+        self.wire = wire
+        self.tables = frozenset(NAMES)
+        self.note = ""
+        self._tables: dict[str, Any] = dict(tables or {})
+        self._problems: dict[str, list[Problem]] = {}
+
+    def __getitem__(self, name: str) -> "pd.DataFrame | None":
+        if name not in NAMES:
+            raise KeyError(name)
+        return self.table(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+    def table(self, name: str) -> "pd.DataFrame | None":
+        """A table by name, or None where the source cannot show it."""
+        if name not in self._tables:
+            self._tables[name] = self._analysed(name) if name in ANALYSED else self._built(name)
+        found: pd.DataFrame | None = self._tables[name]
+        return found
+
+    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+        """Rows of some tables; those of a capture are asked for by `table`."""
+        for name in NAMES:
+            rows = self.table(name) if name in tables else None
+            if rows is not None:
+                yield Rows(name, list(rows.itertuples(index=False, name=None)))
+
+    def packet(self, number: int) -> Any:
+        """Frame ``number`` (from 1) as a scapy packet."""
+        if self.wire is None:
+            raise CaptureError(f"{self.input} is a set of tables: its packets were never published")
+        if not 1 <= number <= len(self.wire.packets):
+            raise ParameterError(f"{self.input} has frames 1 to {len(self.wire.packets)}, not {number}")
+        return self.wire.packets.scapy(number)
+
+    def why_not(self, name: str) -> str:
+        """Why a table cannot be shown."""
+        if self.wire is None:
+            return "the published tables do not hold it"
+        if name in PLAINTEXT:
+            return "no signaling in clear, and no key log that opens it"
+        return "the capture does not hold it"
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be read; makes every table, since each may meet something."""
+        found: list[Problem] = []
+        if self.wire is None:
+            rows = self._tables.get("errors")
+            return [] if rows is None else [Problem(*row) for row in rows.itertuples(index=False, name=None)]
+        found += self.wire.packets.errors
+        found += self.wire.keylog.problems if self.wire.keylog is not None else []
+        for name in WIRE_TABLES:
+            self.table(name)
+        for some in self._problems.values():
+            found += some
+        return sorted(set(found))
+
+    def _built(self, name: str) -> "pd.DataFrame | None":
+        if self.wire is None:
+            return None
+        from jitsilab.tables import catalogue
+
+        rows, problems = self._joined(catalogue.BUILD[name], name)
+        self._problems[name] = problems
+        if rows.empty and name in PLAINTEXT and (name in ("xmpp", "http", "bridge") or self.table("xmpp") is None):
+            return None
+        return rows
+
+    def _joined(self, build: Callable[..., Any], name: str) -> "tuple[pd.DataFrame, list[Problem]]":
+        """Build a table; what needs a later floor is joined here, by name: passwords and clock rates from signaling."""
+        from jitsilab.analysis import joins
+
+        if name == "media" and (payload_types := self.table("payload_types")) is not None:
+            return tuple(build(self.wire, joins.clock_rates(payload_types)))
+        rows, problems = build(self.wire)
+        if name == "candidates" and rows["address"].fillna("").str.lower().str.endswith(".local").any():
+            rows["resolved"] = joins.local_names(rows, self.table("dns"))
+        xmpp, jingle = (self.table("xmpp"), self.table("jingle")) if name == "stun" else (None, None)
+        if xmpp is not None and jingle is not None:
+            from jitsilab.tables import stun
+
+            accounts = [(user, "", password) for user, password in joins.turn_credentials(xmpp)]
+            rows["integrity_ok"] = stun.integrity(self.wire, joins.passwords(jingle), accounts)  # type: ignore[arg-type]
+        return rows, problems
+
+    def _analysed(self, name: str) -> "pd.DataFrame | None":
+        if name == "ice":
+            from jitsilab.analysis import ice
+
+            stun = self.table("stun")
+            return None if stun is None else ice.pairs(stun)
+        from jitsilab.analysis import turn_in_tls
+
+        tls, flows = self.table("tls"), self.table("flows")
+        return None if tls is None or flows is None else turn_in_tls.read(tls, flows)
