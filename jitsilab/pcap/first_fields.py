@@ -16,13 +16,15 @@ _ICMP, _IPIP, _IPV6, _GRE, _AH, _ICMP6, _UDPLITE, _MPLS = 1, 4, 41, 47, 51, 58, 
 _HOP_BY_HOP, _FRAGMENT = 0, 44
 _EXTENSIONS = (_HOP_BY_HOP, 43, 60, 135, 139, 140)
 _DEEPEST = 16  # packets inside packets
-_RAW = (12, 14, 101, 228, 229)
 
 
-def first_fields(frame: bytes, link: int, fragments: Reassembler) -> str:
-    """``ip.src,ip.dst,ip.proto,tcp.srcport,tcp.dstport,udp.srcport,udp.dstport`` of a frame of a link type."""
+def first_fields(packet: bytes, kind: int, fragments: Reassembler) -> str:
+    """``ip.src,ip.dst,ip.proto,tcp.srcport,tcp.dstport,udp.srcport,udp.dstport`` of what a link carries.
+
+    ``kind`` is its EtherType.
+    """
     found = _Found(fragments)
-    found.frame(frame, link)
+    found.carried(packet, kind)
     ports = (*found.ports.get(TCP, ("", "")), *found.ports.get(UDP, ("", "")))
     return ",".join((*found.network, *ports))
 
@@ -33,24 +35,6 @@ class _Found:
         self.ports: dict[int, tuple[str, str]] = {}
         self._fragments = fragments
         self._depth = 0
-
-    def frame(self, data: bytes, link: int) -> None:
-        if link == 1:
-            self.ethernet(data)
-        elif link == 113 and data[2:4] not in (b"\x03\x0a", b"\x03\x23", b"\x03\x38"):
-            self.carried(data[16:], int.from_bytes(data[14:16]))
-        elif link == 276 and data[8:10] not in (b"\x03\x0a", b"\x03\x23", b"\x03\x38"):
-            self.carried(data[20:], int.from_bytes(data[:2]))
-        elif link in _RAW:
-            self.carried(data, _by_version(data))
-        elif link in (0, 108):
-            family = int.from_bytes(data[:4])
-            family = int.from_bytes(data[:4], "little") if family > 0xFFFF else family
-            self.carried(data[4:], IPV4 if family == 2 else IPV6 if family in (24, 28, 30) else 0)
-        elif link in (9, 50):
-            self.ppp(data[2:] if data[:2] == b"\xff\x03" else data)
-        elif link == 51:
-            self.ppp(data[6:])
 
     def ethernet(self, data: bytes) -> None:
         kind = int.from_bytes(data[12:14])

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from jitsilab.pcap import Packets, scan
 from jitsilab.pcap.columns import Growing
-from jitsilab.pcap.containers import EmptyCapture
+from jitsilab.pcap.containers import PAD, EmptyCapture
 from jitsilab.pcap.first_fields import TUNNELS, first_fields
 from jitsilab.pcap.fragments import Reassembler
-from jitsilab.pcap.links import TCP, UDP
+from jitsilab.pcap.links import LOOP, NULL, TCP, UDP, network
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,9 +124,20 @@ def _columns(packets: Packets, zero: int, fragments: Reassembler, texts: _Texts)
 
 def _taken_apart(packets: Packets, fragments: Reassembler) -> Iterator[tuple[int, str]]:
     """Rows that the columns do not tell about, and their fields from addresses to ports as text."""
-    for row in np.flatnonzero(_odd(packets)).tolist():
-        link = packets.interfaces[int(packets.interface[row])].link
-        yield row, first_fields(packets.frame(row + packets.first), link, fragments)
+    rows = np.flatnonzero(_odd(packets))
+    if not len(rows):
+        return
+    frames = [packets.frame(number) for number in (rows + packets.first).tolist()]
+    sizes = np.array([len(frame) for frame in frames], np.int64)
+    start = np.cumsum(sizes) - sizes
+    link = np.array([one.link for one in packets.interfaces])[packets.interface[rows]]
+    data = np.frombuffer(b"".join(frames) + bytes(PAD), np.uint8)
+    kind, at, _ = network(data, start, start + sizes, link)
+    six_of_linux = np.isin(link, (NULL, LOOP)) & ((data[start] | data[start + 3]) == 10)
+    kind[six_of_linux] = 0  # an address family that tshark does not take
+    inside = np.minimum(at - start, sizes).tolist()
+    for row, frame, ethertype, begin in zip(rows.tolist(), frames, kind.tolist(), inside, strict=True):
+        yield row, first_fields(frame[begin:], ethertype, fragments)
 
 
 def _lines(packets: Packets, zero: int, fragments: Reassembler) -> list[str]:

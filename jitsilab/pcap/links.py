@@ -1,13 +1,10 @@
-"""From the first byte of a frame to its transport payload, for many frames at once.
+"""Link layers: from the first byte of a frame to the EtherType of what it carries, for many frames at once.
 
-Each step takes the frames of one kind, gathers their headers and moves on to the next layer; a header that the capture
-has cut ends the way for that frame only.
-
-Links: Ethernet with VLAN tags (IEEE 802.1Q, 802.1ad), SNAP and MPLS, Linux cooked v1 and v2, raw IP, BSD null and loop,
-PPP, PPPoE (RFC 2516). Networks: IPv4 (RFC 791), IPv6 with extension headers (RFC 8200). Tunnels stay closed.
+Read: Ethernet with VLAN tags (IEEE 802.1Q, 802.1ad), LLC with SNAP, MPLS (RFC 3032) and PPPoE (RFC 2516); Linux cooked
+v1 and v2; raw IP; BSD null, loop, enc and pflog; PPP and Cisco HDLC; NFLOG; PKTAP; RFC 1483; IP over IEEE 1394; data
+frames of 802.11 (`wireless`). A link type that is not here gives EtherType 0, and `unread` counts it by name.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,160 +16,242 @@ Array = npt.NDArray[Any]
 
 IPV4, ARP, VLAN, IPV6, MPLS, PPPOE, QINQ = 0x0800, 0x0806, 0x8100, 0x86DD, 0x8847, 0x8864, 0x88A8
 TCP, UDP = 6, 17
-_TAGS = (VLAN, QINQ, 0x9100)
-_DEEPEST = 32  # VLAN tags or IPv6 extension headers in one frame
-_EXTENSIONS = (0, 43, 60, 51, 135, 139, 140)  # hop-by-hop, routing, destination, AH, mobility, HIP, shim6
-_FRAGMENT = 44
-_FAR = 1 << 16  # a payload that begins so deep in its frame is not looked for
-
-_BE2, _LE4, _BE4 = np.dtype(">u2"), np.dtype("<u4"), np.dtype(">u4")
-_IP4 = np.dtype([("v", "u1"), ("tos", "u1"), ("length", ">u2"), ("id", ">u2"), ("fragment", ">u2"), ("ttl", "u1"),
-                 ("protocol", "u1"), ("sum", ">u2"), ("src", ">u4"), ("dst", ">u4")])  # fmt: skip
-_IP6 = np.dtype([("v", ">u4"), ("length", ">u2"), ("next", "u1"), ("hops", "u1"),
-                 ("src", ">u8", 2), ("dst", ">u8", 2)])  # fmt: skip
-_PORTS = np.dtype([("src", ">u2"), ("dst", ">u2")])
-
-
-@dataclass(slots=True)
-class Decoded:
-    """Columns of the frames of a chunk; -1 or 0 where there is nothing of the kind."""
-
-    ethertype: Array  # what the link says it carries
-    ip_version: Array
-    ip_protocol: Array  # -1 none; for IPv6 the one after the extension headers
-    src: Array  # (n, 2) uint64: an address; IPv4 has the high word V4
-    dst: Array
-    src_port: Array  # -1 none
-    dst_port: Array
-    transport: Array  # bytes from the frame's start to what IP, or else the link, carries; 0 none, or a fragment
-    payload: Array  # bytes from the frame's start to the UDP or TCP payload, 0 none
-    payload_length: Array  # bytes of it that were captured
-    device: Array  # interface index of SLL2, -1 none
-    fragments: Array  # rows of frames with a piece of a datagram
-    fragment: Array  # (len(fragments), 5): identification, offset, more follow, start and end of the piece in the frame
-    whole: Array  # of those rows: the piece is there to its last byte
-
-
 V4 = np.uint64(1 << 63)  # high word of an IPv4 address: as IPv6 it would be 8000::/64, which nobody is given
 
+ETHERNET, NULL, LOOP, SLL, SLL2 = 1, 0, 108, 113, 276
+RAW = (12, 14, 101, 106, 228, 229)  # IP at once; 106 is classical IP over ATM
+WIRELESS = (105, 119, 127, 163, 192)  # 802.11: bare, behind Prism, radiotap, AVS, PPI
+PKTAP, PKTAP_OLD = 258, 149  # Apple's header names the link type of the frame behind it; the second is its own number
+_PPP, _PPP_HDLC, _PPPOE, _CISCO_HDLC, _PPP_PPPD, _PPP_DIRECTION = 9, 50, 51, 104, 166, 204
+_RFC1483, _ENC, _PFLOG, _IP_1394, _NFLOG = 100, 109, 117, 138, 239
+READ = frozenset(
+    (ETHERNET, NULL, LOOP, SLL, SLL2, *RAW, *WIRELESS, PKTAP, _PPP, _PPP_HDLC, _PPPOE, _CISCO_HDLC, _PPP_PPPD,
+     _PPP_DIRECTION, _RFC1483, _ENC, _PFLOG, _IP_1394, _NFLOG)
+)  # fmt: skip
 
-def decode(data: Array, start: Array, captured: Array, link: Array) -> Decoded:
-    """Columns of the frames that begin at ``start`` in ``data`` (which has PAD bytes more than the last frame)."""
-    count, end = len(start), start + captured
-    ethertype, at, device = np.zeros(count, np.int64), start.copy(), np.full(count, -1, np.int64)
-    kinds = np.unique(link).tolist() if count else []
+# What a frame holds that cannot be read goes where its EtherType would: a number above all of them, for `unread`.
+UNREAD = 1 << 16
+PROTECTED, AGGREGATE, WIRELESS_PIECE, PPP_COMPRESSED, PPP_PIECE, PSEUDOWIRE, PKTAP_INSIDE = range(UNREAD, UNREAD + 7)
+
+_TAGS = {VLAN: 4, QINQ: 4, 0x9100: 4, 0x8926: 6, 0x893F: 8, 0xF1C1: 6}  # bytes; the last three: VN-Tag, E-Tag, R-Tag
+_DEEPEST = 32  # VLAN tags or MPLS labels in one frame
+_TLVS = 64  # fields of an NFLOG header
+_PACKET = 9  # NFULA_PAYLOAD
+_GRE, _RADIOTAP, _NETLINK = 778, 803, 824  # hardware types (ARPHRD_) of a cooked capture
+_BRIDGED = 0x6558
+_ETHERNET_FRAME, _LLC_FRAME, _PPP_FRAME = 3, 4, 7  # what Linux names so (ETH_P_) has its link header left
+_FAMILIES6 = (10, 24, 28, 30)  # AF_INET6 of Linux, BSD, FreeBSD, macOS
+
+_BE2, _LE2, _BE4, _LE4 = np.dtype(">u2"), np.dtype("<u2"), np.dtype(">u4"), np.dtype("<u4")
+_BE8 = np.dtype(">u8")
+
+Found = tuple[Array, Array, Array]  # EtherType (0 unknown), position of what it names, device (-1 none)
+
+
+def network(data: Array, start: Array, end: Array, link: Array) -> Found:
+    """EtherType (0 unknown, from `UNREAD` on a reason), position and device of frames of any link types."""
+    kinds = np.unique(link).tolist() if len(link) else []
+    if len(kinds) == 1:
+        ethertype, at, device = _link(data, start, end, kinds[0])
+        return ethertype, at.copy() if at is start else at, device
+    ethertype, at, device = np.zeros(len(start), np.int64), start.copy(), np.full(len(start), -1, np.int64)
     for kind in kinds:
-        rows = slice(None) if len(kinds) == 1 else np.flatnonzero(link == kind)
+        rows = np.flatnonzero(link == kind)
         ethertype[rows], at[rows], device[rows] = _link(data, start[rows], end[rows], kind)
-    _tags(data, ethertype, at, end)
-    out = Decoded(
-        ethertype.astype(np.uint16),
-        np.zeros(count, np.uint8),
-        np.full(count, -1, np.int16),
-        np.zeros((count, 2), np.uint64),
-        np.zeros((count, 2), np.uint64),
-        np.full(count, -1, np.int32),
-        np.full(count, -1, np.int32),
-        np.zeros(count, np.uint16),
-        np.zeros(count, np.uint16),
-        np.zeros(count, np.uint32),
-        device,
-        np.zeros(0, np.int64),
-        np.zeros((0, 5), np.int64),
-        np.zeros(0, bool),
-    )
-    other = np.flatnonzero((ethertype != IPV4) & (ethertype != IPV6) & (ethertype > 0) & (at < end))
-    out.transport[other] = at[other] - start[other]
-    four = np.flatnonzero((ethertype == IPV4) & (at + 20 <= end))
-    six = np.flatnonzero((ethertype == IPV6) & (at + 40 <= end))
-    parts = []
-    if len(four):
-        parts.append(_ipv4(data, four, start, at, end, out))
-    if len(six):
-        parts.append(_ipv6(data, six, start, at, end, out))
-    if parts:
-        rows = np.concatenate([part[0] for part in parts])
-        order = np.argsort(rows, kind="stable")
-        out.fragments = rows[order]
-        out.fragment = np.concatenate([part[1] for part in parts])[order]
-        out.whole = np.concatenate([part[2] for part in parts])[order]
-    return out
+    return ethertype, at, device
 
 
-def _link(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array, Array]:
-    """EtherType (0 unknown), network position and device of frames of one link type."""
+def _link(data: Array, at: Array, end: Array, kind: int) -> Found:
+    """The same for frames of one link type."""
     device = np.full(len(at), -1, np.int64)
-    if kind == 1:  # Ethernet
-        ethertype = _read(data, at + 12, end, _BE2)
-        after = at + 14
-        snap = np.flatnonzero((ethertype <= 1500) & (at + 22 <= end))
-        if len(snap):  # IEEE 802.2 with SNAP and no organisation: an EtherType after all
-            head = gather(data, at[snap] + 14, np.dtype(">u8"))
-            snap = snap[head >> np.uint64(16) == 0xAAAA03000000]
-            ethertype[snap] = _read(data, at[snap] + 20, end[snap], _BE2)
-            after[snap] += 8
-        ethertype[ethertype <= 1500] = 0
-        return ethertype, after, device
-    if kind == 113:  # Linux cooked, version 1
-        hardware, ethertype = _read(data, at + 2, end, _BE2), _read(data, at + 14, end, _BE2)
-        return np.where(np.isin(hardware, (778, 803, 824)), 0, ethertype), at + 16, device
-    if kind == 276:  # Linux cooked, version 2
-        hardware, ethertype = _read(data, at + 8, end, _BE2), _read(data, at, end, _BE2)
-        device = np.where(at + 20 <= end, _read(data, at + 4, end, _BE4), -1)
-        return np.where(np.isin(hardware, (778, 803, 824)), 0, ethertype), at + 20, device
-    if kind in (12, 14, 101, 228, 229):  # raw IP
-        return _by_version(data, at, end), at, device
-    if kind in (0, 108):  # BSD null and loop: an address family in the order of the machine, or of the network
-        family = _read(data, at, end, _BE4)
-        family = np.where(family > 0xFFFF, _read(data, at, end, _LE4), family)
-        ethertype = np.where(family == 2, IPV4, np.where(np.isin(family, (10, 24, 28, 30)), IPV6, 0))
-        return ethertype, at + 4, device
-    if kind in (9, 50):  # PPP, with or without HDLC framing
-        framed = _read(data, at, end, _BE2) == 0xFF03
-        return *_ppp(data, at + 2 * framed, end), device
-    if kind == 51:  # PPPoE session without its Ethernet
-        return *_ppp(data, at + 6, end), device
+    if kind == ETHERNET:
+        return *_ethernet(data, at, end), device
+    if kind in (SLL, SLL2):
+        return _cooked(data, at, end, kind)
+    if kind in RAW:
+        return by_version(data, at, end), at, device
+    if kind in (NULL, LOOP):  # an address family in the order of the machine, or of the network
+        family = _family(data, at, end)
+        return _by_family(family), at + 4, device
+    if kind in WIRELESS:
+        from jitsilab.pcap import wireless
+
+        return *wireless.carried(data, at, end, kind), device
+    if kind in (PKTAP, PKTAP_OLD):
+        return *_pktap(data, at, end, kind), device
+    if kind == _NFLOG:
+        return *_nflog(data, at, end), device
+    if kind == _ENC:  # behind flags and the index of an IPsec association
+        return _by_family(_family(data, at, end)), at + 12, device
+    if kind == _PFLOG:  # a length, a family, and what the filter did
+        family = read(data, at, end, _BE2) & 0xFF
+        return _by_family(np.where(family == _FAMILIES6[0], 0, family)), at + (_byte(data, at, end) + 3 & ~3), device
+    if kind == _RFC1483:
+        return *llc(data, at, end), device
+    if kind == _IP_1394:
+        return read(data, at + 16, end, _BE2), at + 18, device
+    if kind in (_PPP, _PPP_HDLC, _CISCO_HDLC):
+        head = read(data, at, end, _BE2)
+        cisco = (head & 0x7FFF == 0x0F00) & (kind != _PPP) | (kind == _CISCO_HDLC)
+        ethertype, after = ppp(data, at + 2 * (head == 0xFF03), end)
+        return np.where(cisco, read(data, at + 2, end, _BE2), ethertype), np.where(cisco, at + 4, after), device
+    if kind in (_PPPOE, _PPP_PPPD, _PPP_DIRECTION):
+        behind = {_PPPOE: at + 6, _PPP_PPPD: at + 2}.get(kind)
+        behind = at + 1 + 2 * (read(data, at + 1, end, _BE2) == 0xFF03) if behind is None else behind
+        return *ppp(data, behind, end), device
     return np.zeros(len(at), np.int64), at, device
 
 
-def _tags(data: Array, ethertype: Array, at: Array, end: Array) -> None:
+def _ethernet(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
+    ethertype, after = read(data, at + 12, end, _BE2), at + 14
+    _lengths(data, ethertype, after, end)
+    return ethertype, after
+
+
+def _lengths(data: Array, ethertype: Array, at: Array, end: Array) -> None:
+    """Where a length stands instead of an EtherType, LLC follows (IEEE 802.3 section 3.2.6); changed in place."""
+    some = np.flatnonzero(ethertype <= 1500)
+    if len(some):
+        ethertype[some], at[some] = llc(data, at[some], end[some])
+
+
+def llc(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
+    """EtherType and position behind LLC (RFC 1042): with SNAP and no organisation, or of IP itself; else 0."""
+    ethertype, after = np.zeros(len(at), np.int64), at.copy()
+    whole = np.flatnonzero(at + 8 <= end)
+    head = gather(data, at[whole], _BE8)
+    organisation = head >> np.uint64(16)
+    snap = whole[(organisation == 0xAAAA03000000) | (organisation == 0xAAAA030000F8)]
+    ethertype[snap], after[snap] = read(data, at[snap] + 6, end[snap], _BE2), at[snap] + 8
+    ethertype[ethertype <= 1500] = 0
+    plain = whole[head >> np.uint64(40) == 0x060603]
+    ethertype[plain], after[plain] = IPV4, at[plain] + 3
+    return ethertype, after
+
+
+def _cooked(data: Array, at: Array, end: Array, kind: int) -> Found:
+    first = kind == SLL
+    hardware = read(data, at + (2 if first else 8), end, _BE2)
+    ethertype = read(data, at + (14 if first else 0), end, _BE2)
+    device, at = np.full(len(at), -1, np.int64), at + (16 if first else 20)
+    if not first:
+        device = np.where(at <= end, read(data, at - 16, end, _BE4), -1)
+    ethertype[hardware == _NETLINK] = 0
+    bridged = (hardware == _GRE) & (ethertype == _BRIDGED)
+    if (bridged | (ethertype <= _PPP_FRAME)).any():
+        radio = (ethertype == _LLC_FRAME) & (hardware == _RADIOTAP)
+        below = {
+            ETHERNET: bridged | (ethertype == _ETHERNET_FRAME), WIRELESS[2]: radio,
+            _RFC1483: (ethertype == _LLC_FRAME) & ~radio, _PPP: ethertype == _PPP_FRAME,
+        }  # fmt: skip
+        for inside, mask in below.items():
+            rows = np.flatnonzero(mask)
+            ethertype[rows], at[rows], _ = _link(data, at[rows], end[rows], inside)
+    return ethertype, at, device
+
+
+def _family(data: Array, at: Array, end: Array) -> Array:
+    family = read(data, at, end, _BE4)
+    return np.where(family > 0xFFFF, read(data, at, end, _LE4), family)
+
+
+def _by_family(family: Array) -> Array:
+    return np.where(family == 2, IPV4, np.where(np.isin(family, _FAMILIES6), IPV6, 0))
+
+
+def _pktap(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array]:
+    """The frame behind Apple's header, whose first words are its own length, 1 for a packet, and the link type."""
+    size, record, inner = (read(data, at + offset, end, _LE4) for offset in (0, 4, 8))
+    good = (record == 1) & (size >= (108 if kind == PKTAP_OLD else 12)) & (size <= end - at)
+    ethertype, after = np.zeros(len(at), np.int64), at.copy()
+    for one in np.unique(inner[good]).tolist():
+        rows = np.flatnonzero(good & (inner == one))
+        if one not in READ or one == PKTAP:
+            ethertype[rows] = PKTAP_INSIDE
+            continue
+        ethertype[rows], after[rows], _ = _link(data, at[rows] + size[rows], end[rows], one)
+    return ethertype, after
+
+
+def _nflog(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
+    """The packet among the fields of a netfilter log, each a length and a type in the order of the machine."""
+    family = _byte(data, at, end)
+    ethertype, after = np.zeros(len(at), np.int64), at + 4
+    waiting = np.flatnonzero(after + 4 <= end)
+    for _ in range(_TLVS):
+        if not len(waiting):
+            break
+        place = after[waiting]
+        size, code = read(data, place, end[waiting], _LE2), read(data, place + 2, end[waiting], _LE2)
+        big = code > 0xFF  # there are a few dozen types
+        size = np.where(big, read(data, place, end[waiting], _BE2), size)
+        code = np.where(big, read(data, place + 2, end[waiting], _BE2), code)
+        packet = waiting[code == _PACKET]
+        after[packet] += 4
+        ethertype[packet] = _by_family(family[packet])
+        going = (code != _PACKET) & (size >= 4)
+        waiting, size = waiting[going], size[going]
+        after[waiting] += size + 3 & ~3
+        waiting = waiting[after[waiting] + 4 <= end[waiting]]
+    return ethertype, after
+
+
+def tags(data: Array, ethertype: Array, at: Array, end: Array) -> None:
     """Step over VLAN tags, MPLS labels (RFC 3032) and PPPoE, in place."""
     for _ in range(_DEEPEST):
-        tagged = np.flatnonzero((ethertype == VLAN) | (ethertype == QINQ) | (ethertype == _TAGS[2]))
+        tagged = np.flatnonzero((ethertype != IPV4) & (ethertype != IPV6))
+        tagged = tagged[np.isin(ethertype[tagged], list(_TAGS))]
         if not len(tagged):
             break
-        ethertype[tagged] = _read(data, at[tagged] + 2, end[tagged], _BE2)
-        at[tagged] += 4
+        behind = at[tagged] + 4
+        for kind in (0x8926, 0x893F, 0xF1C1):
+            behind[ethertype[tagged] == kind] += _TAGS[kind] - 4
+        inner = read(data, behind - 2, end[tagged], _BE2)
+        _lengths(data, inner, behind, end[tagged])
+        ethertype[tagged], at[tagged] = inner, behind
+    session = np.flatnonzero(ethertype == PPPOE)
+    if len(session):
+        ethertype[session], at[session] = ppp(data, at[session] + 6, end[session], PPPOE)
     labelled = np.flatnonzero((ethertype == MPLS) | (ethertype == MPLS + 1))
     for _ in range(_DEEPEST):
         if not len(labelled):
             break
         at[labelled] += 4
-        bottom = _read(data, at[labelled] - 2, end[labelled], _BE2) & 0x100 > 0
+        bottom = read(data, at[labelled] - 2, end[labelled], _BE2) & 0x100 > 0
         ended = labelled[bottom]
-        inside = _by_version(data, at[ended], end[ended])
-        ethertype[ended[inside > 0]] = inside[inside > 0]
+        inside = by_version(data, at[ended], end[ended])
+        ethertype[ended] = np.where(inside > 0, inside, PSEUDOWIRE)
         labelled = labelled[~bottom & (at[labelled] < end[labelled])]
-    session = np.flatnonzero(ethertype == PPPOE)
-    if len(session):
-        ethertype[session], at[session] = _ppp(data, at[session] + 6, end[session], PPPOE)
 
 
-def _ppp(data: Array, at: Array, end: Array, otherwise: int = 0) -> tuple[Array, Array]:
+def ppp(data: Array, at: Array, end: Array, otherwise: int = 0) -> tuple[Array, Array]:
     """EtherType and position after a PPP protocol field of two bytes, or one where compressed (RFC 1661 section 2)."""
-    protocol = _read(data, at, end, _BE2)
+    protocol = read(data, at, end, _BE2)
     short = protocol >> 8 & 1 == 1
     protocol = np.where(short, protocol >> 8, protocol)
-    ethertype = np.where(protocol == 0x21, IPV4, np.where(protocol == 0x57, IPV6, otherwise))
+    ethertype = np.full(len(at), otherwise, np.int64)
+    for number, carried in _PPP_CARRIES.items():
+        ethertype[protocol == number] = carried
     return ethertype, at + 2 - short
 
 
-def _by_version(data: Array, at: Array, end: Array) -> Array:
-    version = np.where(at < end, data[at] >> 4, 0)
+_PPP_CARRIES = {
+    0x21: IPV4, 0x57: IPV6, 0x281: MPLS, 0x283: MPLS + 1, 0x3D: PPP_PIECE, 0x2D: PPP_COMPRESSED, 0x2F: PPP_COMPRESSED,
+    0xFD: PPP_COMPRESSED,
+}  # fmt: skip
+
+
+def by_version(data: Array, at: Array, end: Array) -> Array:
+    """The EtherType of an IP packet by its first four bits."""
+    version = np.where(at < end, data[np.minimum(at, len(data) - 1)] >> 4, 0)
     return np.where(version == 4, IPV4, np.where(version == 6, IPV6, 0))
 
 
-def _read(data: Array, at: Array, end: Array, dtype: np.dtype[Any]) -> Array:
+def _byte(data: Array, at: Array, end: Array) -> Array:
+    return np.where(at < end, data[np.minimum(at, len(data) - 1)], 0).astype(np.int64)
+
+
+def read(data: Array, at: Array, end: Array, dtype: np.dtype[Any]) -> Array:
     """A number at each position, 0 where the frame ends before it."""
     inside = at + dtype.itemsize <= end
     if inside.all():
@@ -180,118 +259,3 @@ def _read(data: Array, at: Array, end: Array, dtype: np.dtype[Any]) -> Array:
     value = np.zeros(len(at), np.int64)
     value[inside] = gather(data, at[inside], dtype)
     return value
-
-
-_Pieces = tuple[Array, Array, Array]
-
-
-def _ipv4(data: Array, rows: Array, start: Array, at: Array, end: Array, out: Decoded) -> _Pieces:
-    head = gather(data, at[rows], _IP4)
-    size = (head["v"] & 15).astype(np.int64) * 4
-    length = head["length"].astype(np.int64)
-    # A length of 0 is what segmentation offload leaves; one below the header's is no packet.
-    good = (head["v"] >> 4 == 4) & (size >= 20) & ((length >= size) | (length == 0))
-    if not good.all():
-        rows, head, size, length = rows[good], head[good], size[good], length[good]
-    here, stop = at[rows], end[rows]
-    out.ip_version[rows] = 4
-    out.ip_protocol[rows] = head["protocol"]
-    out.src[rows, 0] = out.dst[rows, 0] = V4
-    out.src[rows, 1], out.dst[rows, 1] = head["src"], head["dst"]
-    says = np.where(length > 0, here + length, stop)
-    fragment = head["fragment"].astype(np.int64)
-    piece = np.flatnonzero(fragment & 0x3FFF)
-    columns = np.empty((len(piece), 5), np.int64)
-    columns[:, 0], columns[:, 1] = head["id"][piece], (fragment[piece] & 0x1FFF) * 8
-    columns[:, 2] = fragment[piece] >> 13 & 1
-    return _deliver(data, rows, start, here + size, np.minimum(stop, says), says, piece, columns, out)
-
-
-def _ipv6(data: Array, rows: Array, start: Array, at: Array, end: Array, out: Decoded) -> _Pieces:
-    head = gather(data, at[rows], _IP6)
-    good = head["v"] >> 28 == 6
-    if not good.all():
-        rows, head = rows[good], head[good]
-    here, stop = at[rows] + 40, end[rows]
-    out.ip_version[rows] = 6
-    out.src[rows], out.dst[rows] = head["src"], head["dst"]
-    length = head["length"].astype(np.int64)
-    says = np.where(length > 0, here + length, stop)  # 0: a jumbogram (RFC 2675) or offload
-    stop = np.minimum(stop, says)
-    following, cut = head["next"].astype(np.int64), np.zeros(len(rows), bool)
-    columns, is_piece = np.zeros((len(rows), 5), np.int64), np.zeros(len(rows), bool)
-    for _ in range(_DEEPEST):
-        more = np.flatnonzero(np.isin(following, (*_EXTENSIONS, _FRAGMENT)) & ~is_piece & ~cut)
-        if not len(more):
-            break
-        short = here[more] + 8 > stop[more]
-        cut[more[short]] = True
-        more = more[~short]
-        if not len(more):
-            continue
-        kind = following[more]
-        ext = gather(data, here[more], np.dtype([("next", "u1"), ("size", "u1"), ("offset", ">u2"), ("id", ">u4")]))
-        size = ext["size"].astype(np.int64)
-        split = (kind == _FRAGMENT) & (ext["offset"] & 0xFFF9 != 0)
-        columns[more[split], 0], columns[more[split], 1] = ext["id"][split], ext["offset"][split] & 0xFFF8
-        columns[more[split], 2] = ext["offset"][split] & 1
-        is_piece[more[split]] = True
-        here[more] += np.where(kind == _FRAGMENT, 8, np.where(kind == 51, (size + 2) * 4, (size + 1) * 8))
-        following[more] = ext["next"]
-    out.ip_protocol[rows] = following
-    if cut.any():  # nothing of the transport is there
-        here = np.where(cut, stop, here)
-    piece = np.flatnonzero(is_piece)
-    return _deliver(data, rows, start, here, stop, says, piece, columns[piece], out)
-
-
-def _deliver(
-    data: Array,
-    rows: Array,
-    start: Array,
-    here: Array,
-    stop: Array,
-    says: Array,
-    piece: Array,
-    columns: Array,
-    out: Decoded,
-) -> _Pieces:
-    """Ports and payload of the datagrams that are whole; the pieces of the others.
-
-    ``here`` to ``stop`` is what was captured of the transport, ``says`` where the network header ends it.
-    """
-    if len(piece):
-        columns[:, 3] = here[piece] - start[rows[piece]]
-        columns[:, 4] = np.maximum(stop[piece], here[piece]) - start[rows[piece]]
-        whole = says[piece] <= stop[piece]
-        keep = np.ones(len(rows), bool)
-        # The first piece of an IPv4 datagram that was cut can never be put together, but its ports can be read.
-        keep[piece[whole | (columns[:, 1] > 0) | (out.ip_version[rows[piece]] == 6)]] = False
-        pieces = rows[piece], columns, whole
-        rows, here, stop = rows[keep], here[keep], stop[keep]
-    else:
-        pieces = rows[piece], columns, np.zeros(0, bool)
-    inner = here - start[rows]
-    out.transport[rows] = np.where((here < stop) & (inner < _FAR), inner, 0)
-    protocol = out.ip_protocol[rows]
-    ported = np.flatnonzero(((protocol == UDP) | (protocol == TCP)) & (here + 4 <= stop))
-    if not len(ported):
-        return pieces
-    if len(ported) < len(rows):
-        rows, here, stop, protocol = rows[ported], here[ported], stop[ported], protocol[ported]
-    ports = gather(data, here, _PORTS)
-    out.src_port[rows], out.dst_port[rows] = ports["src"], ports["dst"]
-    inner = here - start[rows]
-    is_udp = protocol == UDP
-    size = np.where(is_udp, 8, 20)
-    full = here + size <= stop
-    datagram = np.flatnonzero(is_udp & full)
-    length = gather(data, here[datagram] + 4, _BE2).astype(np.int64)
-    stop = stop.copy()
-    stop[datagram] = np.where(length >= 8, np.minimum(stop[datagram], here[datagram] + length), stop[datagram])
-    segment = np.flatnonzero(~is_udp & full)
-    size[segment] = (data[here[segment] + 12] >> 4).astype(np.int64) * 4
-    full &= (inner + size < _FAR) & (size >= 8) & (is_udp | (size >= 20)) & (here + size <= stop)
-    out.payload[rows] = np.where(full, inner + size, 0)
-    out.payload_length[rows] = np.where(full, stop - here - size, 0)
-    return pieces

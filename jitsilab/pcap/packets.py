@@ -75,6 +75,7 @@ class Packets:
         container: Container,
         reassembled: dict[int, tuple[bytes, int]],
         first: int = 1,
+        unread: dict[str, int] | None = None,
     ) -> None:
         for name, column in columns.items():
             setattr(self, name, column)
@@ -84,6 +85,7 @@ class Packets:
         self.secrets: list[bytes] = container.secrets
         self.comments: list[Comment] = container.comments
         self.errors: list[Problem] = container.problems
+        self.unread: dict[str, int] = {} if unread is None else unread  # frames by what in them is not read, by name
         self._offset = offset
         self._store = store
         self._book = book

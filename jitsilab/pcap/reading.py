@@ -12,9 +12,11 @@ from jitsilab.pcap.addresses import AddressBook
 from jitsilab.pcap.columns import Growing
 from jitsilab.pcap.containers import Chunk, Container, Interface
 from jitsilab.pcap.fragments import Reassembler
-from jitsilab.pcap.links import TCP, UDP, Decoded, decode
+from jitsilab.pcap.links import TCP, UDP
+from jitsilab.pcap.networks import Decoded, decode
 from jitsilab.pcap.packets import COLUMNS, Packets
 from jitsilab.pcap.sources import Source, Spool
+from jitsilab.pcap.unread import Ledger
 from jitsilab.terminal import printable
 
 Array = npt.NDArray[Any]
@@ -28,6 +30,7 @@ class _Builder:
         self.book = AddressBook()
         self.reassembler = Reassembler()
         self.reassembled: dict[int, tuple[bytes, int]] = {}
+        self.ledger = Ledger()
         self._devices: dict[tuple[int, int], int] = {}
 
     def columns(self, chunk: Chunk, first: int) -> tuple[dict[str, Array], Array]:
@@ -54,6 +57,7 @@ class _Builder:
         }
         if len(found.fragments):
             self._reassemble(chunk, found, columns, first)
+        self.ledger.add(found.unread, first)
         return columns, chunk.base + chunk.start
 
     def _places(self, chunk: Chunk, found: Decoded) -> Array:
@@ -136,7 +140,10 @@ def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
     for name, dtype in (("interface", np.uint16), ("timed", np.bool_)):
         whole[name] = _narrow(columns.take(name, dtype))
     offset = columns.take("offset", np.uint32)
-    return Packets(whole, offset, opened.store, builder.book, container, builder.reassembled)
+    container.problems += builder.ledger.problems()
+    return Packets(
+        whole, offset, opened.store, builder.book, container, builder.reassembled, unread=builder.ledger.counts
+    )
 
 
 def is_capture(source: "str | Path | BinaryIO") -> bool:
@@ -173,8 +180,11 @@ def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Pa
                 columns[name] = _narrow(columns[name])
             store = Spool(whole.data[begin:end].tobytes())
             offset = (part.start - begin).astype(np.uint32)
-            yield Packets(columns, offset, store, builder.book, container, builder.reassembled, first)
+            yield Packets(
+                columns, offset, store, builder.book, container, builder.reassembled, first, builder.ledger.counts
+            )
             first += high - low
+    container.problems += builder.ledger.problems()
 
 
 def _narrow(column: Array) -> Array:
