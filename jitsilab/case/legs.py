@@ -48,6 +48,8 @@ class Leg:
     nominated: int = 0  # frame of the first USE-CANDIDATE
     first: float = float("inf")  # s of the first check
     answered_at: float = float("inf")  # s of the first answer to the participant
+    answered_last: float = float("-inf")  # s of the last one
+    last: float = float("-inf")  # s of the last check of the participant
     hello: list[int] = field(default_factory=list)  # frames of the participant's ClientHello or ServerHello
     other_hello: list[int] = field(default_factory=list)
     certificates: dict[str, int] = field(default_factory=dict)  # the participant's: fingerprint to frame
@@ -176,6 +178,7 @@ def _legs(
         leg.ufrags.add((sender, receiver) if from_me else (receiver, sender))
         (leg.sent if from_me else leg.got).append(int(frame))
         leg.first = min(leg.first, float(seconds))
+        leg.last = max(leg.last, float(seconds)) if from_me else leg.last
         if pd.notna(use) and bool(use):  # a nullable boolean
             leg.nominated = leg.nominated or int(frame)
         if not leg.kind and _is_bridge(leg, (str(there[0]), _int(there[1])), bridge):
@@ -229,6 +232,7 @@ def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
         else:
             leg.answered.append(int(frame))
             leg.answered_at = min(leg.answered_at, float(at))
+            leg.answered_last = max(leg.answered_last, float(at))
 
 
 def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:

@@ -49,11 +49,15 @@ class Stay:
     mechanisms: set[str] = field(default_factory=set)
     offered: int = 0  # frame of the features that list the mechanisms
     tried: int = 0  # frame of <auth>
+    mechanism: str = ""  # that <auth> asks for
+    failures: list[tuple[int, str, str]] = field(default_factory=list)  # of the login: frame, condition, text
+    focus_errors: list[tuple[int, str]] = field(default_factory=list)  # answers to the conference request: condition
     refused: list[int] = field(default_factory=list)  # frames of failures: login, conference, room
     closed: int = 0  # frame of the stream's end
     bound: int = 0  # frame of the answer to bind
     jid: str = ""
     asked: int = 0  # frame of the request for a conference
+    asked_at: float = float("nan")  # s
     ready: int = 0  # frame of the focus's answer ready=true
     joined: int = 0  # frame of the own presence with code 110
     joined_at: float = float("nan")
@@ -65,7 +69,9 @@ class Stay:
     others: dict[str, tuple[float, float]] = field(default_factory=dict)  # occupant: s from, s to
     focus: int = 0  # frame of the focus's presence
     bridges: int = 0  # most bridges that the focus announced
-    bridge_missing: list[int] = field(default_factory=list)
+    bridge_counts: list[tuple[int, float, int]] = field(default_factory=list)  # frame, s, bridges that the focus told
+    bridge_missing: list[int] = field(default_factory=list)  # frames in which the focus says bridgeNotAvailable
+    bridge_missing_at: float = float("nan")  # s of the first of them
     services: tuple[Service, ...] | None = None  # None: not answered
     services_frame: int = 0
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -153,20 +159,24 @@ def _take(stay: Stay, row: _Row) -> None:
     step = stanzas.sasl(stanza)
     if step is not None:
         if step.step == "auth":
-            stay.tried = stay.tried or frame
+            stay.tried, stay.mechanism = stay.tried or frame, step.mechanism or stay.mechanism
         elif step.step == "failure":
             stay.refused.append(frame)
+            stay.failures.append((frame, step.condition or "", step.text or ""))
     if (jid := stanzas.bound(stanza)) and not row.outgoing:
         stay.jid, stay.bound = jid, stay.bound or frame
     conference = stanzas.conference(stanza)
     if conference is not None:
         if row.outgoing:
-            stay.asked = stay.asked or frame
+            if not stay.asked:
+                stay.asked, stay.asked_at = frame, row.seconds
         elif conference.ready:
             stay.ready = stay.ready or frame
     if not row.outgoing and stanza.type == "error" and stanza.name in ("iq", "presence"):
         error = stanzas.error(stanza)
         to_focus = bool(stanza.sender and stanza.sender.startswith(f"{FOCUS}."))
+        if error and stanza.name == "iq" and stay.asked and (conference is not None or to_focus):
+            stay.focus_errors.append((frame, error.condition or ""))
         if (
             error
             and error.condition in ("not-authorized", "forbidden", "registration-required")
@@ -198,8 +208,11 @@ def _take_presence(stay: Stay, row: _Row, presence: stanzas.Presence) -> None:
             stay.joined, stay.joined_at = row.frame, row.seconds
     elif occupant == FOCUS or (presence.jid or "").startswith(f"{FOCUS}@"):
         stay.focus = stay.focus or row.frame
-        stay.bridges = max(stay.bridges, presence.bridges or 0)
+        if presence.bridges is not None:
+            stay.bridges = max(stay.bridges, presence.bridges)
+            stay.bridge_counts.append((row.frame, row.seconds, presence.bridges))
         if presence.bridge_not_available:
+            stay.bridge_missing_at = row.seconds if not stay.bridge_missing else stay.bridge_missing_at
             stay.bridge_missing.append(row.frame)
     elif presence.room == stay.room and occupant != stay.endpoint:
         since, _ = stay.others.get(occupant, (row.seconds, float("inf")))

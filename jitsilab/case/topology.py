@@ -112,6 +112,7 @@ def public(tables: Tables, servers: Collection[str]) -> str:
         & stun["message_class"].eq("success")
         & stun["depth"].eq(0)
         & stun["mapped_address"].notna()
+        & ~stun["src"].isin(servers)  # a relay on the server itself says what TURN was told, and no client's view
     ]
     seen = [str(m) for m, d, p in zip(answers["mapped_address"], answers["dst"], answers["dst_port"], strict=True)
             if pd.notna(p) and (str(d), int(p)) in bridge and m not in servers]  # fmt: skip

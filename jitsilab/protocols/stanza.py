@@ -149,13 +149,20 @@ class Sasl:
     step: str  # auth, challenge, response, success, failure, abort
     mechanism: str | None  # of auth
     condition: str | None  # of failure
+    text: str | None = None  # of failure: the server's reason in words (RFC 6120 section 6.4.5)
 
 
 def sasl(stanza: Stanza) -> Sasl | None:
     """A step of a login."""
     if stanza.namespace != SASL:
         return None
-    return Sasl(stanza.name, stanza.element.get("mechanism"), stanza.child if stanza.name == "failure" else None)
+    if stanza.name != "failure":
+        return Sasl(stanza.name, stanza.element.get("mechanism"), None)
+    words = stanza.element.find(f"{{{SASL}}}text")
+    conditions = [name for namespace, name in (names(one.tag) for one in stanza.element) if name != "text"]
+    return Sasl(
+        "failure", None, next(iter(conditions), None), (words.text or "").strip() if words is not None else None
+    )
 
 
 def bound(stanza: Stanza) -> str | None:

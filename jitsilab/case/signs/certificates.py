@@ -1,0 +1,144 @@
+"""TLS that the client refuses: the server shows its certificate, and an alert comes instead of the client's Finished.
+
+With keys, or under TLS 1.2, the alert and the certificate are read. Without, an encrypted alert is a record of 19 bytes
+(2 of the alert, 1 of the content type, 16 of the tag; RFC 8446 sections 5.2 and 6), shorter than any Finished.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.case.signs.sign import DEDUCED, INFERRED, MEASURED, Sign, frames_of
+from jitsilab.tables import Tables, frame
+
+ALERT = 19  # bytes of an encrypted alert
+#: alerts that say something of the certificate (RFC 8446 section 6.2)
+OF_CERTIFICATE = ("bad_certificate", "unsupported_certificate", "certificate_revoked", "certificate_expired",
+                  "certificate_unknown", "unknown_ca")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How a client took what a server showed on one TLS flow."""
+
+    flow: int
+    finished: bool  # the client went on: Finished, or whatever else comes after it
+    alert: str = ""  # what it said instead; ``unread`` where that is encrypted
+    seconds: float = float("nan")
+    frames: tuple[int, ...] = ()
+    faults: tuple[str, ...] = ()  # of the certificate: expired, not-yet-valid, name-mismatch, self-signed
+    seen: bool = False  # the certificate was read
+
+    @property
+    def refused(self) -> bool:
+        """Whether the client ended it because of the certificate, as far as the alert can be read."""
+        return not self.finished and (self.alert == "unread" or self.alert in OF_CERTIFICATE)
+
+
+def handshakes(tables: Tables, flows: Collection[int]) -> dict[int, Handshake]:
+    """Of each of these flows in which the server answered a ClientHello how the client took it."""
+    tls = frame(tables, "tls")
+    if not len(tls):
+        return {}
+    rows = tls[tls["flow"].isin(list(flows))]
+    found = {int(flow): _handshake(int(flow), some) for flow, some in rows.groupby("flow", sort=True)}
+    return {flow: one for flow, one in found.items() if one is not None}
+
+
+def _handshake(flow: int, rows: pd.DataFrame) -> Handshake | None:
+    up = rows["up"].fillna(False).astype(bool)
+    words = rows["handshake"].fillna("")
+    answer = rows[~up & words.str.contains("server_hello", regex=False)]
+    if answer.empty:
+        return None
+    shown = rows[~up & words.str.contains(r"\bcertificate\b")]
+    said = rows[up & rows["frame"].ge(int(answer["frame"].iloc[0])) & rows["record_type"].ne("change_cipher_spec")]
+    said = said[~said["handshake"].fillna("").str.contains("client_hello", regex=False)]  # after a HelloRetryRequest
+    faults, seen = _faults(shown, rows)
+    if said.empty:
+        return Handshake(flow, finished=False, faults=faults, seen=seen)
+    first = said.iloc[0]
+    alert = _alert(first)
+    frames = frames_of(shown["frame"].head(1) if len(shown) else answer["frame"].head(1), int(first["frame"]))
+    return Handshake(flow, not alert, alert, float(first["seconds"]), frames, faults, seen)
+
+
+def _alert(record: Any) -> str:
+    """Description of an alert, ``unread`` where it is encrypted; empty where the record is something else."""
+    if isinstance(record["alert"], str) and record["alert"]:
+        return str(record["alert"]).split()[-1]
+    if "alert" in (record["record_type"], record["inner_type"]):
+        return "unread"
+    opaque = record["record_type"] == "application_data" and not isinstance(record["inner_type"], str)
+    return "unread" if opaque and record["length"] == ALERT else ""
+
+
+def _faults(shown: pd.DataFrame, rows: pd.DataFrame) -> tuple[tuple[str, ...], bool]:
+    """What a client holds against a certificate: its dates, its names, that it vouches for itself."""
+    read = shown[shown["certificate_sha256"].notna()] if "certificate_sha256" in shown else shown.iloc[:0]
+    if read.empty:
+        return (), False
+    row, faults = read.iloc[0], []
+    if pd.notna(row["time"]):
+        now = row["time"].floor("s").to_pydatetime()
+        until, since = _date(row["certificate_until"]), _date(row["certificate_from"])
+        if until is not None and now > until:
+            faults.append("expired")
+        if since is not None and now < since:
+            faults.append("not-yet-valid")
+    asked = [str(one) for one in rows["sni"].dropna()]
+    names = str(row["certificate_names"]).split() if isinstance(row["certificate_names"], str) else []
+    if asked and not any(_covers(name, asked[0]) for name in names):
+        faults.append("name-mismatch")
+    if pd.notna(row["certificate_self_signed"]) and bool(row["certificate_self_signed"]):
+        faults.append("self-signed")
+    return tuple(faults), True
+
+
+def _date(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _covers(name: str, host: str) -> bool:
+    """Whether a certificate's name stands for a host (RFC 9525 section 6.3): a star is its whole first label."""
+    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
+    if not name.startswith("*."):
+        return name == host
+    label, _, rest = host.partition(".")
+    return bool(label) and rest == name[2:]
+
+
+REASONS = {"expired": "expired", "name-mismatch": "name-mismatch", "self-signed": "untrusted"}
+
+
+def refusal(what: str, some: list[Handshake]) -> Sign | None:
+    """The sign of refused handshakes; None where there is none, or where the client went on in another one."""
+    refused = [one for one in some if one.refused]
+    if not refused or any(one.finished for one in some):
+        return None
+    alerts = {one.alert for one in refused}
+    frames = frames_of(*(one.frames for one in refused))
+    began = min(one.seconds for one in refused)
+    faults = tuple(dict.fromkeys(fault for one in refused for fault in one.faults))
+    read = any(one.seen for one in refused)
+    told = " and ".join(sorted(alerts - {"unread"})).replace("_", " ")
+    if not told:
+        note = "the client answers the server's certificate with an alert, which is encrypted"
+        return Sign(what, frames, DEDUCED, began, note=note)
+    if not read:
+        reason = "untrusted" if alerts == {"unknown_ca"} else "expired" if alerts == {"certificate_expired"} else ""
+        return Sign(what, frames, MEASURED, began, reason, note=f"the client refuses the certificate: {told}")
+    if len(faults) == 1:
+        note = f"the client refuses the certificate ({told}), which is {faults[0].replace('-', ' ')}"
+        return Sign(what, frames, MEASURED, began, REASONS.get(faults[0], ""), note=note)
+    if faults:  # a browser names the gravest, which is not in the packets
+        note = f"the client refuses the certificate ({told}), which is {', '.join(faults)}"
+        return Sign(what, frames, MEASURED, began, note=note)
+    note = f"the client refuses the certificate ({told}), whose dates and names fit: it does not trust the issuer"
+    return Sign(what, frames, MEASURED if "unknown_ca" in alerts else INFERRED, began, "untrusted", note=note)
