@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables import Schema, frame_from
+from jitsilab.tables.parsed import stanzas_of
 
 CERTIFICATES: Schema = {
     "frame": ("int64", "frame in which a DTLS Certificate message ended"),
@@ -72,14 +72,9 @@ def clock_rates(payload_types: pd.DataFrame) -> dict[int | tuple[int, int], int]
 
 def turn_credentials(xmpp: pd.DataFrame) -> list[tuple[str, str]]:
     """User names and passwords for TURN, as XEP-0215 answers and the room's metadata gave them, each once."""
-    said = xmpp["xml"].fillna("").astype(str)
     found: dict[tuple[str, str], None] = {}
-    for text in said[said.str.contains("urn:xmpp:extdisco:", regex=False) | said.str.contains("services", regex=False)]:
-        try:
-            services = stanzas.services(stanzas.read(text))
-        except ParseError:
-            continue  # the table xmpp reported it
-        for service in services:
+    for stanza in stanzas_of(xmpp):
+        for service in stanzas.services(stanza) if stanza is not None else ():
             if service.username and service.password:
                 found[service.username, service.password] = None
     return list(found)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.protocols.xmpp import Service, Stanza
 from jitsilab.tables.occupants import FOCUS, key
+from jitsilab.tables.parsed import stanzas_of
 
 
 @dataclass(slots=True)
@@ -131,13 +131,11 @@ class _Row:
 
 
 def _rows(xmpp: pd.DataFrame) -> Iterator[_Row]:
-    columns = ("connection", "frame", "seconds", "flow", "direction", "xml")
-    for connection, frame, seconds, flow, direction, xml in zip(*(xmpp[c] for c in columns), strict=True):
-        if pd.isna(connection):
-            continue
-        try:
-            stanza = stanzas.read(xml)
-        except (ParseError, TypeError):
+    columns = ("connection", "frame", "seconds", "flow", "direction")
+    for stanza, connection, frame, seconds, flow, direction in zip(
+        stanzas_of(xmpp), *(xmpp[c] for c in columns), strict=True
+    ):
+        if stanza is None or pd.isna(connection):
             continue
         yield _Row(key(connection), int(frame), float(seconds), None if pd.isna(flow) else int(flow),
                    direction == "c2s", stanza)  # fmt: skip

@@ -54,7 +54,12 @@ def decode(text: str | bytes) -> Jingle:
     Raises ParseError where the XML cannot be read (see `jitsilab.protocols.xml.parse`) or holds no ``jingle`` element.
     A value that cannot be read is None in its record and a sentence in ``problems``.
     """
-    return _Reader().read(xml.parse(text))
+    return decode_element(xml.parse(text))
+
+
+def decode_element(tree: Element) -> Jingle:
+    """The same of a stanza that was parsed."""
+    return _Reader().read(tree)
 
 
 def to_sdp(stanza: Any) -> str:

@@ -13,9 +13,11 @@ import pandas as pd
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import jitsi_sources
 from jitsilab.protocols.description import Content, Jingle, Source, SourceGroup, resource
-from jitsilab.protocols.jingle import decode
+from jitsilab.protocols.jingle import decode, decode_element
+from jitsilab.protocols.stanza import JINGLE, child
 from jitsilab.tables import COMMON, Schema, Table, frame_from
 from jitsilab.tables.occupants import FOCUS, Occupants, key, text
+from jitsilab.tables.parsed import stanzas_of
 from jitsilab.wire import Wire
 
 STANZA: Schema = COMMON | {
@@ -124,7 +126,8 @@ class _Message(NamedTuple):
 
 def jingle_rows(xmpp: pd.DataFrame, bridge: pd.DataFrame | None = None) -> Rows:
     """The tables of a call, from its stanzas and, where it is seen, its bridge channel."""
-    xmpp = xmpp.reset_index(drop=True)
+    if not xmpp.index.equals(pd.RangeIndex(len(xmpp))):
+        xmpp = xmpp.reset_index(drop=True)
     problems: list[Problem] = []
     occupants = Occupants(xmpp)
     messages = list(_messages(xmpp, occupants, problems))
@@ -167,16 +170,18 @@ def _commons(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def _messages(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem]) -> Iterator[_Message]:
-    said = xmpp["xml"].fillna("").astype(str)
-    rows = xmpp[said.str.contains("urn:xmpp:jingle:1", regex=False) & said.str.contains(r"<(?:\w+:)?jingle[\s/>]")]
-    commons = _commons(rows)
-    for common, row, xml, kind, connection in zip(
-        commons, rows.index, rows["xml"], rows["type"], rows["connection"], strict=True
-    ):
+    read = stanzas_of(xmpp)
+    held = [
+        n for n, one in enumerate(read)
+        if (child(one, JINGLE, name="jingle") is not None if one is not None else JINGLE in text(xmpp["xml"].iloc[n]))
+    ]  # fmt: skip
+    rows = xmpp.iloc[held]
+    for common, row, kind, connection in zip(_commons(rows), rows.index, rows["type"], rows["connection"], strict=True):
         if kind in ("error", "result"):
             continue  # an error gives the request back
         try:
-            jingle = decode(xml)
+            stanza = read[row]
+            jingle = decode_element(stanza.element) if stanza is not None else decode(str(xmpp["xml"].iloc[row]))
         except ParseError as error:
             problems.append(Problem(int(common[0]), "jingle", error.offset, str(error)))
             continue

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from jitsilab.errors import ParseError
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.protocols.xmpp import Presence
+from jitsilab.tables.parsed import stanzas_of
 
 FOCUS = "focus"
 
@@ -40,13 +40,11 @@ def key(value: Any) -> Hashable:
 
 def presences(xmpp: pd.DataFrame) -> Iterator[Seen]:
     """The presences of rooms, in the order of the table; what cannot be read is left out (the table reported it)."""
-    rows = xmpp[xmpp["name"].eq("presence").fillna(False).astype(bool)]
-    columns = (rows["frame"], rows["connection"], rows["direction"], rows["xml"])
-    for row, (frame, connection, direction, xml) in zip(rows.index, zip(*columns, strict=True), strict=True):
-        try:
-            said = stanzas.presence(stanzas.read(text(xml)))
-        except ParseError:
-            continue
+    columns = (xmpp["frame"], xmpp["connection"], xmpp["direction"])
+    for row, stanza, (frame, connection, direction) in zip(
+        xmpp.index, stanzas_of(xmpp), zip(*columns, strict=True), strict=True
+    ):
+        said = stanzas.presence(stanza) if stanza is not None else None
         if said is not None and said.room and said.occupant:
             yield Seen(int(row), int(frame), key(connection), direction == "c2s", said)
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import xmpp as stanzas
-from jitsilab.tables import COMMON, Schema, Table, frame_from
+from jitsilab.tables import COMMON, Schema, Table, frame_from, parsed
 from jitsilab.wire import Wire
 from jitsilab.wire.carriers import Exchange, Message, Stanza, merge
 
@@ -209,7 +209,8 @@ def xmpp(wire: Wire) -> Table:
     """
     problems = _problems(wire, "XMPP", "BOSH")
     asked: dict[tuple[int, bool, str | None], int] = {}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    read: list[stanzas.Stanza | None] = []
     for one in wire.carried.stanzas:
         try:
             stanza = stanzas.read(one.xml)
@@ -223,7 +224,8 @@ def xmpp(wire: Wire) -> Table:
             else:
                 asked[_key(stanza, one.connection, one.from_client)] = one.frame
         rows.append(_stanza(wire, one, stanza, request))
-    return Table(frame_from(rows, SCHEMAS["xmpp"]), problems)
+        read.append(stanza)
+    return Table(parsed.remember(frame_from(rows, SCHEMAS["xmpp"]), read), problems)
 
 
 def _stanza(wire: Wire, one: Stanza, stanza: stanzas.Stanza, request: int | None) -> tuple[Any, ...]:

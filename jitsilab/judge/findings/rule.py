@@ -10,11 +10,11 @@ import pandas as pd
 
 from jitsilab.analysis import holes, traffic
 from jitsilab.case import signaling
-from jitsilab.errors import ParseError
 from jitsilab.facts import Facts
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
+from jitsilab.tables.parsed import stanzas_of
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 AREAS = {
@@ -96,14 +96,11 @@ class View:
     def said(self) -> list[Said]:
         """The stanzas of the call, read; empty where no signaling can be seen."""
         rows = self.rows("xmpp")
-        found = []
-        columns = ("frame", "seconds", "connection", "direction", "carrier", "clear", "src", "dst", "xml")
-        for *place, xml in zip(*(rows[c] for c in columns), strict=True) if rows is not None else ():
-            try:
-                found.append(Said._make([*place, stanzas.read(str(xml))]))
-            except ParseError:
-                continue  # the table errors has it
-        return found
+        if rows is None:
+            return []
+        columns = ("frame", "seconds", "connection", "direction", "carrier", "clear", "src", "dst")
+        pairs = zip(zip(*(rows[c] for c in columns), strict=True), stanzas_of(rows), strict=True)
+        return [Said._make([*place, stanza]) for place, stanza in pairs if stanza is not None]
 
     @cached_property
     def stays(self) -> list[signaling.Stay]:

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from jitsilab.case.signaling import Stay
-from jitsilab.errors import ParseError
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Outcome
 from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined
 from jitsilab.protocols import xmpp as stanzas
+from jitsilab.tables.parsed import stanzas_of
 
 LJM, JCF, JVB, JM = "jitsi/lib-jitsi-meet", "jitsi/jicofo", "jitsi/jitsi-videobridge", "jitsi/jitsi-meet"
 
@@ -256,15 +256,11 @@ def entered(scope: Scope, stay: Stay) -> Outcome:
 def allocated(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
     """The focus allocates an endpoint at the bridge; that runs between servers."""
     every = scope.every.get("xmpp")
-    text = every["xml"].fillna("") if every is not None else pd.Series(dtype=str)
-    for place in [at for at, xml in enumerate(text) if "/colibri" in xml and every is not None]:
-        assert every is not None
-        try:
-            found = stanzas.colibri(stanzas.read(text.iloc[place]))
-        except ParseError:
-            continue
-        if found is not None:
-            return holds(f"{found.kind} in clear", [every["frame"].iloc[place]], f"colibri{found.version}")
+    if every is not None:
+        for frame, stanza in zip(every["frame"], stanzas_of(every), strict=True):
+            found = stanzas.colibri(stanza) if stanza is not None else None
+            if found is not None:
+                return holds(f"{found.kind} in clear", [frame], f"colibri{found.version}")
     stay = scope.stay
     shown = f"; the focus tells of {stay.bridges} bridge" if stay is not None and stay.bridges else ""
     return hidden(f"focus and bridge talk to the XMPP server over TLS{shown}")

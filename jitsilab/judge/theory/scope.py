@@ -17,11 +17,11 @@ from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg
 from jitsilab.case.signaling import Session, Stay
-from jitsilab.errors import ParseError
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables.occupants import key
+from jitsilab.tables.parsed import stanzas_of
 
 TOGETHER = 1.0  # s within which relays are opened for one session
 MOST_TEXT = 300  # characters of a note: some of it was said by whoever was captured
@@ -126,13 +126,13 @@ class Scope:
     @cached_property
     def said(self) -> list[tuple[Any, stanzas.Stanza]]:
         """The participant's stanzas, each as its row of the table xmpp and read."""
-        rows, found = self.table("xmpp"), []
-        for row in rows.itertuples(index=False) if rows is not None else ():
-            try:
-                found.append((row, stanzas.read(str(row.xml))))
-            except ParseError:
-                continue  # the table errors has it
-        return found
+        rows, every = self.table("xmpp"), self.every.get("xmpp")
+        if rows is None or every is None:
+            return []
+        read = stanzas_of(every)
+        mine = [read[place] for place in np.flatnonzero(every.index.isin(rows.index))]
+        pairs = zip(rows.itertuples(index=False), mine, strict=True)
+        return [(row, stanza) for row, stanza in pairs if stanza is not None]
 
     def of(self, stay: Stay) -> list[tuple[Any, stanzas.Stanza]]:
         """The stanzas of one connection."""

@@ -6,6 +6,7 @@ Passwords are shown nowhere, whatever the table holds.
 import re
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import pandas as pd
 
 from jitsilab.call import Call
@@ -14,6 +15,7 @@ from jitsilab.pages.narrative import Story, listed
 from jitsilab.pages.narrative.blocks import Table
 from jitsilab.protocols import jingle as jingles
 from jitsilab.protocols import xml, xmpp
+from jitsilab.tables.parsed import stanzas_of
 
 MOST_STANZAS, MOST_LINES = 60, 60
 HIDDEN = "(not shown)"
@@ -32,7 +34,7 @@ def stanzas(call: Call) -> Table | Story:
     if every.empty:
         return Story().add("There is no XMPP in this capture.", stanzas=0)
     mine = every[every["connection"] == _connection(call, every)]
-    shown = mine.head(MOST_STANZAS)
+    shown, read = mine.head(MOST_STANZAS), stanzas_of(every)
     rows = pd.DataFrame(
         {
             "Frame": shown["frame"],
@@ -40,7 +42,10 @@ def stanzas(call: Call) -> Table | Story:
             "From": ["client" if way == "c2s" else "server" for way in shown["direction"]],
             "Stanza": [" ".join(str(v) for v in (n, t) if pd.notna(v))
                        for n, t in zip(shown["name"], shown["type"], strict=True)],
-            "What it is for": [_purpose(text) for text in shown["xml"]],
+            "What it is for": [
+                xmpp.purpose(stanza) if stanza is not None else "could not be read"
+                for stanza in (read[place] for place in np.flatnonzero(every.index.isin(shown.index)))
+            ],
         }
     )  # fmt: skip
     caption = f"One participant's signaling in order ({len(mine):,} of the capture's {len(every):,} stanzas)."
@@ -58,13 +63,6 @@ def _connection(call: Call, every: pd.DataFrame) -> object:
             if stanza in every.index:
                 return every.loc[stanza, "connection"]
     return every["connection"].iloc[0]
-
-
-def _purpose(text: object) -> str:
-    try:
-        return xmpp.purpose(xmpp.read(str(text)))
-    except ParseError:
-        return "could not be read"
 
 
 def _exchange(call: Call) -> tuple[int, int] | None:
