@@ -326,7 +326,20 @@ def test_a_capture_from_a_pipe_and_packed(
                 monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
                 arguments = [*words[:2], source, *words[2:]] if words[0] == "table" else [*words, source]
                 assert cli.main(arguments) == 0
-                assert capsys.readouterr().out == expected, (words, ending, source)
+                printed = capsys.readouterr().out
+                if words[0] == "diagnose":
+                    assert named(printed) == named(expected)
+                else:
+                    assert printed == expected, (words, ending, source)
+
+
+def named(printed: str) -> dict[str, object]:
+    """An answer without what its input is called."""
+    answer = json.loads(printed)
+    del answer["inputs"]
+    text = re.sub(r'"input": "[^"]*"', '"input": ""', json.dumps(answer))
+    found: dict[str, object] = json.loads(text)
+    return found
 
 
 @pytest.mark.parametrize("command", [["table", "frames"], ["table", "stun"], ["diagnose"]])

@@ -14,11 +14,12 @@ import pytest
 import jitsilab as jl
 from jitsilab.inputs import registry
 from jitsilab.judge import diagnosis
+from jitsilab.judge.causes.packets import TURN_CAUSES
 from jitsilab.judge.diagnosis import Diagnosed
-from jitsilab.judge.diagnosis.causes import TURN_CAUSES
 
 RECORDINGS = [entry.name for entry in registry.entries() if entry.name != "project3-2020"]
 OPEN = ("undetermined", "not-observable")
+ALIKE = {"udp-blocked", "nat-mapping-wrong"}
 FAULTS = {"colibri-off": {"S30"}, "p2p-turn-refused": {"S22"}, "tls-old": {"S02"}}  # that keep nobody from media
 
 
@@ -60,6 +61,8 @@ def test_path_and_cause_are_right_or_honestly_open(
             assert row.media_path in ("none", "not-observable")
             assert causes & set(row.open_causes), (known["nick"], row)
         if keys or point == "any":  # signaling can be read: only what passes by the server may stay open
+            if set(row.open_causes) >= ALIKE:  # nobody's UDP arrives: only the public address tells them apart
+                continue
             assert truth["focus"] == "stub", (known["nick"], row)
             assert known["media_path"] in ("p2p", "none"), (known["nick"], row)
     if all(known["cause"] is None for known in truth["participants"]):

@@ -10,6 +10,9 @@ LEVELS = ("none", "degraded", "no-media")
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     takes_evidence(parser)
+    parser.add_argument("--claim", action="append", metavar="CLAIM",
+                        help="test what somebody says: 'WHO has media [over PATH]', 'WHO has no media "
+                        "[because CAUSE]', 'no STUN between WHO and WHO [because REASON]'")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--fail-on", choices=LEVELS, default="none",
                         help="exit 1 where somebody has no media, or (degraded) where a condition holds or media "
@@ -17,7 +20,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    diagnosis = load(arguments).diagnosis
+    call = load(arguments)
+    diagnosis = call.diagnosis
+    for claim in arguments.claim or ():
+        from jitsilab.judge import claims
+
+        diagnosis.hypotheses.append(claims.tested(claim, diagnosis, call.tables()))
     if arguments.json:
         print(terminal.to_json(diagnosis.to_json(), indent=1))
     else:

@@ -106,7 +106,7 @@ CHECK = (36 + 80, 36 + 160)  # bytes of a Send indication around an ICE check
 Tables = Mapping[str, "pd.DataFrame | None"]
 
 
-def of(call: Any) -> list[Judged]:
+def claimed(call: Any) -> list[Judged]:
     """The study's claim, made of each participant of this call that shows no STUN while others do, and tested."""
     tables = {name: call.table(name) for name in NEEDED}
     return [test(claim, tables) for claim in claims(tables)]

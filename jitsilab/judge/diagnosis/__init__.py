@@ -1,254 +1,326 @@
-"""Who had media, by which way, and why not: participants, paths, stages, causes, advice.
+"""Who had media, by which path, and why not: one answer from all the evidence of a case.
 
-The same answer is reached with a key log, with the server's loopback, or with neither, at falling certainty; what the
-evidence does not single out is ``undetermined`` or ``not-observable``, never a guess.
+The same rules run on whatever there is. What the evidence does not single out is ``undetermined`` or
+``not-observable``, never a guess; where something more would tell, it is named with the command that gets it.
 """
 
-import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
-import pandas as pd
+from jitsilab.judge.causes import CAUSES, CONDITIONS, OPEN, Case, Statement, entry, media, reach, servers
+from jitsilab.judge.causes.catalogue import is_reason
+from jitsilab.judge.causes.trail import Trail
+from jitsilab.judge.diagnosis import lines
+from jitsilab.judge.diagnosis.answer import SCHEMA, Diagnosed, Diagnosis
+from jitsilab.judge.diagnosis.packets import Seen, bridge_address
 
-from jitsilab.case import cast as people
-from jitsilab.case.cast import Cast, Person
-from jitsilab.ip import is_private
-from jitsilab.judge import hypotheses
-from jitsilab.judge.checks import GUARD
-from jitsilab.judge.diagnosis.advice import advise
-from jitsilab.judge.diagnosis.causes import ANSWERED_OFFER, Cause, cause
-from jitsilab.judge.diagnosis.paths import Path, paths, stage, turn_stage
-from jitsilab.tables import Schema, frame_from
-
-SCHEMA: Schema = {
-    "id": ("str", "display name, else address"),
-    "nick": ("str", "display name"),
-    "addresses": ("object", "addresses without ports"),
-    "jids": ("object", "full JIDs, one a stay"),
-    "endpoints": ("object", "endpoint ids: the occupant's name in the room, one a stay"),
-    "ssrcs": ("object", "SSRCs that the participant announced"),
-    "media_path": ("str", "last way of media: p2p, jvb-udp, turn-udp, turn-tcp, turn-tls, none, not-observable"),
-    "media_paths": ("object", "every way that carried media, with the seconds from and to"),
-    "stage": ("str", "tls, xmpp, conference, jingle, checks, nominated, dtls or media: how far the session came"),
-    "turn_stage": ("str", "how far the participant came with TURN"),
-    "cause": ("str", "why there are no media; empty where there are"),
-    "open_causes": ("object", "what remains open where the cause is undetermined"),
-    "certainty": ("str", "measured, deduced or inferred"),
-    "frames": ("object", "frames that prove it"),
-    "advice": ("str", "what to change"),
-    "note": ("str", "the reason in a sentence"),
-}  # fmt: skip
+CAUSE_RULES = (*entry.RULES, *servers.RULES, *reach.RULES, *media.CAUSES)
+STUDY = "project3-2020"  # whose report tests the claim that it made
+ORDER = {name: number for number, name in enumerate(CAUSES)}
+SURE = {"measured": 0, "deduced": 1, "inferred": 2}
+#: causes that nobody's packets tell apart: of these a statement from other evidence may replace an inferred one
+ALIKE = {"udp-blocked", "nat-mapping-wrong", "nat-mapping-missing", "hairpin-nat", "checks-unanswered"}
 
 
-class Source(Protocol):
-    """What is diagnosed: a `jitsilab.call.Call`, or whatever gives tables by name."""
-
-    def table(self, name: str) -> pd.DataFrame | None:
-        """One table, None where the source cannot show it."""
-        ...
-
-    def tables(self) -> Mapping[str, pd.DataFrame | None]:
-        """All tables of packets and messages."""
-        ...
-
-
-MOST_WAYS = 6  # that a person wants to read of; JSON has all
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosed:
-    """One participant's row."""
-
-    id: str
-    nick: str
-    addresses: list[str]
-    jids: list[str]
-    endpoints: list[str]
-    ssrcs: list[int]
-    media_path: str
-    media_paths: list[Path]
-    stage: str
-    turn_stage: str
-    cause: str | None
-    open_causes: list[str]
-    certainty: str
-    frames: list[int]
-    advice: str
-    note: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``jitsilab diagnose --json`` prints it."""
-        return {
-            "id": self.id, "nick": self.nick or None, "addresses": self.addresses, "jids": self.jids,
-            "endpoints": self.endpoints, "ssrcs": self.ssrcs, "media_path": self.media_path,
-            "media_paths": [
-                {"path": p.name, "from": round(p.start, 3), "to": round(p.end, 3)} for p in self.media_paths
-            ],
-            "stage": self.stage, "turn_stage": self.turn_stage, "cause": self.cause, "open_causes": self.open_causes,
-            "certainty": self.certainty, "frames": self.frames, "advice": self.advice, "note": self.note,
-        }  # fmt: skip
-
-
-@dataclass(slots=True)
-class Diagnosis:
-    """The answer for one capture."""
-
-    people: list[Diagnosed]
-    server: dict[str, Any]
-    hypotheses: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def participants(self) -> pd.DataFrame:
-        """The table ``participants``."""
-        return frame_from(
-            [
-                (one.id, one.nick or None, one.addresses, one.jids, one.endpoints, one.ssrcs, one.media_path,
-                 [f"{p.name}@{p.start:.3f}-{p.end:.3f}" for p in one.media_paths], one.stage, one.turn_stage, one.cause,
-                 one.open_causes, one.certainty, one.frames, one.advice, one.note)
-                for one in self.people
-            ],
-            SCHEMA,
-        )  # fmt: skip
-
-    def to_json(self) -> dict[str, Any]:
-        """Participants, server and hypotheses for programs."""
-        return {
-            "participants": [one.to_json() for one in self.people],
-            "server": self.server,
-            "hypotheses": self.hypotheses,
-        }
-
-    def fails_at(self, level: str) -> bool:
-        """Whether somebody has no media (``no-media``)."""
-        return level != "none" and any(one.media_path == "none" for one in self.people)
-
-    def to_text(self) -> str:
-        """The same for a terminal: the server, a paragraph a participant, the claims that were tested."""
-        if not self.people:
-            return "No Jitsi call in this capture. Its ICE and TURN are in `jitsilab table ice` and `table stun`."
-        parts = [_server(self.server), *map(_paragraph, self.people)]
-        parts += [_wrapped(f"Claim {one['verdict'].upper()}: {one['claim']} {one['note']}") for one in self.hypotheses]
-        return "\n\n".join(parts)
-
-
-def _server(server: dict[str, Any]) -> str:
-    public = f", reached as {server['public_address']}" if server["public_address"] else ""
-    return f"Server {', '.join(server['addresses'])}{public}. A Jitsi call by {server['evidence']}."
-
-
-def _paragraph(one: Diagnosed) -> str:
-    where = f" ({', '.join(one.addresses)})" if one.addresses and one.id not in one.addresses else ""
-    ways = ", then ".join(f"{p.name} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths[:MOST_WAYS])
-    if len(one.media_paths) > MOST_WAYS:
-        ways += f", then {len(one.media_paths) - MOST_WAYS} more ways to {one.media_paths[-1].end:.1f} s"
-    unseen = "media not to be seen from here" if one.media_path == "not-observable" else "NO MEDIA"
-    lines = [f"{one.id}{where}: {'media over ' + ways if ways else unseen}"]
-    reached = f"came as far as {one.stage}, with TURN as far as {one.turn_stage} ({one.certainty})"
-    if one.cause:
-        opened = f" (open: {', '.join(one.open_causes)})" if one.open_causes else ""
-        lines.append(_wrapped(f"cause:  {one.cause}{opened}{': ' + one.note if one.note else ''}", "  "))
-    lines.append(_wrapped(f"stage:  {reached}", "  "))
-    if one.note and not one.cause:
-        lines.append(_wrapped(f"note:   {one.note}", "  "))
-    if one.frames:
-        shown = " ".join(map(str, one.frames[:12])) + (" ..." if len(one.frames) > 12 else "")
-        lines.append(f"  frames: {shown}")
-    if one.advice:
-        lines.append(_wrapped(f"advice: {one.advice}", "  "))
-    return "\n".join(lines)
-
-
-def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, 100, initial_indent=indent, subsequent_indent=indent + "        ", break_long_words=False
-    )
-
-
-def diagnose(call: Source) -> Diagnosis:
-    """Diagnose a call from its tables; a capture that nothing shows to be a Jitsi call has no participants."""
-    tables = call.tables()
-    who = people.of(tables)
-    server = {"addresses": who.servers, "public_address": who.public or None, "evidence": who.jitsi or None}
-    if not who.jitsi:
-        return Diagnosis([], server)
-    ways = {id(person): paths(person, who) for person in who.people}
-    rows = [_row(person, who, ways, tables) for person in who.people]
-    return Diagnosis(rows, server, _hypotheses(call))
-
-
-def _hypotheses(call: Source) -> list[dict[str, Any]]:
-    return [one.to_json() for one in hypotheses.of(call)]
-
-
-def _row(person: Person, who: Cast, ways: dict[int, list[Path]], tables: Mapping[str, Any]) -> Diagnosed:
-    route = ways[id(person)]
-    reached, frames = stage(person, route)
-    bridge = next((one for one in who.servers if is_private(one)), "")
-    jids = [stay.jid for stay in person.stays if stay.jid]
-    endpoints = list(dict.fromkeys(stay.endpoint for stay in person.stays if stay.endpoint))
-    common = (person.id, person.nick, person.addresses, jids, endpoints, _ssrcs(endpoints, tables.get("sources")))
-    if route:
-        last, (note, refused) = route[-1], _channel(person, tables.get("http"))
-        shown = sorted({*last.frames, *refused})
-        return Diagnosed(
-            *common, last.name, route, reached, turn_stage(person), None, [], last.certainty, shown, "", note
-        )
-    others = any(
-        leg.direct and leg.kind == "jvb" and leg.sent for one in who.people if one is not person for leg in one.legs
-    )
-    why = cause(person, who, others, _burst(person, tables, who.end - GUARD))
-    path = "not-observable" if _unseen(why) else "none"
-    return Diagnosed(
-        *common, path, [], reached, turn_stage(person), why.name, list(why.open), why.certainty,
-        sorted(set(why.frames or frames)), advise(why.name, bridge, who.public), why.note,
+def diagnose(call: Any) -> Diagnosis:
+    """Diagnose a call: ``call`` is a `jitsilab.call.Call`."""
+    seen = [Seen(source) for source in call.packets]
+    trail = Trail.of_table(call.table("events")) if call.evidence.lines else Trail(())
+    facts = call.facts
+    case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi})
+    stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for one in seen for each in one.stated)])
+    people = _joined(seen)
+    if not people and (trail or (facts is not None and facts.prosody is not None)):
+        people = [row for one in seen for row in one.refused]
+    people = people or lines.participants(trail)
+    people = [lines.with_names(one, trail) for one in people]
+    people = [_decided(one, stated, alone=len(people) == 1) for one in people]
+    people = _explained(people, stated)
+    conditions = _conditions(people, seen, servers.all_of(case, media.CONDITIONS))
+    people = [_with_conditions(one, conditions) for one in people]
+    causes = _causes(people, stated)
+    remedies = _remedies(causes, conditions, seen)
+    people = [replace(one, advice=remedies.get((one.cause or "", one.reason), "")) for one in people]
+    return Diagnosis(
+        people, _server(seen), causes, conditions, _open(people, causes), _calls(call, seen, trail), _inputs(call),
+        _hypotheses(call), remedies,
     )  # fmt: skip
 
 
-def _channel(person: Person, http: pd.DataFrame | None) -> tuple[str, list[int]]:
-    """What a refused bridge channel means for somebody whose media flow, and the frames; nothing where it opened."""
-    if http is None or http.empty:
-        return "", []
-    asked = http[http["flow"].isin(person.flows) & http["target"].fillna("").str.contains("/colibri-ws/", regex=False)]
-    refused = asked[asked["status"].notna() & asked["status"].ne(101)]
-    if refused.empty or asked["status"].eq(101).any():
-        return "", []
-    status = "/".join(str(int(one)) for one in refused["status"].unique())
-    why = "media flow, but the browser never learns whose they are and may play nothing"
-    return f"the bridge channel was refused ({status}): {why}", [int(frame) for frame in refused["frame"]]
+def _kept(stated: Iterable[Statement]) -> list[Statement]:
+    """One statement for each cause and reason, the surest first; one without a reason goes where a reason is known."""
+    found: dict[tuple[str, str | None], Statement] = {}
+    for one in stated:
+        assert one.name in CAUSES, one
+        assert one.reason is None or is_reason(one.name, one.reason), one
+        before = found.get((one.name, one.reason))
+        found[one.name, one.reason] = one if before is None else _together(before, one)
+    named = {name for name, reason in found if reason is not None}
+    kept = [one for one in found.values() if one.reason is not None or one.name not in named]
+    return sorted(kept, key=lambda one: (ORDER[one.name], SURE[one.certainty]))
 
 
-def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
-    """What the participant announced itself; the bridge's numbers for the same streams are other ones."""
-    if sources is None or not endpoints:
-        return []
-    mine = sources[sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()]
-    return [int(one) for one in dict.fromkeys(mine["ssrc"])]
+def _together(one: Statement, other: Statement) -> Statement:
+    """Two statements of one cause: the surer, with the places and participants of both."""
+    first, second = (one, other) if SURE[one.certainty] <= SURE[other.certainty] else (other, one)
+    who = None
+    if one.participants is not None and other.participants is not None:
+        who = tuple(dict.fromkeys((*one.participants, *other.participants)))
+    return replace(first, evidence=tuple(dict.fromkeys((*first.evidence, *second.evidence))), participants=who)
 
 
-def _unseen(why: Cause) -> bool:
-    """Whether media may have run where this capture does not see them."""
-    return why.name == "not-observable" or "not-observable" in why.open
+def _joined(seen: list[Seen]) -> list[Diagnosed]:
+    """The participants of all captures, each once: what one capture leaves open another may show."""
+    found: list[Diagnosed] = []
+    for capture in seen:
+        before = list(found)  # within one capture who is who has been decided
+        for one in capture.people:
+            same = next((other for other in before if _same(one, other)), None)
+            if same is None:
+                found.append(one)
+            else:
+                before.remove(same)
+                found[found.index(same)] = _better(same, one)
+    return found
 
 
-def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | None:
-    """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen.
+def _same(one: Diagnosed, other: Diagnosed) -> bool:
+    if one.endpoints and other.endpoints:
+        return bool({*one.endpoints} & {*other.endpoints}) or bool(one.nick and one.nick == other.nick)
+    if one.nick and other.nick:
+        return one.nick == other.nick
+    return bool({*one.addresses} & {*other.addresses}) or one.id == other.id
 
-    One that came after ``until`` is too late for anything to have followed it.
-    """
-    flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
-    tls = tables.get("tls")
-    if not flows or tls is None or tls.empty:
+
+def _better(one: Diagnosed, other: Diagnosed) -> Diagnosed:
+    """Of two views of a participant the one that decides, with the names and conditions of both."""
+    first, second = (one, other) if _rank(one) <= _rank(other) else (other, one)
+    held = {each.name: each for each in (*second.conditions, *first.conditions)}
+    return replace(
+        first, nick=first.nick or second.nick, id=first.nick or second.nick or first.id,
+        addresses=list(dict.fromkeys((*first.addresses, *second.addresses))),
+        endpoints=list(dict.fromkeys((*first.endpoints, *second.endpoints))),
+        jids=list(dict.fromkeys((*first.jids, *second.jids))), ssrcs=first.ssrcs or second.ssrcs,
+        conditions=list(held.values()),
+    )  # fmt: skip
+
+
+def _rank(one: Diagnosed) -> tuple[int, int]:
+    """How much a view decides: media or a cause before what is open, by certainty."""
+    decided = one.media_path not in ("none", "not-observable") or one.cause not in (None, *OPEN)
+    return (0 if decided else 1, SURE[one.certainty])
+
+
+def _decided(one: Diagnosed, stated: list[Statement], alone: bool) -> Diagnosed:
+    """A participant without media, in the light of what logs, dumps and configuration say."""
+    if one.media_path not in ("none", "not-observable"):
+        return one
+    for statement in stated:
+        who = statement.participants
+        if who is not None and not {*who} & one.names:
+            continue
+        if one.cause in (None, *OPEN):
+            fits = statement.name in one.open_causes or not one.open_causes or who is not None
+            fits = fits or statement.certainty != "inferred"
+            if not fits or (one.cause is None and one.media_path == "not-observable" and who is None and not alone):
+                continue
+            return _told(one, statement)
+        if statement.name == one.cause:
+            better = one.reason is None and statement.reason is not None
+            return replace(
+                one, reason=statement.reason if better else one.reason,
+                evidence=list(dict.fromkeys((*one.evidence, *statement.evidence))),
+                note="; ".join(part for part in (one.note, statement.detail) if part),
+            )  # fmt: skip
+        both = {statement.name, one.cause or ""} <= ALIKE
+        if both and one.certainty == "inferred" and SURE[statement.certainty] < SURE["inferred"]:
+            return _told(one, statement)
+    return one
+
+
+def _told(one: Diagnosed, statement: Statement) -> Diagnosed:
+    path = "none" if one.media_path == "none" or statement.participants is not None else one.media_path
+    return replace(
+        one, cause=statement.name, reason=statement.reason, open_causes=[], certainty=statement.certainty,
+        evidence=list(dict.fromkeys((*statement.evidence, *one.evidence))), note=statement.detail, media_path=path,
+    )  # fmt: skip
+
+
+def _explained(people: list[Diagnosed], stated: list[Statement]) -> list[Diagnosed]:
+    """Packets and lines of one cause share its reason: what one participant's evidence tells holds for the others."""
+    reasons: dict[str, set[str]] = {}
+    for one in people:
+        if one.cause and one.reason:
+            reasons.setdefault(one.cause, set()).add(one.reason)
+    server_side = {"no-bridge", "no-focus"}
+    return [
+        replace(one, reason=next(iter(reasons[one.cause])))
+        if one.cause in server_side and one.reason is None and len(reasons.get(one.cause, ())) == 1 else one
+        for one in people
+    ]  # fmt: skip
+
+
+def _causes(people: list[Diagnosed], stated: list[Statement]) -> list[Statement]:
+    """The causes of the case: of its participants, and those that lines state where nobody contradicts them."""
+    found: dict[tuple[str, str | None], Statement] = {}
+    for one in people:
+        if one.cause is None or one.cause in OPEN or one.media_path not in ("none", "not-observable"):
+            continue
+        before = found.get((one.cause, one.reason))
+        who = (*(before.participants or () if before else ()), one.id)
+        evidence = (*(before.evidence if before else ()), *one.evidence)
+        found[one.cause, one.reason] = Statement(
+            one.cause, one.reason, who, one.certainty, tuple(dict.fromkeys(evidence)), one.note
+        )
+    healthy = [one for one in people if one.media_path not in ("none", "not-observable")]
+    without = [one for one in people if one.media_path in ("none", "not-observable")]
+    for statement in stated:
+        key = (statement.name, statement.reason)
+        if key in found or (statement.reason is None and any(name == statement.name for name, _ in found)):
+            continue
+        if people and not without and healthy:
+            continue  # everybody has media: what a log says of a cause has healed, or is of another call
+        if found and statement.participants is None and not _beside(statement, found):
+            continue
+        if statement.participants is not None and any({*statement.participants} & one.names for one in people):
+            continue  # it was weighed for them
+        if any(name == statement.name for name, _ in found):
+            found = {k: v for k, v in found.items() if k != (statement.name, None)}
+        found[key] = statement
+    return sorted(found.values(), key=lambda one: ORDER[one.name])
+
+
+def _beside(statement: Statement, found: dict[tuple[str, str | None], Statement]) -> bool:
+    """Whether a statement about the server can hold beside what is known of participants."""
+    return all(SURE[statement.certainty] <= SURE[one.certainty] for one in found.values()) and not found
+
+
+def _conditions(people: list[Diagnosed], seen: list[Seen], stated: list[Statement]) -> list[Statement]:
+    """Every condition once, with everybody for whom it holds; one without a status joins the one that has it."""
+    found: list[Statement] = []
+    every = [each for one in people for each in one.conditions]
+    every += [each for one in seen for each in one.conditions]
+    for statement in (*every, *stated):
+        assert statement.name in CONDITIONS, statement
+        who = statement.participants
+        if who is not None:
+            who = tuple(one.id for one in people if {*who} & one.names) or who
+        one = replace(statement, participants=who)
+        same = next((other for other in found if other.name == one.name and _alike(other.status, one.status)), None)
+        if same is None:
+            found.append(one)
+        else:
+            both = _together(same, one)
+            found[found.index(same)] = replace(both, status=one.status if same.status is None else same.status)
+    order = list(CONDITIONS)
+    return sorted(found, key=lambda one: order.index(one.name))
+
+
+def _alike(one: int | None, other: int | None) -> bool:
+    return one is None or other is None or one == other
+
+
+def _with_conditions(one: Diagnosed, conditions: list[Statement]) -> Diagnosed:
+    mine = [each for each in conditions if each.participants is not None and {*each.participants} & one.names]
+    return replace(one, conditions=mine)
+
+
+def _remedies(
+    causes: list[Statement], conditions: list[Statement], seen: list[Seen]
+) -> dict[tuple[str, str | None], str]:
+    """What to change, with the addresses that the evidence shows."""
+    bridge = next((address for one in seen if (address := bridge_address(one.cast))), "")
+    public = next((one.cast.public for one in seen if one.cast.public), "")
+    found: dict[tuple[str, str | None], str] = {}
+    for one in causes:
+        cause = CAUSES[one.name]
+        reason = cause.reasons.get(one.reason or "")
+        remedy = reason.remedy if reason is not None and reason.remedy is not None else cause.remedy
+        found[one.name, one.reason] = remedy.filled(bridge, public, one.file)
+    for one in conditions:
+        found[one.name, one.reason] = CONDITIONS[one.name].remedy.filled(bridge, public, one.file)
+    return found
+
+
+def _server(seen: list[Seen]) -> dict[str, Any]:
+    one = next((each.cast for each in seen if each.cast.jitsi), seen[0].cast if seen else None)
+    if one is None:
+        return {"addresses": [], "public_address": None, "evidence": None}
+    return {"addresses": one.servers, "public_address": one.public or None, "evidence": one.jitsi or None}
+
+
+EVERYTHING = "a capture on the server's any device: jitsilab deploy capture"
+
+
+def _open(people: list[Diagnosed], causes: list[Statement]) -> list[dict[str, str]]:
+    """What stays open, and the piece of evidence that would decide it."""
+    found = []
+    for cause in causes:
+        known = CAUSES[cause.name]
+        if cause.reason is None and (known.reasons or known.open_reasons) and known.decided_by:
+            found.append(_question(f"why {known.words}", known.decided_by))
+    for one in people:
+        if one.cause in OPEN:
+            names = [name for name in one.open_causes if name in CAUSES]
+            wanted = next((CAUSES[name].decided_by for name in names if CAUSES[name].decided_by), EVERYTHING)
+            why = f"why {one.id} has no media ({', '.join(names) or 'anything'})"
+            found.append(_question(why if one.media_path == "none" else f"whether {one.id} has media", wanted))
+    return found
+
+
+def _question(question: str, decided_by: str) -> dict[str, str]:
+    piece, _, command = decided_by.partition(": ")
+    return {"question": question, "decided_by": piece, "command": command or piece}
+
+
+def _calls(call: Any, seen: list[Seen], trail: Trail) -> list[dict[str, Any]]:
+    """The calls that the evidence shows, by their rooms."""
+    from jitsilab.judge.diagnosis.answer import iso
+
+    rooms: dict[str, list[int]] = {}
+    for one in trail:
+        if one.room and one.time is not None:
+            rooms.setdefault(one.room, []).append(one.time)
+    for capture in seen:
+        for person in capture.cast.people:
+            for stay in person.stays:
+                if stay.room:
+                    rooms.setdefault(stay.room.partition("@")[0], [])
+    return [
+        {"id": room, "room": room, "first_time": iso(min(times, default=None)),
+         "last_time": iso(max(times, default=None))}
+        for room, times in rooms.items()
+    ]  # fmt: skip
+
+
+def _inputs(call: Any) -> list[dict[str, Any]]:
+    """What was read, and as what."""
+    found = []
+    for piece in call.evidence.pieces:
+        note = piece.note or (piece.source.note if piece.source is not None else "")
+        found.append(
+            {"path": piece.input, "kind": piece.kind, "sha256": _sha256(piece), "note": note or None}
+        )  # fmt: skip
+    return found
+
+
+def _sha256(piece: Any) -> str | None:
+    try:
+        return (
+            str(piece.delivery.sha256) if piece.delivery.path is not None or piece.delivery.spool is not None else None
+        )
+    except OSError:
         return None
-    rows = tls[
-        tls["flow"].isin(flows) & tls["up"].fillna(False).astype(bool) & tls["record_type"].eq("application_data")
-    ]
-    for _, sent in rows.groupby("flow"):
-        times, sizes = sent["seconds"].to_numpy(float), sent["length"].fillna(0).to_numpy(float)
-        start = 0
-        for end in range(len(times)):
-            while times[end] - times[start] > 0.12:
-                start += 1
-            if sizes[start : end + 1].sum() >= ANSWERED_OFFER:
-                return int(sent["frame"].iloc[end]) if times[end] <= until else None
-    return 0
+
+
+def _hypotheses(call: Any) -> list[dict[str, Any]]:
+    """Claims are tested where somebody makes one; the study's own in its report alone."""
+    from jitsilab.judge import hypotheses
+
+    if call.name != STUDY or not call.packets:
+        return []
+    return [one.to_json() for one in hypotheses.claimed(call)]
+
+
+__all__ = ["SCHEMA", "Diagnosed", "Diagnosis", "diagnose"]

@@ -21,7 +21,7 @@ PREMISE = {
 def summary(call: Call) -> Story:
     """The answer in a few sentences, before the evidence."""
     story = Story()
-    for tested in hypotheses.of(call):
+    for tested in hypotheses.claimed(call):
         premises = {check.id: outcome for check, outcome in tested.premises}
         refused = premises["H5"].verdict is Verdict.HOLDS
         if premises["H3"].verdict is not Verdict.HOLDS:
@@ -57,7 +57,7 @@ def summary(call: Call) -> Story:
 
 def verdicts(call: Call) -> list[Story | Table]:
     """Each claim with its verdict, its premises and the explanations that remain."""
-    every = hypotheses.of(call)
+    every = hypotheses.claimed(call)
     if not every:
         return [Story().add("Nobody's STUN is missing in this capture, so there is nothing to explain.", claims=0)]
     shown: list[Story | Table] = []

@@ -11,8 +11,8 @@ from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg
 from jitsilab.case.signaling import Session, Stay
 from jitsilab.ip import is_private
+from jitsilab.judge.causes.paths import turn_of, turn_stage
 from jitsilab.judge.checks import GUARD
-from jitsilab.judge.diagnosis.paths import turn_of, turn_stage
 
 TURN_CAUSES = {
     "permission-refused": "turn-permission-refused",
@@ -23,7 +23,7 @@ ANSWERED_OFFER = 5000  # bytes of one burst upstream: what a browser's answer to
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class Answer:
     """Why there are no media."""
 
     name: str
@@ -33,7 +33,7 @@ class Cause:
     note: str = ""
 
 
-def cause(person: Person, call: Cast, others_have_udp: bool, burst: int | None) -> Cause:
+def cause(person: Person, call: Cast, others_have_udp: bool, burst: int | None) -> Answer:
     """The cause for a participant without media.
 
     ``others_have_udp``: UDP of another participant reaches the same bridge. ``burst``: the frame in which
@@ -56,7 +56,7 @@ def _beside_the_call(person: Person) -> bool:
     return bool(opaque) and read <= set(person.flows)
 
 
-def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Cause:
+def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Answer:
     """With signaling in clear: from login to DTLS, in the order of the session."""
     stay = max(person.stays, key=lambda one: (len(one.sessions), bool(one.joined), one.end - one.start))
     early = _before_offer(stay, person, call)
@@ -65,7 +65,7 @@ def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Cause:
     session = _judged_session(person, call.end)
     if session is None:
         both = ("alone-in-room", "no-bridge", *_elsewhere(person, call))
-        return Cause("undetermined", "inferred", open=both, note="no offer in the capture")
+        return Answer("undetermined", "inferred", open=both, note="no offer in the capture")
     mine = [leg for leg in person.legs if any(own in session.own or to in session.remote for own, to in leg.ufrags)]
     if strange := _strange(session, mine):
         return strange
@@ -74,46 +74,46 @@ def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Cause:
         note = "the session was too short to tell" if session.offered else "the offer is not in the capture"
         late = ("checks-unanswered", "udp-blocked", "dtls-failed")
         unseen = _elsewhere(person, call) if session.kind == "p2p" else ()
-        return Cause("undetermined", "inferred", open=(*late, *unseen), note=note)
+        return Answer("undetermined", "inferred", open=(*late, *unseen), note=note)
     turns = turn_of(person, session)
     if session.kind == "p2p":
         return _peer(person, call, session, mine, turns)
     return _bridge(person, call, stay, session, mine, turns, others_have_udp)
 
 
-def _before_offer(stay: Stay, person: Person, call: Cast) -> Cause | None:
+def _before_offer(stay: Stay, person: Person, call: Cast) -> Answer | None:
     """What keeps a participant from being invited at all."""
     if not stay.bound:
         shown = tuple(f for f in (stay.offered, stay.tried, *stay.refused, stay.closed) if f)
         if stay.whole and (stay.refused or (stay.offered and stay.closed and not stay.tried)):
-            return Cause("xmpp-auth-failed", frames=shown, note=_login(stay))
+            return Answer("xmpp-auth-failed", frames=shown, note=_login(stay))
         silent = stay.whole and call.end - stay.start >= GUARD
         if silent and stay.offered and not stay.tried and "ANONYMOUS" not in stay.mechanisms:
-            return Cause("xmpp-auth-failed", "deduced", shown, note=_login(stay))
-        return Cause("undetermined", "inferred", shown, ("xmpp-auth-failed",), "the login is not in the capture whole")
+            return Answer("xmpp-auth-failed", "deduced", shown, note=_login(stay))
+        return Answer("undetermined", "inferred", shown, ("xmpp-auth-failed",), "the login is not in the capture whole")
     if person.sessions:
         return None
     if not stay.whole and not (stay.joined and stay.bridge_missing):
         both = ("alone-in-room", "no-bridge", "xmpp-auth-failed", *_elsewhere(person, call))
-        return Cause("undetermined", "inferred", open=both, note="the signaling is not in the capture whole")
+        return Answer("undetermined", "inferred", open=both, note="the signaling is not in the capture whole")
     if not stay.joined:
         if stay.refused:
-            return Cause(
+            return Answer(
                 "xmpp-auth-failed", frames=tuple(stay.refused), note="the room or the focus refused this participant"
             )
-        return Cause(
+        return Answer(
             "undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed"), note="never in a room"
         )
     waited = stay.end_of_stay(call.end) - stay.joined_at
     if stay.bridge_missing:
-        return Cause("no-bridge", frames=(stay.joined, *stay.bridge_missing))
+        return Answer("no-bridge", frames=(stay.joined, *stay.bridge_missing))
     if not stay.others:
         if waited >= GUARD:
-            return Cause("alone-in-room", frames=(stay.joined,), note=f"nobody else in {waited:.0f} s")
-        return Cause("undetermined", "inferred", (stay.joined,), ("alone-in-room", "no-bridge"), "too short to tell")
+            return Answer("alone-in-room", frames=(stay.joined,), note=f"nobody else in {waited:.0f} s")
+        return Answer("undetermined", "inferred", (stay.joined,), ("alone-in-room", "no-bridge"), "too short to tell")
     if stay.together(call.end) >= GUARD and stay.focus:
-        return Cause("no-bridge", "inferred", (stay.joined, stay.focus), note="two in the room, a focus, and no offer")
-    return Cause("undetermined", "inferred", (stay.joined,), ("no-bridge", "alone-in-room"), "too short to tell")
+        return Answer("no-bridge", "inferred", (stay.joined, stay.focus), note="two in the room, a focus, and no offer")
+    return Answer("undetermined", "inferred", (stay.joined,), ("no-bridge", "alone-in-room"), "too short to tell")
 
 
 def _elsewhere(person: Person, call: Cast) -> tuple[str, ...]:
@@ -144,29 +144,29 @@ def _bridge(
     mine: list[Leg],
     turns: list[TurnFlow],
     others_have_udp: bool,
-) -> Cause:
+) -> Answer:
     direct = [leg for leg in mine if leg.direct]
     heard = any(leg.sent for leg in direct) if not call.own else any(leg.answered or leg.got for leg in direct)
     offer = (session.offered,) if session.offered else ()
     addresses = {address for address, _ in session.candidates}
     outside = call.own or not person.addresses or any(not is_private(one) for one in person.addresses)
     if not heard and outside and addresses and all(is_private(one) for one in addresses):
-        return Cause("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
+        return Answer("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
     relayed = [leg for leg in mine if not leg.direct and leg.connected]
     if not heard and not relayed:
         return _relay(person, call, stay, session, turns)
     connected = [leg for leg in mine if leg.connected]
     if not connected:
-        return Cause("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
+        return Answer("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
     return _secure(call, connected)
 
 
-def _relay(person: Person, call: Cast, stay: Stay, session: Session, turns: list[TurnFlow]) -> Cause:
+def _relay(person: Person, call: Cast, stay: Stay, session: Session, turns: list[TurnFlow]) -> Answer:
     """No UDP from the participant reaches the bridge: what became of the relay."""
     offer = (session.offered,) if session.offered else ()
     offered, reached = _relay_offered(stay), turn_stage(person, turns)
     if strangers := _foreign(session, call):
-        return Cause(
+        return Answer(
             "nat-mapping-missing",
             "inferred",
             offer,
@@ -175,25 +175,25 @@ def _relay(person: Person, call: Cast, stay: Stay, session: Session, turns: list
     torn = call.lossy and (person.begun > call.end or any(one.holes for one in turns))
     if reached in TURN_CAUSES and turns and not torn and call.end - min(one.start for one in turns) >= GUARD:
         flow = next((one for one in turns if one.stage == reached), turns[0])
-        return Cause(
+        return Answer(
             TURN_CAUSES[reached],
             flow.certainty,
             flow.refused or flow.frames,
             note="no UDP from this participant, and TURN failed",
         )
     if reached in ("permitted", "relaying") and not torn:
-        return Cause(
+        return Answer(
             "checks-unanswered", "inferred", _first(turns), note="checks went into the relay, no answer came back"
         )
     if offered is False and session.candidates and person.heard:
-        return Cause(
+        return Answer(
             "udp-blocked",
             "inferred",
             offer,
             note="no UDP from this participant reaches the bridge, and no relay was offered",
         )
     if offered and not turns and person.addresses and session.accepted and not call.lossy:
-        return Cause(
+        return Answer(
             "turn-unreachable",
             "inferred",
             (*offer, stay.services_frame),
@@ -206,7 +206,7 @@ def _relay(person: Person, call: Cast, stay: Stay, session: Session, turns: list
         "turn-auth-failed",
         "checks-unanswered",
     )
-    return Cause("undetermined", "inferred", offer, open_causes, f"TURN came as far as {reached}")
+    return Answer("undetermined", "inferred", offer, open_causes, f"TURN came as far as {reached}")
 
 
 def _foreign(session: Session, call: Cast) -> str:
@@ -229,65 +229,65 @@ def _first(turns: list[TurnFlow]) -> tuple[int, ...]:
     return tuple(frame for one in turns for frame in one.frames[:1])
 
 
-def _strange(session: Session, legs: list[Leg]) -> Cause | None:
+def _strange(session: Session, legs: list[Leg]) -> Answer | None:
     """A certificate that nobody announced, on a way that ICE found."""
     connected = [leg for leg in legs if leg.connected]
     shown = [(one, session.fingerprints) for leg in connected for one in leg.certificates.items()]
     shown += [(one, session.remote_fingerprints) for leg in connected for one in leg.other_certificates.items()]
     strange = [frame for (fingerprint, frame), announced in shown if announced and fingerprint not in announced]
     told = session.accepted or session.offered
-    return Cause("fingerprint-mismatch", "measured", (*strange, told)) if strange else None
+    return Answer("fingerprint-mismatch", "measured", (*strange, told)) if strange else None
 
 
-def _secure(call: Cast, connected: list[Leg], seen: bool = True, announced: bool = True) -> Cause:
+def _secure(call: Cast, connected: list[Leg], seen: bool = True, announced: bool = True) -> Answer:
     """ICE found a way; what became of the handshake on it.
 
     ``seen``: the capture has the session from its beginning; ``announced``: certificates can be held against Jingle.
     """
     frames = tuple(sorted({f for leg in connected for f in (*leg.answered[:1], *leg.hello[:2], *leg.other_hello[:1])}))
     if any(leg.handshaken for leg in connected):
-        return Cause("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
+        return Answer("undetermined", "inferred", frames, ("not-observable",), "DTLS finished, and no RTP was seen")
     waited = call.end - min((leg.first for leg in connected), default=call.end)
     if call.lossy or not seen or waited < GUARD:
         both = ("dtls-failed", "fingerprint-mismatch", "not-observable")
-        return Cause("undetermined", "inferred", frames, both, "the time of the handshake is not in the capture whole")
+        return Answer("undetermined", "inferred", frames, both, "the time of the handshake is not in the capture whole")
     if any(leg.hello for leg in connected) and any(leg.other_hello for leg in connected) and not announced:
-        return Cause("undetermined", "inferred", frames, ("fingerprint-mismatch", "dtls-failed"),
+        return Answer("undetermined", "inferred", frames, ("fingerprint-mismatch", "dtls-failed"),
                      "the handshake began and did not finish: without signaling the reason stays open")  # fmt: skip
-    return Cause("dtls-failed", "measured", frames)
+    return Answer("dtls-failed", "measured", frames)
 
 
-def _peer(person: Person, call: Cast, session: Session, mine: list[Leg], turns: list[TurnFlow]) -> Cause:
+def _peer(person: Person, call: Cast, session: Session, mine: list[Leg], turns: list[TurnFlow]) -> Answer:
     """A call without a bridge session: what runs between the participants never comes near the server."""
     connected = [leg for leg in mine if leg.connected]
     offer = tuple(f for f in (session.offered, session.accepted) if f)
     if session.ended and "connectivity" in session.reason:
         reached = turn_stage(person, turns)
         name = TURN_CAUSES.get(reached, "checks-unanswered")
-        return Cause(name, "inferred", (session.ended,), note="the peers ended the session for want of connectivity")
+        return Answer(name, "inferred", (session.ended,), note="the peers ended the session for want of connectivity")
     if call.own and connected:
         return _secure(call, connected)
     reached = turn_stage(person, turns)
     whole = not any(one.holes for one in turns) and not call.lossy
     if reached in TURN_CAUSES and not connected and call.udp_served and not person.udp and whole:
         shown = tuple(frame for one in turns for frame in (*one.refused, *one.frames))
-        return Cause(
+        return Answer(
             TURN_CAUSES[reached],
             "inferred",
             shown,
             note="UDP of others reaches the server, none of this one's, and TURN failed",
         )
-    return Cause(
+    return Answer(
         "not-observable", "inferred", offer, ("checks-unanswered", "udp-blocked", "dtls-failed"),
         "the way between two participants does not pass the capture point",
     )  # fmt: skip
 
 
-def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None) -> Cause:
+def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None) -> Answer:
     """Without signaling: what shapes of flows leave, at most inferred."""
     legs = [leg for leg in person.legs if leg.kind != "p2p"]
     if not legs and any(leg.kind == "p2p" for leg in person.legs):
-        return Cause("not-observable", "inferred", open=("checks-unanswered", "dtls-failed"), note="peer to peer")
+        return Answer("not-observable", "inferred", open=("checks-unanswered", "dtls-failed"), note="peer to peer")
     direct = [leg for leg in legs if leg.direct and (leg.sent if not call.own else leg.answered or leg.got)]
     turns = [one for one in person.turn if one.kind != "p2p"]
     if not direct:
@@ -299,8 +299,8 @@ def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None
         sent = tuple(leg.sent[0] for leg in legs if leg.sent)
         if not seen or call.end - began < GUARD:
             both = ("checks-unanswered", "dtls-failed", "not-observable")
-            return Cause("undetermined", "inferred", sent, both, "too short to tell")
-        return Cause("checks-unanswered", "measured", sent)
+            return Answer("undetermined", "inferred", sent, both, "too short to tell")
+        return Answer("checks-unanswered", "measured", sent)
     return _secure(call, connected, seen, announced=False)
 
 
@@ -320,7 +320,7 @@ def _is_signaling(person: Person, call: Cast) -> bool:
 
 def _opaque_without_udp(
     person: Person, call: Cast, turns: list[TurnFlow], others_have_udp: bool, burst: int | None
-) -> Cause:
+) -> Answer:
     alone = sum(1 for one in call.people if one.flows or one.legs) == 1
     aimed = any(
         leg.sent and not is_private(leg.other) for leg in person.legs
@@ -330,35 +330,35 @@ def _opaque_without_udp(
     unseen = () if alone or others_have_udp else ("checks-unanswered", *_elsewhere(person, call))
     if person.begun > call.end and not (turns and _is_signaling(person, call)):
         waiting = ("udp-blocked", "nat-mapping-missing", "checks-unanswered", "not-observable")
-        return Cause("undetermined", "inferred", open=waiting, note="this one's connections began before the capture")
+        return Answer("undetermined", "inferred", open=waiting, note="this one's connections began before the capture")
     if turns:
         reached = turn_stage(person, turns)
         flow = next((one for one in turns if one.stage == reached), turns[0])
         early = call.end - min(one.start for one in turns) < GUARD
         if reached in TURN_CAUSES and not early and not any(one.holes for one in turns):
             if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
-                return Cause("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
+                return Answer("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
             if not reachable:  # a bridge without a public address comes first, and looks the same
                 both = (TURN_CAUSES[reached], "nat-mapping-missing", *unseen)
                 note = "nobody's UDP reaches the bridge, and TURN failed"
-                return Cause("undetermined", "inferred", flow.refused or flow.frames, both, note)
-            return Cause(
+                return Answer("undetermined", "inferred", flow.refused or flow.frames, both, note)
+            return Answer(
                 TURN_CAUSES[reached],
                 "inferred" if flow.certainty == "inferred" else "deduced",
                 flow.refused or flow.frames,
             )
         open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing", *unseen[1:])
-        return Cause("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
+        return Answer("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
     if burst:
         if others_have_udp and not call.lossy and not any(one.turn for one in call.people):
             note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
-            return Cause("udp-blocked", "inferred", (burst,), note=note)
+            return Answer("udp-blocked", "inferred", (burst,), note=note)
         tried = ("udp-blocked", "turn-unreachable") + (() if others_have_udp else ("nat-mapping-missing",))
         note = "an offer was answered, and no UDP of this one came"
-        return Cause("undetermined", "inferred", (burst,), (*tried, *unseen), note)
+        return Answer("undetermined", "inferred", (burst,), (*tried, *unseen), note)
     if burst is None:
-        return Cause("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
+        return Answer("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
     if alone and not any(role in ("websocket", "signaling") for role in person.flows.values()):
-        return Cause("undetermined", "inferred", open=("xmpp-auth-failed",), note="nothing but pages was fetched")
+        return Answer("undetermined", "inferred", open=("xmpp-auth-failed",), note="nothing but pages was fetched")
     before = ("alone-in-room", "no-bridge", "xmpp-auth-failed", *unseen[1:])
-    return Cause("undetermined", "inferred", open=before, note="no offer was answered; what was said is encrypted here")
+    return Answer("undetermined", "inferred", open=before, note="no offer was answered; signaling is encrypted here")

@@ -1,0 +1,145 @@
+"""The handshake, and what is true beside media: channel, sources, relays between bridges, versions, load."""
+
+from collections.abc import Iterator
+
+from jitsilab import ip
+from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
+from jitsilab.judge.causes.trail import Event, Trail, after
+
+
+def _who(events: list[Event]) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(one.participant for one in events if one.participant)) or None
+
+
+def fingerprint(case: Case) -> Iterator[Statement]:
+    """The bridge holds a certificate against what was announced, and they differ."""
+    strange = case.trail.of("fingerprint-mismatch")
+    if strange:
+        yield stated("fingerprint-mismatch", strange, participants=_who(strange))
+
+
+def handshake(case: Case) -> Iterator[Statement]:
+    """ICE connected, and the bridge gave the participant up for want of DTLS."""
+    strange = set(case.trail.participants("fingerprint-mismatch"))
+    done = set(case.trail.participants("dtls-done"))
+    failed = [one for one in case.trail.of("dtls-failed") if one.participant not in strange | done]
+    if failed and not (strange and not all(one.participant for one in failed)):
+        yield stated("dtls-failed", failed, participants=_who(failed))
+
+
+def channel(case: Case) -> Iterator[Statement]:
+    """The bridge channel was answered, and never opened; one that had opened and was lost is none."""
+    opened = case.trail.of("channel-opened")
+    refused = [
+        one for one in case.trail.of("channel-refused")
+        if not any(_same(one, other) for other in opened)
+    ]  # fmt: skip
+    by_status: dict[int | None, list[Event]] = {}
+    for one in refused:
+        by_status.setdefault(one.status, []).append(one)
+    for status, some in by_status.items():
+        yield stated("bridge-channel-refused", some, participants=_who(some), status=status)
+    if refused:
+        return
+    connected = set(case.trail.participants("ice-connected", "dtls-done"))
+    missing = [
+        one for one in case.trail.of("channel-missing")
+        if one.participant in connected and not any(_same(one, other) for other in opened)
+    ]  # fmt: skip
+    if missing:
+        yield stated("bridge-channel-refused", missing, participants=_who(missing), certainty="inferred",
+                     detail="the bridge waits for it in vain")  # fmt: skip
+
+
+def _same(one: Event, other: Event) -> bool:
+    """Whether two events may be of one participant's channel."""
+    if one.participant and other.participant:
+        return one.participant == other.participant
+    return one.input == other.input
+
+
+def sends_nothing(case: Case) -> Iterator[Statement]:
+    """Neither audio nor video was ever announced."""
+    denied = [one for one in case.trail.of("media-denied")]
+    announced = case.trail.of("sources-announced")
+    silent = [
+        one for one in announced
+        if one.value == "0" and not any(o.value not in ("", "0") and _same(one, o) for o in announced)
+    ]  # fmt: skip
+    sending = case.trail.of("media-sent")
+    some = [one for one in (*denied, *silent) if not any(_same(one, other) for other in sending)]
+    some = [one for one in some if one.event != "media-denied" or not _announced(one, announced)]
+    if some:
+        yield stated("sends-nothing", some, participants=_who(some))
+
+
+def _announced(one: Event, announced: list[Event]) -> bool:
+    """Whether somebody whose devices were refused announced sources after all."""
+    return any(other.value not in ("", "0") and after(other, one) for other in announced if _same(one, other))
+
+
+def relays(case: Case) -> Iterator[Statement]:
+    """A relay between two bridges failed, and did not connect after."""
+    connected = case.trail.of("relay-connected")
+    failed = [
+        one for one in case.trail.of("relay-failed")
+        if not any(other.value == one.value and after(other, one) for other in connected if other.input == one.input)
+    ]  # fmt: skip
+    if failed:
+        yield stated("bridges-relay-broken", failed, detail=f"towards {failed[-1].value}".rstrip())
+
+
+def source_rewritten(case: Case) -> Iterator[Statement]:
+    """Packets of several come from one inner address that none of them has; or one browser is seen as such."""
+    seen = [
+        one for one in case.trail.of("source-address", "check-received")
+        if ip.parse(one.value) is not None and ip.is_private(one.value)
+    ]  # fmt: skip
+    own = {(one.participant, one.value) for one in case.trail.of("candidate-gathered")}
+    strange = [one for one in seen if (one.participant, one.value) not in own]
+    by_address: dict[str, list[Event]] = {}
+    for one in strange:
+        by_address.setdefault(one.value, []).append(one)
+    for address, some in by_address.items():
+        people = {one.participant for one in some if one.participant}
+        by_browser = [one for one in some if one.program == "browser" and one.event == "source-address"]
+        if len(people) >= 2 and _for_everybody(case, people):
+            yield stated("source-rewritten", some, detail=f"everybody arrives from {address}", certainty="deduced")
+        elif by_browser:
+            yield stated("source-rewritten", by_browser, detail=f"seen as {address}", certainty="deduced")
+
+
+def _for_everybody(case: Case, people: set[str]) -> bool:
+    """Whether nobody's packets came from elsewhere: one inner address of a few is a network, not a gateway."""
+    heard = set(case.trail.participants("source-address", "check-received"))
+    return heard <= people
+
+
+def version(case: Case) -> Iterator[Statement]:
+    """An option or a module that this version does not know."""
+    unknown = case.trail.of("option-unknown")
+    if unknown:
+        names = ", ".join(dict.fromkeys(one.value for one in unknown if one.value))
+        yield stated("version-mismatch", unknown, detail=f"not known: {names}" if names else "")
+
+
+def load(case: Case) -> Iterator[Statement]:
+    """The bridge or the focus acted on its load."""
+    acted = case.trail.of("overloaded")
+    if acted:
+        yield stated("overloaded", acted, detail=acted[-1].value)
+
+
+CAUSES: tuple[Rule, ...] = (
+    Rule("fingerprint-mismatch", ("jvb",), fingerprint),
+    Rule("dtls-failed", ("jvb",), handshake),
+)
+CONDITIONS: tuple[Rule, ...] = (
+    Rule("bridge-channel-refused", ("nginx", "browser", "jvb"), channel),
+    Rule("source-rewritten", ("jvb", "browser"), source_rewritten),
+    Rule("sends-nothing", ("jvb", "jicofo", "browser"), sends_nothing),
+    Rule("bridges-relay-broken", ("jvb",), relays),
+    Rule("version-mismatch", ("jvb", "jicofo", "prosody", "nginx", "coturn", "browser"), version),
+    Rule("overloaded", ("jvb", "jicofo"), load),
+)
+__all__ = ["CAUSES", "CONDITIONS", "Trail"]

@@ -1,0 +1,85 @@
+"""What a rule is, what it looks at, and what it says."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jitsilab.judge.causes.trail import Event, Trail
+
+if TYPE_CHECKING:
+    from jitsilab.facts import Facts
+
+
+class Place(NamedTuple):
+    """Where something stands: a frame, a line or an entry of a piece of evidence."""
+
+    input: str
+    frame: int | None = None
+    line: int | None = None
+    pointer: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"input", "frame"}``, ``{"input", "line"}`` or ``{"input", "pointer"}``."""
+        if self.frame is not None:
+            return {"input": self.input, "frame": self.frame}
+        if self.line is not None:
+            return {"input": self.input, "line": self.line}
+        return {"input": self.input, "pointer": self.pointer} if self.pointer is not None else {"input": self.input}
+
+    def __str__(self) -> str:
+        if self.frame is not None:
+            return f"{self.input} frame {self.frame}"
+        return f"{self.input}:{self.line}" if self.line is not None else f"{self.input} {self.pointer or ''}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """That a cause or a condition holds, for whom, and what bears it out."""
+
+    name: str  # of CAUSES or CONDITIONS
+    reason: str | None = None
+    participants: tuple[str, ...] | None = None  # None where the evidence names nobody
+    certainty: str = "measured"
+    evidence: tuple[Place, ...] = ()
+    detail: str = ""  # what can be said more closely, in words
+    status: int | None = None
+    first_time: int | None = None  # ns since the epoch, as the source wrote it
+    last_time: int | None = None
+    file: str = ""  # that holds the line to change, where the configuration was given
+
+
+@dataclass
+class Case:
+    """All that rules look at: events of every source, the configuration, and the participants that packets show."""
+
+    trail: Trail
+    facts: "Facts | None" = None
+    casts: Mapping[str, Any] = field(default_factory=dict)  # by input: `jitsilab.case.cast.Cast`
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way in which a cause or condition shows: what it needs to see, and its test."""
+
+    name: str  # of CAUSES or CONDITIONS
+    needs: tuple[str, ...]  # programs or kinds of evidence, of which one at least must have spoken
+    test: Callable[[Case], Iterable[Statement]]
+
+
+MOST = 12  # places that a statement lists
+
+
+def places(events: Iterable[Event]) -> tuple[Place, ...]:
+    """Where events stand, each place once, the first and the last of many."""
+    every = list(dict.fromkeys(Place(one.input, one.frame, one.line, one.pointer) for one in events))
+    return tuple(every if len(every) <= MOST else [*every[: MOST - 2], *every[-2:]])
+
+
+def stated(name: str, events: Iterable[Event], reason: str | None = None, **more: Any) -> Statement:
+    """A statement that these events bear out."""
+    some = list(events)
+    times = [one.time for one in some if one.time is not None]
+    return Statement(
+        name, reason, evidence=places(some), first_time=min(times, default=None), last_time=max(times, default=None),
+        **more,
+    )  # fmt: skip

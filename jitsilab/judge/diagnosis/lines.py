@@ -1,0 +1,91 @@
+"""Participants as logs, consoles and dumps know them, and by which names they are those that packets show."""
+
+from dataclasses import replace
+
+from jitsilab import ip
+from jitsilab.judge.causes.reach import Attempt, attempts
+from jitsilab.judge.causes.statement import places
+from jitsilab.judge.causes.trail import Trail
+from jitsilab.judge.diagnosis.answer import Diagnosed
+
+#: events that only a participant of a room has
+_OF_PEOPLE = (
+    "participant-joined", "offer-sent", "answer-received", "candidate-gathered", "ice-checking", "ice-connected",
+    "ice-failed", "ice-ended", "dtls-done", "channel-opened", "channel-refused", "media-sent", "media-received",
+    "sources-announced", "media-denied", "check-received",
+)  # fmt: skip
+_LEFT_OPEN = ("udp-blocked", "nat-mapping-wrong", "turn-unreachable", "checks-unanswered")
+_OWN_WORD = frozenset(("focus", "jvb", ""))
+
+
+def participants(trail: Trail) -> list[Diagnosed]:
+    """Who is named by endpoint id in lines, where no capture shows anybody."""
+    named = [who for who in trail.participants(*_OF_PEOPLE) if who not in _OWN_WORD and "@" not in who]
+    found = []
+    ways: dict[str, list[Attempt]] = {}
+    for one in attempts(trail):
+        ways.setdefault(one.participant, []).append(one)
+    for who in dict.fromkeys(named):
+        some = trail.of(*_OF_PEOPLE, participant=who)
+        times = [one.time for one in some if one.time is not None]
+        path, certainty = _path(trail, who, ways.get(who, []))
+        telling = ("ice-failed", "ice-ended", "media-sent", "pair-nominated")
+        shown = places([each for each in some if each.event in telling])
+        none = path == "none"
+        row = Diagnosed(
+            who, endpoints=[who], media_path=path, stage=_stage(trail, who), certainty=certainty,
+            cause="undetermined" if none else None, open_causes=list(_LEFT_OPEN) if none else [],
+            evidence=list(shown), first_time=min(times, default=None), last_time=max(times, default=None),
+        )  # fmt: skip
+        found.append(row)
+    return found
+
+
+def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
+    """The media path, where lines tell whether media flowed."""
+    flowing = trail.of("media-sent", "media-received", participant=who)
+    stopped = trail.of("media-stopped", participant=who)
+    if flowing and not stopped:
+        nominated = trail.last("pair-nominated", participant=who)
+        detail = nominated.detail.lower() if nominated else ""
+        if "relay" in detail:
+            for protocol, name in (("tls", "turn-tls"), ("tcp", "turn-tcp"), ("udp", "turn-udp")):
+                if protocol in detail.split("relay", 1)[1]:
+                    return name, "measured"
+            return "not-observable", "inferred"
+        if nominated is not None:
+            return ("p2p" if "p2p" in detail else "jvb-udp"), "measured"
+        return "not-observable", "inferred"
+    if ways and all(one.failed for one in ways):
+        return "none", "deduced"
+    return "not-observable", "inferred"
+
+
+_STAGES = (
+    ("media", ("media-sent", "media-received")), ("dtls", ("dtls-done", "dtls-failed", "fingerprint-mismatch")),
+    ("nominated", ("pair-nominated", "ice-connected")),
+    ("checks", ("ice-checking", "ice-failed", "ice-ended", "check-received", "candidate-gathered")),
+    ("jingle", ("offer-sent", "answer-received")), ("conference", ("participant-joined", "conference-requested")),
+    ("xmpp", ("logged-in", "signaling-opened")),
+)  # fmt: skip
+
+
+def _stage(trail: Trail, who: str) -> str:
+    return next((stage for stage, events in _STAGES if trail.of(*events, participant=who)), "tls")
+
+
+def with_names(one: Diagnosed, trail: Trail) -> Diagnosed:
+    """The endpoint ids by which lines mean a participant of packets: by display name, or by public address."""
+    if one.endpoints:
+        return one
+    by_name = {
+        e.participant for e in trail.of("participant-joined") if one.nick and e.value == one.nick and e.participant
+    }
+    by_address = {
+        e.participant for e in trail.of("candidate-gathered")
+        if e.participant and e.value in one.addresses and not ip.is_private(e.value)
+    }  # fmt: skip
+    for ids in (by_name, by_address):
+        if len(ids) == 1:
+            return replace(one, endpoints=sorted(ids))
+    return one

@@ -1,0 +1,197 @@
+"""What one capture, or one print of packets, shows of each participant: path, stage, cause."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from jitsilab.case import cast as people
+from jitsilab.case import signs as signs_of
+from jitsilab.case.cast import Cast, Person
+from jitsilab.case.signs import PersonSigns, Sign, Signs, reach
+from jitsilab.inputs.packets import PacketTables
+from jitsilab.ip import is_private
+from jitsilab.judge.causes.packets import ANSWERED_OFFER, Answer, cause
+from jitsilab.judge.causes.paths import Path, paths, stage, turn_stage
+from jitsilab.judge.causes.statement import Place, Statement
+from jitsilab.judge.checks import GUARD
+from jitsilab.judge.diagnosis.answer import Diagnosed
+
+#: signs that are a cause, in the order of the causes: the first that is seen is the answer
+_BEFORE_MEDIA = (
+    ("tls_refused", "tls-refused"), ("signaling_refused", "signaling-refused"), ("login_refused", "xmpp-auth-failed"),
+    ("focus_missing", "no-focus"), ("bridge_missing", "no-bridge"), ("mapping_missing", "nat-mapping-missing"),
+    ("mapping_wrong", "nat-mapping-wrong"), ("hairpin", "hairpin-nat"),
+)  # fmt: skip
+_CONDITIONS = (
+    ("channel_refused", "bridge-channel-refused"), ("source_rewritten", "source-rewritten"),
+    ("sends_nothing", "sends-nothing"), ("lossy", "lossy"),
+)  # fmt: skip
+
+
+class Seen:
+    """One capture's participants with their answers, and what holds of its server."""
+
+    def __init__(self, source: PacketTables) -> None:
+        self.input = source.input
+        self.source = source
+        self.cast: Cast = people.of(source)
+        self.people: list[Diagnosed] = []
+        self.conditions: list[Statement] = []
+        self.signs: Signs | None = None
+        self.stated: list[Statement] = []
+        self.refused: list[Diagnosed] = []  # participants, if other evidence shows that this is a Jitsi server
+        if not self.cast.jitsi:
+            self._refused()
+            return
+        routes = {id(person): paths(person, self.cast) for person in self.cast.people}
+        relayed = [
+            number for number, person in enumerate(self.cast.people)
+            if routes[id(person)] and routes[id(person)][-1].name.startswith("turn")
+        ]  # fmt: skip
+        self.signs = signs_of.gather(self.cast, source, relayed=relayed)
+        for person in self.cast.people:
+            self.people.append(self._row(person, routes[id(person)], self.signs.of(person)))
+        self._server(self.signs)
+
+    def _refused(self) -> None:
+        """Nothing shows a Jitsi call, since the page never came: the server's certificate was refused."""
+        if not self.cast.people:
+            return
+        signs = signs_of.gather(self.cast, self.source)
+        for person, shown in zip(self.cast.people, signs.people, strict=True):
+            sign = shown.tls_refused
+            if sign is not None:
+                where = self._places(sign.frames)
+                one = Statement("tls-refused", sign.reason or None, (person.id,), sign.certainty, where, sign.note)
+                self.stated.append(one)
+                row = Diagnosed(
+                    person.id, person.nick, person.addresses, media_path="none", cause="tls-refused",
+                    reason=sign.reason or None, certainty=sign.certainty, frames=list(sign.frames),
+                    evidence=list(where), note=sign.note, input=self.input,
+                )  # fmt: skip
+                self.refused.append(row)
+
+    def _server(self, signs: Signs) -> None:
+        """What holds of the server, for nobody in particular."""
+        for name, sign in (
+            ("bridge-udp-unreachable", signs.server.bridge_udp_unreachable),
+            ("source-rewritten", signs.server.source_rewritten),
+            ("bridges-relay-broken", signs.server.bridges_relay_broken),
+        ):
+            if sign is not None:
+                self.conditions.append(self._condition(name, sign, None))
+
+    def _condition(self, name: str, sign: Sign, who: str | None) -> Statement:
+        return Statement(
+            name, None, (who,) if who is not None else None, sign.certainty, self._places(sign.frames), sign.note,
+            sign.status,
+        )  # fmt: skip
+
+    def _places(self, frames: Any) -> tuple[Place, ...]:
+        return tuple(Place(self.input, int(frame)) for frame in list(frames)[:12])
+
+    def _row(self, person: Person, route: list[Path], signs: PersonSigns) -> Diagnosed:
+        tables = self.source
+        endpoints = list(dict.fromkeys(stay.endpoint for stay in person.stays if stay.endpoint))
+        reached, frames = stage(person, route)
+        held = [
+            self._condition(name, sign, person.id) for field, name in _CONDITIONS if (sign := getattr(signs, field))
+        ]
+        common = Diagnosed(
+            person.id, person.nick, person.addresses, [stay.jid for stay in person.stays if stay.jid], endpoints,
+            _ssrcs(endpoints, tables.get("sources")), media_paths=route, stage=reached, turn_stage=turn_stage(person),
+            conditions=held, input=self.input,
+        )  # fmt: skip
+        if route and signs.bridge_lost is None:
+            return self._with_media(common, route)
+        answer, reason = self._cause(person, signs, bool(route))
+        shown = sorted(set(answer.frames or frames))
+        unseen = answer.name == "not-observable" or "not-observable" in answer.open
+        return replace(
+            common, media_path="not-observable" if unseen else "none", cause=answer.name, reason=reason or None,
+            open_causes=list(answer.open), certainty=answer.certainty, frames=shown,
+            evidence=list(self._places(shown)), note=answer.note,
+        )  # fmt: skip
+
+    def _with_media(self, common: Diagnosed, route: list[Path]) -> Diagnosed:
+        last = route[-1]
+        shown = sorted(last.frames)
+        note = next((one.detail for one in common.conditions if one.name == "bridge-channel-refused"), "")
+        if note:
+            shown = sorted({*shown, *(p.frame for one in common.conditions for p in one.evidence if p.frame)})
+        return replace(
+            common, media_path=last.name, certainty=last.certainty, frames=shown, evidence=list(self._places(shown)),
+            note=note,
+        )  # fmt: skip
+
+    def _cause(self, person: Person, signs: PersonSigns, had_media: bool) -> tuple[Answer, str]:
+        """The first sign in the order of the causes, else what the checks and handshakes leave."""
+        if signs.bridge_lost is not None:
+            return _answer("bridge-lost", signs.bridge_lost), ""
+        for field, name in _BEFORE_MEDIA:
+            sign: Sign | None = getattr(signs, field)
+            if sign is not None:
+                return _answer(name, sign), sign.reason
+        others = any(
+            leg.direct and leg.kind == "jvb" and leg.sent
+            for one in self.cast.people if one is not person for leg in one.legs
+        )  # fmt: skip
+        answer = cause(person, self.cast, others, _burst(person, self.source, self.cast.end - GUARD))
+        opened = {answer.name, *answer.open}
+        if signs.turn_tls_refused is not None and "turn-unreachable" in opened:
+            return _answer("turn-unreachable", signs.turn_tls_refused), "tls-certificate"
+        if signs.outbound_blocked is not None and opened & {"udp-blocked", "checks-unanswered"}:
+            return _answer("udp-blocked", signs.outbound_blocked), "outbound"
+        if answer.name == "udp-blocked" and not others and not self._true_address(person):
+            note = f"{answer.note}; whether the address that the bridge offers is its own is not to be seen here"
+            both = ("udp-blocked", "nat-mapping-wrong")
+            return Answer("undetermined", "inferred", answer.frames, both, note), ""
+        return answer, ""
+
+    def _true_address(self, person: Person) -> bool:
+        """Whether the bridge offered a public address that something else shows to be the server's."""
+        found = reach.offered(person)
+        known = {one.address for one in self.signs.server.public} if self.signs is not None else set()
+        return found is not None and any(address in known for address in found[1])
+
+
+def _answer(name: str, sign: Sign) -> Answer:
+    return Answer(name, sign.certainty, sign.frames, note=sign.note)
+
+
+def bridge_address(cast: Cast) -> str:
+    """The server's private address, for the line to write."""
+    return next((one for one in cast.servers if is_private(one)), "")
+
+
+def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
+    """What the participant announced itself; the bridge's numbers for the same streams are other ones."""
+    if sources is None or not endpoints:
+        return []
+    mine = sources[sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()]
+    return [int(one) for one in dict.fromkeys(mine["ssrc"])]
+
+
+def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | None:
+    """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen.
+
+    One that came after ``until`` is too late for anything to have followed it.
+    """
+    flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
+    tls = tables.get("tls")
+    if not flows or tls is None or tls.empty:
+        return None
+    rows = tls[
+        tls["flow"].isin(flows) & tls["up"].fillna(False).astype(bool) & tls["record_type"].eq("application_data")
+    ]
+    for _, sent in rows.groupby("flow"):
+        times, sizes = sent["seconds"].to_numpy(float), sent["length"].fillna(0).to_numpy(float)
+        start = 0
+        for end in range(len(times)):
+            while times[end] - times[start] > 0.12:
+                start += 1
+            if sizes[start : end + 1].sum() >= ANSWERED_OFFER:
+                return int(sent["frame"].iloc[end]) if times[end] <= until else None
+    return 0
