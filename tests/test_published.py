@@ -15,7 +15,7 @@ from jitsilab.call import load
 from jitsilab.errors import CaptureError, ParseError
 from jitsilab.inputs import prints as published
 from jitsilab.inputs import registry
-from jitsilab.inputs.prints import summaries
+from jitsilab.inputs.prints import lines, summaries
 
 Recording = Callable[[str], Path]
 TEXT = """\
@@ -203,7 +203,7 @@ PICTURE = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
         ((HEADER + EXPORT)[:-25].encode(), r"line 6: \d columns where the first line has 9; the file was cut"),
         ((HEADER + EXPORT).replace("266", "26x").encode(), r"line 5: '26x' is not a number"),
         ((HEADER + EXPORT).replace(",266", ",").encode(), "line 5: a frame without time or length"),
-        (b"hello world\n", "not a field export"),
+        (b"hello world\n", "is a text file, not a capture"),
         (b'a,"b\n' * 3, "printed"),
     ],
 )
@@ -249,7 +249,7 @@ def test_tables_survive_being_saved(tmp_path: Path, files: Callable[..., list[Pa
 def test_any_line_is_split_or_refused(line: str) -> None:
     readers = {"TCP": summaries.tcp, "STUN": summaries.stun, "TLSv1": summaries.records, "UDP": summaries.udp}
     with contextlib.suppress(ParseError):
-        found = summaries.line(line)
+        found = lines.parse(line)
         readers.get(found.protocol, summaries.ssh)(found.info)
 
 

@@ -95,6 +95,7 @@ class Sides:
         rows = stun[stun["username"].str.contains(":", regex=False, na=False) & (stun["method"] == "Binding")]
         self._known: dict[tuple[int, bool, bool], list[_Side]] = {}
         columns = ("seconds", "flow", "depth", "up", "message_class", "username")
+        rows = rows[rows["flow"].notna() & rows["up"].notna()]  # a print without ports has neither
         for seconds, flow, depth, up, kind, username in zip(*(rows[c] for c in columns), strict=True):
             receiver, _, sender = username.partition(":")
             request = kind in ("request", "indication")

@@ -136,7 +136,7 @@ def _recognised(one: Delivery) -> Piece:
     best, _, kind = max(scores, default=(0.0, 0, None))
     setting = facts._kind(one.name, head.decode("utf-8", "replace")) or None
     setting = None if setting == "unknown" else setting
-    printed = 0.5 if prints._is_text(head.decode("utf-8", "replace").split("\n")) else 0.0
+    printed = prints.recognise(head)
     if max(best, printed) < SURE and setting is None:
         return Piece(one, "unknown", note=_unknown(one))
     if setting is not None and max(best, printed) < 0.9:
@@ -191,7 +191,8 @@ def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) ->
         piece.source = PacketTables(one.input, Wire(packets, own))
     for piece in evidence.of("print"):
         try:
-            tables: Any = prints.load(piece.delivery.path)  # type: ignore[arg-type]
+            with piece.delivery.open() as file:
+                tables: Any = prints.load(file, name=piece.input)
         except CaptureError as error:
             if piece.delivery.given:
                 raise

@@ -60,9 +60,12 @@ Tables = Mapping[str, "pd.DataFrame | None"]  # by name; None where the source c
 
 
 def frame(tables: Tables, name: str) -> pd.DataFrame:
-    """A table by name, one without rows and columns where the source cannot show it."""
+    """A table by name; where the source cannot show it, one without rows that has the columns of the wire's."""
     found = tables.get(name)
-    return found if found is not None else pd.DataFrame()
+    if found is not None:
+        return found
+    schema = wire_schemas().get(name)
+    return frame_from([], schema) if schema is not None else pd.DataFrame()
 
 
 def wire_schemas() -> dict[str, Schema]:

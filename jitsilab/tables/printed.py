@@ -7,7 +7,7 @@ SCHEMAS: dict[str, Schema] = {
     "frames": {
         **COMMON,
         "protocol": ("str", "label of what the frame carries, without a version"),
-        "length": ("int64", "bytes on the wire"),
+        "length": ("Int64", "bytes on the wire; of tcpdump without -e deduced, as over Ethernet"),
         "captured_length": ("Int64", "bytes captured"),
         "ip_version": ("Int64", "4 or 6"),
         "ip_protocol": ("Int64", "6 TCP, 17 UDP, ..."),
@@ -24,8 +24,8 @@ SCHEMAS: dict[str, Schema] = {
         "server_port": ("Int64", "its port"),
         "packets_up": ("int64", "frames from the client"),
         "packets_down": ("int64", "frames to the client"),
-        "bytes_up": ("int64", "their bytes on the wire"),
-        "bytes_down": ("int64", "their bytes on the wire"),
+        "bytes_up": ("Int64", "their bytes on the wire"),
+        "bytes_down": ("Int64", "their bytes on the wire"),
         "payload_up": ("Int64", "bytes of TCP or UDP payload from the client, deduced from frame lengths"),
         "payload_down": ("Int64", "bytes of TCP or UDP payload to the client, deduced from frame lengths"),
         "first_frame": ("int64", "first frame"),
@@ -85,7 +85,7 @@ SCHEMAS: dict[str, Schema] = {
         "decrypted": ("bool", "read with keys"),
         "length_sum": ("Int64", "sum of the lengths of the records of this frame that are not known singly"),
         "sharing": ("Int64", "how many records share length_sum"),
-        "certainty": ("str", "of length and length_sum"),
+        "certainty": ("str", "of length and length_sum: measured where it was printed, deduced"),
         "notes": ("str", "tshark's remarks on the segment"),
     },
     "dtls": {

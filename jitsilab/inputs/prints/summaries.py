@@ -1,4 +1,4 @@
-"""tshark's one line a frame, read back into fields: the summary column is parsed wholly or not at all.
+"""tshark's summary of a frame, read back into fields: the column is parsed wholly or not at all.
 
 Each function takes the text after the length column and gives its fields. Text that it does not know raises ParseError
 whose offset is the position in that text, so that nothing of a published line vanishes in silence.
@@ -11,39 +11,6 @@ from typing import NamedTuple
 from jitsilab.errors import ParseError
 
 Fields = dict[str, object]
-
-
-class Line(NamedTuple):
-    """One line of ``tshark -r FILE``."""
-
-    frame: int
-    seconds: float  # since the first frame
-    src: str
-    dst: str
-    protocol: str  # as tshark's column has it: TLSv1.3, DTLSv1.2, TCP, ...
-    length: int  # bytes on the wire
-    info: str
-
-
-LONGEST = 4096  # characters of a line; no summary is nearly as long
-_LINE = re.compile(
-    r"\s*(?P<frame>\d+)\s+(?P<seconds>-?\d+(?:\.\d+)?)\s+(?P<src>\S.*?)\s+(?:→|->)\s+(?P<dst>\S.*?)\s+"
-    r"(?P<protocol>[A-Za-z][\w./-]*)\s+(?P<length>\d+)(?: (?P<info>.*))?$"
-)
-
-
-def line(text: str) -> Line:
-    """Split one line into its columns.
-
-    Raises ParseError for a line without number, time, two addresses, protocol and length.
-    """
-    found = _LINE.match(text) if len(text) <= LONGEST else None
-    if not found:
-        raise ParseError(f"not a summary line of tshark: {text[:60]!r}")
-    return Line(
-        int(found["frame"]), float(found["seconds"]), found["src"], found["dst"], found["protocol"],
-        int(found["length"]), found["info"] or "",
-    )  # fmt: skip
 
 
 _REMARK = re.compile(r"\[(?P<remark>[^\]]*)\]")
@@ -141,6 +108,9 @@ class Record(NamedTuple):
 
     record_type: str  # handshake, change_cipher_spec, alert, application_data, unknown
     handshake: str | None  # IANA name of the message where it is in clear
+    length: int | None = None  # where the print has it
+    sni: str | None = None
+    alpn: str | None = None
 
 
 def records(info: str) -> tuple[list[Record], list[str]]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
 from jitsilab.inputs.prints import summaries
+from jitsilab.inputs.prints.times import Stamp
 from jitsilab.tables import COMMON, ERRORS, frame_from
 from jitsilab.tables.printed import SCHEMAS
 
@@ -27,7 +28,7 @@ class Printed:
 
     frame: int
     seconds: float
-    length: int
+    length: int | None
     src: str | None = None
     dst: str | None = None
     ip_version: int | None = None
@@ -38,6 +39,9 @@ class Printed:
     info: str | None = None
     captured_length: int | None = None
     line: int = 0  # of the file that was read, for errors
+    stamp: Stamp | None = None  # its time as printed, until the form of all times is known
+    time: int | None = None  # ns since the epoch
+    fields: Any = None  # what a summary would tell, where fields were printed instead
 
     flow: int | None = None
     up: bool | None = None
@@ -62,7 +66,7 @@ class Printed:
 
     def common(self) -> list[Any]:
         """The columns that all tables of messages share."""
-        return [self.frame, None, self.seconds, self.flow, self.src, self.src_port, self.dst, self.dst_port]
+        return [self.frame, self.time, self.seconds, self.flow, self.src, self.src_port, self.dst, self.dst_port]
 
 
 _PARSERS = {
@@ -71,22 +75,35 @@ _PARSERS = {
 }  # fmt: skip
 
 
-def tables(printed: Sequence[Printed], problems: Iterable[Problem] = ()) -> dict[str, pd.DataFrame]:
-    """All tables that these frames can fill, by name; summaries that could not be parsed are rows of ``errors``."""
+def tables(
+    printed: Sequence[Printed], problems: Iterable[Problem] = (), complete: bool = True
+) -> dict[str, pd.DataFrame]:
+    """All tables that these frames can fill, by name; summaries that could not be parsed are rows of ``errors``.
+
+    Of a print that is not ``complete`` (another program's, single fields, a filter's choice) an empty table would say
+    that nothing was there: it is left out.
+    """
     failed = list(problems)
-    fields: dict[int, Any] = {}
-    texts = any(one.info is not None for one in printed)
+    fields: dict[int, Any] = {one.frame: one.fields for one in printed if one.fields is not None}
+    texts = any(one.info is not None or one.fields is not None for one in printed)
+    unread: dict[str, list[Printed]] = defaultdict(list)
     for one in printed:
         if one.info is None:
             continue
+        label = one.label or ""
+        parse = summaries.records if label in ("TLS", "DTLS") else _PARSERS.get(label)
+        if parse is None:
+            unread[label].append(one)
+            continue
         try:
-            label = one.label or ""
-            parse = summaries.records if label in ("TLS", "DTLS") else _PARSERS.get(label)
-            if parse is None:
-                raise ParseError(f"no reader for the summaries of {label or 'a frame without a label'}")
             fields[one.frame] = parse(one.info)
         except ParseError as error:
             failed.append(Problem(one.frame, one.protocol or "", error.offset, f"line {one.line}: {error}"))
+    for label, some in unread.items():
+        first = some[0]
+        text = f"line {first.line}: no reader for the summaries of {label or 'a frame without a label'}"
+        also = f", as in {len(some) - 1} more frames" if len(some) > 1 else ""
+        failed.append(Problem(first.frame, first.protocol or "", 0, text + also))
     for one in printed:
         _take_ports(one, fields.get(one.frame))
     flows = _flows(printed, fields)
@@ -94,7 +111,11 @@ def tables(printed: Sequence[Printed], problems: Iterable[Problem] = ()) -> dict
     if flows is not None:
         made["flows"] = flows
     if texts:
-        made |= {name: build(printed, fields) for name, build in _BUILD.items()}
+        labels = {one.label for one in printed}
+        for name, build in _BUILD.items():
+            rows = build(printed, fields)
+            if len(rows) or (complete and name.upper() not in labels):
+                made[name] = rows
     return made
 
 
@@ -106,11 +127,16 @@ def _take_ports(one: Printed, fields: Any) -> None:
 def _flows(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame | None:
     """Number the flows, tell each frame its direction, and sum them up; None where no port was printed."""
     members: dict[tuple[Any, ...], list[Printed]] = defaultdict(list)
-    for one in printed:
-        if one.src_port is not None and one.dst_port is not None and one.src and one.dst:
-            ends = sorted([(one.src, one.src_port), (one.dst, one.dst_port)])
-            transport = {6: "tcp", 17: "udp"}.get(one.ip_protocol or 0) or ("udp" if one.label == "UDP" else "tcp")
-            members[(transport, *ends)].append(one)
+    labels: dict[tuple[Any, ...], set[str | None]] = defaultdict(set)
+    ported = [one for one in printed if one.src_port is not None and one.dst_port is not None and one.src and one.dst]
+    for one in ported:
+        labels[_ends(one)].add(one.label)
+    for one in ported:
+        transport = {6: "tcp", 17: "udp"}.get(one.ip_protocol or 0)
+        if transport is None:
+            transport = "udp" if labels[_ends(one)] & _OVER_UDP and "TCP" not in labels[_ends(one)] else "tcp"
+            one.ip_protocol = 17 if transport == "udp" else 6
+        members[(transport, *_ends(one))].append(one)
     if not members:
         return None
     rows = []
@@ -130,8 +156,8 @@ def _flows(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame |
         syn = {flag for flag in flags.values() if flag in ("SYN", "SYN,ACK")}
         tcp = transport == "tcp"
         rows.append((
-            number, transport, *client, *server, len(up), len(down), sum(one.length for one in up),
-            sum(one.length for one in down), _payload(up, fields, header[True]), _payload(down, fields, header[False]),
+            number, transport, *client, *server, len(up), len(down), _bytes(up), _bytes(down),
+            _payload(up, fields, header[True]), _payload(down, fields, header[False]),
             some[0].frame, some[-1].frame, some[0].seconds, some[-1].seconds,
             (len(syn) == 2 if flags else None) if tcp else None,
             *(sum(name in (flag or "").split(",") for flag in flags.values()) if tcp and flags else None
@@ -141,6 +167,20 @@ def _flows(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame |
             " ".join(dict.fromkeys(one.label or "" for one in some)), _observability(some),
         ))  # fmt: skip
     return frame_from(rows, SCHEMAS["flows"])
+
+
+_OVER_UDP = {"UDP", "STUN", "DTLS", "RTP", "SRTP", "RTCP", "RTP EVENT", "QUIC", "DNS", "MDNS", "NTP", "DHCP", "SSDP"}
+
+
+def _ends(one: Printed) -> tuple[Any, ...]:
+    """Both ends of a frame, the same for both directions."""
+    return tuple(sorted([(one.src, one.src_port), (one.dst, one.dst_port)], key=str))
+
+
+def _bytes(some: list[Printed]) -> int | None:
+    """Bytes on the wire, None where not all lengths are known."""
+    lengths = [one.length for one in some]
+    return None if None in lengths else sum(length or 0 for length in lengths)
 
 
 _REPEATED = ("retransmission", "fast-retransmission", "spurious-retransmission")
@@ -178,9 +218,11 @@ def _header(some: list[Printed], fields: dict[int, Any], up: bool) -> int | None
     said: Counter[int] = Counter()
     for one in some:
         known = fields.get(one.frame)
-        if one.up == up and isinstance(known, dict) and "flags" in known and known.get("length") is not None:
-            usual = not known["sack"] and not {"SYN", "RST"} & set(known["flags"].split(","))
-            said[one.length - known["length"]] += usual
+        if one.up != up or one.length is None or not isinstance(known, dict):
+            continue
+        if "flags" in known and known.get("length") is not None:
+            usual = not known.get("sack") and not {"SYN", "RST"} & set(known["flags"].split(","))
+            said[one.length - known["length"]] += usual and "quiet" not in known
     best = said.most_common(1)
     return best[0][0] if best and best[0][1] else None
 
@@ -191,7 +233,7 @@ def _payload(some: list[Printed], fields: dict[int, Any], header: int | None) ->
         known = fields.get(one.frame)
         if isinstance(known, dict) and "flags" in known and known.get("length") is not None:
             total += known["length"]
-        elif header is None:
+        elif header is None or one.length is None:
             return None
         else:
             total += one.length - header
@@ -210,7 +252,7 @@ def _frames(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     for one in printed:
         known = fields.get(one.frame)
         payload = known.get("length") if isinstance(known, dict) and one.label in ("TCP", "UDP") else None
-        common = one.common() if one.label != "ARP" else [one.frame, None, one.seconds, *[None] * 5]
+        common = one.common() if one.label != "ARP" else [one.frame, one.time, one.seconds, *[None] * 5]
         rows.append(
             (*common, one.label, one.length, one.captured_length, one.ip_version, one.ip_protocol, None, None, payload)
         )
@@ -224,22 +266,9 @@ def _tcp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = []
     for one in printed:
         known = fields.get(one.frame)
-        if one.label == "TCP" and isinstance(known, dict):
-            columns = (
-                "flags",
-                "seq",
-                "ack",
-                "window",
-                "length",
-                "mss",
-                "scale",
-                "sack_permitted",
-                "sack",
-                "tsval",
-                "tsecr",
-            )
+        if one.label == "TCP" and isinstance(known, dict) and "quiet" not in known:
             again = any(note in _REPEATED for note in _notes(known))
-            rows.append((*one.common(), one.up, *(known.get(name) for name in columns), again, known["notes"] or None))
+            rows.append((*one.common(), one.up, *(known.get(name) for name in _TCP), again, known["notes"] or None))
     return frame_from(rows, SCHEMAS["tcp"])
 
 
@@ -250,7 +279,7 @@ def _arp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
         if one.label == "ARP" and isinstance(known, dict):
             sender, target = known.get("sender_mac") or one.src, known.get("target_ip")
             ends = (sender, known["sender_ip"], "ff:ff:ff:ff:ff:ff" if one.dst == "Broadcast" else one.dst, target)
-            rows.append((one.frame, None, one.seconds, *ends, known["operation"]))
+            rows.append((one.frame, one.time, one.seconds, *ends, known["operation"]))
     return frame_from(rows, SCHEMAS["arp"])
 
 
@@ -278,27 +307,31 @@ def _tls(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
         known, key = fields.get(one.frame), (one.flow, one.up)
         notes = _notes(known)
         if one.label != "TLS" or not isinstance(known, tuple):
-            if "segment" in notes or (one.label == "TCP" and one.length >= FULL):
+            if "segment" in notes or (one.label == "TCP" and (one.length or 0) >= FULL):
                 pending.add(key)
             continue
         named = known[0]
         header = headers.get((one.flow, bool(one.up)))
-        goes_on = "segment" in notes or one.length >= FULL
+        goes_on = "segment" in notes or (one.length or FULL) >= FULL
         whole = key not in pending and not goes_on and "previous-lost" not in notes and header is not None
         (pending.add if goes_on else pending.discard)(key)
         fixed = {number: 1 for number, record in enumerate(named) if record.record_type == "change_cipher_spec"}
         others = len(named) - len(fixed)
-        left = one.length - (header or 0) - _RECORD_HEADER * len(named) - len(fixed)
+        left = (one.length or 0) - (header or 0) - _RECORD_HEADER * len(named) - len(fixed)
         whole = whole and left >= others
         for number, record in enumerate(named):
             length = fixed.get(number, left if others == 1 else None) if whole else None
+            told = record.length is not None
+            length = record.length if told else length
             shared = whole and length is None
             hello = one.version if record.handshake == "client_hello" else None
             version = agreed[one.flow] or (one.version if hello is None else None)
             rows.append((
-                *one.common(), one.frame if whole else None, one.up, record.record_type, None, length, version, hello,
-                record.handshake, None, None, None, None, None, False, left if shared else None,
-                others if shared else None, "deduced" if whole else None, " ".join(notes) or None,
+                *one.common(), one.frame if whole or (told and "segment" not in notes) else None, one.up,
+                record.record_type, None, length, version, hello, record.handshake, record.sni, record.alpn, None, None,
+                None, False, left if shared else None,
+                others if shared else None, "measured" if told else "deduced" if whole else None,
+                " ".join(notes) or None,
             ))  # fmt: skip
     return frame_from(rows, SCHEMAS["tls"])
 
@@ -328,14 +361,22 @@ def _stun(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
             if known["message_class"] in ("success", "error") and asked:
                 request = asked.pop(0)
                 known |= {"request_frame": request.frame, "rtt": round(one.seconds - request.seconds, 9)}
-            size = one.length - _ABOVE_UDP if udp and one.ip_version == 4 else None
+            size = one.length - _ABOVE_UDP if udp and one.ip_version == 4 and one.length is not None else None
             rows.append((*one.common(), one.frame, one.up, *(known.get(name) for name in columns), size))
     return frame_from(rows, SCHEMAS["stun"])
 
 
 def _rtcp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = [
-        (*one.common(), one.up, 0, known["packet_type"], known["named"], known["malformed"], one.length - _ABOVE_UDP)
+        (
+            *one.common(),
+            one.up,
+            0,
+            known["packet_type"],
+            known["named"],
+            known["malformed"],
+            (one.length or _ABOVE_UDP) - _ABOVE_UDP,
+        )
         for one in printed
         if one.label == "RTCP" and isinstance(known := fields.get(one.frame), dict)
     ]

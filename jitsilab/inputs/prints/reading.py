@@ -1,0 +1,256 @@
+"""From a printed file to tables: its form is found, its frames are read, and two prints of one capture are joined."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+
+from jitsilab.errors import CaptureError, ParseError, Problem
+from jitsilab.inputs.prints import details, exports, fields, forms, lines, objects, tcpdump, texts, times, transcript
+from jitsilab.inputs.prints.transcript import Printed
+from jitsilab.tables import Schema, wire_schemas
+from jitsilab.tables.printed import SCHEMAS
+
+_CHATTER = re.compile(  # what tshark and Wireshark print beside frames
+    r"No\.\s+Time\s|Running as user |Capturing on |tshark: |\d+ packets? (?:captured|dropped)|\s+\*\* \(tshark"
+)
+_TOLD = 20  # lines that are no packets, said one by one
+Source = str | Path | BinaryIO
+
+
+def recognise(head: bytes) -> float:
+    """How surely a file that begins so is a print of packets: 0 not, 1 certain."""
+    text = texts.decoded(head) if head.strip() else None
+    return forms.known(text)[1] if text is not None else 0.0
+
+
+def refusal(head: bytes) -> str:
+    """What a file that begins so is, where it is a print that is not read: the end of a sentence; else empty."""
+    text = texts.decoded(head) if head.strip() else None
+    return forms.refusal(text) if text is not None else ""
+
+
+def load(*files: Source, name: str = "") -> dict[str, pd.DataFrame]:
+    """Tables of one printed file, or of a text and a field export of the same capture joined by frame number.
+
+    ``name`` is what errors call a file object. Where both print a time, the text's wins: spreadsheets cut numbers.
+    Raises CaptureError, with what the file is, for one that is neither, and where the two do not describe the same
+    frames.
+    """
+    read: list[tuple[str, list[Printed], list[Problem]]] = []
+    for file in files:
+        shown = name or str(file if isinstance(file, str | Path) else getattr(file, "name", "the stream"))
+        read.append(_read(texts.read(file, shown), shown))
+    some = [one for one in read if one[0] != "fields"], [one for one in read if one[0] == "fields"]
+    if not files or len(some[0]) > 1 or len(some[1]) > 1:
+        raise CaptureError("Printed tables are one text of summaries, one field export, or one of each.")
+    problems: list[Problem] = [problem for _, _, found in read for problem in found]
+    printed = read[0][1] if len(read) == 1 else _joined(some[0][0][1], some[1][0][1], problems)
+    whole = any(_is_complete(one, form) for form, one, _ in read)
+    return {name: conform(name, rows) for name, rows in transcript.tables(printed, problems, whole).items()}
+
+
+def _is_complete(printed: list[Printed], form: str) -> bool:
+    """Whether a print is that of a whole capture, by a program that names every protocol."""
+    numbers = sorted(one.frame for one in printed)
+    return form in ("summaries", "details", "objects") and numbers == list(range(1, len(numbers) + 1))
+
+
+def _read(text: str, name: str) -> tuple[str, list[Printed], list[Problem]]:
+    """The form of a print, its frames, and what of it could not be read."""
+    form, _ = forms.known(text)
+    every = texts.lines(text)
+    problems: list[Problem] = []
+    match form:
+        case "summaries":
+            printed = _summaries(every, problems)
+        case "tcpdump":
+            printed = _tcpdump(every, problems)
+        case "details":
+            printed = _details(every, problems)
+        case "objects":
+            printed = _objects(text, name, problems)
+        case "refused":
+            raise CaptureError(f"{name} is {forms.refusal(text)}.")
+        case _ if form == "fields" or _is_table(every):
+            printed = exports.read(name, every)
+        case _:
+            raise CaptureError(f"{name} is a text file, not a capture: it holds no packets that a program printed.")
+    if not printed:
+        raise CaptureError(f"{name} holds no packet that can be read.")
+    _set_times(printed, problems)
+    return form or "fields", printed, problems
+
+
+def _is_table(every: Sequence[str]) -> bool:
+    """Whether a text that nobody knows is at least a table, so that what it lacks can be said."""
+    some = [line for line in every[:20] if line.strip()]
+    cells = {line.count(exports.separator(some[0])) for line in some} if some else {0}
+    return min(cells) > 0 and len(cells) <= 2
+
+
+def _set_times(printed: list[Printed], problems: list[Problem]) -> None:
+    """Seconds of all frames, once the form of their times is known by all of them."""
+    timed = [one for one in printed if one.stamp is not None]
+    found, form = times.resolve([one.stamp for one in timed if one.stamp is not None])
+    for one, line in zip(timed, found, strict=True):
+        one.seconds, one.time = line.seconds, line.time if line.time is not None else one.time
+    gaps = any(b.frame != a.frame + 1 for a, b in itertools.pairwise(timed))
+    if form == "differences" and gaps:
+        message = (
+            "the times are those since the frame before, and frames are left out: seconds are the least they can be"
+        )
+        problems.append(Problem(0, "text", 0, message))
+
+
+def _summaries(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
+    found: dict[int, lines.Summary] = {}
+    others: list[tuple[int, str]] = []
+    for number, raw in enumerate(every, 1):
+        if not raw.strip() or _CHATTER.match(raw):
+            continue
+        try:
+            one = lines.parse(raw)
+        except ParseError as error:
+            others.append((number, str(error)))
+            continue
+        if one.frame in found:
+            problems.append(Problem(one.frame, "text", 0, f"line {number}: a second line of frame {one.frame}"))
+            continue
+        one.line = number
+        found[one.frame] = one
+    lines.settle(list(found.values()))
+    _others(others, problems)
+    return [_of_summary(one) for one in found.values()]
+
+
+def _of_summary(one: lines.Summary) -> Printed:
+    version = 6 if one.src.count(":") > 1 and one.protocol != "ARP" and not _is_mac(one.src) else None
+    version = 4 if one.src.count(".") == 3 and one.src.replace(".", "").isdecimal() else version
+    printed = Printed(
+        one.frame, float("nan"), one.length, one.src or None, one.dst or None, version, protocol=one.protocol,
+        info=one.info, line=one.line, stamp=one.stamp,
+    )  # fmt: skip
+    ports = lines.ports(one.info) if one.protocol in ("TCP", "UDP") else None
+    if not one.protocol.startswith("ICMP"):  # an error quotes the ports of another packet
+        printed.src_port, printed.dst_port = ports or (one.src_port, one.dst_port)
+    return printed
+
+
+def _is_mac(text: str) -> bool:
+    parts = text.split(":")
+    return len(parts) == 6 and all(len(part) == 2 for part in parts)
+
+
+def _tcpdump(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
+    printed, others = [], []
+    for one in tcpdump.frames(every):
+        if isinstance(one, Printed):
+            printed.append(one)
+        else:
+            others.append((one[0], f"no packet of tcpdump: {one[1][:60]!r}"))
+    _others(others, problems)
+    return printed
+
+
+def _details(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
+    """Blocks of fields, with the summaries between them where there are any."""
+    summaries: dict[int, lines.Summary] = {}
+    for line in every:
+        if "    " not in line[:1] and (line[:1].isdigit() or line[:1] == " ") and ": " not in line[:24]:
+            try:
+                one = lines.parse(line)
+            except ParseError:
+                continue
+            summaries.setdefault(one.frame, one)
+    printed: dict[int, Printed] = {}
+    for order, (number, pairs) in enumerate(details.frames(every), 1):
+        try:
+            one_frame = fields.printed(pairs, number, order)
+        except ParseError as error:
+            problems.append(Problem(order, "text", 0, f"line {number}: {error}"))
+            continue
+        beside = summaries.get(one_frame.frame)
+        if beside is not None:
+            one_frame.stamp = one_frame.stamp or beside.stamp
+            one_frame.protocol = beside.protocol if one_frame.fields is None else one_frame.protocol or beside.protocol
+            one_frame.info = beside.info if one_frame.fields is None else None
+            one_frame.src, one_frame.dst = one_frame.src or beside.src, one_frame.dst or beside.dst
+        printed.setdefault(one_frame.frame, one_frame)
+    return list(printed.values())
+
+
+def _objects(text: str, name: str, problems: list[Problem]) -> list[Printed]:
+    printed, line, before = [], 1, 0
+    for order, (at, pairs) in enumerate(objects.frames(text), 1):
+        line, before = line + text.count("\n", before, at), at
+        if isinstance(pairs, str):
+            problems.append(Problem(0, "text", at, f"line {line}: {pairs}"))
+            continue
+        try:
+            printed.append(fields.printed(pairs, line, order))
+        except ParseError as error:
+            problems.append(Problem(order, "text", at, f"line {line}: {error}"))
+    if printed and not any(one.src or one.stamp for one in printed):
+        raise CaptureError(f"{name} shows neither times nor addresses: print it with -T json alone.")
+    return printed
+
+
+def _others(others: list[tuple[int, str]], problems: list[Problem]) -> None:
+    """Lines that are no packets: some by themselves, the rest as a number."""
+    for number, text in others[:_TOLD]:
+        problems.append(Problem(0, "text", 0, f"line {number}: {text}"))
+    if len(others) > _TOLD:
+        number = others[_TOLD][0]
+        problems.append(
+            Problem(0, "text", 0, f"line {number}: and {len(others) - _TOLD} more lines that are no packets")
+        )
+
+
+def _joined(text: list[Printed], export: list[Printed], problems: list[Problem]) -> list[Printed]:
+    """The text's frames with what only the export knows of them."""
+    known = {one.frame: one for one in export}
+    if {one.frame for one in text} != set(known):
+        raise CaptureError(
+            f"The text has {len(text)} frames and the export {len(known)}, and they are not the same frames: "
+            "both must come from one capture."
+        )
+    for one in text:
+        other = known[one.frame]
+        if one.length != other.length:
+            message = f"line {one.line}: {one.length} bytes in the text, {other.length} in the export"
+            problems.append(Problem(one.frame, "text", 0, message))
+        one.src, one.dst = (other.src, other.dst) if other.src else (one.src, one.dst)
+        one.ip_version = other.ip_version or one.ip_version
+        one.ip_protocol, one.captured_length = other.ip_protocol, other.captured_length
+        one.src_port, one.dst_port = other.src_port, other.dst_port
+    return text
+
+
+def schema(name: str) -> Schema:
+    """The columns of a printed table: those that a capture's table has, and those that only a print needs."""
+    return {**wire_schemas().get(name, {}), **SCHEMAS.get(name, {})}
+
+
+_NULLABLE = {
+    "int64": "Int64",
+    "uint32": "UInt32",
+    "uint16": "UInt16",
+    "uint8": "UInt8",
+    "int32": "Int32",
+    "bool": "boolean",
+}
+
+
+def conform(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with every column of the schema, empty where nothing was printed."""
+    given = {}
+    for column, (dtype, _) in schema(name).items():
+        if column in rows:
+            given[column] = rows[column]
+        else:
+            given[column] = pd.Series([None] * len(rows), index=rows.index, dtype=_NULLABLE.get(dtype, dtype))
+    return pd.DataFrame(given, index=rows.index)
