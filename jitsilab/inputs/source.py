@@ -59,6 +59,35 @@ class Source(Protocol):
         ...
 
 
+class Identified(Protocol):
+    """A source that knows by which names another one speaks of the same session; optional, known after `read`.
+
+    Two sources are of one browser where they share an ``ufrag``, a ``sid``, an ``ssrc`` or an ``endpoint``; to lie in
+    one folder proves nothing.
+    """
+
+    identity: dict[str, set[str]]  # by `NAMES`; a name that is not known has no entry
+
+
+#: names by which sources are joined, and what each is
+NAMES = {
+    "endpoint": "endpoint ids: the occupant's name in the room; of a server's answer, of everybody in it",
+    "nick": "display names",
+    "stats_id": "the browser's own id, the same in all its calls",
+    "jid": "JIDs that were logged in",
+    "room": "rooms, without domain",
+    "conference": "ids of the conference at the bridge, or its meeting id",
+    "host": "host names or addresses of the page and the servers",
+    "local_ufrag": "ICE fragments of the browser",
+    "remote_ufrag": "ICE fragments of the bridge or the other browser",
+    "address": "addresses of the browser, as it gathered them or a server saw them",
+    "offered": "addresses of the bridge or the other browser",
+    "sid": "Jingle session ids",
+    "ssrc": "SSRCs that the browser sends",
+    "stream": "SSRCs that it receives",
+}
+
+
 class Kind(NamedTuple):
     """A kind of evidence: a line of the registry."""
 

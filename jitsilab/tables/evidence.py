@@ -49,7 +49,7 @@ EVENTS: Final[dict[str, str]] = {
     # entry
     "tls-refused": "one side refused TLS: expired, untrusted, name-mismatch; detail page, xmpp, turn or empty",
     "signaling-refused": "WebSocket or BOSH was answered, and not opened: the path; status; detail no-upgrade",
-    "signaling-failed": "WebSocket or BOSH did not open, and no status is known: the path",
+    "signaling-failed": "WebSocket or BOSH did not open, and no status is known: the path; detail refused, ...",
     "signaling-opened": "WebSocket or BOSH opened: the path",
     "signaling-closed": "an open one was lost: the reason",
     "upstream-failed": "a proxy does not reach its upstream: which; detail refused, timeout, reset, no-route",
@@ -97,6 +97,7 @@ EVENTS: Final[dict[str, str]] = {
     "fingerprint-mismatch": "a certificate is not the one that was announced: the fingerprint",
     "channel-opened": "the bridge channel opened",
     "channel-refused": "the bridge channel was answered, and not opened; status",
+    "channel-failed": "the bridge channel did not open, and no status is known: the code; detail as signaling-failed",
     "channel-closed": "an open one was lost: the code",
     "channel-missing": "none opened for long",
     "media-sent": "RTP goes out: packets; detail kind",

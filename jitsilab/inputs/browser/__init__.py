@@ -1,0 +1,6 @@
+"""What a participant has: the console, the dump of the browser's connections, the archive of its requests."""
+
+from jitsilab.inputs.browser import console
+from jitsilab.inputs.source import Kind
+
+KINDS: tuple[Kind, ...] = (console.KIND,)
