@@ -31,7 +31,9 @@ def from_epoch(number: Any, unit: int = 1_000_000) -> int | None:
         return None
     if not 0 < number * unit < _LAST * SECOND:
         return None
-    return round(number * unit) if isinstance(number, float) else number * unit
+    if isinstance(number, float):  # a double holds milliseconds of today to a microsecond, no finer
+        return round(number * (unit // 1000)) * 1000
+    return number * unit
 
 
 def from_iso(text: Any) -> int | None:

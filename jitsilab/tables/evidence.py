@@ -22,6 +22,8 @@ EVENTS: Final[dict[str, str]] = {
     "program-started": "a program came up: its version",
     "program-ended": "a program stopped or left its main thread: the reason, where one is written",
     "out-of-memory": "a program ran out of memory or was killed for it: the program",
+    "version-told": "a program said which version it is: the version",
+    "http-unanswered": "a program's HTTP interface gave no answer at all: it is off or frozen, or the port is closed",
     "option-unknown": "the configuration names what this version does not know: the option or module",
     "overloaded": "the bridge or the focus acted on load (reduced it, skipped a bridge): what it did",
     # XMPP between the servers
@@ -32,11 +34,14 @@ EVENTS: Final[dict[str, str]] = {
     "login-refused": "a login was refused, and the reason is written: the condition, or guest, password, token",
     "login-failed": "a login failed, and no reason is written",
     "logged-in": "a login succeeded: the JID",
+    "login-missing": "a program says of itself that it is not logged in: how many of how many logins stand",
+    "room-missing": "a bridge says of itself that it is logged in and in no room: how many of how many rooms",
     "room-joined": "a bridge joined a room: the room's JID, or its local part",
     "room-refused": "a room could not be joined or made: the reason",
     "brewery-watched": "the focus looks for bridges in a room: the room's JID, or its local part",
     "bridge-joined": "the focus counts a bridge: its JID",
     "bridge-lost": "the focus counts a bridge no more, which did not leave by itself: its JID",
+    "bridges-counted": "how many bridges the focus counts; detail how many of them it would use",
     "bridge-left": "a bridge said that it goes (shutdown): its JID",
     # the bridge's health and addresses
     "health-passed": "a bridge's check of itself passed",

@@ -1,5 +1,6 @@
 """A browser's console as people save or copy it: Chrome, Firefox, Safari, and Android's log of the app or a WebView."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -14,7 +15,7 @@ from jitsilab.inputs.source import Delivery, Kind, Rows
 NAME = "console"
 TABLES = frozenset({"console", "events"})
 CHUNK = 10_000  # rows handed over at once
-LONGEST = 1 << 16  # bytes of a line that are read; the rest of it is skipped
+LONGEST = 1 << 13  # bytes of a line that are read; the rest of it is skipped
 HALF_A_DAY, DAY = 43_200, 86_400
 
 #: what only a console writes, with how much it says
@@ -40,7 +41,6 @@ _SERVER = re.compile(  # what only the log of a server writes
     r"^(?:\S+\s+\| )?(?:JVB|Jicofo|Jibri|Jigasi) \d{4}-\d\d-\d\d |\[hz:|org\.jitsi\.(?:videobridge|jicofo)|"
     r"^\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:"
 )
-_PERFORMANCE = re.compile(r"\(TIME\) [^:]*(?:\[[^\]]*\])?[^:]*:\s*\\?t?\s*(\d+(?:\.\d+)?)\s*$")
 _APP = re.compile(r"jitsi|ReactNativeJS", re.IGNORECASE)
 
 
@@ -142,8 +142,9 @@ class Clock:
             head = head._replace(time=int(seconds * 1000) * (SECOND // 1000))
         elif head.clock is not None:
             self._seconds = head.clock
-        elif not self._stamped and (match := _PERFORMANCE.search(head.text[:300])) is not None:
-            self._seconds = float(match[1]) / 1000
+        elif not self._stamped and "(TIME)" in head.text[:100]:  # ms since the page was opened
+            with contextlib.suppress(ValueError):
+                self._seconds = float(head.text[:300].rpartition(":")[2].removeprefix("\\t")) / 1000
         return head, self._seconds
 
     @property

@@ -37,7 +37,7 @@ _SCRIPT = re.compile(
 )
 _ADDRESS = re.compile(r"https?://\S+\s+(?=\S)")
 _STAMP = re.compile(rf"({_ISO})\s*[–-]?\s*")
-#: `[xmpp:Moderator]`, `[modules/xmpp/moderator.js]`, `[features/base/conference]`, `[conference.js]`, `[JitsiMeetJS.ts]`
+#: `[xmpp:Moderator]`, `[modules/xmpp/moderator.js]`, `[features/base/conference]`, `[conference.js]`, `[JitsiMeetJS]`
 _MODULE = re.compile(
     r"\[((?:[a-z][\w-]*:[\w.$-]+)|(?:(?:modules|features|service|react)/[\w./$-]+)|"
     r"[A-Za-z][\w.-]*\.(?:js|ts|tsx))\]:?\s*"

@@ -16,7 +16,8 @@ _CERTIFICATE = (
                 r"NSURLErrorDomain(?:\"?,? |\s)Code=-120[14]\b|timestamp check failed|certificate (?:has|is) expired",
                 re.IGNORECASE), EXPIRED),
     (re.compile(r"net::ERR_CERT_COMMON_NAME_INVALID|SSL_ERROR_BAD_CERT_DOMAIN|SSLPeerUnverifiedException|"
-                r"Hostname \S+ (?:was )?not verified|No subject alternative (?:DNS )?names? ", re.IGNORECASE), NAME),
+                r"Hostname \S{1,255} (?:was )?not verified|"
+                r"No subject alternative (?:DNS )?names? ", re.IGNORECASE), NAME),
     (re.compile(r"net::ERR_CERT_(?:AUTHORITY_INVALID|REVOKED|INVALID|WEAK_SIGNATURE_ALGORITHM|WEAK_KEY|"
                 r"SYMANTEC_LEGACY|NAME_CONSTRAINT_VIOLATION|CERTIFICATE_TRANSPARENCY_REQUIRED|NO_REVOCATION_MECHANISM)|"
                 r"net::ERR_CERTIFICATE_TRANSPARENCY_REQUIRED|"
@@ -33,16 +34,15 @@ _STATUS = (
     re.compile(r"responded with a status of (\d{3})"),  # Chrome, Safari
     re.compile(r"(?:net::)?ERR_HTTP_RESPONSE_CODE_FAILURE (\d{3})"),
     re.compile(r"\[HTTP/[\d.]+ (\d{3})"),  # Firefox
-    re.compile(r"(?:GET|POST)\s*https?://\S+ (\d{3})(?: \(|\s|$)"),  # Chrome's copied form
+    re.compile(r"(?:GET|POST)\s?https?://\S{0,2000} (\d{3})(?: \(|\s|$)"),  # Chrome's copied form
     re.compile(r"Expected HTTP 101 response but was '?(\d{3})"),  # OkHttp, in the app of Android
     re.compile(r"Received bad response code from server:? (\d{3})"),  # SocketRocket, in the app of iOS
 )  # fmt: skip
 _FAILED = re.compile(
-    r"WebSocket connection to '[^']*' failed|"
-    r"(?:Firefox|\S+) (?:can.t|ne peut pas?|kann keine?) \S+ .{0,40}connection to the server at wss?:|"
-    r"Firefox \S.{0,80} wss?://|"
-    r"The connection to wss?://\S+ was interrupted|"
-    r"(?:GET|POST|OPTIONS)\s*https?://\S+ net::ERR_|Failed to load resource:|WebSocket network error",
+    r"WebSocket connection to '[^']{0,2000}' failed|"
+    r"\bFirefox [^:]{0,80}\bwss?://|"  # in every language Firefox names itself and then the server
+    r"The connection to wss?://\S{0,2000} was interrupted|"
+    r"\b(?:GET|POST|OPTIONS)\s?https?://\S{0,2000} net::ERR_|Failed to load resource:|WebSocket network error",
 )
 #: what a page's end, not the server, does
 _HARMLESS = re.compile(
@@ -59,6 +59,30 @@ _REASON = (
                 r"UnknownHostException"), "name-not-found"),
     (re.compile(r"ERR_CONNECTION_(?:RESET|CLOSED)|NS_ERROR_NET_RESET|network connection was lost"), "reset"),
 )  # fmt: skip
+
+
+#: one of these is in every line that is of interest; to look for them costs a hundredth of the patterns
+_NEEDLES = (
+    "ERR_",
+    "err_",
+    "_ERROR",
+    "ertificate",
+    "Certificate",
+    "failed",
+    "Failed",
+    "Firefox",
+    "HTTP",
+    "http",
+    "wss:",
+    "NSURLError",
+    "not verified",
+    "SSLPeer",
+    "Trust anchor",
+    "self",
+    "response code",
+    "alternative",
+    "wasn't",
+)
 
 
 class Refusal(NamedTuple):
@@ -103,6 +127,8 @@ def split(address: str) -> tuple[str, str, str]:
 
 def read(text: str) -> Refusal | None:
     """What a browser's own line says of a connection that it did not get, or None."""
+    if not any(each in text for each in _NEEDLES):
+        return None
     refused = certificate(text)
     status = next((int(match[1]) for pattern in _STATUS if (match := pattern.search(text))), None)
     if not refused and status is None and not _FAILED.search(text):

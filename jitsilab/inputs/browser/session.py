@@ -17,7 +17,7 @@ _JABBER = re.compile(r"My Jabber ID: ([^\s/]+)")
 _CHANNEL_URL = re.compile(r"colibri-ws/([^/\s?]+)/([^/\s?]+)/([^/\s?]+)")
 _ENTERED = re.compile(r"entered ([^@\s/]+)@\S+?/(\S+)")
 _LEFT = re.compile(r"do leave ([^@\s/]+)@\S+?/(\S+)")
-_SID = re.compile(r"JingleSessionPC\[[^\]]*\bsid=([^\],\s]+)")
+_SID = re.compile(r"JingleSessionPC\[[^\]]{0,200}\bsid=([^\],\s]+)")
 _ICE = re.compile(
     r"ICE (checking|connected|completed|failed|disconnected|closed)\b(?:\s+(JVB|P2P\? (?:true|false)|P2P))?"
 )
@@ -36,7 +36,7 @@ _CHANNEL = re.compile(
     r"Bridge [Cc]hannel (?:has been )?opened"
 )
 _CLOSED = re.compile(r"Channel closed(?: by server)?(?:: (\d+))?")
-_ERROR = re.compile(r"\"reason\":\"([\w-]+)\".*\"operation\":\"conference req", re.DOTALL)
+_ERROR = re.compile(r"\"reason\":\"([\w-]{1,60})\"")
 _ROOM = re.compile(r"\"roomJid\":\"([^@\"]+)@")
 _FAILED = re.compile(r"CONFERENCE FAILED:\s*(conference\.[\w.]+)\s*(.{0,120})")
 _DENIED = re.compile(r"(NotAllowedError|NotFoundError|NotReadableError|AbortError|SecurityError|OverconstrainedError|"
@@ -257,7 +257,7 @@ class Session:
 
     def _focus_error(self, head: Head, line: int, name: str) -> None:
         match = _ERROR.search(head.text)
-        if not match:
+        if not match or '"operation":"conference req' not in head.text:
             return
         if (room := _ROOM.search(head.text)) is not None:
             self._room = self._room or room[1]
