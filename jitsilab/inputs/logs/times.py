@@ -1,0 +1,143 @@
+"""Times as programs write them: nanoseconds since the epoch, read as UTC where no zone is written.
+
+A time without a year (syslog, Prosody's file) takes the year of the same piece's other lines; where it has none,
+the year is `NO_YEAR`, and the source says so. Nothing is taken from the clock or the name of the file.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+
+NO_YEAR = 2000  # a leap year, so that 29 February can be read
+SECOND = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONTHS = {
+    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11,
+    "dec": 12,
+    "mär": 3, "mai": 5, "okt": 10, "dez": 12,  # German
+    "fév": 2, "avr": 4, "juin": 6, "juil": 7, "aoû": 8, "déc": 12,  # French
+    "ene": 1, "abr": 4, "ago": 8, "dic": 12,  # Spanish
+    "gen": 1, "mag": 5, "giu": 6, "lug": 7, "set": 9, "ott": 10,  # Italian
+    "fev": 2, "out": 10,  # Portuguese
+    "mrt": 3, "mei": 5,  # Dutch
+    "янв": 1, "фев": 2, "мар": 3, "апр": 4, "мая": 5, "май": 5, "июн": 6, "июл": 7, "авг": 8, "сен": 9, "окт": 10,
+    "ноя": 11, "дек": 12,
+    "sty": 1, "lut": 2, "kwi": 4, "maj": 5, "cze": 6, "lip": 7, "sie": 8, "wrz": 9, "paź": 10, "lis": 11, "gru": 12,
+}  # fmt: skip
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?(?!\d)"
+)
+_YEAR = re.compile(rb"(?<![\d.])(20\d\d)(?:-\d\d-\d\d[T ]\d\d:|/\d\d/\d\d \d\d:|:\d\d:\d\d:\d\d [+-]\d{4}\])")
+_CLOCK = re.compile(r"(\d{1,2})[:.](\d\d)[:.](\d\d)(?:[.,](\d{1,9}))?(?!\d)")
+_AFTERNOON = re.compile(r"(?:\b|\d)(?:p\.?\s?m\b|nachm|pomeriggio|μμ|午後|下午|오후)", re.IGNORECASE)
+_MORNING = re.compile(r"(?:\b|\d)(?:a\.?\s?m\b|vorm|午前|上午|오전)", re.IGNORECASE)
+
+
+def month(word: str) -> int:
+    """Number of a month by its written name in a handful of languages; 0 for another word."""
+    word = word.lower().rstrip(".")
+    return _MONTHS.get(word[:4]) or _MONTHS.get(word[:3], 0)
+
+
+@lru_cache(maxsize=1 << 12)
+def moment(
+    year: int, month: int, day: int, hour: int, minute: int, second: int, offset_s: int | None = None
+) -> int | None:
+    """Nanoseconds since the epoch, None for what no calendar knows; a leap second is the one after it."""
+    try:
+        zone = timezone(timedelta(seconds=offset_s)) if offset_s else UTC
+        when = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone) - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    if not 1971 <= year <= 2200 or second > 60:
+        return None
+    return (when.days * 86400 + when.seconds + (second == 60)) * SECOND
+
+
+def fraction(digits: str | None) -> int:
+    """Nanoseconds of the digits behind a second's point."""
+    return int(digits[:9].ljust(9, "0")) if digits else 0
+
+
+def offset_of(zone: str | None) -> int | None:
+    """Seconds east of UTC of a written zone, None where none is written."""
+    if not zone:
+        return None
+    if zone in ("Z", "UTC", "GMT"):
+        return 0
+    digits = zone[1:].replace(":", "")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:] or 0) * 60
+    return -seconds if zone[0] == "-" else seconds
+
+
+@lru_cache(maxsize=1 << 12)
+def iso(text: str) -> tuple[int | None, bool]:
+    """Time of ISO 8601 text, with a space or a T, and whether it names its zone."""
+    match = _ISO.match(text)
+    if not match:
+        return None, False
+    *parts, digits, zone = match.groups()
+    offset = offset_of(zone)
+    if offset is not None and abs(offset) >= 86400:
+        return None, False
+    when = moment(*(int(part) for part in parts), offset_s=offset)
+    return (None if when is None else when + fraction(digits)), offset is not None
+
+
+def year_in(head: bytes) -> int | None:
+    """The first year that a full date of these bytes names, None where there is none."""
+    match = _YEAR.search(head)
+    return int(match[1]) if match else None
+
+
+@lru_cache(maxsize=1 << 12)
+def java_date(text: str) -> int | None:
+    """Time of java.util.logging's first line, whose form follows the locale: ``Apr 06, 2020 5:32:31 PM``."""
+    clock, year = _CLOCK.search(text), re.search(r"(?<!\d)(?:19|20)\d\d(?!\d)", text)
+    if not clock or not year:
+        return None
+    hour = int(clock[1])
+    if _AFTERNOON.search(text) and hour < 12:
+        hour += 12
+    elif _MORNING.search(text) and hour == 12:
+        hour = 0
+    before = text[: clock.start()]
+    numbers = [int(n) for n in re.findall(r"\d+", before) if len(n) <= 2]
+    named = next((number for word in re.findall(r"[^\W\d_]{3,}\.?", before) if (number := month(word))), 0)
+    if named:
+        day = numbers[0] if numbers else 0
+        return moment(int(year[0]), named, day, hour, int(clock[2]), int(clock[3]))
+    if len(numbers) < 2:
+        return None
+    if before.lstrip().startswith(year[0]):
+        number, day = numbers[:2]
+    else:
+        day, number = numbers[:2]  # 06.04.2020, 06/04/2020: the day comes first in all but American English
+        if number > 12:
+            day, number = number, day
+    return moment(int(year[0]), number, day, hour, int(clock[2]), int(clock[3]))
+
+
+class Yearless:
+    """Times whose year is not written: it is given at the start, and goes up where a December turns into a January."""
+
+    def __init__(self, year: int | None) -> None:
+        self.year = year or NO_YEAR
+        self.known = year is not None
+        self.used = False
+        self._last = 0
+
+    def moment(self, word: str, day: str, clock: str) -> int | None:
+        """Time of a month's name, a day and ``hh:mm:ss``."""
+        number, match = month(word), _CLOCK.match(clock)
+        if not number or not match:
+            return None
+        self.used = True
+        if self._last == 12 and number == 1:
+            self.year += 1
+        elif self._last == 1 and number == 12:  # a line of another process that came late
+            when = moment(self.year - 1, 12, int(day), int(match[1]), int(match[2]), int(match[3]))
+            return None if when is None else when + fraction(match[4])
+        self._last = number
+        when = moment(self.year, number, int(day), int(match[1]), int(match[2]), int(match[3]))
+        return None if when is None else when + fraction(match[4])
