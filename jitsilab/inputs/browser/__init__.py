@@ -1,6 +1,6 @@
 """What a participant has: the console, the dump of the browser's connections, the archive of its requests."""
 
-from jitsilab.inputs.browser import console, webrtc_internals
+from jitsilab.inputs.browser import console, har, rtcstats, webrtc_internals
 from jitsilab.inputs.source import Kind
 
-KINDS: tuple[Kind, ...] = (console.KIND, webrtc_internals.KIND)
+KINDS: tuple[Kind, ...] = (webrtc_internals.KIND, rtcstats.KIND, har.KIND, console.KIND)

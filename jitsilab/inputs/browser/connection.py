@@ -129,7 +129,7 @@ class Connection:
                 self._offered(candidate, entry)
 
     def _offered(self, candidate: Candidate, entry: Entry) -> None:
-        if self._new("offered", candidate):
+        if _known(candidate.address) and self._new("offered", candidate):
             self.know("offered", candidate.address)
             self.add(
                 "candidate-offered", entry.time, entry.pointer, value=candidate.address, detail=_written(candidate)
@@ -151,7 +151,7 @@ class Connection:
                 self.know("local_ufrag", content.transport.ufrag)
                 for candidate in content.transport.candidates:
                     self._gathered(candidate, "", entry)
-        if sources is not None and sources != self._sources and kind == "answer":
+        if kind == "answer" and sources is not None and (self._sources is None or sources > self._sources):
             self._sources = sources
             self.add("sources-announced", entry.time, entry.pointer, value=str(sources))
 
@@ -185,7 +185,7 @@ class Connection:
     def _gathered(self, candidate: Candidate, relay: str, entry: Entry) -> None:
         if candidate.type == "host":
             self._hosts.add(candidate.address)
-        if not candidate.address or not self._new("gathered", candidate):
+        if not _known(candidate.address) or not self._new("gathered", candidate):
             return
         if candidate.type != "relay":
             self.know("address", candidate.address)
@@ -233,9 +233,10 @@ class Connection:
             return
         self.state = state
         if state == "connected":
-            self.add("dtls-done", entry.time, entry.pointer, detail=self.kind)
+            self._dtls(entry)
         elif state == "failed" and self.ice_state in {"connected", "completed"}:
-            self.add("dtls-failed", entry.time, entry.pointer, detail=self.kind)
+            done = any(each.event == "dtls-done" for each in self.events)  # then it is the way that was lost
+            self.add("ice-disconnected" if done else "dtls-failed", entry.time, entry.pointer, detail=self.kind)
         elif state == "closed":
             self._closed(entry)
 
@@ -261,8 +262,11 @@ class Connection:
             Happening(event, time=entry.time, pointer=entry.pointer, value=url, detail=detail, status=status)
         )
 
-    def _failure(self, entry: Entry) -> None:
-        pass
+    def _dtls(self, entry: Entry) -> None:
+        state = _state(entry.value)
+        event = {"connected": "dtls-done", "failed": "dtls-failed"}.get(state)
+        if event and not any(each.event == event for each in self.events):
+            self.add(event, entry.time, entry.pointer, detail=self.kind)
 
     def _made(self, entry: Entry) -> None:
         value = mapping(entry.value)
@@ -279,7 +283,7 @@ class Connection:
         "setremotedescription": _remote, "setlocaldescription": _local, "icecandidate": _gather,
         "addicecandidate": _remote_candidate, "iceconnectionstatechange": _ice, "connectionstatechange": _pc_state,
         "icecandidateerror": _gathering_error, "close": _closed, "create": _made, "constructor": _made,
-        "setlocaldescriptiononsuccess": _local,
+        "dtlsstatechange": _dtls,
     }  # fmt: skip
 
     # -- statistics
@@ -345,7 +349,7 @@ class Connection:
         time, pointer = where.times[-1] if where.times else None, where.pointer
         if got:
             self.add("check-succeeded", time, _pointer(fields, "responsesReceived", pointer), value=pair, detail=detail)
-        elif sent:
+        elif sent and (here or there):
             self.add("check-unanswered", time, _pointer(fields, "requestsSent", pointer), value=pair,
                      detail=f"{detail} to {remote_kind}".strip())  # fmt: skip
         if _number(fields, "requestsReceived") and there:
@@ -435,6 +439,11 @@ def _stopped(series: Series) -> int | None:
 def _written(candidate: Candidate) -> str:
     tcp = " tcp" if candidate.protocol in {"tcp", "ssltcp"} else ""
     return f"{candidate.port if candidate.port is not None else ''} {candidate.type}{tcp}".strip()
+
+
+def _known(address: str) -> bool:
+    """Whether an address was left as it is: some dumps have an ``x`` for an octet or for all of it."""
+    return bool(address) and (ip.parse(address) is not None or address.endswith(".local"))
 
 
 def _whole(value: Any) -> int | None:

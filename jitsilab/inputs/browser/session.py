@@ -72,6 +72,7 @@ class Session:
         self._channel = False
         self._left = False
         self._ice: dict[str, str] = {}
+        self._secured: set[str] = set()  # kinds of connections whose DTLS is done
         self._checking = -100.0
         self._sources: int | None = None
         self._offer: Happening | None = None
@@ -313,6 +314,7 @@ class Session:
             return
         kind = match[1].lower()
         self._ice.pop(kind, None)
+        self._secured.discard(kind)
         if self._offer is not None:
             self._offer.detail, self._offer = kind, None
         if kind == "jvb":
@@ -381,9 +383,11 @@ class Session:
             return
         kind, state, ice = (match[1] or "JVB").lower(), match[2] or match[4], match[3] or ""
         if state == "connected":
+            self._secured.add(kind)
             self.add("dtls-done", head, line, participant=self._endpoint, detail=kind)
         elif state == "failed" and ice in {"connected", "completed"}:
-            self.add("dtls-failed", head, line, participant=self._endpoint, detail=kind)
+            lost = kind in self._secured  # then it is the way that was lost
+            self.add("ice-disconnected" if lost else "dtls-failed", head, line, participant=self._endpoint, detail=kind)
 
     # -- channel, media
 
