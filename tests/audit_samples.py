@@ -13,7 +13,7 @@ import pandas as pd
 
 from jitsilab import call as capture
 from jitsilab import facts
-from jitsilab.facts import Facts, hocon, nginx, prosody, sockets, turnserver, versions, webconfig
+from jitsilab.facts import Facts
 from jitsilab.inputs import registry
 
 Tables = dict[str, Any]
@@ -79,35 +79,13 @@ def configured(result: str, what: str, **texts: str) -> Sample:
 
 
 def from_texts(texts: dict[str, str]) -> Facts:
-    """Facts as `facts.load` would read them from files of these kinds."""
-    made = Facts()
-    for kind, text in texts.items():
-        if kind == "prosody":
-            made.prosody = prosody.Prosody()
-            prosody.read(text, "prosody.cfg.lua", made.prosody, made.problems)
-        elif kind == "turn":
-            made.turn = turnserver.TurnServer()
-            turnserver.read(text, "turnserver.conf", made.turn)
-        elif kind in ("bridge", "focus"):
-            conf = hocon.Hocon()
-            hocon.read(text, "jvb.conf" if kind == "bridge" else "jicofo.conf", conf, made.problems)
-            setattr(made, kind, conf)
-        elif kind == "nginx":
-            made.nginx = nginx.Nginx()
-            nginx.read(text, "nginx.conf", made.nginx, made.problems)
-        elif kind == "web":
-            made.web = webconfig.WebConfig()
-            webconfig.read(text, "config.js", made.web, made.problems)
-        elif kind == "ss":
-            made.listeners = sockets.listeners(text, "ss.txt")
-        elif kind == "nft":
-            made.firewall = sockets.Firewall()
-            sockets.firewall(text, "nft.txt", made.firewall)
-        elif kind == "addresses":
-            made.addresses = sockets.addresses(text)
-        elif kind == "versions":
-            made.versions = versions.read(text, "versions.txt")
-    return made
+    """Facts as `facts.load` reads them from files of these kinds."""
+    names = {
+        "prosody": "prosody.cfg.lua", "turn": "turnserver.conf", "bridge": "jvb.conf", "focus": "jicofo.conf",
+        "nginx": "nginx.conf", "web": "config.js", "ss": "ss.txt", "nft": "nft.txt", "addresses": "ip-addr.txt",
+        "versions": "versions.txt",
+    }  # fmt: skip
+    return facts.load(*(facts.Given(names[kind], text.encode()) for kind, text in texts.items()))
 
 
 def study() -> tuple[Any, Facts | None]:

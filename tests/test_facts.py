@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jitsilab import facts
 from jitsilab.errors import CaptureError, Problem
-from jitsilab.facts import hocon, nginx, prosody, sockets, turnserver, versions, webconfig
+from jitsilab.facts import hocon, nginx, packetfilter, prosody, sockets, turnserver, versions, webconfig
 from jitsilab.facts.model import UNKNOWN, Secret, hide, secret
 
 Get = Callable[[str], Path]
@@ -190,7 +190,7 @@ def test_forms_of_sockets() -> None:
 
 
 def test_no_filter_is_not_an_open_one() -> None:
-    assert sockets.Firewall().lets_in("tcp", 1) == (None, "")
+    assert packetfilter.Filters().lets_in("tcp", 1) == (None, "")
 
 
 def test_config_js_without_running_it() -> None:
@@ -293,7 +293,7 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     turnserver.read(text, "f", turn)
     turn.ranges("denied-peer-ip")
     sockets.listeners(text, "f")
-    sockets.firewall(text, "f", sockets.Firewall())
+    packetfilter.read(text, "f", packetfilter.Filters())
     sockets.addresses(text)
     with contextlib.suppress(ValueError):
         versions.read(text, "f")

@@ -1,7 +1,7 @@
 """jvb.conf and jicofo.conf: HOCON by pyhocon, with no include, no environment and no address followed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,13 @@ class Hocon:
 
     values: dict[str, Fact] = field(default_factory=dict)
     name: str = ""
+    broken: list[str] = field(default_factory=list)  # files that could not be read
+    missing: list[str] = field(default_factory=list)  # places of includes whose files are not at hand
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was read: then what is not set has its default."""
+        return bool(self.name) and not self.broken and not self.missing
 
     def get(self, path: str) -> Fact | None:
         """The value at a path."""
@@ -31,22 +38,35 @@ class Hocon:
         return {path: fact for path, fact in self.values.items() if path.startswith(prefix)}
 
 
-def read(text: str, name: str, into: Hocon, problems: list[Problem]) -> None:
-    """Add the values of one file; what cannot be read is a Problem that quotes nothing."""
+OPTIONAL = ("custom-jvb.conf", "custom-jicofo.conf")  # what docker-jitsi-meet includes, there or not
+
+
+def read(text: str, name: str, into: Hocon, problems: list[Problem], beside: Collection[str] = ()) -> None:
+    """Add the values of one file; what cannot be read is a Problem that quotes nothing.
+
+    ``beside`` are the names of other files that are read into the same values.
+    """
     into.name = into.name or name
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if re.match(r"\s*include\b", line):
-            problems.append(Problem(0, "hocon", 0, f"{name}:{number + 1}: an include, not followed"))
             lines[number] = ""
+            wanted = re.search(r'"([^"]*)"', line)
+            base = wanted[1].rpartition("/")[2] if wanted else ""
+            if base in beside or base in OPTIONAL:
+                continue
+            problems.append(Problem(0, "hocon", 0, f"{name}:{number + 1}: an include, not followed"))
+            into.missing.append(f"{name}:{number + 1}")
     clean = INCLUDE.sub(lambda m: m[0] if m[0].startswith('"') else "left_out", "\n".join(lines))
     if _depth(clean) > DEPTH:
         problems.append(Problem(0, "hocon", 0, f"{name}: nested too deeply to be read"))
+        into.broken.append(name)
         return
     try:  # resolve=False: a substitution would be looked up in the environment of whoever runs the audit
         tree = ConfigFactory.parse_string(clean, resolve=False)
     except Exception:  # pyparsing's errors and pyhocon's; their text quotes the file
         problems.append(Problem(0, "hocon", 0, f"{name}: not readable as HOCON"))
+        into.broken.append(name)
         return
     where = dict(_lines(clean))
     for path, value in _flat(tree, "", 0):

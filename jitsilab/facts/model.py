@@ -1,11 +1,12 @@
 """What every reader of configuration hands on: a value with the place it stands, and secrets as nothing but a mark."""
 
 import hashlib
-import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+from jitsilab.ip import is_loopback
 
 _SALT = os.urandom(16)  # of this process only: a mark can be compared here, and cannot be searched for elsewhere
 _SECRET = re.compile(
@@ -73,13 +74,15 @@ def hide(key: str, value: Any) -> Any:
     return secret(value) if re.search(r"://[^/\s:@]+:[^/\s@]+@", value) or value.startswith("eyJ") else value
 
 
-def is_loopback(address: str) -> bool:
-    """Whether a configured or listed address is reached from the machine itself only."""
-    if address in ("localhost", "lo"):
-        return True
-    try:
-        one = ipaddress.ip_address(address.strip("[]").split("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(one, "ipv4_mapped", None)
-    return bool((mapped or one).is_loopback)
+def is_local(address: Any) -> bool:
+    """Whether a configured or listed address is reached from the machine itself only; its usual names count too."""
+    return address in ("localhost", "lo", "ip6-localhost", "localhost.localdomain") or is_loopback(address)
+
+
+class Input(NamedTuple):
+    """A file that was given, what it was taken for, and what of it was not used."""
+
+    path: str
+    kind: str  # as `jitsilab.facts.recognise` names it; "unknown"
+    sha256: str
+    note: str = ""  # why it, or a part of it, was not used

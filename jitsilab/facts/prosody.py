@@ -1,19 +1,20 @@
 """Prosody's configuration: what its Lua assigns, host by host, without running any of it."""
 
 import contextlib
+import fnmatch
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from luaparser import ast, astnodes
 
 from jitsilab.errors import Problem
-from jitsilab.facts.model import UNKNOWN, Fact, hide
-from jitsilab.ip import is_loopback
+from jitsilab.facts.model import UNKNOWN, Fact, hide, is_local
 
 GLOBAL = "*"
+_MAIN = {"pidfile", "log", "data_path", "daemonize", "prosody_user"}  # what the main file alone sets
 REPAIRS = 20  # lines that may be left out of a broken file before the rest is given up
 DEPTH = 60  # nesting of tables and operators
 BLOCKS = (astnodes.If, astnodes.While, astnodes.Do, astnodes.Repeat, astnodes.Fornum, astnodes.Forin)
@@ -41,6 +42,14 @@ class Prosody:
     """The hosts of one server, the global section first."""
 
     hosts: list[Host] = field(default_factory=lambda: [Host("global", GLOBAL)])
+    main: str = ""  # the file with the global section, where it was given
+    broken: list[str] = field(default_factory=list)  # files of which lines could not be read
+    missing: list[str] = field(default_factory=list)  # places of includes whose files are not at hand
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is in force was read: then what is not set has its default, and no host is missing."""
+        return bool(self.main) and not self.broken and not self.missing
 
     def get(self, host: Host, key: str) -> Fact | None:
         """An option as the host sees it: its own, else the global one."""
@@ -48,7 +57,8 @@ class Prosody:
 
     def hosts_of(self, kind: str, module: str | None = None) -> list[Host]:
         """The VirtualHosts or Components, of one module where it is named."""
-        return [host for host in self.hosts if host.kind == kind and (module is None or host.module == module)]
+        named = [host for host in self.hosts if host.kind == kind and (module is None or host.module == module)]
+        return [host for host in named if not ((off := host.options.get("enabled")) and off.value is False)]
 
     def modules(self, host: Host) -> set[str]:
         """Modules that are enabled for a host, global ones included."""
@@ -63,10 +73,21 @@ class Prosody:
         """Whether some host enables a module."""
         return any(module in self.modules(host) for host in self.hosts)
 
+    def disabled(self, module: str) -> Fact | None:
+        """Where a module that loads by itself is turned off for all hosts; None where it is not."""
+        off = self.hosts[0].options.get("modules_disabled")
+        if (
+            off is None
+            or module not in _strings(off)
+            or any(module in _strings(host.options.get("modules_enabled")) for host in self.hosts[1:])
+        ):
+            return None
+        return off
+
     def listens(self, service: str) -> tuple[list[str], list[int], str]:
         """Interfaces and ports of a service and where that is said, as Prosody's portmanager works them out.
 
-        Empty interfaces: an expression that only the running server knows.
+        Empty interfaces, or no ports: an expression that only the running server knows, or a list without any.
         """
         prefix, ports, private = SERVICES[service]
         world = self.hosts[0]
@@ -75,17 +96,31 @@ class Prosody:
         said = next((world.options[key] for key in keys if key in world.options), None)
         default = ["127.0.0.1", "::1"] if private else ["*", "::"]
         names = default if said is None else _strings(said)
-        said_ports = world.options.get(f"{prefix}_ports")
-        listed = said_ports.value if said_ports is not None and isinstance(said_ports.value, list) else ports
+        said_ports = self.ports_fact(service)
+        listed = ports if said_ports is None else said_ports.value
+        listed = listed if isinstance(listed, list | tuple) else [listed]
         numbers = [int(port) for port in listed if _numeric(port)]
         return names, numbers, (said or said_ports or Fact(None, "")).place
+
+    def ports_fact(self, service: str) -> Fact | None:
+        """Where the ports of a service are said: ``c2s_ports`` before ``c2s_port``, as portmanager looks for them."""
+        prefix, options = SERVICES[service][0], self.hosts[0].options
+        return options.get(f"{prefix}_ports") or options.get(f"{prefix}_port")
+
+    def knows_ports(self, service: str) -> bool:
+        """Whether the ports are known: said as numbers, or the default of a configuration that was read whole."""
+        fact = self.ports_fact(service)
+        if fact is None:
+            return self.whole
+        values = fact.value if isinstance(fact.value, list) else [fact.value]
+        return fact.value is not UNKNOWN and all(_numeric(one) for one in values)
 
     def open_to_others(self, service: str) -> bool | None:
         """Whether a service is bound to more than loopback; None where the file does not tell."""
         names, ports, _ = self.listens(service)
         if not names:
             return None
-        return bool(ports) and not all(is_loopback(name) for name in names)
+        return bool(ports) and not all(is_local(name) for name in names)
 
 
 def _strings(fact: Fact | None) -> list[str]:
@@ -99,17 +134,40 @@ def _numeric(value: Any) -> bool:
     return isinstance(value, int) or (isinstance(value, str) and value.isdigit())
 
 
-def read(text: str, name: str, into: Prosody, problems: list[Problem]) -> None:
-    """Add the assignments of one file. Lines that are no Lua are left out and reported; nothing is executed."""
+def read(text: str, name: str, into: Prosody, problems: list[Problem], beside: Collection[str] | None = None) -> None:
+    """Add the assignments of one file. Lines that are no Lua are left out and reported; nothing is executed.
+
+    ``beside`` are the names of the files that are read too, so that what an Include brings is known to be there;
+    None where that is not asked.
+    """
+    before = len(problems)
     tree = _parse(text, name, problems)
+    if len(problems) > before:
+        into.broken.append(name)
     if tree is None:
         return
+    if name.rpartition("/")[2] == "prosody.cfg.lua":
+        into.main = name
     reader = _Reader(name, into)
     try:
         reader.block(tree.body.body)
     except RecursionError:
         problems.append(Problem(0, "prosody", 0, f"{name}: nested too deeply to be read"))
-    problems.extend(Problem(0, "prosody", 0, note) for note in reader.notes)
+        into.broken.append(name)
+    if not into.main and _MAIN & set(into.hosts[0].options):
+        into.main = name  # under another name
+    for place, pattern in reader.includes if beside is not None else ():
+        if not any(other != name and _included(other, pattern) for other in beside or ()):
+            into.missing.append(place)
+            problems.append(Problem(0, "prosody", 0, f"{place}: includes {pattern[:80]}, which is not here"))
+
+
+def _included(name: str, pattern: str) -> bool:
+    """Whether a file at hand is what an Include names: its own name, and its folder where one is known."""
+    wanted, have = pattern.split("/"), name.split("/")
+    if not fnmatch.fnmatchcase(have[-1], wanted[-1]):
+        return False
+    return len(have) == 1 or len(wanted) == 1 or have[-2] in (wanted[-2], "conf.avail") or "*" in wanted[-2]
 
 
 def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | None:
@@ -155,7 +213,7 @@ class _Reader:
         self.prosody = prosody
         self.host = prosody.hosts[0]  # each file starts in the global section again
         self.locals: dict[str, Any] = {}
-        self.notes: list[str] = []
+        self.includes: list[tuple[str, str]] = []
 
     def place(self, node: Any) -> str:
         line = getattr(node, "line", None)
@@ -208,7 +266,8 @@ class _Reader:
                 for key, worth in options.items() if isinstance(options, dict) else ():
                     self.host.options[str(key)] = Fact(hide(str(key), worth), place)
         elif name in ("Include", "include") and arguments:
-            self.notes.append(f"{place}: includes other files; those in this folder are read anyway")
+            pattern = self.value(arguments[0])
+            self.includes.append((place, pattern if isinstance(pattern, str) else "a file of a computed name"))
 
     def value(self, node: Any, depth: int = 0) -> Any:
         """What an expression is worth where it can be known without running it, else UNKNOWN."""

@@ -1,11 +1,10 @@
-"""What listens (`ss -lntup`, `netstat -tulpn`), what the filter in front lets in (nft), and the machine's addresses."""
+"""What listens (`ss -lntup`, `netstat -tulpn`, `lsof -i`, `docker ps`), and the machine's addresses and interfaces."""
 
-import ipaddress
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jitsilab.ip import is_loopback
+from jitsilab.facts.model import is_local
+from jitsilab.ip import is_loopback, parse
 
 
 class Listener(NamedTuple):
@@ -16,120 +15,121 @@ class Listener(NamedTuple):
     port: int
     process: str
     place: str
+    pids: tuple[int, ...] = ()
 
     @property
     def local(self) -> bool:
         """Whether only the machine itself reaches it."""
-        return is_loopback(self.address)
+        return is_local(self.address)
 
 
 _ADDRESS = re.compile(r"^(\[?[0-9A-Fa-f:.*]+\]?(?:%[\w.-]+)?|\*|localhost):(\d{1,5})$")
-_PROCESS = re.compile(r'users:\(\("([^"]{1,64})"|\b\d+/([\w.:-]{1,64})\s*$')
+_PROCESS = re.compile(r'users:\(\("([^"]{1,64})"|\b(?P<pid>\d+)/([\w.: -]{1,64}?)\s*$')
+_LSOF = re.compile(r"^(\S+)\s+(\d+)\s+.*\b(TCP|UDP)\s+(\S+?):(\d{1,5})(?:\s+\(LISTEN\))?\s*$")
 
 
 def listeners(text: str, name: str) -> list[Listener]:
-    """The listening sockets of `ss -lntup` or `netstat -tulpn`, one a line; other lines are passed over."""
+    """The listening sockets of `ss -lntup`, `netstat -tulpn` or `lsof -i`, one a line; other lines are passed over."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
-        if not words or words[0].rstrip("6") not in ("tcp", "udp"):
+        place = f"{name}:{number}"
+        if not words:
+            continue
+        lsof = _LSOF.match(line) if "->" not in line else None
+        if lsof and (lsof[3] == "UDP" or "LISTEN" in line) and int(lsof[5]) <= 0xFFFF:
+            address = "*" if lsof[4] == "*" else lsof[4].strip("[]")
+            found.append(Listener(lsof[3].lower(), address, int(lsof[5]), lsof[1], place, (int(lsof[2]),)))
+            continue
+        transport = words[0].rstrip("6")
+        if words[0] in ("LISTEN", "UNCONN"):  # ss -lnt, ss -lnu: no first column
+            transport = "tcp" if words[0] == "LISTEN" else "udp"
+        if transport not in ("tcp", "udp") or "ESTAB" in words or "ESTABLISHED" in words:
             continue
         ends = [m for m in (_ADDRESS.match(word) for word in words[1:]) if m]
         if not ends or int(ends[0][2]) > 0xFFFF:
             continue
         address = ends[0][1].strip("[]").split("%")[0]
         process = _PROCESS.search(line)
+        pids = {int(one) for one in re.findall(r"\bpid=(\d{1,9})", line)}
+        if process and process["pid"]:
+            pids.add(int(process["pid"]))
         found.append(
-            Listener(words[0].rstrip("6"), "*" if address in ("0.0.0.0", "::", "*") else address, int(ends[0][2]),
-                     (process[1] or process[2]) if process else "", f"{name}:{number}")
+            Listener(transport, "*" if address in ("0.0.0.0", "::", "*") else address, int(ends[0][2]),
+                     (process[1] or process[3]) if process else "", place, tuple(sorted(pids)))
         )  # fmt: skip
     return found
 
 
-class _Rule(NamedTuple):
-    transport: str  # "" both
-    ports: tuple[tuple[int, int], ...]  # () all
-    verdict: str  # accept, drop, reject
-    narrowed: bool  # holds only for some senders or interfaces
+class Handed(NamedTuple):
+    """A port of the host that Docker hands on to a container, as `docker ps` lists it."""
+
+    container: str
+    transport: str
+    address: str
+    port: int
+    inner: int
     place: str
 
 
-@dataclass
-class Firewall:
-    """The filter in front of the server: its rules in order and what becomes of the rest."""
-
-    rules: list[_Rule] = field(default_factory=list)
-    policy: str = ""
-    place: str = ""
-
-    def lets_in(self, transport: str, port: int) -> tuple[bool | None, str]:
-        """Whether anybody may reach a port, and the rule that says so; None where no filter is known.
-
-        Rules for some senders or interfaces only can shut a port here, never open it to everybody.
-        """
-        if not self.policy:
-            return None, ""
-        for rule in self.rules:
-            if rule.transport not in ("", transport):
-                continue
-            if rule.ports and not any(low <= port <= high for low, high in rule.ports):
-                continue
-            if rule.verdict == "accept" and not rule.narrowed:
-                return True, rule.place
-            if rule.verdict in ("drop", "reject") and (rule.ports or not rule.narrowed):
-                return False, rule.place
-        return self.policy == "accept", self.place
-
-
-_PORTS = re.compile(r"\b(?:(tcp|udp|th)|)\s*dport\s+(\{[^}]*\}|[\w-]+)")
-_NAMED = {"ssh": 22, "http": 80, "https": 443, "domain": 53, "xmpp-client": 5222, "xmpp-server": 5269}
-
-
-def firewall(text: str, name: str, into: Firewall) -> None:
-    """Add the filter chains of an nft ruleset that look at what comes in or passes through."""
-    chain, filters = "", False
+def handed_on(text: str, name: str) -> list[Handed]:
+    """The published ports of `docker ps`, `docker compose ps` or `docker port`."""
+    found = []
+    pattern = re.compile(r"(?:(\[?[0-9a-fA-F:.*]+\]?):)?(\d{1,5})(?:-(\d{1,5}))?->(\d{1,5})(?:-\d{1,5})?/(tcp|udp)")
     for number, line in enumerate(text.splitlines(), 1):
-        words = line.strip()
-        place = f"{name}:{number}"
-        if words.startswith("chain "):
-            chain, filters = words, False
-        elif words.startswith("type filter hook"):
-            filters = bool(re.search(r"hook (input|forward|ingress)\b", words))
-            policy = re.search(r"policy (\w+)", words)
-            if filters:
-                into.policy, into.place = (policy[1] if policy else "accept"), place
-        elif words == "}":
-            filters = False
-        elif chain and filters:
-            rule = _rule(words, place)
-            if rule is not None:
-                into.rules.append(rule)
-
-
-def _rule(words: str, place: str) -> _Rule | None:
-    verdict = re.search(r"\b(accept|drop|reject)\b", words)
-    if verdict is None:
-        return None
-    narrowed = bool(re.search(r"\b(ct state|iif|iifname|saddr|daddr|icmp|icmpv6|ipv6-icmp|limit|meta mark)\b", words))
-    match = _PORTS.search(words)
-    ports: list[tuple[int, int]] = []
-    for word in re.findall(r"[\w-]+", match[2]) if match else ():
-        low, _, high = word.partition("-")
-        first = _NAMED.get(word, int(low) if low.isdigit() else -1)
-        ports.append((first, int(high) if high.isdigit() else first))
-    transport = (match[1] or "").replace("th", "") if match else ""
-    inside = re.search(r'iifname "lo"', words)
-    return None if inside else _Rule(transport, tuple(ports), verdict[1], narrowed, place)
+        for match in pattern.finditer(line):
+            address = (match[1] or "*").strip("[]")
+            address = "*" if address in ("0.0.0.0", "::", "*", "") else address
+            low, high = int(match[2]), int(match[3] or match[2])
+            for step in range(min(high - low, 2000) + 1):
+                found.append(
+                    Handed(line.strip(), match[5], address, low + step, int(match[4]) + step, f"{name}:{number}")
+                )
+    return found
 
 
 def addresses(text: str) -> list[str]:
-    """The machine's own addresses of `ip -br addr` or `ip addr`, loopback left out."""
+    """The machine's own addresses of `ip -br addr`, `ip addr` or `ifconfig`, loopback left out."""
     found = []
-    for word in re.findall(r"[0-9A-Fa-f:.]+(?=/\d{1,3}\b)", text):
-        try:
-            one = ipaddress.ip_address(word)
-        except ValueError:
-            continue
-        if not one.is_loopback and str(one) not in found:
+    words = re.findall(r"[0-9A-Fa-f:.]+(?=/\d{1,3}\b)", text)
+    words += re.findall(r"(?m)^\s+inet6? (?:addr:)?([0-9A-Fa-f:.]+)\s+(?:netmask|prefixlen|Bcast|Mask)", text)
+    for word in words:
+        one = parse(word)
+        if one is not None and not is_loopback(word) and str(one) not in found:
             found.append(str(one))
+    return found
+
+
+def interfaces(text: str) -> list[str]:
+    """Names of interfaces of `ip -br addr`, `ip addr`, `ip link` or `ifconfig` that have an address or are up."""
+    names = re.findall(r"(?m)^\d+: ([\w.@-]+?)(?:@[\w.-]+)?: <", text)
+    names += re.findall(r"(?m)^([\w.-]+?)(?:@[\w.-]+)?\s+(?:UP|UNKNOWN)\s", text)
+    names += re.findall(r"(?m)^([\w.-]+): flags=", text)
+    return list(dict.fromkeys(names))
+
+
+def default_route(text: str) -> str:
+    """The interface of the default route, of `ip route` or `route -n`; empty where none is shown, or several."""
+    names = re.findall(r"(?m)^default\b.*\bdev (\S+)", text) + re.findall(r"(?m)^0\.0\.0\.0\s.*\s(\S+)\s*$", text)
+    return names[0] if len(set(names)) == 1 else ""
+
+
+class Named(NamedTuple):
+    """A name and an address that it stands for."""
+
+    name: str
+    address: str
+    place: str
+
+
+def hosts(text: str, name: str) -> list[Named]:
+    """Names and addresses of /etc/hosts, `getent hosts`, or `dig +noall +answer`."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].split()
+        place = f"{name}:{number}"
+        if len(words) >= 2 and parse(words[0]) is not None:
+            found += [Named(word.rstrip("."), words[0], place) for word in words[1:] if parse(word) is None]
+        elif len(words) == 5 and words[3] in ("A", "AAAA") and parse(words[4]) is not None:
+            found.append(Named(words[0].rstrip("."), words[4], place))
     return found

@@ -1,12 +1,13 @@
 """Findings as SARIF 2.1.0 (OASIS), which code scanners and editors read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from jitsilab import __version__
-from jitsilab.judge.findings import AREAS, RULES, Finding
+from jitsilab.facts import Input
+from jitsilab.judge.findings import AREAS, RULES, Change, Finding
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
@@ -18,10 +19,14 @@ SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "3.0", "info
 _PLACE = re.compile(r"^(.+?)(?::(\d+))?$")
 
 
-def to_sarif(findings: Sequence[Finding], capture: str | None = None) -> dict[str, Any]:
+def to_sarif(
+    findings: Sequence[Finding], capture: str | None = None, inputs: Iterable[Input | Mapping[str, Any]] = (),
+    changes: Sequence[Change] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """One SARIF log with one run: every check as a rule, every finding as a result.
 
-    Frames are logical locations of the capture, ``file:line`` are physical ones.
+    Frames are logical locations of the capture, ``file:line`` are physical ones. Inputs are artifacts with their
+    hashes; what could not be read of them is a notification of the run. A risk that is taken is a suppression.
     """
     order = {rule.id: number for number, rule in enumerate(RULES)}
     run: dict[str, Any] = {
@@ -31,9 +36,31 @@ def to_sarif(findings: Sequence[Finding], capture: str | None = None) -> dict[st
         "columnKind": "utf16CodeUnits",
         "results": [_result(one, order[one.id], capture) for one in findings],
     }
-    if capture is not None:
-        run["artifacts"] = [{"location": {"uri": _uri(capture)}, "roles": ["analysisTarget"]}]
+    rows = [one._asdict() if isinstance(one, Input) else dict(one) for one in inputs]
+    artifacts = [_artifact(row) for row in rows]
+    if capture is not None and not any(_uri(capture) == one["location"]["uri"] for one in artifacts):
+        artifacts.insert(0, {"location": {"uri": _uri(capture)}, "roles": ["analysisTarget"]})
+    if artifacts:
+        run["artifacts"] = artifacts
+    if notes := [_notification(row) for row in rows if row.get("note")]:
+        run["invocations"] = [{"executionSuccessful": True, "toolExecutionNotifications": notes}]
+    if changes is not None:
+        states = {one.id: "updated" if one.before else "new" for one in changes}
+        for result in run["results"]:
+            result["baselineState"] = states.get(result["ruleId"], "unchanged")
     return {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
+
+
+def _artifact(row: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {"location": {"uri": _uri(str(row["path"]))}, "roles": ["analysisTarget"]}
+    if row.get("sha256"):
+        made["hashes"] = {"sha-256": str(row["sha256"])}
+    return made
+
+
+def _notification(row: Mapping[str, Any]) -> dict[str, Any]:
+    place = {"physicalLocation": {"artifactLocation": {"uri": _uri(str(row["path"]))}}}
+    return {"level": "warning", "message": {"text": f"{row['path']}: {row['note']}"}, "locations": [place]}
 
 
 def _rule(rule: Any) -> dict[str, Any]:
@@ -62,6 +89,9 @@ def _result(one: Finding, index: int, capture: str | None) -> dict[str, Any]:
         "partialFingerprints": {"check/v1": one.id},
         "properties": {"severity": one.severity, "certainty": one.certainty, "frames": list(one.frames)},
     }
+    if one.accepted is not None:
+        why = f"{one.accepted.date}: {one.accepted.reason}"
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     locations = [_physical(place) for place in one.places]
     if capture is not None and one.frames:
         frames = [{"name": f"frame {frame}"} for frame in one.frames]

@@ -4,23 +4,29 @@
 (['SEC-01', 'SEC-02'], 41)
 """
 
-import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from jitsilab.facts import Facts
+from jitsilab import __version__
+from jitsilab.errors import CaptureError
+from jitsilab.facts import Facts, Input
 from jitsilab.judge.checks import Outcome, judge
 from jitsilab.judge.findings import access, ice, leaks, media, ports, surface, terms, turn
+from jitsilab.judge.findings.accepted import Accepted
+from jitsilab.judge.findings.accepted import read as read_accepted
+from jitsilab.judge.findings.changes import Change, changes, earlier
+from jitsilab.judge.findings.finding import RESULTS, Finding
 from jitsilab.judge.findings.rule import AREAS, SEVERITIES, Rule, View, beside
+from jitsilab.judge.findings.text import to_text
 from jitsilab.tables import Schema, frame_from
 
 RULES: tuple[Rule, ...] = (
     *access.ALL, *ports.ALL, *surface.ALL, *turn.ALL, *terms.ALL, *ice.ALL, *media.ALL, *leaks.ALL,
 )  # fmt: skip
-RESULTS = ("FAIL", "PASS", "INFO", "NOT_OBSERVABLE", "NOT_APPLICABLE")
 SCHEMA: Schema = {
     "id": ("str", "SEC-01 to SEC-41; an id is never used for something else"),
     "area": ("str", "A to F: access, signaling, TURN, ICE, DTLS and SRTP, leaks"),
@@ -34,33 +40,6 @@ SCHEMA: Schema = {
     "advice": ("str", "what to change"),
     "reference": ("str", "where the demand is made"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check."""
-
-    rule: Rule
-    result: str
-    severity: str
-    frames: tuple[int, ...]
-    places: tuple[str, ...]
-    evidence: str
-    certainty: str
-
-    @property
-    def id(self) -> str:
-        """SEC-01 to SEC-41."""
-        return self.rule.id
-
-    def as_dict(self) -> dict[str, Any]:
-        """The finding as JSON holds it."""
-        return {
-            "id": self.rule.id, "area": self.rule.area, "title": self.rule.title, "result": self.result,
-            "severity": self.severity, "certainty": self.certainty, "frames": list(self.frames),
-            "places": list(self.places), "evidence": self.evidence, "advice": self.rule.advice,
-            "reference": self.rule.source, "proven": self.rule.proven,
-        }  # fmt: skip
 
 
 def audit(call: Any, facts: Facts | None = None) -> list[Finding]:
@@ -88,63 +67,56 @@ def table(call: Any) -> pd.DataFrame:
     """The findings of a call as a table, with the folder of facts that came with it, if any."""
     rows = []
     for one in audit(call, getattr(call, "facts", None)):
-        said = one.as_dict()
+        said = {**one.as_dict(), "evidence": one.evidence}
         said["frames"], said["places"] = " ".join(map(str, one.frames)), " ".join(one.places)
         rows.append([said[column] for column in SCHEMA])
     return frame_from(rows, SCHEMA)
 
 
-def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The findings as one object: ``{"findings": [...]}``, every check once."""
-    return {"findings": [one.as_dict() for one in findings]}
+def to_json(
+    findings: Sequence[Finding], inputs: Iterable[Input | Mapping[str, Any]] = (), *, capture: str = "",
+    changes: Sequence[Change] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The findings as one object: every check once, what was read (``inputs``), and the tool's version.
+
+    ``inputs`` are what `jitsilab.facts` gives, or rows with path, kind, sha256 and note of other evidence;
+    ``capture`` is the input that frames are of; ``changes`` what `changes` gives, where an earlier audit was named.
+    """
+    made: dict[str, Any] = {
+        "findings": [one.as_dict(capture) for one in findings],
+        "inputs": [one._asdict() if isinstance(one, Input) else dict(one) for one in inputs],
+        "version": __version__,
+    }
+    if changes is not None:
+        made["changes"] = [one.as_dict() for one in changes]
+    return made
+
+
+def accept(findings: Sequence[Finding], taken: Iterable[Accepted], today: datetime.date | None = None) -> list[Finding]:
+    """The findings with the risks marked that somebody has taken; what has run out is not taken any more."""
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    known = {one.id: one for one in taken if one.holds(today)}
+    return [replace(f, accepted=known[f.id]) if f.result == "FAIL" and f.id in known else f for f in findings]
 
 
 def fails_at(findings: Sequence[Finding], severity: str) -> bool:
-    """Whether a check fails at this severity or above; ``never`` is never."""
+    """Whether a check fails at this severity or above; ``never`` is never, and a risk that is taken is none."""
     if severity not in SEVERITIES:
         return False
     grave = SEVERITIES[: SEVERITIES.index(severity) + 1]
-    return any(one.result == "FAIL" and one.severity in grave for one in findings)
+    return any(one.result == "FAIL" and one.severity in grave and one.accepted is None for one in findings)
 
 
-def to_text(findings: Sequence[Finding], width: int = 100) -> str:
-    """The findings for a terminal: a matrix by area, then each failure with evidence and advice."""
-    lines = []
-    for area, name in AREAS.items():
-        lines.append(f"{area}. {name}")
-        for one in (f for f in findings if f.rule.area == area):
-            grave = f" ({one.severity})" if one.result == "FAIL" else ""
-            sure = "" if one.rule.proven else "  (not proven, see docs/checks.md)"
-            lines.append(f"  {one.id}  {one.result + grave:17} {one.rule.title}{sure}")
-        lines.append("")
-    failures = sorted((f for f in findings if f.result == "FAIL"), key=lambda f: (SEVERITIES.index(f.severity), f.id))
-    for one in failures:
-        lines.append(f"{one.id} {one.severity}: {one.rule.title}")
-        lines += _paragraph("seen", one.evidence + _where(one), width)
-        lines += _paragraph("do", one.rule.advice, width)
-        lines += _paragraph("see", one.rule.source, width)
-        lines.append("")
-    counts = {result: sum(f.result == result for f in findings) for result in RESULTS}
-    lines.append(", ".join(f"{number} {result}" for result, number in counts.items() if number))
-    return "\n".join(lines)
-
-
-def _where(one: Finding) -> str:
-    """Frames and places in brackets, the first of each."""
-    parts = []
-    if one.frames:
-        more = ", ..." if len(one.frames) > 6 else ""
-        parts.append(f"frame{'s' if len(one.frames) > 1 else ''} {', '.join(map(str, one.frames[:6]))}{more}")
-    parts += one.places[:4]
-    sure = "" if one.certainty == "measured" else f"; {one.certainty}"
-    return f" [{'; '.join(parts)}{sure}]" if parts or sure else ""
-
-
-def _paragraph(label: str, text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=f"  {label:5} ", subsequent_indent=" " * 8)
+def require_evidence(call: Any, facts: Facts | None) -> None:
+    """Raise CaptureError where there is nothing that an audit could read."""
+    if call is None and (facts is None or facts.empty):
+        folder = f" in {facts.folder}" if facts is not None and facts.folder else ""
+        unread = [one for one in facts.inputs if one.note] if facts is not None else []
+        why = f"; {unread[0].path} is {unread[0].note}" if unread else ""
+        raise CaptureError(f"There is nothing to audit{folder}: no file of a kind that is known{why}.")
 
 
 __all__ = [
-    "AREAS", "RESULTS", "RULES", "SCHEMA", "SEVERITIES", "Finding", "Rule", "View", "audit", "fails_at", "table",
-    "to_json", "to_text",
+    "AREAS", "RESULTS", "RULES", "SCHEMA", "SEVERITIES", "Accepted", "Change", "Finding", "Rule", "View", "accept",
+    "audit", "changes", "earlier", "fails_at", "read_accepted", "require_evidence", "table", "to_json", "to_text",
 ]  # fmt: skip

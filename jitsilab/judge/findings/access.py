@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from jitsilab.facts import Fact
+from jitsilab.facts import Fact, programs, services
 from jitsilab.facts.model import UNKNOWN, Secret
 from jitsilab.facts.prosody import Host, Prosody
 from jitsilab.facts.versions import order
@@ -104,31 +104,74 @@ def _anonymous_in_files(view: View) -> Outcome:
     prosody = view.facts.prosody if view.facts else None
     hosts = prosody.hosts_of("VirtualHost") if prosody else []
     if prosody is None or not hosts:
-        return unseen("no Prosody configuration")
+        return _anonymous_in_environment(view) or unseen("no Prosody configuration")
     ways = {host.name: option(prosody, host, "authentication") for host in hosts}
     open_hosts = [host for host in hosts if ways[host.name] in ANONYMOUS]
-    empty = [h for h in hosts if ways[h.name] == "token" and option(prosody, h, "allow_empty_token") is True]
+    token_hosts = [host for host in hosts if ways[host.name] == "token"]
+    allowed = [option(prosody, host, "allow_empty_token") for host in token_hosts]
+    empty = [host for host, value in zip(token_hosts, allowed, strict=True) if value is True]
     if empty:
         places = [_place(prosody, host, "allow_empty_token") for host in empty]
         return failed("token authentication also lets clients in that have no token", places=places)
-    if any(way is UNKNOWN for way in ways.values()):
+    if any(value is UNKNOWN for value in (*ways.values(), *allowed)):
         return unseen("the Prosody configuration computes how users log in", places=[h.place for h in hosts])
     places = [_place(prosody, host, "authentication") for host in open_hosts or hosts]
     if not open_hosts:
+        # a host without a way to log in has the global one, and where there is none Prosody's own, with accounts
+        if prosody.broken or (not prosody.whole and any(way is None for way in ways.values())):
+            return unseen("not all of Prosody's configuration is here", places=[h.place for h in hosts])
         return passed("every virtual host asks for an account or a token", places=places)
     closed = [h for h in hosts if h not in open_hosts and (_serves_users(prosody, h) or ways[h.name] == "token")]
-    if closed and _focus_asks_for_login(view):
-        return passed(
-            "guests log in on a host of their own, and the focus lets account holders open rooms", places=places
-        )
-    return failed("a virtual host lets anybody log in, and the focus asks for no account", places=places)
+    asks, place = _focus_asks_for_login(view)
+    if closed and asks is None:
+        return unseen("guests have a host of their own; whether the focus lets them open rooms is not known")
+    if closed and asks:
+        note = "guests log in on a host of their own, and the focus lets account holders open rooms"
+        return passed(note, places=[*places, place])
+    return failed("a virtual host lets anybody log in, and the focus asks for no account", places=[*places, place])
 
 
-def _focus_asks_for_login(view: View) -> bool:
-    """Secure domain: jicofo.authentication.enabled, or its older property."""
-    focus = view.facts.focus if view.facts else None
-    fact = focus.get("jicofo.authentication.enabled") if focus else None
-    return bool(fact and fact.value in (True, "true"))
+def _anonymous_in_environment(view: View) -> Outcome | None:
+    """docker-jitsi-meet's .env: what its templates make of it."""
+    facts = view.facts
+    environment = facts.environment if facts is not None else None
+    service = next(iter(facts.compose.of("prosody")), None) if facts is not None and facts.compose is not None else None
+    if service is not None and service.environment.values:
+        environment = service.environment
+    if facts is None or environment is None or not services.containers(facts):
+        return None
+    names = [name for name in ("ENABLE_AUTH", "ENABLE_GUESTS", "AUTH_TYPE", "JWT_ALLOW_EMPTY")]
+    places = [fact.place for name in names if (fact := environment.get(name)) is not None]
+    places = places or environment.files[:1] or [service.place if service is not None else ""]
+    values = [environment.on(name) for name in ("ENABLE_AUTH", "ENABLE_GUESTS", "JWT_ALLOW_EMPTY")]
+    if any(value is None for value in values) or any(
+        (fact := environment.get(name)) is not None and fact.value is UNKNOWN for name in names
+    ):
+        return unseen("what of .env reaches Prosody is not known", places=places)
+    if facts.environment is None and service is None:
+        return None
+    required, _, tokenless = values
+    if not required:
+        return failed("ENABLE_AUTH is not set: anybody may log in and open rooms", places=places)
+    if environment.text("AUTH_TYPE", "internal") == "jwt" and tokenless:
+        return failed("JWT_ALLOW_EMPTY lets clients in that have no token", places=places)
+    return passed("ENABLE_AUTH asks for an account or a token", places=places)
+
+
+def _focus_asks_for_login(view: View) -> tuple[bool | None, str]:
+    """Secure domain: jicofo.authentication.enabled, or its older property; None where the file was not given."""
+    facts = view.facts
+    if facts is None:
+        return None, ""
+    old = programs.setting(facts, "focus", "jicofo.authentication.login-url", "org.jitsi.jicofo.auth.URL", default="")
+    if old.known and old.value and not old.default:
+        return True, old.place
+    one = programs.setting(facts, "focus", "jicofo.authentication.enabled", default=False)
+    if not one.known and facts.environment is not None and facts.focus is None:
+        on = facts.environment.on("ENABLE_AUTH")
+        fact = facts.environment.get("ENABLE_AUTH")
+        return on, fact.place if fact is not None else facts.environment.files[0]
+    return (str(one.value).lower() == "true" if one.known else None), one.place
 
 
 def anonymous_rooms(view: View) -> Outcome:
@@ -175,7 +218,9 @@ def _room_restriction(view: View) -> Outcome | None:
             f"restrict_room_creation is not set for {listed(h.name for h in loose)}", places=[h.place for h in loose]
         )
     if any(value is UNKNOWN for _, value in values):
-        return None
+        return unseen("the Prosody configuration computes who may create rooms", places=[h.place for h in rooms])
+    if prosody.broken:
+        return unseen(f"{prosody.broken[0]} cannot be read whole", places=[h.place for h in rooms])
     return passed(
         "only the focus may create rooms", places=[_place(prosody, h, "restrict_room_creation") for h in rooms]
     )
@@ -312,6 +357,9 @@ def _tokens_in_files(view: View) -> Outcome | None:
     if prosody is None or not hosts:
         return None
     users = [host for host in hosts if option(prosody, host, "authentication") == "token"]
+    ways = [option(prosody, host, "authentication") for host in hosts]
+    if not users and (UNKNOWN in ways or prosody.broken):
+        return unseen("not all of Prosody's configuration is known", places=[host.place for host in hosts])
     if not users:
         return beside("no virtual host takes tokens", places=[host.place for host in hosts])
     for host in users:
@@ -321,7 +369,7 @@ def _tokens_in_files(view: View) -> Outcome | None:
         if key.value.common or key.value.length < SHORTEST_KEY:
             note = f"tokens are signed with a shared secret of {counted(key.value.length, 'character')}"
             return failed(note, places=[key.place])
-    if all(option(prosody, host, "asap_key_server") for host in users):
+    if all(option(prosody, host, "asap_key_server") not in (None, "", UNKNOWN) for host in users):
         return passed(
             "tokens are checked with public keys", places=[_place(prosody, h, "asap_key_server") for h in users]
         )

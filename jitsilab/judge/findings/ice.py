@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jitsilab.analysis import clock
-from jitsilab.facts.model import UNKNOWN
+from jitsilab.facts import programs, services
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.findings.rule import (
     Rule,
@@ -19,7 +19,6 @@ from jitsilab.judge.findings.rule import (
     joined,
     listed,
     passed,
-    reach,
     told,
     unseen,
 )
@@ -248,17 +247,30 @@ def tcp_candidates(view: View) -> Outcome:
             on_wire = failed(f"offers name {counted(len(tcp), 'TCP candidate')}", tcp["frame"])
         elif len(offered):
             on_wire = passed("offers name UDP candidates alone", offered["frame"].head(10))
+    return joined(on_wire, _tcp_in_files(view))
+
+
+def _tcp_in_files(view: View) -> Outcome | None:
     facts = view.facts
-    bridge = facts.bridge if facts else None
-    in_files: Outcome | None = None
-    fact = bridge.get("videobridge.ice.tcp.enabled") if bridge else None
-    if fact is not None and fact.value is True:
-        in_files = failed("videobridge.ice.tcp.enabled is true", places=[fact.place])
-    elif facts is not None and (there := reach(facts, 4443)).open:
-        in_files = failed(there.note, places=there.places)
-    elif bridge is not None and (fact is None or fact.value is not UNKNOWN):
-        in_files = passed("the bridge's configuration turns no TCP on", places=[fact.place if fact else bridge.name])
-    return joined(on_wire, in_files)
+    if facts is None:
+        return None
+    there = services.reach_port(facts, "tcp", 4443)  # what the bridge's own TCP listened on
+    if there.open and any(one.process in ("java", "jvb") for one in facts.listening("tcp", 4443)):
+        return failed(there.note, places=there.places)
+    found = []
+    for bridge in (facts.bridge, *facts.other_bridges):
+        one = programs.ice_tcp(facts, bridge)
+        off = facts.environment.get("JVB_TCP_HARVESTER_DISABLED") if facts.environment is not None else None
+        if not one.known and off is not None and str(off.value).lower() in ("true", "1"):
+            one = programs.Setting(False, off.place)
+        if one.value is True:
+            return failed("the bridge is told to take media over TCP", places=[one.place])
+        found.append(one)
+    if all(one.known and one.place for one in found):
+        return passed("the bridge's configuration turns no TCP on", places=[one.place for one in found])
+    if facts.bridge is None and not facts.properties and facts.environment is None:
+        return None
+    return unseen(next(one.why for one in found if not one.known))
 
 
 ALL = (

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jitsilab.analysis import clock
+from jitsilab.facts.model import UNKNOWN
 from jitsilab.judge.checks import Outcome
 from jitsilab.judge.findings.rule import (
     Rule,
@@ -225,9 +226,12 @@ def _third_in_files(view: View) -> Outcome | None:
                     bad.append((f"{path} names {host}", fact.place))
     if bad:
         return failed(listed(note for note, _ in bad), places=[place for _, place in bad])
-    return (
-        passed("config.js names no other service", places=[facts.web.name]) if facts.web and facts.web.values else None
-    )
+    if facts.web is None or not facts.web.values:
+        return None
+    computed = [fact.place for fact in facts.web.values.values() if fact.value is UNKNOWN]
+    if any(facts.web.name in problem.message for problem in facts.problems):
+        return unseen(f"{facts.web.name} cannot be read whole", places=computed[:3])
+    return passed("config.js names no other service", places=[facts.web.name])
 
 
 ALL = (

@@ -2,9 +2,9 @@
 
 import re
 
-from jitsilab.facts.model import UNKNOWN
-from jitsilab.ip import is_loopback
-from jitsilab.judge.checks import Certainty, Outcome
+from jitsilab.facts import services
+from jitsilab.facts.versions import order
+from jitsilab.judge.checks import Certainty, Outcome, Verdict
 from jitsilab.judge.findings.rule import (
     Rule,
     Said,
@@ -13,9 +13,7 @@ from jitsilab.judge.findings.rule import (
     failed,
     from_outside,
     joined,
-    listed,
     passed,
-    reach,
     unseen,
 )
 from jitsilab.protocols import xmpp as stanzas
@@ -64,108 +62,121 @@ def _plain_http(view: View) -> Outcome | None:
 
 def _plain_in_files(view: View) -> Outcome | None:
     facts = view.facts
-    prosody = facts.prosody if facts else None
-    if facts is None or (prosody is None and facts.listeners is None):
+    if facts is None or (facts.prosody is None and facts.listeners is None and facts.compose is None):
         return None
     found = []
-    for port, service in ((5222, "c2s"), (5280, "http")):
-        there = reach(facts, port)
+    for service in ("c2s", "http"):
+        there = services.reach(facts, service)
         optional, places = _tls_is_optional(view, service)
-        if there.open is None and prosody is not None and prosody.open_to_others(service) is False:
-            found.append(passed(f"{service} is bound to loopback", places=[prosody.listens(service)[2]]))
-        elif there.open is False:
-            found.append(passed(there.note, places=there.places))
+        if there.open is False:
+            found.append(passed(f"{service}: {there.note}", places=there.places))
         elif there.open and optional:
             severity = "" if service == "c2s" else "medium"
             note = f"{there.note}, and TLS is not required there"
-            found.append(failed(note, places=[*there.places, *places], severity=severity))
-        elif there.open and optional is False:
-            found.append(passed(f"{there.note}; TLS is required", places=[*there.places, *places]))
+            found.append(failed(note, places=[*there.places, *places], severity=severity, certainty=_sure(there)))
+        elif optional is False:
+            found.append(passed(f"{service}: TLS is required, or nobody can log in there", places=places))
         else:
-            found.append(unseen(there.note or f"whether others reach {port} is not known", places=there.places))
-    if all(one.verdict is found[0].verdict for one in found) or any("not required" in one.note for one in found):
-        return joined(*found)
-    return joined(*(one for one in found if "bound to loopback" not in one.note and "shuts" not in one.note))
+            found.append(unseen(there.note or f"whether others reach {service} is not known", places=there.places))
+    broken = [one for one in found if one.verdict is Verdict.BROKEN]
+    if broken:
+        return joined(*broken)
+    # what was not looked at stays open, whatever is known of the rest
+    return joined(*([one for one in found if one.verdict is Verdict.NOT_OBSERVABLE] or found))
+
+
+def _sure(there: services.Reach) -> Certainty:
+    return Certainty.MEASURED if there.certain else Certainty.INFERRED
+
+
+SECURE_BY_DEFAULT = "0.12"  # of Prosody: c2s_require_encryption is true where nothing says otherwise
 
 
 def _tls_is_optional(view: View, service: str) -> tuple[bool | None, list[str]]:
     """Whether Prosody lets users in without TLS; None where its configuration is not known."""
     prosody = view.facts.prosody if view.facts else None
-    if prosody is None:
+    if prosody is None or view.facts is None:
         return (None if service == "c2s" else True), []
     if service == "http":
-        return prosody.runs("bosh") or prosody.runs("websocket"), []
-    loose = []
-    for host in prosody.hosts_of("VirtualHost"):
-        fact = prosody.get(host, "c2s_require_encryption") or prosody.get(host, "require_encryption")
-        if fact is not None and fact.value is False:
-            loose.append(fact.place)
-    return bool(loose), loose
+        runs = prosody.runs("bosh") or prosody.runs("websocket")
+        return (True, []) if runs else (False if prosody.whole else None, [prosody.main])
+    hosts = prosody.hosts_of("VirtualHost")
+    said = [prosody.get(h, "c2s_require_encryption") or prosody.get(h, "require_encryption") for h in hosts]
+    loose = [fact.place for fact in said if fact is not None and fact.value is False]
+    if loose:
+        return True, loose
+    if not hosts or any(fact is not None and fact.value is not True for fact in said):
+        return None, []
+    if all(fact is not None for fact in said):
+        return False, [fact.place for fact in said if fact is not None]
+    version = view.facts.version("prosody")
+    if not prosody.whole or version is None or not re.match(r"\d", str(version.value)):
+        return None, []
+    newer = order(str(version.value)) >= order(SECURE_BY_DEFAULT)
+    return (False, [version.place]) if newer else (True, [version.place])
 
 
 # SEC-08 to SEC-11
 
 
-def _handshakes(view: View, port: int) -> list[int]:
-    """First frames of connections from outside that a port took."""
+def _handshakes(view: View, service: str, default: int) -> list[int]:
+    """First frames of connections from outside that the service's port took."""
     flows = view.rows("flows")
     if flows is None:
         return []
-    taken = flows[(flows["server_port"] == port) & (flows["transport"] == "tcp") & flows["handshake"].fillna(False)]
+    ports = _ports(view, service, default)
+    taken = flows[flows["server_port"].isin(ports) & (flows["transport"] == "tcp") & flows["handshake"].fillna(False)]
+    if view.own_flows is not None:
+        taken = taken[taken["flow"].isin(view.own_flows)]
     ends = zip(taken["first_frame"], taken["client"], taken["server"], strict=True)
     return [int(frame) for frame, client, server in ends if from_outside(client, server)]
 
 
+def _ports(view: View, service: str, default: int) -> set[int]:
+    """The ports of a service as the files have them, else the usual one."""
+    where = services.listening(view.facts, service) if view.facts is not None else None
+    known = {one.port for one in where.endpoints} if where is not None and where.known else set()
+    return known or {default}
+
+
+def _by_reach(view: View, service: str) -> Outcome | None:
+    """What the files say of a service that nobody outside has business with."""
+    if view.facts is None:
+        return None
+    there = services.reach(view.facts, service)
+    if there.open is False:
+        return passed(f"{service}: {there.note}", places=there.places) if any(there.places) else unseen(there.note)
+    if there.open or (there.bound and not there.filtered):
+        return failed(there.note, places=there.places, certainty=_sure(there))
+    return unseen(there.note, places=there.places)
+
+
 def component_port(view: View) -> Outcome:
     """The port for components takes connections from others."""
-    taken = _handshakes(view, 5347)
+    taken = _handshakes(view, "component", 5347)
     on_wire = failed("a connection to the component port came over the network", taken) if taken else None
     return joined(on_wire, _component_in_files(view), unseen("no connection to the component port in this capture"))
 
 
 def _component_in_files(view: View) -> Outcome | None:
     facts = view.facts
-    if facts is None:
-        return None
-    there = reach(facts, 5347)
-    if there.open is not None:
-        return failed(there.note, places=there.places) if there.open else passed(there.note, places=there.places)
-    prosody = facts.prosody
-    if prosody is None:
-        return failed(there.note, places=there.places, certainty=Certainty.INFERRED) if there.places else None
+    prosody = facts.prosody if facts else None
+    found = _by_reach(view, "component")
+    if found is None or prosody is None or found.verdict is Verdict.HOLDS:
+        return found
     external = [host for host in prosody.hosts_of("Component") if not host.module]
-    said = prosody.hosts[0].options.get("component_ports")
-    if not external and said is None:
-        return passed("no component connects from outside Prosody, so the port stays shut")
-    names, ports, place = prosody.listens("component")
-    if not ports or not prosody.open_to_others("component"):
-        return passed(
-            "the component port is bound to loopback", places=[place] if place else [h.place for h in external]
-        )
-    note = f"the component port is bound to {listed(names)}; what the filter lets in is not known"
-    return failed(note, places=[place, *there.places], certainty=Certainty.INFERRED)
+    if facts is not None and facts.listeners is None and not external and prosody.whole:
+        return passed("no component connects from outside Prosody, so the port stays shut", places=[prosody.main])
+    return found
 
 
 def federation(view: View) -> Outcome:
     """Server-to-server connections are accepted."""
-    taken = _handshakes(view, 5269)
+    taken = _handshakes(view, "s2s", 5269)
     on_wire = failed("a server-to-server connection came over the network", taken) if taken else None
-    facts = view.facts
-    prosody = facts.prosody if facts else None
-    in_files: Outcome | None = None
-    there = reach(facts, 5269)
-    if there.open is not None:
-        in_files = failed(there.note, places=there.places) if there.open else passed(there.note, places=there.places)
-    elif prosody is not None:
-        off = prosody.hosts[0].options.get("modules_disabled")
-        disabled = off is not None and isinstance(off.value, list) and "s2s" in off.value
-        if off is not None and disabled:
-            in_files = passed("mod_s2s is disabled", places=[off.place])
-        elif prosody.open_to_others("s2s") is False:
-            in_files = passed("server-to-server is bound to loopback", places=[prosody.listens("s2s")[2]])
-        else:
-            note = "mod_s2s loads by default and nothing disables it; what the filter lets in is not known"
-            in_files = failed(note, places=[prosody.listens("s2s")[2]], certainty=Certainty.INFERRED)
+    prosody = view.facts.prosody if view.facts else None
+    off = prosody.disabled("s2s") if prosody is not None else None
+    in_files = passed("mod_s2s is disabled", places=[off.place]) if off is not None else _by_reach(view, "s2s")
     return joined(on_wire, in_files, unseen("no connection to 5269 in this capture"))
 
 
@@ -179,54 +190,37 @@ def private_apis(view: View) -> Outcome:
     rows = view.rows("http")
     frames = []
     if rows is not None:
-        known = rows[rows["dst_port"].isin([8080, 8888]) & rows["status"].between(200, 299).fillna(False)]
+        ports = _ports(view, "private", 8080) | _ports(view, "rest", 8888)
+        known = rows[rows["dst_port"].isin(ports) & rows["status"].between(200, 299).fillna(False)]
         known = known[known["target"].fillna("").str.contains(PRIVATE_PATHS)]
         frames = [f for f, s, d in zip(known["frame"], known["src"], known["dst"], strict=True) if from_outside(s, d)]
     on_wire = failed("the private interface answered a request over the network", frames) if frames else None
-    files = [
-        _java_port(view, 8080, "bridge", "videobridge.http-servers.private"),
-        _java_port(view, 8888, "focus", "jicofo.rest"),
-    ]
-    proxied = _proxied(view)
-    seen = [one for one in (*files, proxied) if one is not None]
-    worst = joined(*seen) if any(o.verdict.security_word == "FAIL" for o in seen) else None
+    files = [one for service in ("private", "rest") if (one := _by_reach(view, service)) is not None]
+    seen = [one for one in (*files, _proxied(view)) if one is not None]
+    broken = [one for one in seen if one.verdict is Verdict.BROKEN]
+    open_questions = [one for one in seen if one.verdict is Verdict.NOT_OBSERVABLE]
     return joined(
-        on_wire, worst, *([] if worst else seen), unseen("no request to 8080 or 8888 from outside in this capture")
+        on_wire, *(broken or open_questions or seen), unseen("no request to 8080 or 8888 from outside in this capture")
     )
 
 
-def _java_port(view: View, port: int, who: str, prefix: str) -> Outcome | None:
-    facts = view.facts
-    if facts is None:
-        return None
-    there = reach(facts, port)
-    if there.open is not None:
-        return failed(there.note, places=there.places) if there.open else passed(there.note, places=there.places)
-    conf = facts.bridge if who == "bridge" else facts.focus
-    if conf is None:
-        return None
-    host = conf.get(f"{prefix}.host")
-    if host is None or host.value is UNKNOWN or is_loopback(str(host.value)):
-        place = [host.place] if host else [conf.name]
-        return passed(f"the private interface of the {who} is bound to loopback", places=place)
-    note = f"the private interface of the {who} is bound to {host.value}; what the filter lets in is not known"
-    return failed(note, places=[host.place], certainty=Certainty.INFERRED)
+INTENDED = re.compile(r"conference-request|colibri-(?:relay-)?ws|about/health")
 
 
 def _proxied(view: View) -> Outcome | None:
-    """Locations of nginx that hand more than the intended paths on to a private interface."""
-    nginx = view.facts.nginx if view.facts else None
-    if nginx is None:
+    """Locations of the web server that hand more than the intended paths on to a private interface."""
+    if view.deployment is None or view.facts is None:
         return None
-    bad = []
-    for location in nginx.all("location"):
-        target = location.child("proxy_pass")
-        if target is None or not re.search(r":(8080|8888)(/|$)", str(target.args[0] if target.args else "")):
-            continue
-        path = str(location.args[-1]) if location.args else "/"
-        if not re.search(r"conference-request|colibri-ws|about/health", path):
-            bad.append(location.place)
-    return failed("nginx hands a path on to a private interface", places=bad) if bad else None
+    ports = {8080, 8888}
+    for service in ("private", "rest"):
+        where = services.listening(view.facts, service)
+        if where.known and where.endpoints:
+            ports |= {one.inner or one.port for one in where.endpoints}
+    bad = [
+        one.place for one in view.deployment.locations()
+        if one.port in ports and one.host_is_own and not INTENDED.search(one.path) and not one.denied
+    ]  # fmt: skip
+    return failed("the web server hands a path on to a private interface", places=bad) if bad else None
 
 
 def public_http(view: View) -> Outcome:
@@ -234,15 +228,13 @@ def public_http(view: View) -> Outcome:
     rows = view.rows("http")
     frames = []
     if rows is not None:
-        known = rows[(rows["dst_port"] == 9090) & rows["target"].fillna("").str.startswith("/colibri-")]
+        known = rows[rows["dst_port"].isin(_ports(view, "public", 9090))]
+        known = known[known["target"].fillna("").str.startswith("/colibri-")]
         frames = [f for f, s, d in zip(known["frame"], known["src"], known["dst"], strict=True) if from_outside(s, d)]
     on_wire = (
         failed("the bridge's HTTP server took a request from the network, without TLS", frames) if frames else None
     )
-    return joined(
-        on_wire, _java_port(view, 9090, "bridge", "videobridge.http-servers.public"),
-        unseen("no request to 9090 from outside in this capture"),
-    )  # fmt: skip
+    return joined(on_wire, _by_reach(view, "public"), unseen("no request to 9090 from outside in this capture"))
 
 
 ALL = (

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import pandas as pd
 from jitsilab.analysis import holes, traffic
 from jitsilab.case import signaling
 from jitsilab.facts import Facts
+from jitsilab.facts.deployment import Deployment
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
@@ -114,6 +115,26 @@ class View:
         known = set(self.facts.addresses) if self.facts else set()
         flows = self.rows("flows")
         return known or (set(traffic.servers(flows)) if flows is not None else set())
+
+    @cached_property
+    def deployment(self) -> Deployment | None:
+        """The server's files as one deployment."""
+        return Deployment(self.facts) if self.facts is not None else None
+
+    @cached_property
+    def own_flows(self) -> set[Any] | None:
+        """Flows whose server is the deployment's: its own and its public addresses, loopback; None: all of them.
+
+        A capture holds strangers' connections too, and the server's own to others: their TLS is not its doing.
+        """
+        flows = self.rows("flows")
+        if flows is None or not self.servers:
+            return None
+        own = set(self.servers) | (self.deployment.public_addresses() if self.deployment is not None else set())
+        if not any(str(address) in own for address in flows["server"]):
+            own |= set(traffic.servers(flows))  # the capture has another side of the translation than the files
+        here = [str(a) in own or is_loopback(str(a)) for a in flows["server"]]
+        return set(flows.loc[here, "flow"])
 
     @cached_property
     def may_be_jitsi(self) -> bool:
@@ -231,32 +252,3 @@ def listed(words: Iterable[str], most: int = 4) -> str:
     unique = list(dict.fromkeys(words))
     more = f" and {len(unique) - most} more" if len(unique) > most else ""
     return ", ".join(unique[:most]) + more
-
-
-@dataclass
-class Reach:
-    """Whether others reach a port of the server, by what listens and what the filter lets in."""
-
-    open: bool | None = None  # None: not known
-    note: str = ""
-    places: list[str] = field(default_factory=list)
-
-
-def reach(facts: Facts | None, port: int, transport: str = "tcp") -> Reach:
-    """What the facts say of a port; without a list of sockets nothing."""
-    if facts is None or facts.listeners is None:
-        return Reach()
-    sockets = facts.listening(transport, port)
-    if not sockets:
-        return Reach(False, f"nothing listens on {transport} {port}")
-    beyond = [one for one in sockets if not one.local]
-    if not beyond:
-        return Reach(False, f"{transport} {port} is bound to loopback", [one.place for one in sockets])
-    let_in, rule = facts.firewall.lets_in(transport, port) if facts.firewall else (None, "")
-    places = [*(one.place for one in beyond), rule]
-    where = listed("every address" if one.address == "*" else one.address for one in beyond)
-    if let_in is False:
-        return Reach(False, f"{transport} {port} is bound to {where}, and the filter shuts it", places)
-    if let_in is None:
-        return Reach(None, f"{transport} {port} is bound to {where}; what the filter lets in is not known", places)
-    return Reach(True, f"{transport} {port} is bound to {where}, and the filter lets it in", places)

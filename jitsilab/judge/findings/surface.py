@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from jitsilab.errors import ParseError
+from jitsilab.facts import Facts
 from jitsilab.facts.model import UNKNOWN
 from jitsilab.facts.versions import order
 from jitsilab.judge.checks import Certainty, Outcome
@@ -40,6 +41,8 @@ def _negotiated(view: View) -> Outcome:
     rows = view.rows("tls")
     if rows is None:
         return unseen("no TLS in this capture")
+    if view.own_flows is not None:
+        rows = rows[rows["flow"].isin(view.own_flows)]
     hello = rows[rows["handshake"].fillna("").astype(str).str.contains("server_hello")]
     if hello.empty:
         hello = rows[rows["version"].notna()].drop_duplicates("flow")
@@ -60,33 +63,98 @@ def _negotiated(view: View) -> Outcome:
 
 
 def _configured(view: View) -> Outcome | None:
+    """Each server that ends TLS with the settings that it has or inherits."""
     facts = view.facts
     if facts is None:
         return None
-    bad: list[tuple[str, str]] = []
-    good: list[tuple[str, str]] = []
-    for one in facts.nginx.all("ssl_protocols") if facts.nginx else ():
-        old = [str(arg) for arg in one.args if OLD.match(str(arg))]
-        (bad if old else good).append((f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", one.place))
-    for one in facts.nginx.all("ssl_ciphers") if facts.nginx else ():
-        weak = [w for arg in one.args for w in str(arg).split(":") if w.strip("+").upper() in WEAK_NAMED]
-        if weak:
-            bad.append((f"ssl_ciphers names {listed(weak)}", one.place))
+    looked = [*_nginx_tls(facts), *_apache_tls(facts)]
     for host in facts.prosody.hosts if facts.prosody else ():
         ssl = host.options.get("ssl")
         named = ssl.value.get("protocol") if ssl is not None and isinstance(ssl.value, dict) else None
         if ssl is not None and isinstance(named, str):
             old_named = bool(re.match(r"sslv|tlsv1(_1)?(\+|$)", named))
-            (bad if old_named else good).append(
-                (f"ssl.protocol is {named}" if old_named else "ssl.protocol", ssl.place)
-            )
+            looked.append(Look(old_named, f"ssl.protocol is {named}" if old_named else "ssl.protocol", ssl.place))
     for name in ("tlsv1", "tlsv1_1", "sslv3"):  # turned on by name in old versions of coturn
         fact = facts.turn.first(name) if facts.turn else None
         if fact is not None:
-            bad.append((f"coturn: {name}", fact.place))
+            looked.append(Look(True, f"coturn: {name}", fact.place))
+    bad = [one for one in looked if one.bad]
     if bad:
-        return failed(listed(note for note, _ in bad), places=[place for _, place in bad])
-    return passed("no old version is configured by name", places=[place for _, place in good]) if good else None
+        return failed(listed(one.note for one in bad), places=[one.place for one in bad])
+    unknown = [one for one in looked if one.bad is None]
+    if unknown:
+        return unseen(listed(one.note for one in unknown), places=[one.place for one in unknown])
+    return passed("no old version is configured", places=[one.place for one in looked]) if looked else None
+
+
+class Look(NamedTuple):
+    """What one place says: bad, good, or not known."""
+
+    bad: bool | None
+    note: str
+    place: str
+
+
+def _nginx_tls(facts: Facts) -> Iterator[Look]:
+    """The versions and suites of each of nginx's TLS servers: its own, else those of the blocks around it."""
+    for server in facts.nginx.tls_servers() if facts.nginx else ():
+        versions = server.inherited("ssl_protocols")
+        if versions is not None:
+            old = [str(arg) for arg in versions.args if OLD.match(str(arg))]
+            yield Look(bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", versions.place)
+        else:
+            include = next((one for one in server.walk() if one.name == "include"), None)
+            why = f"{include.text()[:60]} is not here" if include is not None else "its version's default is not known"
+            yield Look(None, f"no ssl_protocols: {why}", include.place if include is not None else server.place)
+        suites = server.inherited("ssl_ciphers")
+        weak = (
+            [w for arg in suites.args for w in str(arg).split(":") if w.strip("+").upper() in WEAK_NAMED]
+            if suites
+            else []
+        )
+        if suites is not None and weak:
+            yield Look(True, f"ssl_ciphers names {listed(weak)}", suites.place)
+    for one in facts.nginx.all("ssl_protocols") if facts.nginx and not any(facts.nginx.tls_servers()) else ():
+        old = [str(arg) for arg in one.args if OLD.match(str(arg))]  # a snippet alone: what includes it is not here
+        if old:
+            yield Look(True, f"ssl_protocols names {listed(old)}", one.place)
+
+
+def _apache_tls(facts: Facts) -> Iterator[Look]:
+    """The versions and suites of each of Apache's virtual hosts with SSLEngine on."""
+    root = facts.apache
+    for host in root.walk() if root is not None else ():
+        engine = host.child("sslengine") if host.name == "virtualhost" else None
+        if engine is None or engine.text().lower() != "on":
+            continue
+        versions = host.inherited("sslprotocol")
+        if versions is None:
+            yield Look(None, "no SSLProtocol: Apache's default is not known here", host.place)
+        else:
+            old = _apache_versions([str(one) for one in versions.args]) & {"SSLV3", "TLSV1", "TLSV1.1"}
+            note = f"SSLProtocol allows {listed(sorted(old))}" if old else "SSLProtocol"
+            yield Look(bool(old), note, versions.place)
+        suites = host.inherited("sslciphersuite")
+        weak = [w for w in suites.text().split(":") if w.strip("+").upper() in WEAK_NAMED] if suites else []
+        if suites is not None and weak:
+            yield Look(True, f"SSLCipherSuite names {listed(weak)}", suites.place)
+
+
+def _apache_versions(words: list[str]) -> set[str]:
+    """mod_ssl, SSLProtocol: a list, in which + and - add and take away; ``all`` is all from TLS 1.0 on."""
+    every = {"TLSV1", "TLSV1.1", "TLSV1.2", "TLSV1.3"}
+    found: set[str] = set()
+    plain = False
+    for word in words:
+        names = every if word.lstrip("+-").lower() == "all" else {word.lstrip("+-").upper()}
+        if word.startswith("-"):
+            found -= names
+        elif word.startswith("+"):
+            found |= names
+        else:
+            found = found | names if plain else set(names)
+            plain = True
+    return found
 
 
 # SEC-13
@@ -115,22 +183,42 @@ def certificates(view: View) -> Outcome:
 def _shown(view: View) -> Iterator[tuple[x509.Certificate, str, int]]:
     """Certificates of servers: in the facts, and in the capture where TLS 1.2 or a key shows them."""
     shown = set(_in_use(view))
-    leaves = (
-        [one for one in view.facts.certificates if one.leaf and not one.certificate.authority] if view.facts else []
-    )
+    wanted = set(_names_asked(view))
+    leaves = [one for one in view.facts.certificates if one.leaf] if view.facts else []
     used = [one for one in leaves if shown & set(one.place.rpartition(":")[0].split("/")[-2:])]
-    for placed in used or [one for one in leaves if not one.place.rpartition("/")[2].startswith("auth.")]:
+    others = [
+        one for one in leaves
+        if not one.place.rpartition("/")[2].startswith("auth.") and not _is_authority(one.certificate, wanted)
+    ]  # fmt: skip
+    for placed in used or others:
         yield placed.certificate, placed.place, 0
     wire = getattr(view.call, "wire", None)
     known: set[bytes] = set()
-    for session in wire.sessions.values() if wire is not None else ():
+    own = _own_streams(view)
+    for key, session in wire.sessions.items() if wire is not None else ():
         if not session.certificates or session.certificates[0] in known or not session.sni:
+            continue
+        frame = min((r.frame for r in session.records), default=0)
+        if own is not None and key not in own and frame not in own:
             continue
         known.add(session.certificates[0])
         try:
-            yield x509.decode(session.certificates[0]), "", min((r.frame for r in session.records), default=0)
+            yield x509.decode(session.certificates[0]), "", frame
         except ParseError:
             continue
+
+
+def _is_authority(one: x509.Certificate, wanted: set[str]) -> bool:
+    """Whether a certificate is an authority's own. Self-made ones often say so of themselves and are none."""
+    return bool(one.authority) and not (one.self_signed and any(one.covers(name) for name in wanted))
+
+
+def _own_streams(view: View) -> set[Any] | None:
+    """Frames of TLS records on flows whose server is the deployment's; None: all."""
+    rows = view.rows("tls")
+    if rows is None or view.own_flows is None:
+        return None
+    return set(rows.loc[rows["flow"].isin(view.own_flows), "frame"])
 
 
 def _in_use(view: View) -> Iterator[str]:
@@ -140,6 +228,8 @@ def _in_use(view: View) -> Iterator[str]:
         [str(one.args[0]) for one in facts.nginx.all("ssl_certificate") if one.args] if facts and facts.nginx else []
     )
     paths += [str(fact.value) for fact in facts.turn.texts("cert")] if facts and facts.turn else []
+    for one in facts.apache.walk() if facts is not None and facts.apache is not None else ():
+        paths += [str(one.args[0])] if one.name == "sslcertificatefile" and one.args else []
     for path in paths:
         parts = path.split("/")
         yield parts[-1]
@@ -154,6 +244,8 @@ def _names_asked(view: View) -> Iterator[str]:
         for directive in server.block:
             if directive.name == "server_name":
                 yield from (str(arg) for arg in directive.args if "." in str(arg) and "*" not in str(arg))
+    if view.deployment is not None and (domain := view.deployment.domain()).known:
+        yield str(domain.value)
     for host in facts.prosody.hosts if facts and facts.prosody else ():
         services = host.options.get("external_services")
         for one in services.value if services is not None and isinstance(services.value, list) else ():
@@ -163,6 +255,8 @@ def _names_asked(view: View) -> Iterator[str]:
         yield from (str(fact.value) for fact in facts.turn.texts(name)) if facts and facts.turn else ()
     rows = view.rows("tls")
     if rows is not None:
+        if view.own_flows is not None:
+            rows = rows[rows["flow"].isin(view.own_flows)]
         yield from (str(name) for name in rows["sni"].dropna().unique())
 
 
@@ -196,16 +290,21 @@ def origins(view: View) -> Outcome:
     for host in facts.prosody.hosts if facts and facts.prosody else ():
         for key in ("cross_domain_bosh", "cross_domain_websocket"):
             fact = host.options.get(key)
-            if fact is not None and fact.value is not UNKNOWN:
-                (bad if fact.value is True else good).append((key, fact.place))
+            if fact is not None:
+                (bad if fact.value is True else good).append((key, fact.place if fact.value is not UNKNOWN else ""))
     for one in facts.nginx.all("add_header") if facts and facts.nginx else ():
         if [str(arg).lower() for arg in one.args[:2]] == ["access-control-allow-origin", "*"] and _for_signaling(one):
             bad.append(("nginx adds Access-Control-Allow-Origin: *", one.place))
     in_files: Outcome | None = None
     if bad:
         in_files = failed(listed(note for note, _ in bad), places=[place for _, place in bad])
+    elif facts is not None and facts.prosody is not None and not all(place for _, place in good):
+        in_files = unseen("the Prosody configuration computes which origins are allowed")
+    elif facts is not None and facts.prosody is not None and facts.prosody.whole:
+        places = [place for _, place in good] or [facts.prosody.main]
+        in_files = passed("no origin but the own one is allowed", places=places)
     elif facts is not None and facts.prosody is not None:
-        in_files = passed("no origin but the own one is allowed", places=[place for _, place in good])
+        in_files = unseen("not all of Prosody's configuration is here", places=[place for _, place in good])
     return joined(on_wire, in_files, unseen("no answer of the signaling shows its origins"))
 
 

@@ -2,9 +2,10 @@
 
 import re
 
+from jitsilab.facts import services
 from jitsilab.facts.model import UNKNOWN, Secret
 from jitsilab.judge.checks import Outcome
-from jitsilab.judge.findings.rule import Rule, View, counted, failed, joined, listed, passed, reach, unseen
+from jitsilab.judge.findings.rule import Rule, View, counted, failed, joined, listed, passed, unseen
 from jitsilab.judge.findings.turn import METHODS, asked, columns
 from jitsilab.protocols import xmpp as stanzas
 
@@ -153,7 +154,9 @@ def _quotas_in_files(view: View) -> Outcome | None:
     ]
     if known:
         return passed("allocations are limited by quota", places=[fact.place for fact in known])
-    if reach(facts, 3478, "udp").open is False and reach(facts, 3478).open is False:
+    said = turn.first("listening-port")
+    port = int(str(said.value)) if said is not None and str(said.value).isdigit() else 3478
+    if all(services.reach_port(facts, transport, port).open is False for transport in ("udp", "tcp")):
         return None
     note = "neither user-quota nor total-quota: one user may take every relay port"
     return failed(note, places=[turn.name], severity="low")

@@ -1,0 +1,324 @@
+"""From files to facts: each file known by name and content, those that are in force read by the reader of its kind."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jitsilab.errors import CaptureError, Problem
+from jitsilab.facts import (
+    apache,
+    certificates,
+    compose,
+    hocon,
+    kinds,
+    nginx,
+    packetfilter,
+    properties,
+    prosody,
+    settings,
+    sockets,
+    turnserver,
+    versions,
+    webconfig,
+)
+from jitsilab.facts.compose import Compose
+from jitsilab.facts.directives import Directive
+from jitsilab.facts.facts import Facts
+from jitsilab.facts.hocon import Hocon
+from jitsilab.facts.model import Fact, Input
+from jitsilab.facts.nginx import Nginx
+from jitsilab.facts.packetfilter import Filters
+from jitsilab.facts.prosody import Prosody
+from jitsilab.facts.settings import Settings
+from jitsilab.facts.turnserver import TurnServer
+from jitsilab.facts.webconfig import WebConfig
+
+LARGEST = 1 << 20  # bytes of one file
+MOST = 400  # files
+DEEPEST = 8  # folders
+KEPT = 1 << 23  # characters of files that are kept to find the columns of values
+SKIPPED = {".git", "node_modules", "__pycache__", ".venv"}
+
+
+class Given(NamedTuple):
+    """A file under the name that answers show, with its bytes or the path to them."""
+
+    name: str
+    data: bytes | Path
+
+
+def load(*sources: "str | Path | Given") -> Facts:
+    """Read a server's files: folders, single files, or both, each file known by its name and content.
+
+    A `Given` file is shown under the name that it brings. Raises CaptureError where a path cannot be read.
+    """
+    given = [one for source in sources for one in _given(source)]
+    facts = Facts(str(sources[0]) if len(sources) == 1 and not isinstance(sources[0], Given) else "")
+    for late in given[MOST:]:
+        facts.problems.append(Problem(0, "facts", 0, f"more than {MOST} files; those from {late.name} on are left out"))
+        break
+    taken = [one for one in (_open(one, facts) for one in given[:MOST]) if one is not None]
+    for one in _in_order(taken, facts):
+        _read(one, taken, facts)
+    _finish(facts)
+    return facts
+
+
+class _File(NamedTuple):
+    name: str
+    text: str
+    kind: str
+    digest: str
+
+
+def _given(source: "str | Path | Given") -> list[Given]:
+    if isinstance(source, Given):
+        return [source]
+    root = Path(source)
+    if root.is_file():
+        return [Given(root.name, root)]
+    if not root.is_dir():
+        raise CaptureError(f"There is no folder {source}: --facts takes a folder of a server's configuration files.")
+    return [Given(path.relative_to(root).as_posix(), path) for path in _files(root)]
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Files in a stable order; no link leads out of the folder."""
+    inside = root.resolve()
+    paths = []
+    for path in root.rglob("*"):
+        parts = path.relative_to(root).parts
+        if len(parts) <= DEEPEST and not SKIPPED & set(parts) and path.is_file():
+            if path.resolve().is_relative_to(inside):
+                paths.append(path)
+            if len(paths) > 20 * MOST:
+                break
+    return iter(sorted(paths, key=lambda p: p.relative_to(root).as_posix()))
+
+
+def _open(one: Given, facts: Facts) -> _File | None:
+    try:
+        data = one.data if isinstance(one.data, bytes) else _bytes(one.data)
+    except OSError as error:
+        facts.problems.append(Problem(0, "facts", 0, f"{one.name}: {error.strerror}"))
+        return None
+    digest = hashlib.sha256(data).hexdigest()
+    if len(data) > LARGEST:
+        _unused(one.name, "unknown", "", f"larger than {LARGEST} bytes, left out", facts)
+        return None
+    if b"PRIVATE KEY-----" in data:
+        facts.private_keys.append(one.name)
+        _unused(one.name, "known", digest, "holds a private key, not opened", facts, quiet=True)
+        return None
+    kind = kinds.recognise(one.name, data)
+    if kind is None:
+        _unused(one.name, "unknown", digest, "not a file of a known kind, left out", facts)
+        return None
+    return _File(one.name, data.decode("utf-8", "replace").replace("\r\n", "\n"), kind, digest)
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
+
+
+def _unused(name: str, kind: str, digest: str, note: str, facts: Facts, quiet: bool = False) -> None:
+    facts.inputs.append(Input(name, kind, digest, note))
+    if not quiet:
+        facts.problems.append(Problem(0, "facts", 0, f"{name}: {note}"))
+
+
+def _in_order(files: list[_File], facts: Facts) -> Iterator[_File]:
+    """What is in force, in the order in which programs read it: main files before what they include."""
+    enabled = {one.name.rpartition("/")[2] for one in files if not _aside(one.name)}
+    folders = {part for one in files for part in one.name.split("/")[:-1]}
+    beside = {"conf.avail": "conf.d", "sites-available": "sites-enabled", "conf-available": "conf-enabled",
+              "mods-available": "mods-enabled"}  # fmt: skip
+    chosen = []
+    for one in files:
+        aside = _aside(one.name)
+        base = one.name.rpartition("/")[2]
+        note = ""
+        if kinds.NOT_IN_FORCE.search(base.lower()) or base.lower() in ("env.example", "example.env"):
+            note = "by its name not in force, left out"
+        elif aside and (beside[aside] in folders or base in enabled):
+            note = f"in {aside}, not enabled, left out"
+        elif one.kind not in ("web", "compose", "known") and kinds.TEMPLATE.search(one.text):
+            note = "a template that is not filled in, left out"
+        if note:
+            _unused(one.name, one.kind, one.digest, note, facts, quiet=bool(aside))
+        else:
+            facts.inputs.append(Input(one.name, one.kind, one.digest))
+            chosen.append(one)
+    first = ("env", "addresses", "route", "versions")
+    return iter(sorted(chosen, key=lambda f: (f.kind not in first, f.kind == "compose", _later(f.name), f.name)))
+
+
+def _later(name: str) -> int:
+    base = name.rpartition("/")[2].lower()
+    if base == "prosody.cfg.lua":
+        return 0
+    return 2 if base.startswith("custom-") or "override" in base else 1
+
+
+def _aside(name: str) -> str:
+    return next((part for part in name.split("/")[:-1] if part in kinds.KEPT_ASIDE), "")
+
+
+def _read(file: _File, files: list[_File], facts: Facts) -> None:
+    text, name, problems = file.text, file.name, facts.problems
+    if sum(map(len, facts.texts.values())) < KEPT:
+        facts.texts[name] = text
+    match file.kind:
+        case "prosody":
+            facts.prosody = facts.prosody or Prosody()
+            same = [one.name for one in files if one.kind == "prosody"]
+            prosody.read(text, name, facts.prosody, problems, same)
+        case "turn":
+            facts.turn = facts.turn or TurnServer()
+            turnserver.read(text, name, facts.turn)
+        case "bridge" | "focus":
+            _read_hocon(file, files, facts)
+        case "properties":
+            properties.read(text, name, _properties_of(name, text, facts))
+        case "shell":
+            into = facts.shell.setdefault(_owner(name, text), Settings())
+            settings.read_shell(text, name, into)
+        case "env":
+            facts.environment = facts.environment or Settings()
+            settings.read_env(text, name, facts.environment)
+        case "compose":
+            facts.compose = facts.compose or Compose()
+            environment = facts.environment or Settings()
+            texts = {one.name: one.text for one in files}
+            compose.read(text, name, facts.compose, environment, facts.environment is not None, problems, texts)
+        case "containers":
+            facts.handed_on = (facts.handed_on or []) + sockets.handed_on(text, name)
+        case "nginx":
+            facts.nginx = facts.nginx or Nginx()
+            nginx.read(text, name, facts.nginx, problems)
+        case "apache":
+            facts.apache = facts.apache or Directive("", (), name)
+            root = apache.read(text, name, problems)
+            for one in root.block:
+                one.parent = facts.apache
+            facts.apache.block += root.block
+        case "web":
+            facts.web = facts.web or WebConfig()
+            webconfig.read(text, name, facts.web, problems)
+        case "sockets":
+            found = sockets.listeners(text, name)
+            facts.listeners = (facts.listeners or []) + found
+            if not found:
+                problems.append(Problem(0, "facts", 0, f"{name}: no listening socket is listed"))
+        case "firewall":
+            facts.firewall = facts.firewall or Filters()
+            if not packetfilter.read(text, name, facts.firewall):
+                problems.append(Problem(0, "filter", 0, f"{name}: not understood as a packet filter"))
+                facts.firewall.unread.append(name)
+        case "addresses":
+            facts.addresses += [a for a in sockets.addresses(text) if a not in facts.addresses]
+            facts.interfaces += [i for i in sockets.interfaces(text) if i not in facts.interfaces]
+        case "route":
+            facts.default_route = facts.default_route or sockets.default_route(text)
+        case "hosts":
+            facts.names += sockets.hosts(text, name)
+        case "certificate":
+            facts.certificates += certificates.read(text, name, problems)
+        case "versions":
+            facts.versions = {**versions.read(text, name), **facts.versions}
+        case "published":
+            facts.versions = {**published(text, name, problems), **facts.versions}
+
+
+def _read_hocon(file: _File, files: list[_File], facts: Facts) -> None:
+    """One set of values a program; a second jvb.conf (jvb2.conf) is a second bridge."""
+    base = file.name.rpartition("/")[2]
+    same = [one.name.rpartition("/")[2] for one in files if one.kind == file.kind and one.name != file.name]
+    if file.kind == "focus":
+        facts.focus = facts.focus or Hocon()
+        hocon.read(file.text, file.name, facts.focus, facts.problems, same)
+    elif facts.bridge is None or base.startswith("custom-"):
+        facts.bridge = facts.bridge or Hocon()
+        hocon.read(file.text, file.name, facts.bridge, facts.problems, same)
+    else:
+        other = Hocon()
+        hocon.read(file.text, file.name, other, facts.problems, same)
+        facts.other_bridges.append(other)
+
+
+def _owner(name: str, text: str) -> str:
+    """Which program a file of variables or properties belongs to."""
+    for word, program in (("videobridge", "bridge"), ("jvb", "bridge"), ("jicofo", "focus"), ("coturn", "turn"),
+                          ("jigasi", "jigasi"), ("jibri", "jibri"), ("ufw", "ufw")):  # fmt: skip
+        if word in name.lower():
+            return program
+    if re.search(r"(?m)^(JVB_|org\.(jitsi\.videobridge|ice4j)\b)", text):
+        return "bridge"
+    if re.search(r"(?m)^(JICOFO_|org\.jitsi\.jicofo\b)", text):
+        return "focus"
+    return "turn" if "TURNSERVER_ENABLED" in text else "other"
+
+
+def _properties_of(name: str, text: str, facts: Facts) -> Settings:
+    return facts.properties.setdefault(_owner(name, text), Settings())
+
+
+def _finish(facts: Facts) -> None:
+    """What only shows when all files are read."""
+    for program, variables in facts.shell.items():
+        for key in ("JAVA_SYS_PROPS", "JVB_OPTS", "JICOFO_OPTS"):
+            fact = variables.get(key)
+            if fact is None or not isinstance(fact.value, str):
+                continue
+            system = facts.system.setdefault(program, Settings())
+            for name, value in properties.of_command_line(fact.value):
+                system.values[name] = Fact(value, fact.place)
+            system.raw["options"] = fact.value
+    if facts.firewall is not None:
+        facts.firewall.interfaces = packetfilter.Interfaces(facts.default_route, facts.interfaces)
+    if facts.nginx is not None:
+        facts.nginx.resolve()
+        for one in facts.nginx.missing:
+            note = f"{one.place}: includes {one.text()[:80]}, which is not here"
+            facts.problems.append(Problem(0, "nginx", 0, note))
+    notes: dict[str, str] = {}
+    for problem in facts.problems:
+        name = next((one.path for one in facts.inputs if problem.message.startswith(one.path + ":")), "")
+        if name:
+            notes.setdefault(name, problem.message.removeprefix(name).lstrip(":").strip())
+    facts.inputs = sorted(i._replace(note=i.note or _line(notes.get(i.path, ""))) for i in facts.inputs)
+
+
+def _line(note: str) -> str:
+    match = re.match(r"(\d+): (.*)$", note, re.S)
+    return f"line {match[1]}: {match[2]}" if match else note
+
+
+def published(text: str, name: str, problems: list[Problem]) -> dict[str, Fact]:
+    """The versions of a deployment that a study published: ``{"packages": {name: version}}``."""
+    try:
+        packages: Any = json.loads(text).get("packages", {})
+    except (ValueError, AttributeError):
+        problems.append(Problem(0, "facts", 0, f"{name}: not readable as JSON"))
+        return {}
+    if not isinstance(packages, dict):
+        return {}
+    lines = text.split("\n")
+    found = {}
+    for key, value in packages.items():
+        if isinstance(value, str):
+            line = next((number for number, line in enumerate(lines, 1) if f'"{key}":' in line), 0)
+            found[str(key)] = Fact(value, f"{name}:{line}" if line else name)
+    return found
+
+
+def from_versions(packages: dict[str, str], place: str) -> Facts:
+    """Facts where nothing but versions is known, as of a published study."""
+    return Facts(versions={name: Fact(version, place) for name, version in packages.items()})
+
+
+__all__ = ["Given", "from_versions", "load", "published"]

@@ -1,0 +1,152 @@
+"""Values with their place and kind, and the columns at which they stand, for who names or replaces them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jitsilab import ip
+from jitsilab.facts.facts import Facts
+from jitsilab.facts.model import UNKNOWN, Fact, Secret
+
+_PLACE = re.compile(r"^(.*?)(?::(\d+))?$", re.S)
+FAR = 60  # lines below its first that a value of several lines may go on
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One configured value: what it is, where it stands, and what kind of thing it is."""
+
+    value: Any  # UNKNOWN where it is not known; a `Secret` is a mark
+    place: str = ""  # file:line, or the file alone
+    kind: str = ""  # address, name, port, secret, jid, url, switch, path
+    why: str = ""  # why it is not known
+    default: bool = False  # the program's own default: nothing in a file says it
+
+    @property
+    def known(self) -> bool:
+        """Whether the value is known."""
+        return self.value is not UNKNOWN
+
+    @property
+    def file(self) -> str:
+        """The file it stands in; empty for a default."""
+        match = _PLACE.match(self.place)
+        return match[1] if match else ""
+
+    @property
+    def line(self) -> int | None:
+        """The line it stands at, from 1."""
+        match = _PLACE.match(self.place)
+        return int(match[2]) if match and match[2] else None
+
+
+class Span(NamedTuple):
+    """Where a value's characters stand: line from 1, columns from 0, the end excluded."""
+
+    line: int
+    start: int
+    end: int
+
+
+def span(facts: Facts, value: Value) -> Span | None:
+    """Where a value's characters stand in its file; None where they cannot be found (a computed value)."""
+    lines = facts.texts.get(value.file, "").split("\n")
+    if value.line is None or value.value is UNKNOWN:
+        return None
+    if isinstance(value.value, Secret):
+        return _secret_span(lines, value.line)
+    text = str(value.value)
+    for number in range(value.line, min(value.line + FAR, len(lines) + 1)):
+        at = whole_word(lines[number - 1], text)
+        if at >= 0:
+            return Span(number, at, at + len(text))
+    return None
+
+
+def every(facts: Facts) -> Iterator[Value]:
+    """Every value of the files that is an address, a name, a secret or a port."""
+    for fact, key in _facts(facts):
+        yield from _kinds(fact, key)
+
+
+def made(fact: Fact, kind: str) -> Value:
+    """A fact as a value of a kind."""
+    return Value(fact.value, fact.place, kind)
+
+
+_WORD = re.compile(r"[\w.@:-]")
+
+
+def whole_word(line: str, text: str) -> int:
+    """The column at which a text stands by itself in a line, or -1."""
+    at = line.find(text) if text else -1
+    while at >= 0:
+        before, after = line[at - 1 : at], line[at + len(text) : at + len(text) + 1]
+        if not (before and _WORD.match(before) and _WORD.match(text[0]) and before not in "@:") and not (
+            after and re.match(r"[\w-]", after) and re.match(r"\w", text[-1])
+        ):
+            return at
+        at = line.find(text, at + 1)
+    return -1
+
+
+def _secret_span(lines: list[str], number: int) -> Span | None:
+    """The value behind the first assignment of a line."""
+    if not 1 <= number <= len(lines):
+        return None
+    match = re.search(r"""[=:\s]\s*(?:"([^"]*)"|'([^']*)'|([^\s"';,{}=]+)\s*[;,]?\s*$)""", lines[number - 1])
+    if match is None:
+        return None
+    group = next(one for one in (1, 2, 3) if match[one] is not None)
+    return Span(number, match.start(group), match.end(group))
+
+
+def _facts(facts: Facts) -> Iterator[tuple[Fact, str]]:
+    """Every fact with its key."""
+    for prosody_host in facts.prosody.hosts if facts.prosody is not None else ():
+        if prosody_host.place:
+            yield Fact(prosody_host.name, prosody_host.place), "host"
+        yield from ((fact, key) for key, fact in prosody_host.options.items())
+    stores: list[Iterable[tuple[str, Fact]]] = [
+        conf.values.items() for conf in (facts.bridge, facts.focus, *facts.other_bridges) if conf is not None
+    ]
+    stores += [one.values.items() for one in (*facts.properties.values(), *facts.shell.values())]
+    stores += [facts.web.values.items()] if facts.web is not None else []
+    stores += [facts.environment.values.items()] if facts.environment is not None else []
+    for store in stores:
+        yield from ((fact, key) for key, fact in store)
+    for key, several in facts.turn.options.items() if facts.turn is not None else ():
+        yield from ((fact, key) for fact in several)
+    for one in facts.nginx.all("server_name", "proxy_pass", "server", "listen") if facts.nginx is not None else ():
+        yield from ((Fact(arg, one.place), one.name) for arg in one.args)
+    for named in facts.names:
+        yield Fact(named.address, named.place), "address"
+        yield Fact(named.name, named.place), "host"
+
+
+def _kinds(fact: Fact, key: str) -> Iterator[Value]:
+    value = fact.value
+    if isinstance(value, list):
+        for one in value:
+            yield from _kinds(Fact(one, fact.place), key)
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _kinds(Fact(one, fact.place), str(name))
+    elif isinstance(value, Secret):
+        yield Value(value, fact.place, "secret")
+    elif isinstance(value, bool):
+        return
+    elif isinstance(value, int) and key.lower().endswith("port"):
+        yield Value(value, fact.place, "port")
+    elif isinstance(value, str) and value:
+        if ip.parse(value) is not None:
+            yield Value(value, fact.place, "address")
+        elif re.fullmatch(r"[\w.-]+@[\w.-]+(/\S*)?", value):
+            yield Value(value, fact.place, "jid")
+        elif re.match(r"\w+://", value):
+            yield Value(value, fact.place, "url")
+        elif value.startswith("/"):
+            yield Value(value, fact.place, "path")
+        elif re.fullmatch(r"(?=.*[a-zA-Z])[\w-]+(\.[\w-]+)+", value) or key in ("host", "hostname", "domain", "realm"):
+            yield Value(value, fact.place, "name")
