@@ -79,8 +79,11 @@ def xored(host: str, port: int) -> bytes:
     return b"\x00\x01" + (port ^ 0x2112).to_bytes(2) + packed
 
 
-def rtp(sequence: int, ssrc: int = 0xDEADBEEF, payload_type: int = 111, timestamp: int = 0, size: int = 40) -> bytes:
-    """An RTP packet of ``size`` bytes."""
+def rtp(
+    sequence: int, ssrc: int = 0xDEADBEEF, payload_type: int = 111, timestamp: int | None = None, size: int = 40
+) -> bytes:
+    """An RTP packet of ``size`` bytes; its clock goes on by 960 a packet where no timestamp is given."""
+    timestamp = 960 * sequence if timestamp is None else timestamp
     return struct.pack("!BBHII", 0x80, payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc).ljust(
         size, b"\x55"
     )

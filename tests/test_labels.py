@@ -63,7 +63,35 @@ def test_channel_data_wants_turn() -> None:
     assert named(*up(REQUEST, CHANNEL)) == ["STUN", "UDP"]
     assert named(*up(ALLOCATE, CHANNEL, CHANNEL + b"\0")) == ["STUN", "CHANNEL", "CHANNEL"]
     assert named(*up(ALLOCATE, CHANNEL[:-1])) == ["STUN", "UDP"]
-    assert named(*up(CHANNEL, CHANNEL, CHANNEL)) == ["CHANNEL"] * 3  # the middle of a relay's life
+    assert named(*up(ALLOCATE, CHANNEL)) == ["STUN", "UDP"]  # a channel that was not bound, once
+    bind = datagrams.stun(0x0009, 2, (0x000C, b"\x40\0\0\0"), (0x0012, datagrams.xored("10.0.0.9", 9)))
+    assert named(*up(bind, CHANNEL)) == ["STUN", "CHANNEL"]
+    assert named(*up(CHANNEL, CHANNEL, CHANNEL)) == ["UDP"] * 3
+
+
+def test_the_middle_of_a_relays_life_is_proven_by_what_channels_hold() -> None:
+    def held(number: int, inside: bytes) -> bytes:
+        return number.to_bytes(2) + len(inside).to_bytes(2) + inside
+
+    media = [held(0x4000, datagrams.rtp(n)) for n in range(4)]
+    assert named(*up(*media)) == ["CHANNEL"] * 4
+    assert named(*up(*[held(0x4001, REQUEST)] * 3)) == ["CHANNEL"] * 3
+    assert named(*up(*media, b"\x41\0\0\0\0\0\0\0\0")) == ["UDP"] * 5
+
+
+def test_what_looks_like_ours_and_is_not() -> None:
+    """GTPv2 has its length where ChannelData has it, BACnet its own where RTP counts, SOAP begins as XMPP may."""
+    echo = bytes.fromhex("4001000900000100 0300010005".replace(" ", ""))
+    create = bytes.fromhex("4820000c00000000 00000100 49000000".replace(" ", ""))
+    assert set(named(*up(*[echo] * 5))) == set(named(*up(*[create] * 5))) == {"UDP"}
+    who_is = [b"\x81\x0b" + (12 + n).to_bytes(2) + bytes.fromhex("0120ffff00ff1008") + bytes(n) for n in range(4)]
+    assert set(named(*up(*who_is))) == {"UDP"}
+    counted = [b"\x80\x01" + n.to_bytes(2) + b"same words for ever" for n in range(20)]
+    assert set(named(*up(*counted))) == {"UDP"}
+    soap = b"<?xml version='1.0'?><soap:Envelope xmlns:soap='http://www.w3.org/2003/05/soap-envelope'>"
+    assert named(Segment(A, B, soap, 1)) == named(Segment(A, B, b"<?xml version='1.0'?>", 1)) == ["TCP"]
+    assert named(Segment(A, B, b"<message name='Request'><part/></message>", 1)) == ["TCP"]
+    assert named(Segment(A, B, b"<message to='room@conference.example' type='groupchat'>", 1)) == ["XMPP"]
 
 
 def test_the_ciphertext_of_dtls_13_wants_a_handshake() -> None:
@@ -86,16 +114,17 @@ def test_stun_of_rfc_3489_by_its_attributes_or_its_answer() -> None:
 
 def test_tcp_takes_the_name_of_what_it_began_with() -> None:
     hello = bytes.fromhex("1603010005") + bytes(5)
-    seen = [Segment(A, B, b"<?xml version='1.0'?>", 1), Segment(A, B, b"<a", 22), Segment(A, B, hello, 24)]
-    seen += [Segment(A, B, b"\x99" * 9, 34), Segment((5, 5), B, b"SSH-2.0-x", 1), Segment((6, 6), B, b"\x99", 1)]
+    header = b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'>"
+    seen = [Segment(A, B, b"<?xml version='1.0'?>", 1), Segment(A, B, header, 22), Segment(A, B, hello, 85)]
+    seen += [Segment(A, B, b"\x99" * 9, 95), Segment((5, 5), B, b"SSH-2.0-x", 1), Segment((6, 6), B, b"\x99", 1)]
     assert named(*seen) == ["XMPP", "XMPP", "TLS", "TLS", "SSH", "TCP"]
     relay = [Segment(A, B, ALLOCATE, 1), Segment(A, B, CHANNEL, 29), Segment(A, B, b"\xee", 45)]
     assert named(*relay) == ["STUN", "CHANNEL", "STUN"]  # what follows in a stream of TURN is TURN
 
 
 def test_a_cut_payload_is_judged_by_its_length_on_the_wire() -> None:
-    sent = [Sent(A, B, ALLOCATE), Sent(A, B, bytes.fromhex("400003e8") + bytes(1000), kept=20)]
-    assert named(*sent) == ["STUN", "CHANNEL"]
+    sent = [Sent(A, B, ALLOCATE), *[Sent(A, B, bytes.fromhex("400003e8") + bytes(1000), kept=20)] * 2]
+    assert named(*sent) == ["STUN", "CHANNEL", "CHANNEL"]
 
 
 def test_quic_by_its_version_then_by_its_flow() -> None:

@@ -2,10 +2,12 @@
 
 The first bytes of a datagram say little: a quarter of all of them would be RTP. So STUN with its cookie and DTLS with
 its version are believed at once, and all else is believed where its flow confirms it: RTP where one SSRC comes again
-with a rising sequence number, or where ICE or DTLS runs beside it and nothing contradicts; ChannelData where TURN runs
-in the flow; STUN of RFC 3489 where its attributes fill it, or where its answer is seen.
+with sequence numbers and timestamps that fit, or where ICE or DTLS runs beside it and nothing contradicts; ChannelData
+where TURN runs in the flow and the channel was bound or comes again, or where what it holds is known; STUN of RFC 3489
+where its attributes fill it, or where its answer is seen.
 """
 
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from jitsilab.errors import ParseError
 from jitsilab.protocols import demux, rtcp
+from jitsilab.protocols.stun import decode as decode_stun
 from jitsilab.wire.flows import wire_lengths
 
 if TYPE_CHECKING:
@@ -56,9 +59,14 @@ _DNS_PORTS = (53, 5353, 5355)  # a second opinion on a header that has no mark
 _QUIC_VERSIONS = (0x00000001, 0x6B3343CF)  # RFC 9000, RFC 9369; drafts are 0xff0000xx, Google's begin with Q or T
 _STARTS = {
     Label.HTTP: b"GET |POST |PUT |HEAD |OPTIONS |DELETE |PATCH |CONNECT |HTTP/1.|PRI * ".split(b"|"),
-    Label.XMPP: b"<?xml|<stream:|</stream:|<open |<iq |<presence|<message |<auth |<starttls".split(b"|"),
+    Label.XMPP: b"<?xml|<stream:|</stream:|<iq |<presence|<message |<auth |<starttls".split(b"|"),
     Label.SSH: [b"SSH-"],
 }
+_XMPP_MARKS = (b"etherx.jabber.org/streams", b"jabber:client", b"jabber:server", b"urn:ietf:params:xml:ns:xmpp-")
+_XML = (b"<?xml", b"<message ", b"<auth ")  # begin other things as well: believed with one of the marks, or an address
+_ADDRESSED = re.compile(rb"<message\s[^>]{0,512}?\b(?:to|from)=['\"][^'\"<>]{1,512}@")
+_LOOKED_AT = 1024  # bytes of a segment in which the marks are looked for
+_TICKS = 100_000  # a second, of the fastest media clock: 90 kHz, and room for jitter
 _FORWARD = 100  # sequence numbers a stream may jump by from one packet to the next and still look like one
 
 
@@ -185,16 +193,49 @@ class _Datagrams:
         return found
 
     def _channel(self, stun: Mask) -> Mask:
-        """ChannelData: the length fits, and the flow carries TURN, or nothing but such messages in number."""
-        slack = self.size - 4 - _word(self.heads, 2)
+        """ChannelData: the length fits, and the channel was bound or comes again in a flow that carries TURN.
+
+        In the middle of a relay's life, where no TURN message is seen, what the channels hold has to prove it: a check,
+        a handshake, a stream of media. A length that fits says little: GTP and others have theirs in the same place.
+        """
+        head = self.heads
+        slack = self.size - 4 - _word(head, 2)
         fits = (self.first >= 64) & (self.first < 128) & (slack >= 0) & (slack < 4)
-        method = self.heads[:, 1] & 0xEF
-        turn = stun & (self.heads[:, 0] < 2) & np.isin(method, _TURN_METHODS)
-        inner = self.heads[:, 4]
-        known = (inner < 4) | ((inner >= 20) & (inner < 64)) | ((inner >= 128) & (inner < 192)) | (self.size == 4)
-        alone = (np.bincount(self.flow[fits & known], minlength=self.count) >= 3)[self.flow]
-        alone &= self.everywhere(fits & known & (self.first < 80), ~stun)
-        return fits & (self.somewhere(turn) | alone)
+        if not fits.any():
+            return fits
+        method = head[:, 1] & 0xEF
+        turn = self.somewhere(stun & (head[:, 0] < 2) & np.isin(method, _TURN_METHODS))
+        check = (head[:, 4] < 4) & (_word(head, 8, 4) == 0x2112A442)
+        record = (head[:, 4] >= 20) & (head[:, 4] < 27) & np.isin(_word(head, 5), (0xFEFF, 0xFEFD))
+        sure = fits & (check | record)
+        channel = _word(head, 0)
+        key = self.flow.astype(np.int64) << 16 | channel
+        _, places, counts = np.unique(key[fits], return_inverse=True, return_counts=True)
+        again = np.zeros(len(fits), np.int64)
+        again[fits] = counts[places]
+        assigned = fits & (self.first < 80)  # RFC 8656 section 12
+        bound = np.isin(key, self._bound(stun & turn))
+        bound |= assigned & self.somewhere(
+            stun & (_word(head, 0) == 0x0109)
+        )  # a ChannelBind whose request was not seen
+        found = fits & turn & (bound | (again >= 2) | sure)
+        media = assigned & (head[:, 4] >> 6 == 2) & (self.size >= 16)
+        proven = self.somewhere((assigned & sure) | self._rising(media & ~turn & (again >= 3), 4))
+        known = assigned & (sure | media | (self.size == 4))
+        return found | (known & (again >= 3) & proven & self.everywhere(known, ~stun))
+
+    def _bound(self, stun: Mask) -> Array:
+        """Flow and channel of each ChannelBind request, as one number."""
+        rows = np.flatnonzero(stun & (_word(self.heads, 0) == 0x0009))
+        found = []
+        for place, data in zip(rows.tolist(), self.packets.payloads(self.rows[rows]), strict=True):
+            try:
+                channel = decode_stun(data).channel
+            except ParseError:
+                continue
+            if channel is not None:
+                found.append(int(self.flow[place]) << 16 | channel)
+        return np.array(found, np.int64)
 
     def _media(self, out: Array, others: Mask) -> tuple[Mask, Mask]:
         """RTP and RTCP."""
@@ -212,30 +253,47 @@ class _Datagrams:
         sure = rising | (media & (orderly | (beside & lively & self._of_stream(media, rising))))
         return sure, control & (orderly | lively | self._reports(control, free))
 
-    def _stream_keys(self, places: Array) -> Array:
-        return (_word(self.heads[places], 8, 4) << 1 | self.up[places]).astype(np.int64)
+    def _rising(self, media: Mask, at: int = 0) -> Mask:
+        """Packets of an SSRC that go on as RTP does (RFC 3550 section 5.1, appendix A.1).
 
-    def _rising(self, media: Mask) -> Mask:
-        """Packets of an SSRC whose sequence numbers rise in small steps (RFC 3550 appendix A.1)."""
+        Sequence numbers mostly rise by one, or by small steps with timestamps that keep time; and timestamps move with
+        some clock. ``at`` is where RTP begins in a datagram. A packet seen twice says nothing either way.
+        """
         places = np.flatnonzero(media)
         found = np.zeros(len(self.rows), bool)
         if not len(places):
             return found
-        key, flow = self._stream_keys(places), self.flow[places]
+        head = self.heads[places]
+        key, flow = (_word(head, at + 8, 4) << 1 | self.up[places]).astype(np.int64), self.flow[places]
         order = np.lexsort((key, flow))  # stable: in order of arrival within a stream
-        key, flow = key[order], flow[order]
-        sequence = _word(self.heads[places[order]], 2)
+        key, flow, head = key[order], flow[order], head[order]
+        sequence, stamp = _word(head, at + 2), _word(head, at + 4, 4)
+        rows = self.rows[places[order]]
         begins = np.ones(len(order), bool)
         begins[1:] = (key[1:] != key[:-1]) | (flow[1:] != flow[:-1])
-        step = np.zeros(len(order), np.int64)
-        step[1:] = np.where(begins[1:], 0, (np.diff(sequence) + 0x8000 & 0xFFFF) - 0x8000)
         stream = np.cumsum(begins) - 1
         count = int(stream[-1]) + 1
-        # A copy on another interface repeats a number; it says nothing either way.
-        moves = np.bincount(stream[step != 0], minlength=count)
-        forward = np.bincount(stream[(step > 0) & (step <= _FORWARD)], minlength=count)
-        next_one = np.bincount(stream[step == 1], minlength=count)
-        good = (forward * 2 >= moves) & ((forward >= 2) | ((moves == 1) & (next_one == 1)))
+
+        def step(values: Array, half: int) -> Array:
+            found = np.zeros(len(order), np.int64)
+            found[1:] = np.where(begins[1:], 0, (np.diff(values) + half & 2 * half - 1) - half)
+            return found
+
+        def total(mask: Array) -> Array:
+            return np.bincount(stream[mask], minlength=count)
+
+        moved, ticks = step(sequence, 1 << 15), step(stamp, 1 << 31)
+        waited = np.zeros(len(order))
+        waited[1:] = np.diff(self.packets.time[rows]) / 1e9
+        most = (np.maximum(waited, 0) + 1) * _TICKS
+        again = (moved == 0) & (ticks == 0)
+        moves, next_one = total(~begins & ~again), total(moved == 1)
+        forward = total((moved > 0) & (moved <= _FORWARD))
+        changed, kept = total(ticks != 0), total((ticks > 0) & (ticks <= most))
+        wild = total(np.abs(ticks) > 10 * most)
+        steady = (next_one * 2 >= moves) & (wild * 2 <= changed)
+        timely = (forward * 2 >= moves) & (forward >= 2) & (kept * 10 >= changed * 8)
+        good = (kept > 0) & (steady | timely) & (next_one + forward > 0)
         found[places[order]] = good[stream]
         return found
 
@@ -279,6 +337,7 @@ def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
         for start in starts:
             some = np.flatnonzero(first == start[0])
             out[some[(heads[some, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)]] = label
+    _doubt_xml(packets, rows, heads, out)
     stun = (first < 64) & (_word(heads, 4, 4) == 0x2112A442) & (_word(heads, 2) & 3 == 0)
     framed = (heads[:, 2] < 64) & (_word(heads, 6, 4) == 0x2112A442) & (_word(heads, 0) == _word(heads, 4) + 20)
     out[stun | framed] = Label.STUN
@@ -304,3 +363,16 @@ def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     labels = np.empty(len(rows), np.uint8)
     labels[order] = out
     return labels
+
+
+def _doubt_xml(packets: "Packets", rows: Array, heads: Array, out: Array) -> None:
+    """Take the name of XMPP from XML that shows no sign of it, SOAP for one; in place."""
+    some = np.flatnonzero(out == Label.XMPP)
+    common = np.zeros(len(some), bool)
+    for start in _XML:
+        common |= (heads[some, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)
+    some = some[common]
+    for place, data in zip(some.tolist(), packets.payloads(rows[some]), strict=True):
+        data = data[:_LOOKED_AT]
+        if not any(mark in data for mark in _XMPP_MARKS) and not _ADDRESSED.match(data):
+            out[place] = Label.TCP
