@@ -1,9 +1,15 @@
 """Log readers against lines that the programs printed: recordings, public reports rebuilt, programs' sources."""
 
-import pytest
-from log_pieces import events, shared, source
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from jitsilab.tables.evidence import EVENTS
+import pytest
+from log_pieces import events, piece, shared, source
+
+from jitsilab.inputs import logs
+from jitsilab.inputs.logs import reader
+from jitsilab.tables.evidence import EVENT, EVENTS
 
 ALARMING = {
     "program-ended", "out-of-memory", "option-unknown", "overloaded", "xmpp-unreachable", "host-unknown",
@@ -62,3 +68,81 @@ def test_an_unknown_zone_and_year_are_said() -> None:
     assert not one.zone_known
     assert not one.year_known
     assert "no year" in one.note
+
+
+class Sample(NamedTuple):
+    """Lines of a program, and the events that they are."""
+
+    file: str
+    number: int
+    events: tuple[str, ...]
+    text: str
+
+
+def samples() -> list[Sample]:
+    """Every sample below tests/evidence/logs."""
+    every = []
+    for path in sorted((Path(__file__).parent / "evidence" / "logs").glob("*.txt")):
+        number, head, block = 0, "", list[str]()
+        for line in [*path.read_text(encoding="utf-8").splitlines(), ">> end"]:
+            if line.startswith(">> "):
+                if block:
+                    number += 1
+                    every.append(Sample(path.stem, number, tuple(head.split(" ; ")), "\n".join(block) + "\n"))
+                head, block = line[3:], []
+            elif head:
+                block.append(line)
+    return every
+
+
+SAMPLES = samples()
+KNOWN_PROGRAM = ("jvb", "jicofo")
+
+
+def reading(sample: Sample) -> tuple[list[tuple[str, ...]], list[dict[str, Any]]]:
+    """Patterns that match each record of a sample, and its events."""
+    name = next((name for name in KNOWN_PROGRAM if sample.file.startswith(name)), "piece")
+    kind, _ = logs.kind_of(sample.text.encode())
+    one = logs.LogSource(piece(sample.text, f"{name}.log"), kind or "log", frozenset({"events"}))
+    matched: list[tuple[str, ...]] = []
+    work = reader._Reading(one, frozenset({"events"}))
+    interpret = work._interpret
+
+    def watch(stream: Any, record: Any, found: Any) -> None:
+        place = reader._simple(record.place) if record.program != "prosody" else reader._module(record.place)
+        every = reader.MATCHERS[record.program].every(record.whole, place)
+        matched.append(tuple(one.pattern.text for one in every) or (found.pattern.text,))
+        interpret(stream, record, found)
+
+    work._interpret = watch  # type: ignore[method-assign]
+    rows = [row for some in work.rows() for row in some.rows]
+    return matched, [dict(zip(EVENT, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: f"{s.file}-{s.number}-{s.events[0].partition('|')[0]}")
+def test_a_line_means_what_stands_beside_it(sample: Sample) -> None:
+    matched, rows = reading(sample)
+    assert all(len(one) == 1 for one in matched), matched
+    seen = list(dict.fromkeys(f"{row['event']}|{row['value'] or ''}" for row in rows))
+    assert seen == [event for event in sample.events if event != "-"]
+    assert {row["event"] for row in rows} <= set(EVENTS)
+
+
+def test_every_pattern_has_a_line_of_its_program() -> None:
+    seen = {text for sample in SAMPLES for one in reading(sample)[0] for text in one}
+    assert [p.text for p in reader.PATTERNS if p.text not in seen] == []
+
+
+def test_events_hold_no_secret() -> None:
+    secret = re.compile(r"(?:pwd=|ice-pwd:|jwt=|token=|Token )['\"]?([\w.-]{12,})")
+    known = {word for sample in SAMPLES for word in secret.findall(sample.text)}
+    assert len(known) >= 5
+    shown = " ".join(str(row) for sample in SAMPLES for row in reading(sample)[1])
+    assert not [word for word in known if word in shown]
+
+
+def test_the_page_shows_the_patterns() -> None:
+    from logs_page import page
+
+    written = Path(__file__).parent.parent.joinpath("docs", "logs.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python tests/logs_page.py"

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from jitsilab.errors import Problem
@@ -43,7 +44,7 @@ MATCHERS = {
 BOTH = ("jvb", "jicofo")
 TEMPLATES = 2000  # templates of unknown lines that are counted
 SESSIONS = 10_000  # of Prosody that are remembered
-_HEX = re.compile(r"[0-9a-f]{6,}|\d+")
+_UP_TO_A_NUMBER = re.compile(r"[^\d<{\[]{0,80}")
 _QUARTER = 15 * 60 * SECOND
 
 
@@ -425,17 +426,20 @@ class _Reading:
                 self._event(stream, record, "words", {"event": "login-failed", "participant": name})
 
     def _unknown(self, record: Record) -> None:
-        key = record.program, f"{record.place} {_HEX.sub('*', record.message[:80])}"
+        words = _UP_TO_A_NUMBER.match(record.message)
+        key = record.program, f"{_simple(record.place)}: {words[0] if words else ''}"
         if key in self.source.unknown or len(self.source.unknown) < TEMPLATES:
             self.source.unknown[key] += 1
 
 
+@lru_cache(maxsize=4096)
 def _simple(place: str) -> str:
     """Name of the class in ``org.x.Outer$Inner.method``."""
     head = place.rpartition(".")[0].rpartition(".")[2] or place
     return head.partition("$")[0]
 
 
+@lru_cache(maxsize=4096)
 def _module(place: str) -> str:
     """Name of the module in ``host:module``; c2s of any session."""
     name = place.rpartition(":")[2]
@@ -447,13 +451,13 @@ def _local(room: str | None) -> str | None:
 
 
 _IN_TEXT = re.compile(
-    r"(?:RFC 6120 A/AAAA Endpoint \+ \[)?'?((?:[\w-]+\.)*[\w-]+(?::\d{2,5}))'?(?= \(|:? failed| because|\])|(?:UnknownHostException|lookup):? '?([\w.-]+)"
+    r"(?:Endpoint \+ \[|addresses failed: ')([\w.:-]+?:\d{2,5})\b|UnknownHostException: ([\w.-]+)|\['?([\w.-]+)'? failed because"
 )
 
 
 def _address_in(text: str) -> str:
     match = _IN_TEXT.search(text)
-    return (match[1] or match[2] or "") if match else ""
+    return next(filter(None, match.groups()), "") if match else ""
 
 
 __all__ = ["MATCHERS", "PATTERNS", "LogSource", "java", "java_two_lines"]

@@ -98,12 +98,12 @@ _NGINX_ERROR = re.compile(
     re.DOTALL,
 )
 _COTURN = re.compile(
-    r"(?:(\d{1,10}): |(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?)(?=[: (]))(?:\(\d+\): ?|: ?)?"
+    r"(?:(\d{1,10}): |(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?)(?=[: (]))(?:: ?)?(?:\(\d+\): ?|: ?)?"
     r"(?:(ERROR|WARNING|INFO|DEBUG|CONTROL):? )?(.*)",
     re.DOTALL,
 )
 _COTURN_WORDS = re.compile(
-    r"session \d{18}: |A peer IP |check_stun_auth: |IPv[46]\. |Listener address|Relay address|log file opened"
+    r"session \d{18}: |A peer IP |Version Coturn|check_stun_auth: |IPv[46]\. |Listener address|Relay address|log file opened"
     r"|(?:White|Black) ?listing|realm <|TLS/TCP socket error|closed \(|Coturn|turn_|handle_udp_packet|.*STUN/TURN"
     r"|(?:IO method|turn server id=|Default realm|SQLite|SSL23|TLS1)|$"
 )

@@ -126,9 +126,17 @@ class Yearless:
         self.known = year is not None
         self.used = False
         self._last = 0
+        self._before: tuple[tuple[str, str, str], int | None] = ("", "", ""), None
 
     def moment(self, word: str, day: str, clock: str) -> int | None:
         """Time of a month's name, a day and ``hh:mm:ss``."""
+        if self._before[0] == (word, day, clock):
+            return self._before[1]
+        when = self._moment(word, day, clock)
+        self._before = (word, day, clock), when
+        return when
+
+    def _moment(self, word: str, day: str, clock: str) -> int | None:
         number, match = month(word), _CLOCK.match(clock)
         if not number or not match:
             return None

@@ -44,6 +44,7 @@ _GENERIC = frozenset({"", "LoggerImpl", "Logger", "JavaUtilLog", "log"})  # say 
 
 def first_word(text: str) -> str:
     """The literal word with which a regular expression begins, empty where it begins with none."""
+    text = re.sub(r"^\(\?P<\w+>", "", text)
     word, at = "", 0
     while at < len(text):
         char = text[at]
@@ -55,7 +56,7 @@ def first_word(text: str) -> str:
         elif char in _SPECIAL:
             return ""
         if char == " ":
-            return word
+            return "" if text[at + 1 : at + 2] in ("?", "*") else word
         if text[at + 1 : at + 2] in ("?", "*", "+", "{"):
             return ""
         word, at = word + char, at + 1
@@ -78,7 +79,7 @@ class Matcher:
 
     def every(self, text: str, name: str) -> list[Found]:
         """All patterns that match a text printed by the class of this name: one, if the patterns are well made."""
-        some = self._by_word.get(text.split(None, 1)[0] if text and not text.isspace() else "", ())
+        some = self._by_word.get(text.split(None, 1)[0] if text and not text.isspace() else "", [])
         found = []
         for expression, pattern, places in (*some, *self._others):
             here = name in places

@@ -37,7 +37,10 @@ def _reinvited(text: str) -> Iterator[Columns]:
 def _unhealthy(text: str) -> Iterator[Columns]:
     jid = re.search(r"(?:jid=|on: |for: (?!Bridge\[))(\S+?)[,\s\]]", text)
     words = re.search(r"<text\b[^>]*>([^<]+)", text) or re.search(r"<error\b[^>]*>\s*<([\w-]+)", text)
-    yield {"value": words[1] if words else "", "detail": jid[1] if jid else ""}
+    if not words and text.endswith("error: timeout"):
+        yield {"event": "health-timeout", "value": jid[1] if jid else ""}
+    else:
+        yield {"value": words[1] if words else "", "detail": jid[1] if jid else ""}
 
 
 PATTERNS = (
@@ -54,13 +57,13 @@ PATTERNS = (
     Pattern("jicofo", "BridgeSelector", r"Added (?:new )?videobridge: " + _BRIDGE, "bridge-joined", "2015-05"),
     Pattern("jicofo", "BridgeSelector", r"Removing JVB: (?P<value>\S+)", "bridge-left", "2015-05", detail="reason not written"),
     Pattern("jicofo", "BridgeSelector", r"Lost a bridge: (?P<value>\S+)", "bridge-lost", "2022-07"),
-    Pattern("jicofo", "BridgeSelector", r"(?P<value>\S+@\S+) entered SHUTTING_DOWN", "bridge-left", "2022-06", detail="shutting down"),
+    Pattern("jicofo", "BridgeSelector", r"(?P<value>\S+@\S+) entered SHUTTING_DOWN", "bridge-left", "2022-06", detail="shutting down", anywhere=False),
     Pattern("jicofo", "JitsiMeetConferenceImpl", r"One of our bridges failed: (?P<value>\S+)", "bridge-lost", "2017-05", "2022-04"),
     Pattern("jicofo", "JitsiMeetConferenceImpl", r"Re-inviting \[", "bridge-lost", "2022-05", expand=_reinvited),
     # health of bridges
     Pattern("jicofo", "JvbDoctor", r"Health check failed (?:for|on): ", "health-failed", "2016-02", expand=_unhealthy),
     Pattern("jicofo", "JvbDoctor", r"Health check timed out for: " + _BRIDGE, "health-timeout", "2020-05"),
-    Pattern("jicofo", "JvbDoctor", r"(?:Bridge\[jid=)?(?P<value>[^\s,\]]+)[^\n]* health-check timed out, but will give it another try", "health-timeout", "2016-03"),
+    Pattern("jicofo", "JvbDoctor", r"(?:Bridge\[jid=)?(?P<value>[^\s,\]]+)[^\n]* health-check timed out, but will give it another try", "health-timeout", "2016-03", anywhere=False),
     # conferences
     Pattern("jicofo", "ConferenceIqHandler|FocusComponent", r"(?:Conference|Focus) request for room:? " + _ROOM + r"(?:,|$| )", "conference-requested", "2014-11", value="{room}"),
     Pattern("jicofo", "JitsiMeetConferenceImpl", r"Created new conference(?:\.|, roomJid=" + _ROOM + "$)", "conference-created", "2021-02"),
@@ -83,7 +86,7 @@ PATTERNS = (
     Pattern("jicofo", "ColibriV2SessionManager", r"Selected (?P<value>\S+) for \$?(?P<participant>\S+) \(", "bridge-chosen", "2022-12"),
     Pattern("jicofo", "AbstractChannelAllocator", r"Using (?P<value>\S+) to allocate channels for: " + _WHO, "bridge-chosen", "2015-03", "2022-04"),
     Pattern("jicofo", "ColibriV2SessionManager", r"Failed to allocate a colibri2 endpoint for (?P<participant>[^\s:]+): (?P<value>[^\n]{1,200})", "allocation-failed", "2022-01"),
-    Pattern("jicofo", "AbstractChannelAllocator", r"(?P<bridge>\S+) ?-? failed to allocate channels, will consider the bridge faulty: (?P<value>[^\n]{0,200})", "allocation-failed", "2014-11", "2022-04"),
+    Pattern("jicofo", "AbstractChannelAllocator", r"[^\n]{1,300}? - failed to allocate channels, will consider the bridge faulty: (?P<value>[^\n]{0,200})", "allocation-failed", "2014-11", "2022-04", anywhere=False),
     # Jingle
     Pattern("jicofo", "ParticipantInviteRunnable|ParticipantChannelAllocator", r"Sending session-initiate to: " + _WHO, "offer-sent", "2020-03"),
     Pattern("jicofo", "Participant", r"Received session-accept$", "answer-received", "2022-11"),

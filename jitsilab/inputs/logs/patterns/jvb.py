@@ -88,12 +88,12 @@ PATTERNS = (
     Pattern("jvb", "MainKt|Main", r"Starting jitsi-videobridge version (?P<value>\S+)", "program-started", "2020-09"),
     Pattern("jvb", "MappingCandidateHarvesters", r"Adding a static mapping: ", "mapping", "2021-05", expand=_mapping),
     Pattern("jvb", "MappingCandidateHarvesters", r"Using \S*Harvester[(,]? ?.*face=", "mapping", "2014", expand=_mapping),
-    Pattern("jvb", "StunMappingCandidateHarvester", r"We failed to obtain addresses for the following reason: ?(?P<value>.*)", "stun-failed", "2013"),
+    Pattern("jvb", "StunMappingCandidateHarvester", r"We failed to obtain addresses for the following reason:\s*(?P<value>.*)", "stun-failed", "2013"),
     Pattern("jvb", "MappingCandidateHarvesters", r"Initialized mapping harvesters \(delay=\d+ms\)\.\s+stunDiscoveryFailed=true", "stun-failed", "2016", value="discovery"),
     Pattern("jvb", "SinglePortUdpHarvester", r"Initialized SinglePortUdpHarvester with address (?P<value>\S+?:\d+)", "port-bound", "2014"),
     Pattern("jvb", "AbstractConnector", r"Started \w*Connector@\w+\{[^}]*\}\{(?P<value>[^}]+)\}", "port-bound", detail="http"),
     Pattern("jvb", "SinglePortUdpHarvester", r"Failed to create SinglePortUdpHarvester for address (?P<value>[\[\]\w.:%]+:\d+)", "port-taken", "2014"),
-    Pattern("jvb", "Exception", r"(?:BindException|IOException): .*(?:Address already in use|[Ff]ailed to bind to (?:\S+/)?(?P<value>[\[\]\w.:]+))", "port-taken"),
+    Pattern("jvb", "Exception", r"(?:BindException|IOException): .*(?:Address already in use|[Ff]ailed to bind to (?:\S*/)?(?P<value>[\[\]\w.:]+))", "port-taken"),
     # XMPP
     Pattern("jvb", "MucClient", r"Connected\.", "xmpp-connected", "2018", anywhere=False),
     Pattern("jvb", "MucClient", r"Authenticated, (?:b|resumed)=", "logged-in", "2018"),
@@ -102,7 +102,6 @@ PATTERNS = (
     Pattern("jvb", "MucClient", r"Failed to login\.", "login-failed", "2020-10", because=LOGGING_IN),
     Pattern("jvb", "MucClient", r"Error connecting:", "xmpp-unreachable", "2022-02", because=CONNECTING),
     Pattern("jvb", "MucClient|MucClientManager", r"\[MucClient id=\S+ hostname=(?P<value>[^\s\]]+)\] (?:error connecting|Error connecting)", "xmpp-unreachable", "2018", "2022-02", because=CONNECTING),
-    Pattern("jvb", "MucClient", r"\[MucClient id=\S+ hostname=(?P<value>[^\s\]]+)\] (?:failed to login|error logging in)", "login-failed", "2018", because=LOGGING_IN),
     Pattern("jvb", "Exception", r"SASLErrorException: SASLError using \S+: (?P<value>[\w-]+)", "login-refused"),
     # health
     Pattern("jvb", "HealthChecker|Health", r"Performed a successful health check in", "health-passed", "2016"),
@@ -131,8 +130,10 @@ PATTERNS = (
     Pattern("jvb", "ColibriWebSocketServlet", r"Received request for an? nonexistent endpoint: (?P<participant>\w+)", "channel-refused", "2019", detail="endpoint unknown"),
     Pattern("jvb", "ColibriWebSocketServlet", r"Received request for an? nonexistent conference: (?P<conference>\w+)", "channel-refused", "2019", detail="conference unknown"),
     Pattern("jvb", "ColibriWebSocketServlet", r"Received request with a mismatching server ID", "channel-refused", "2019", detail="server id"),
+    Pattern("jvb", "Endpoint|Relay", r"Incoming web socket request with an invalid password\.", "channel-refused", "2017-04", detail="password"),
     # conferences
     Pattern("jvb", "Videobridge", r"create_conf, id=(?P<conference>\w+)", "conference-created", "2018"),
+    Pattern("jvb", "Videobridge", r"create_conf,(?:conf_)?id=(?P<conference>\w+)(?:.* conf_name=(?P<room>[^\s,@]+))?", "conference-created", "2016-12", "2020"),
     Pattern("jvb", "Conference", r"Expiring\.", "conference-ended", "2020", anywhere=False),
     Pattern("jvb", "Endpoint", r"Expired\.", "endpoint-expired", "2020", anywhere=False),
     Pattern("jvb", "Conference", r"SENT colibri2 response: ", "", "2023-09", expand=answer),

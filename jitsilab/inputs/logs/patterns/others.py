@@ -16,7 +16,7 @@ PROSODY = (
 )  # fmt: skip
 
 COTURN = (
-    Pattern("coturn", "", r"Version Coturn-(?P<value>\S+)", "program-started"),
+    Pattern("coturn", "", r"(?:\nRFC [^\n]*\n)?Version Coturn-(?P<value>\S+)", "program-started"),
     Pattern("coturn", "", r"(?:session \d+: )?A peer IP (?P<value>\S+) denied in the range[:=] (?P<detail>\S+)", "peer-denied", "3"),
     Pattern("coturn", "", r"(?:session \d+: )?check_stun_auth: Cannot find credentials of user <", "turn-credentials-refused", "3"),
     Pattern("coturn", "", r"session \d+: (?:origin <[^>]*> )?realm <[^>]*> user <[^>]*>: incoming packet CREATE_PERMISSION processed, error (?P<status>403)", "peer-denied", "3"),
