@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - lines of programs stay whole
 """Consoles of browsers: lines that Chrome 156 and lib-jitsi-meet printed in the recordings, and others' forms."""
 
+import json
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from made_delivery import Memory, best, from_file, tables
 
-from jitsilab.inputs import browser
+from jitsilab.inputs import browser, pasted, rest
 from jitsilab.inputs.browser import console, heads
 
 RECORDINGS = Path(os.environ.get("JITSILAB_DATA", "/nowhere")) / "recordings"
@@ -159,3 +160,20 @@ def test_hostile_bytes_are_read_or_refused(data: bytes) -> None:
     delivery = Memory(data)
     assert 0 <= console.recognise(delivery) <= 1
     tables(console.KIND, delivery)
+
+
+REPORTS = Path(__file__).parent / "reports"
+EXPECTED = json.loads((REPORTS / "browser.json").read_text())
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_public_reports_rebuilt_say_what_was_found_and_nothing_else(name: str) -> None:
+    expected = EXPECTED[name]
+    delivery = from_file(REPORTS / name / expected["argv"][0])
+    assert best((*browser.KINDS, *rest.KINDS, *pasted.KINDS), delivery) == console.KIND
+    rows = tables(console.KIND, delivery)[0]["events"]
+    told = {(row.event, row.value, None if pd.isna(row.status) else int(row.status)) for row in rows.itertuples()}
+    wanted = {(event, value, status) for event, value, status in expected["events"]}
+    assert wanted <= told
+    assert {event for event, *_ in told} & ALARM <= {event for event, *_ in wanted}
+    assert not any(secret in rows.to_csv() for secret in expected.get("secrets", ()))

@@ -28,11 +28,13 @@ _SIGNS = (
     (re.compile(r"net::ERR_(?:CERT|SSL|CONNECTION|NAME|TIMED|HTTP)_?\w*", re.IGNORECASE), 3),
     (re.compile(r"\b(?:SEC_ERROR|SSL_ERROR|MOZILLA_PKIX_ERROR|NS_ERROR)_\w+"), 3),
     (re.compile(r"connection to the server at wss?://"), 3),
+    (re.compile(r"^(?:XHR|Fetch)?\s?(?:GET|POST)\s?(?:https?|wss?)://\S+/(?:xmpp-websocket|http-bind|colibri-ws)"), 3),
     (re.compile(r"Failed to load resource: the server responded"), 3),
     (re.compile(r"Strophe (?:connecting|connfail|authfail|connected|disconnected)|Strophe: "), 3),
     (re.compile(r"ICE (?:checking|connected|failed|disconnected) (?:JVB|P2P)"), 3),
     (re.compile(r"\bReactNativeJS\b"), 3),
     (re.compile(r"(?:CONFERENCE|CONNECTION) FAILED: (?:conference|connection)\."), 3),
+    (re.compile(r"connection\.(?:passwordRequired|otherError|droppedError|serverError)\b"), 3),
     (re.compile(r"^\[(?:Log|Error|Warning|Info|Debug)\] "), 1),
     (re.compile(r"ICE failed, .*about:webrtc"), 3),
     (re.compile(r"^\S+\.js(?:\?\S*)?:\d+ "), 1),
@@ -41,6 +43,7 @@ _SERVER = re.compile(  # what only the log of a server writes
     r"^(?:\S+\s+\| )?(?:JVB|Jicofo|Jibri|Jigasi) \d{4}-\d\d-\d\d |\[hz:|org\.jitsi\.(?:videobridge|jicofo)|"
     r"^\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:"
 )
+_ASKED = re.compile(r"(?:XHR|Fetch)?\s?(?:GET|POST)\s*(?:https?|wss?)://\S+\s*$")
 _APP = re.compile(r"jitsi|ReactNativeJS", re.IGNORECASE)
 
 
@@ -95,6 +98,7 @@ class Console:
         """Rows of the console and its events, in one pass."""
         session, clock, app = Session(), Clock(), App()
         rows: list[tuple[Any, ...]] = []
+        asked = ""  # a request of Firefox, whose status stands on the next line
         with self.delivery.open() as file:
             for number, line in enumerate(lines(file), start=1):
                 if not line.strip():
@@ -102,6 +106,9 @@ class Console:
                 head, seconds = clock.set(heads.read(line))
                 if "console" in tables:
                     rows.append((head.time, head.level, head.module, head.text, self.input, number))
+                if head.text.startswith("[HTTP/") and asked:
+                    head = head._replace(text=f"{asked} {head.text}")
+                asked = head.text if _ASKED.match(head.text) else ""
                 for its, at, when in app.admit(head, number, seconds):
                     session.take(its, at, when)
                 if len(rows) >= CHUNK:

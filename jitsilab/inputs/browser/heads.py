@@ -33,9 +33,10 @@ _LEVEL = re.compile(
 )
 #: the script that wrote: Logger.js:125, lib-jitsi-meet.min.js?v=7177:2, react-dom.production.min.js:98, VM12:3
 _SCRIPT = re.compile(
-    r"(?:[\w.@%+-]+\.(?:js|ts|tsx|jsx|html?)(?:\?[^\s:]*)?|VM\d+|\(index\)|<anonymous>)(?::\d+){1,2}\s+"
+    r"(?:VM\d+ )?(?:[\w.@%+-]+\.(?:js|ts|tsx|jsx|html?)(?:\?[^\s:]*)?|VM\d+|\(index\)|<anonymous>)(?::\d+){1,2}\s+"
 )
 _ADDRESS = re.compile(r"https?://\S+\s+(?=\S)")
+_INSIDE = re.compile(rf"\s({_ISO})\s+(?=\[)")
 _STAMP = re.compile(rf"({_ISO})\s*[–-]?\s*")
 #: `[xmpp:Moderator]`, `[modules/xmpp/moderator.js]`, `[features/base/conference]`, `[conference.js]`, `[JitsiMeetJS]`
 _MODULE = re.compile(
@@ -44,6 +45,8 @@ _MODULE = re.compile(
 )
 _FUNCTION = re.compile(r"<[^>\n]{0,120}>\s*:\s{0,2}|<[^>\n]{0,120}>:?\s*$")
 _TAIL = re.compile(r"\s+(?:\((?:[\w.-]+\.js(?:\?\S*)?, line \d+(?::\d+)?)\)|[\w.@-]+\.js(?:\?\S*)?:\d+:\d+)\s*$")
+#: the same in a copy of Firefox's console as Markdown
+_LINKED = re.compile(r"\s*\[[\w.-]+\.js:\d+:\d+\]\(webpack:[^)\s]{0,200}\)\s*$")
 #: quotes of Safari's and React Native's arguments, and what stands between two
 _BETWEEN = re.compile(r"(?<=[\"'])\s*(?:–|,)\s*(?=[\"'\d{[-])")
 
@@ -56,6 +59,8 @@ _ANDROID = (  # threadtime, Android Studio of today, brief and time forms; the y
 )  # fmt: skip
 #: a page in a WebView: [INFO:CONSOLE(2)] "text", source: https://... (2)
 _WEB_VIEW = re.compile(r"\[(?:\d+:\d+:)?(?:[\d/.]+:)?(\w+):CONSOLE(?:\(\d+\)|:\d+)\] \"(.*)\", source: .*", re.DOTALL)
+#: the app's own log of an Apple system: 2017-12-18 18:09:13.727897+0200 jitsi-meet[381:30196] 'text'
+_APPLE = re.compile(r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d\.\d+)(?:[+-]\d{4})? [\w .-]{1,60}\[\d+:\d+\] (.*)", re.DOTALL)
 #: React Native on iOS: 2021-02-05 21:02:11.118 [info][tid:com.facebook.react.JavaScript] 'text'
 _REACT_IOS = re.compile(
     r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d\.\d+)\S* \[(\w+)\]\[tid:[^\]]*\](?:\[[^\]]*\])? (.*)", re.DOTALL
@@ -94,6 +99,8 @@ def read(line: str) -> Head:
         clock, level = _seconds(time), LEVELS[letter.lower() if letter != "A" else "f"]
     elif (match := _REACT_IOS.match(text)) is not None:
         clock, level, text = _seconds(match[1]), LEVELS.get(match[2].lower(), ""), match[3]
+    elif (match := _APPLE.match(text)) is not None:
+        clock, text = _seconds(match[1]), match[2]
     if (match := _WEB_VIEW.match(text)) is not None:
         level, text = LEVELS.get(match[1].lower(), level), match[2]
     quoted = text.startswith(("'", '"')) or ' – "' in text or '] "' in text[:60]
@@ -110,7 +117,7 @@ def read(line: str) -> Head:
         module = own
     elif not module:
         module = "browser"
-    tail = _TAIL.search(text[-300:])
+    tail = _TAIL.search(text[-300:]) or _LINKED.search(text[-300:])
     if tail:
         text = text[: len(text) - len(text[-300:]) + tail.start()]
     return Head(time_ns, clock, level, module, text.strip(), process)
@@ -120,12 +127,8 @@ def _own(text: str, level: str) -> tuple[int | None, str, str, str]:
     """The library's own stamp, level and module; the time, the rest, the level, the module or an empty one."""
     time = None
     start = text.find("[", 0, 160)
-    if (match := _STAMP.match(text)) is not None:
+    if (match := _STAMP.match(text)) is not None or (match := _INSIDE.search(text, 0, 240)) is not None:
         time, text = from_iso(match[1]), text[match.end() :]
-    elif start > 0 and not text.startswith("["):  # a script's name of another form stands in front
-        match = re.search(rf"(?:^|\s)({_ISO})\s+(?=\[)", text[: start + 1])
-        if match:
-            time, text = from_iso(match[1]), text[match.end() :]
     if (match := _LEVEL.match(text)) is not None and text.startswith("["):
         level, text = LEVELS[match[1].lower()], text[match.end() :]
     match = _MODULE.match(text)

@@ -36,7 +36,7 @@ _STATUS = (
     re.compile(r"\[HTTP/[\d.]+ (\d{3})"),  # Firefox
     re.compile(r"(?:GET|POST)\s?https?://\S{0,2000} (\d{3})(?: \(|\s|$)"),  # Chrome's copied form
     re.compile(r"Expected HTTP 101 response but was '?(\d{3})"),  # OkHttp, in the app of Android
-    re.compile(r"Received bad response code from server:? (\d{3})"),  # SocketRocket, in the app of iOS
+    re.compile(r"[Rr]eceived bad response code from server:? (\d{3})"),  # SocketRocket, in the app of iOS
 )  # fmt: skip
 _FAILED = re.compile(
     r"WebSocket connection to '[^']{0,2000}' failed|"

@@ -12,7 +12,7 @@ from jitsilab.inputs.browser.happening import Happening
 from jitsilab.inputs.browser.heads import Head, stem
 
 _NICK = re.compile(r"using MUC nickname (\S+)")
-_JOINING = re.compile(r"Joining MUC as ([^@\s/]+)@[^/\s]+/(\S+)")
+_JOINING = re.compile(r"Join(?:ing|ed) MUC as ([^@\s/]+)@[^/\s]+/(\S+)")
 _JABBER = re.compile(r"My Jabber ID: ([^\s/]+)")
 _CHANNEL_URL = re.compile(r"colibri-ws/([^/\s?]+)/([^/\s?]+)/([^/\s?]+)")
 _ENTERED = re.compile(r"entered ([^@\s/]+)@\S+?/(\S+)")
@@ -37,6 +37,7 @@ _CHANNEL = re.compile(
 )
 _CLOSED = re.compile(r"Channel closed(?: by server)?(?:: (\d+))?")
 _ERROR = re.compile(r"\"reason\":\"([\w-]{1,60})\"")
+_STANZA = re.compile(r"<([a-z-]{3,40}) xmlns=\\?[\"']urn:ietf:params:xml:ns:xmpp-stanzas")
 _ROOM = re.compile(r"\"roomJid\":\"([^@\"]+)@")
 _FAILED = re.compile(r"CONFERENCE FAILED:\s*(conference\.[\w.]+)\s*(.{0,120})")
 _DENIED = re.compile(r"(NotAllowedError|NotFoundError|NotReadableError|AbortError|SecurityError|OverconstrainedError|"
@@ -46,10 +47,11 @@ _TRACK = re.compile(r"\[id=\d+,type=JVB\] adding LocalTrack\[")
 
 SOON = 2.0  # s: a socket that closes later than this after the handshake was in use (measured: 0.2 without the upgrade)
 TURN_SPAN = 5.0  # s after ICE began in which a browser without an address in its line speaks of a relay
+NEAR = 8  # lines behind a browser's own line that may still speak of the same attempt
 KEPT = 100_000  # events of one console that are kept
 #: what a conference request may be answered with when nobody is behind the focus's name
 _NOBODY = {"service-unavailable", "remote-server-not-found", "remote-server-timeout", "item-not-found", "timeout",
-           "recipient-unavailable", "internal-server-error", "undefined-condition"}  # fmt: skip
+           "recipient-unavailable"}  # fmt: skip
 _GUM = {"gum.permission_denied": "NotAllowedError", "gum.not_found": "NotFoundError",
         "PermissionDeniedError": "NotAllowedError",
         "DevicesNotFoundError": "NotFoundError", "TrackStartError": "NotReadableError"}  # fmt: skip
@@ -67,7 +69,7 @@ class Session:
         self._connecting: float | None = None  # s, where a connection is being made
         self._tried = False
         self._socket_error = False
-        self._refused_at = -10.0
+        self._refused_at, self._refused_line, self._line = -10.0, -100, 0
         self._any_refusal = False
         self._channel = False
         self._left = False
@@ -84,6 +86,7 @@ class Session:
         self._conference = ""
         self._room = ""
         self._giving_up = False
+        self._told = 0
         self._seconds = 0.0
 
     def know(self, name: str, value: str) -> None:
@@ -107,7 +110,7 @@ class Session:
 
     def take(self, head: Head, line: int, seconds: float) -> None:
         """Take one line; ``seconds`` grows with time as far as the lines tell it."""
-        self._seconds = seconds
+        self._seconds, self._line = seconds, line
         text = head.text
         if head.module != "browser" and head.module != "library":
             self._library = True
@@ -170,6 +173,8 @@ class Session:
             if condition == "host-unknown":
                 self._opened(head, line)
                 self.add("host-unknown", head, line)
+            elif re.fullmatch(r"[a-z]+(?:-[a-z]+)+", condition) and not self._recently_refused():
+                self._once("signaling-failed", head, line, detail=condition)
             elif self._socket_error and not self._recently_refused():
                 self._once("signaling-failed", head, line, value="/xmpp-websocket")
             elif state == "conntimeout" and not self._recently_refused():
@@ -213,7 +218,8 @@ class Session:
         if status >= 400:
             if not self._recently_refused():
                 self.add("signaling-refused", head, line, value="/http-bind", status=status)
-            self._refused_at, self._any_refusal = self._seconds, True
+            self._refuse()
+            self._any_refusal = True
         elif status == 0 and not self._any_refusal:
             self._once("signaling-failed", head, line, value="/http-bind")
 
@@ -230,9 +236,8 @@ class Session:
             self.add("logged-in", head, line, value=match[1], participant=self._endpoint)
 
     def _connection_failed(self, head: Head, line: int, name: str) -> None:
-        if "passwordRequired" in head.text and not any(
-            each.event in {"login-refused", "login-failed"} for each in self.events
-        ):
+        told = {each.event for each in self.events}
+        if "passwordRequired" in head.text and not told & {"login-refused", "login-failed"}:
             self.add("login-failed", head, line)
         elif "otherError" in head.text or "serverError" in head.text:
             kept = Happening("signaling-failed", time=head.time, line=line, by="words", room=self._room)
@@ -242,8 +247,12 @@ class Session:
         if (why := tokens.refusal(self._address, head.time)) is not None:
             self._once("token-refused", head, line, value=why[0], detail=why[1], by="field")
 
+    def _refuse(self) -> None:
+        self._refused_at, self._refused_line = self._seconds, self._line
+
     def _recently_refused(self) -> bool:
-        return self._seconds - self._refused_at <= SOON
+        """Whether the browser told of it just now; its own lines may have no time, and stack lines stand between."""
+        return self._seconds - self._refused_at <= SOON or self._line - self._refused_line <= NEAR
 
     def _once(self, event: str, head: Head, line: int, **more: object) -> None:
         """An event that a library tells several times for one attempt."""
@@ -270,6 +279,18 @@ class Session:
 
     def _focus_old(self, head: Head, line: int, name: str) -> None:
         self._once("focus-unavailable", head, line, participant=self._endpoint)
+        self._told = line + 3  # the stanza is printed behind it, where it is
+
+    def _condition(self, head: Head, line: int, name: str) -> None:
+        """The condition of a stanza that follows: where the focus itself answered with another, it is there."""
+        match = _STANZA.search(head.text)
+        if not match or line > self._told:
+            return
+        for happening in [each for each in self.events if each.event == "focus-unavailable" and not each.value]:
+            if match[1] in _NOBODY or "remote domains" in head.text:
+                happening.value = match[1]
+            else:
+                self.events.remove(happening)
 
     def _gave_up(self, head: Head, line: int, name: str) -> None:
         if not self._giving_up:
@@ -448,10 +469,10 @@ class Session:
             self._channel_url(head, line, "")
             if refusal.status is not None:
                 self.add("channel-refused", head, line, participant=self._endpoint, status=refusal.status)
-                self._refused_at = self._seconds
+                self._refuse()
             elif not self._recently_refused() and not self._left:
                 self.add("channel-failed", head, line, participant=self._endpoint, detail=refusal.reason)
-                self._refused_at = self._seconds
+                self._refuse()
         elif refusal.role == "focus" and refusal.status is not None and refusal.status >= 500:
             self._once("focus-unavailable", head, line, status=refusal.status, participant=self._endpoint)
 
@@ -465,7 +486,7 @@ class Session:
             self._any_refusal = True
         elif not self._recently_refused():
             self._once("signaling-failed", head, line, value=refusal.path, detail=refusal.reason)
-        self._refused_at = self._seconds
+        self._refuse()
 
     def _certificate(self, refusal: refusals.Refusal, head: Head, line: int) -> None:
         if refusal.role in {"xmpp", "page"}:
@@ -488,15 +509,18 @@ class Session:
         ):
             return
         self.add("tls-refused", head, line, value=refusal.certificate, detail=place, participant=self._endpoint)
-        self._refused_at, self._any_refusal = self._seconds, True
+        self._refuse()
+        self._any_refusal = True
 
     _WORDS: tuple[tuple[str, Callable[["Session", Head, int, str], None]], ...] = (
-        ("using MUC nickname", _nick), ("Joining MUC as", _joining), ("My Jabber ID", _jabber),
+        ("using MUC nickname", _nick), (" MUC as ", _joining), ("My Jabber ID", _jabber),
         ("colibri-ws/", _channel_url), ("Strophe ", _strophe), ("Strophe: Websocket error", _socket),
         ("Strophe: Websocket closed unex", _socket), ("Strophe: request ", _bosh),
         ("XMPP connection dropped", _dropped),
-        ("CONNECTION FAILED", _connection_failed), ("Sending conference request", _request),
-        ("Strophe error", _focus_error), ("Focus error, retry", _focus_old), ("giving up.", _gave_up),
+        ("CONNECTION FAILED", _connection_failed), 
+        ("connection.passwordRequired", _connection_failed), ("Sending conference request", _request),
+        ("Strophe error", _focus_error), ("Focus error, retry", _focus_old), 
+        ("xmpp-stanzas", _condition), ("giving up.", _gave_up),
         ("CONFERENCE FAILED", _failed), ("MUC joined", _joined), ("entered ", _entered), ("do leave ", _leave),
         ("received session-initiate", _initiate), ("Create new TPC", _new), ("as P2P", _peer),
         ("adding LocalTrack", _add_track),
