@@ -191,9 +191,6 @@ class Answer:
             yield self._event("health-failed", root.path("healthy"))
         elif root.get("healthy") is True:
             yield self._event("health-passed", root.path("healthy"))
-        if silent := root.number("receive_only_endpoints"):
-            yield self._event("sources-announced", root.path("receive_only_endpoints"), value="0",
-                              detail=f"{silent:.0f} endpoints")  # fmt: skip
         if version := text_of(root.get("version"), 60):
             self.note = f"version {version}"
 
