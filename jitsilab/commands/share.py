@@ -1,0 +1,51 @@
+"""``jitsilab share``: the case under other names, so that others can look at it."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+from jitsilab import terminal
+from jitsilab.commands import Command, load, takes_evidence
+from jitsilab.errors import ParameterError
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    takes_evidence(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR|FILE",
+                        help="a new folder, an archive (.zip, .tar, .tar.gz), or for one capture a file")  # fmt: skip
+    parser.add_argument("--key", metavar="TEXT", help="same key, same pseudonyms; without it they are new each time")
+    told = "where it is written what stands for what, for you alone (default: beside the output)"
+    parser.add_argument("--map", type=Path, metavar="FILE", help=told)
+    parser.add_argument("--software", action="store_true", help="hide the versions of programs that STUN tells too")
+    times = parser.add_mutually_exclusive_group()
+    times.add_argument("--shift-time", type=float, default=0.0, metavar="SECONDS",
+                       help="add this to every time; for captures without text beside them")  # fmt: skip
+    times.add_argument("--relative", action="store_true", help="let the first frame be at time 0; likewise")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from jitsilab import sharing
+
+    call = load(arguments)
+    options = sharing.Options(
+        key=hashlib.sha256(arguments.key.encode()).digest() if arguments.key else b"", software=arguments.software,
+        shift=round(arguments.shift_time * 1e9), relative=arguments.relative, map=arguments.map,
+    )  # fmt: skip
+    if (options.shift or options.relative) and any(
+        piece.kind not in ("capture", "key-log") for piece in call.evidence.pieces
+    ):
+        raise ParameterError("Times are shifted in captures alone, so texts beside them would not fit any more.")
+    roots = [Path(one) for one in (*arguments.evidence, *(arguments.facts or ())) if Path(one).is_dir()]
+    shared = sharing.share(call.evidence, roots, arguments.output, options)
+    print(terminal.printable(f"{len(shared.files)} files shared in {arguments.output}."))
+    for one in shared.left_out:
+        sys.stderr.write(terminal.printable(f"left out: {one}\n"))
+    print(terminal.printable(f"What stands for what is in {shared.map_path}: keep it to yourself."))
+    return 0
+
+
+COMMAND = Command(
+    "share", "write the case under other names, addresses and secrets, which still decodes", _arguments, _run,
+    ("jitsilab share call.pcapng --keylog keys.log -o shared/", "jitsilab share case/ -o shared.zip"),
+)  # fmt: skip

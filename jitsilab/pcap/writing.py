@@ -1,0 +1,92 @@
+"""Captures written: pcapng (draft-ietf-opsawg-pcapng), one section, little-endian, times in nanoseconds.
+
+Packed by gzip, zstd or xz where the name of the file says so.
+"""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from jitsilab.pcap.containers import Interface
+
+Array = npt.NDArray[Any]
+
+_KEY_LOG = 0x544C534B
+
+
+class Writer:
+    """A pcapng file being written."""
+
+    def __init__(self, path: Path, comment: str = "", application: str = "jitsilab") -> None:
+        self._file: Any = _opened(path)
+        options = (_option(1, comment.encode()) if comment else b"") + _option(4, application.encode()) + _END
+        self._block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options)
+
+    def interface(self, one: Interface) -> None:
+        """Describe the next interface; frames name it by its number, from 0."""
+        options = (_option(2, one.name.encode()) if one.name else b"") + _option(9, b"\x09") + _END
+        self._block(1, struct.pack("<HHI", one.link, 0, one.snap_length) + options)
+
+    def secrets(self, keylog: bytes) -> None:
+        """Embed TLS secrets, in the form of a key log."""
+        self._block(10, struct.pack("<II", _KEY_LOG, len(keylog)) + keylog + bytes(-len(keylog) % 4))
+
+    def frame(self, interface: int, time: int, data: bytes, length: int, comment: str = "") -> None:
+        """One frame: ``time`` in nanoseconds since the epoch, ``length`` on the wire."""
+        head = struct.pack("<IIIII", interface, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, len(data), length)
+        options = _option(1, comment.encode()) + _END if comment else b""
+        self._block(6, head + data + bytes(-len(data) % 4) + options)
+
+    def frames(self, interface: Array, time: Array, captured: Array, length: Array, data: "Sequence[bytes]") -> None:
+        """Many frames at once, as `frame` writes each."""
+        pack = struct.Struct("<IIIIIII").pack
+        out = bytearray()
+        columns = (interface.tolist(), time.tolist(), captured.tolist(), length.tolist(), data)
+        for number, when, size, wire, frame in zip(*columns, strict=True):
+            padded = size + 3 & ~3
+            total = 32 + padded
+            out += pack(6, total, number, when >> 32 & 0xFFFFFFFF, when & 0xFFFFFFFF, size, wire)
+            out += frame
+            out += bytes(padded - size) + total.to_bytes(4, "little")
+        self._file.write(out)
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._file.close()
+
+    def _block(self, kind: int, body: bytes) -> None:
+        total = struct.pack("<I", len(body) + 12)
+        self._file.write(struct.pack("<I", kind) + total + body + total)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+_END = bytes(4)
+
+
+def _option(code: int, value: bytes) -> bytes:
+    value = value[:65535]
+    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix == ".gz":
+        import gzip
+
+        return gzip.GzipFile("", "wb", 6, path.open("wb"), mtime=0)
+    if path.suffix == ".xz":
+        import lzma
+
+        return lzma.open(path, "wb")
+    if path.suffix == ".zst":
+        import zstandard
+
+        return zstandard.ZstdCompressor().stream_writer(path.open("wb"))
+    return path.open("wb")

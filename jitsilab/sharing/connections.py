@@ -1,0 +1,155 @@
+"""TCP connections of a capture, each direction as a new stream with the way from old sequence numbers to new ones."""
+
+import re
+from typing import TYPE_CHECKING
+
+from jitsilab.protocols import stun
+from jitsilab.sharing.encryption import Encryption
+from jitsilab.sharing.h2 import PREFACE, Frames
+from jitsilab.sharing.layout import Block, Layout
+from jitsilab.sharing.messages import Messages
+from jitsilab.sharing.talk import Talk
+
+if TYPE_CHECKING:
+    from jitsilab.wire import Wire
+    from jitsilab.wire.decrypt import Session
+    from jitsilab.wire.flows import Flow
+    from jitsilab.wire.streams import Stream
+
+_DEFLATE = re.compile(rb"(?im)^sec-websocket-extensions:.*permessage-deflate")
+_SWITCHED = re.compile(rb"HTTP/1\.[01] 101[ \r]")
+
+Runs = list[tuple[int, bytes]]
+
+
+class Side:
+    """One direction of a flow."""
+
+    def __init__(self, layout: Layout, base: int) -> None:
+        self.layout, self.base = layout, base  # base: sequence number of the stream's first byte
+        self._near = 0  # an offset that was asked for last: sequence numbers wrap
+
+    def offset(self, sequence: int) -> int:
+        """Where in the stream a sequence number is."""
+        expected = self.base + self._near & 0xFFFFFFFF
+        self._near += ((sequence - expected + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        return self._near
+
+    def sequence(self, sequence: int) -> int:
+        """The new sequence number of an old one."""
+        return self.base + self.layout.at(self.offset(sequence)) & 0xFFFFFFFF
+
+
+class Connections:
+    """Every TCP flow of a capture, rewritten when it is first asked for."""
+
+    def __init__(self, wire: "Wire", messages: Messages) -> None:
+        self.wire, self.messages = wire, messages
+        self._made: dict[int, tuple[Side, Side]] = {}
+        self.secrets: dict[bytes, bytes] = {}  # key log lines of each connection
+        self.relayed: dict[bytes, bytes] = {}  # those that carry TURN, which Wireshark takes for HTTP on port 443
+
+    def side(self, flow: int, up: bool) -> Side:
+        """One direction of a flow."""
+        if flow not in self._made:
+            self._made[flow] = self._rewritten(flow)
+        return self._made[flow][not up]
+
+    def all_secrets(self) -> bytes:
+        """The key log of all connections that keys opened."""
+        for number, session in self.wire.sessions.items():
+            if session.decrypted:
+                self.side(number, True)
+        return b"".join(self.secrets.values())
+
+    def _rewritten(self, number: int) -> tuple[Side, Side]:
+        flow = self.wire.flows[number]
+        streams = flow.stream(True), flow.stream(False)
+        session = self.wire.sessions.get(number)
+        if session is None:
+            runs = tuple([(piece.offset, piece.data) for piece in one.pieces] for one in streams)
+            layouts = self._content(runs[0], runs[1])
+        else:
+            encryption = Encryption(session, self.messages.handshakes)
+            plain: tuple[Layout | None, Layout | None] = None, None
+            sent, received = encryption.plain(True), encryption.plain(False)
+            if encryption.open:
+                plain = self._content(sent, received, h2=session.alpn == "h2")
+            asks = self._asks(session)
+            layouts = (
+                self._prefixed(streams[0], session.start[0], encryption.direction(True, asks, plain[0])),
+                self._prefixed(streams[1], session.start[1], encryption.direction(False, not asks, plain[1])),
+            )
+            if encryption.open:
+                relays = any(data[4:8] == stun.COOKIE for _, data in (*sent[:1], *received[:1]))
+                (self.relayed if relays else self.secrets)[encryption.random] = encryption.lines()
+        return Side(layouts[0], _base(flow, streams[0], True)), Side(layouts[1], _base(flow, streams[1], False))
+
+    @staticmethod
+    def _asks(session: "Session") -> bool:
+        """Whether the flow's client is the client of TLS: hellos know better than flows."""
+        for record in session.records:
+            for message in record.messages:
+                if message.type in (1, 2):
+                    return record.up == (message.type == 1)
+        return True
+
+    def _prefixed(self, stream: "Stream", start: int, layout: Layout) -> Layout:
+        """Clear text before TLS (STARTTLS), and what no record accounts for."""
+        pieces = stream.pieces
+        whole = Layout()
+        talk = Talk(self.messages)
+        if start and pieces:
+            clear = pieces[0].data[: start - pieces[0].offset]
+            whole.place(pieces[0].offset)
+            for block in talk.rewrite(clear, first=True):
+                whole.add(block)
+            layout.move(whole)
+        end = pieces[-1].offset + len(pieces[-1].data) if pieces else 0
+        target = whole if start and pieces else layout
+        if target.end < end:
+            rest = next(
+                (p.data[target.end - p.offset :] for p in pieces if p.offset <= target.end < p.offset + len(p.data)),
+                b"",
+            )
+            target.add(Block(len(rest), self.messages.noise(rest)))
+        return target
+
+    def _content(self, sent: Runs, received: Runs, *, h2: bool = False) -> tuple[Layout, Layout]:
+        switched = any(_SWITCHED.search(data[:65536]) for _, data in (*sent[:3], *received[:3]))
+        return self._one(sent, switched, h2), self._one(received, switched, h2)
+
+    def _one(self, runs: Runs, switched: bool, h2: bool) -> Layout:
+        layout = Layout()
+        talk = Talk(self.messages, upgraded=switched)
+        frames = Frames(talk)
+        for number, (begin, data) in enumerate(runs):
+            layout.place(begin)
+            if (h2 and not number) or data.startswith(PREFACE):
+                blocks = frames.rewrite(data)
+            elif data.startswith(b"SSH-"):
+                line = data.find(b"\n") + 1
+                blocks = iter([Block(line, self.messages.wording.text(data[:line])),
+                               Block(len(data) - line, self.messages.noise(data[line:]))])  # fmt: skip
+            else:
+                blocks = talk.rewrite(data, first=not number)
+            for block in blocks:
+                layout.add(block)
+        return layout
+
+
+def _base(flow: "Flow", stream: "Stream", up: bool) -> int:
+    """Sequence number of the first byte of a stream."""
+    rows = flow.up == up
+    fields = flow.fields[rows]
+    if not len(fields):
+        return 0
+    opening = fields["flags"] & 2 > 0
+    if opening.any():
+        return int(fields["seq"][opening.argmax()]) + 1 & 0xFFFFFFFF
+    if not stream._frames:
+        return int(fields["seq"][0])
+    frames = flow.frames[rows].tolist()
+    first = frames.index(stream._frames[0])
+    skipped = stream._skips[0] if stream._skips is not None else 0
+    return int(fields["seq"][first]) + skipped - stream._begins[0] & 0xFFFFFFFF

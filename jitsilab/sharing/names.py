@@ -1,0 +1,164 @@
+"""Names under other names: as long as they were and of the same letters, so that no carrier has to change its lengths.
+
+Each name has one pseudonym over all pieces of a case, made from the case's key and the name itself.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+
+ALPHABETS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_HEXADECIMAL = re.compile(r"[0-9a-f]+(?:-[0-9a-f]+)*\Z|[0-9A-F]+(?:-[0-9A-F]+)*\Z")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
+_BASE32 = "0123456789abcdefghijklmnopqrstuv"
+_TOPS = {2: ("xa", "qz"), 3: ("xqv", "qvx"), 4: ("test", "test"), 7: ("example", "invalid")}
+
+#: words of every deployment and every log: they name no one
+WORDS = frozenset((
+    "meet", "conference", "focus", "auth", "internal", "jvbbrewery", "jvb", "websocket", "guest", "guests", "lobby",
+    "breakout", "muc", "turn", "turns", "stun", "www", "avmoderation", "speakerstats", "polls", "endconference",
+    "metadata", "recorder", "jigasi", "jibri", "jibribrewery", "jigasibrewery", "callcontrol", "conferenceduration",
+    "hidden", "visitors", "visitor", "localhost", "local", "default", "test", "user", "admin", "root", "anonymous",
+    "null", "none", "true", "false", "undefined", "error", "info", "warn", "warning", "debug", "trace", "audio",
+    "video", "data", "chrome", "firefox", "safari", "edge", "linux", "windows", "android", "mozilla", "prosody",
+    "jicofo", "nginx", "coturn", "bridge", "jitsi", "room", "nick", "name", "password", "secret", "token", "http",
+    "https", "xmpp", "ws", "bosh", "tcp", "udp", "ssl", "tls", "ice", "host", "srflx", "prflx", "relay", "unknown",
+    "server", "client", "system", "owner", "moderator", "participant", "member", "guest-user", "eth0", "lo",
+    "xmpp-websocket", "http-bind", "colibri-ws", "config.js", "changeme", "ignored", "required", "plain",
+    "external", "origin", "pwd", "username", "transcriber", "filmstrip", "me", "you", "fellow", "participants",
+    "secret-key", "private", "public", "example", "example.com", "meet-jitsi", "internal_hashed", "internal_plain",
+    "jitsi-anonymous", "client_proxy", "restart", "always", "enabled", "disabled", "region", "default-id",
+))  # fmt: skip
+
+#: hosts that programs name by themselves: namespaces, and services that everybody uses
+PUBLIC_HOSTS = (
+    "jitsi.org", "jitsi.net", "jabber.org", "w3.org", "ietf.org", "xmpp.org", "gravatar.com", "google.com",
+    "googleapis.com", "webrtc.org", "gstatic.com", "example.com", "example.org", "example.net", "letsencrypt.org",
+    "mozilla.org", "chromium.org", "github.com", "apache.org", "igniterealtime.org", "strophe.org", "process-one.net",
+    "in-addr.arpa", "ip6.arpa", "localhost", "oracle.com", "java.net", "prosody.im",
+    "aomediacodec.github.io", "chromestatus.com",
+    "process-one.net", "callstats.io", "amplitude.com", "rtcstats.com", "jabber.ru",
+)  # fmt: skip
+
+
+class Names:
+    """The names of a case and what stands for them."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.given: dict[str, str] = {}
+        self.hosts: dict[str, str] = {}  # of given: host names, in lower case
+        self._used: set[str] = set()
+
+    def digest(self, value: str, salt: int = 0, size: int = 32) -> bytes:
+        """Pseudorandom bytes that belong to a value."""
+        return self.stream(b"%d:" % salt + value.encode("utf-8", "surrogatepass"), size)
+
+    def stream(self, label: bytes, size: int) -> bytes:
+        """Pseudorandom bytes that belong to some bytes."""
+        seed = hmac.digest(self._key, label, "sha256")
+        return seed[:size] if size <= 32 else hashlib.shake_128(seed).digest(size)
+
+    def add(self, value: str, kind: str = "name") -> None:
+        """Give a name a pseudonym, unless it has one or is nobody's."""
+        value = value.strip()
+        if value in self.given or not value or value.lower() in WORDS or len(value) > 4096 or value.isspace():
+            return
+        if kind == "host":
+            self.host(value)
+            return
+        self.given[value] = self._fresh(value)
+
+    def host(self, value: str) -> str:
+        """The pseudonym of a host name: label by label, so that what was below it stays below."""
+        lower = value.lower().rstrip(".")
+        if public(lower) or "." not in lower or len(lower) > 253:
+            return value
+        found = self.hosts.get(lower)
+        if found is None:
+            labels = lower.split(".")
+            made = [one if one in WORDS or one == "*" else self._label(one) for one in labels[:-1]]
+            found = self.hosts[lower] = ".".join([*made, self._top(labels[-1])])
+            self.given[lower] = found
+            if value != lower:
+                self.given[value.rstrip(".")] = "".join(
+                    b.upper() if a.isupper() else b for a, b in zip(value, found, strict=False)
+                )
+        return found
+
+    def _label(self, label: str) -> str:
+        return self._fresh(label, as_word=True)
+
+    def _top(self, top: str) -> str:
+        if top in ("local", "localdomain", "arpa", "onion"):
+            return top
+        if len(top) in _TOPS:
+            first, second = _TOPS[len(top)]
+            return second if any(a == b for a, b in zip(top, first, strict=True)) else first
+        return "x" + "qzjv"[len(top) % 4] * (len(top) - 1)
+
+    def _fresh(self, value: str, as_word: bool = False) -> str:
+        front = ""
+        if _UUID.match(value):  # a client's endpoint is the beginning of its id
+            self.add(value[:8])
+            front = self.given.get(value[:8], "")
+        for salt in range(1000):
+            made = front + self.alike(value, salt, as_word)[len(front) :]
+            if made != value and made not in self.given and made not in self._used and made.lower() not in WORDS:
+                self._used.add(made)
+                return made
+        return self.alike(value, 0, as_word)
+
+    def alike(self, value: str, salt: int = 0, as_word: bool = False) -> str:
+        """Something of the same length (in bytes too) and of the same kinds of letters."""
+        noise = self.digest(value, salt, max(32, 2 * len(value)))
+        if not as_word and len(value) > 3 and _HEXADECIMAL.match(value) and not value.isalpha():
+            digits = "0123456789ABCDEF" if value.upper() == value and not value.isdigit() else "0123456789abcdef"
+            digits = "0123456789" if value.isdigit() else digits
+            first = "123456789" if value.isdigit() and value[0] != "0" else digits
+            return "".join(
+                c if c == "-" else (first if not i else digits)[noise[i] % len(first if not i else digits)]
+                for i, c in enumerate(value)
+            )
+        return "".join(_letter(c, noise[2 * i] << 8 | noise[2 * i + 1]) for i, c in enumerate(value))
+
+
+def _letter(letter: str, number: int) -> str:
+    for alphabet in ALPHABETS:
+        if letter in alphabet:
+            return alphabet[number % len(alphabet)]
+    code = ord(letter)
+    if code < 0x80 or 0xD800 <= code < 0xE000:
+        return letter
+    if code < 0x800:
+        return chr(0xE0 + number % 23)
+    return chr(0x4E00 + number % 2000) if code < 0x10000 else chr(0x1F600 + number % 60)
+
+
+def public(host: str) -> bool:
+    """Whether a host is named by programs, and tells nothing of who uses them."""
+    return any(host == one or host.endswith("." + one) for one in PUBLIC_HOSTS)
+
+
+def clocked(ufrag: str, names: Names, earliest: int, latest: int, shift: int) -> str | None:
+    """Another ufrag of ice4j's form, made about when the original was; None where that has no clock.
+
+    ``earliest`` and ``latest`` are milliseconds since 1970 between which it may be, ``shift`` is added to the time.
+    """
+    tail = ufrag[-9:]
+    if not 10 <= len(ufrag) <= 20 or any(c not in _BASE32 for c in tail):
+        return None
+    time = int(tail, 32)
+    if not earliest <= time <= latest:
+        return None
+    noise = names.digest(ufrag)
+    time += shift - 1 - noise[0] % 200
+    digits = "".join(_BASE32[(time >> 5 * k) & 31] for k in range(8, -1, -1))
+    return names.alike(ufrag[:-9], 7) + digits
+
+
+def several(names: Names, values: Iterable[str], kind: str = "name") -> None:
+    """Give each of these names a pseudonym."""
+    for value in values:
+        names.add(value, kind)

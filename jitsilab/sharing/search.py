@@ -1,0 +1,170 @@
+"""The last step: what was made is searched for every original, in every way in which it could be written."""
+
+import base64
+import io
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import quote
+
+from jitsilab.pcap import is_capture, read
+from jitsilab.pcap.sources import Source
+from jitsilab.wire import Wire
+from jitsilab.wire.decrypt import KeyLog
+
+STEP, OVERLAP = 1 << 22, 1 << 13
+_COOKIE = b"\x21\x12\xa4\x42"
+BY_CHANCE = 1 << 25  # bytes in which four given ones may well stand by chance
+
+
+def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
+    """How an original may be written, and whether it must stand alone there, as a word."""
+    raw = text.encode("utf-8", "surrogatepass")
+    if kind == "address":
+        packed = ip_address(text).packed
+        yield packed, False
+        if len(packed) == 4:
+            yield bytes(a ^ b for a, b in zip(packed, _COOKIE, strict=True)), False
+            yield ".".join(text.split(".")[::-1]).encode() + b".in-addr", False
+            yield text.replace(".", "-").encode(), True
+            yield str(int.from_bytes(packed)).encode(), True
+        else:
+            yield ".".join(reversed(packed.hex())).encode(), False
+            yield text.upper().encode(), True
+    if kind in ("MAC", "fingerprint"):
+        packed = bytes.fromhex(text.replace(":", ""))
+        yield packed, False
+        for between in (":", "-", ""):
+            yield packed.hex(between).encode() if between else packed.hex().encode(), True
+            yield (packed.hex(between) if between else packed.hex()).upper().encode(), True
+        return
+    if len(raw) < 5:
+        return
+    yield raw, len(raw) < 8 or kind == "address"
+    if len(raw) > 6:
+        yield text.encode("utf-16-le", "surrogatepass"), False
+        yield raw.hex().encode(), False
+        yield raw.hex().upper().encode(), False
+        yield quote(text, safe="").encode("utf-8"), kind == "address"
+        for shift in range(3):
+            inside = base64.b64encode(bytes(shift) + raw).rstrip(b"=")
+            yield inside[(0, 2, 3)[shift] : -1], False
+        if text.upper() != text and kind != "address":
+            yield text.upper().encode(), True
+
+
+class Finder:
+    """Looks for many originals at once."""
+
+    def __init__(self, originals: dict[str, str]) -> None:
+        from jitsilab.sharing.wording import trie
+
+        self.of: dict[bytes, tuple[str, str, bool]] = {}
+        for text, kind in originals.items():
+            for form, alone in forms(text, kind):
+                if len(form) >= 4:
+                    self.of.setdefault(form, (text, kind, alone))
+        self._pattern = re.compile(b"(?=(" + trie(list(self.of)) + b"))") if self.of else None
+
+    def find(self, data: bytes) -> Iterator[tuple[int, str, str]]:
+        """Places of originals."""
+        if self._pattern is None:
+            return
+        for form, (text, kind, alone) in self.of.items():
+            at = data.find(form)
+            while at >= 0:
+                if not alone or not (_word(data, at - 1) or _word(data, at + len(form))):
+                    yield at, text, kind
+                    break
+                at = data.find(form, at + 1)
+
+
+def _word(data: bytes, at: int) -> bool:
+    return 0 <= at < len(data) and chr(data[at]).isalnum() and data[at] < 128
+
+
+def originals(bundle: Path, known: dict[str, str]) -> list[str]:
+    """Each original that is still there, with its place."""
+    finder = Finder(known)
+    found: list[str] = []
+    for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
+        name = str(path.relative_to(bundle))
+        large = path.stat().st_size > BY_CHANCE
+        met: set[str] = set()
+        for where, block in (("name", name.encode()), *contents(path)):
+            for _, text, kind in finder.find(block):
+                if text not in met and not (large and kind == "address" and text.encode() not in block):
+                    met.add(text)
+                    found.append(f"{kind} of {len(text)} characters in {name} ({where})")
+    return found
+
+
+def contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """A file as it is, and what is packed in it, in blocks that overlap."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        file.seek(0)
+        yield from _overlapping("bytes", file)
+    if is_capture(path):
+        yield from _inside(path)
+    if head.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        yield from _overlapping("unpacked", _Unpacked(path))
+    elif head.startswith(b"BZh"):
+        import bz2
+
+        with bz2.open(path) as packed:
+            yield from _overlapping("unpacked", packed)
+    elif head.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                yield member.filename, member.filename.encode()
+                with archive.open(member) as content:
+                    yield from _overlapping(member.filename, content)
+    if tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            for one in archive:
+                yield one.name, one.name.encode()
+                inside = archive.extractfile(one) if one.isreg() else None
+                if inside is not None:
+                    yield from _overlapping(one.name, inside)
+
+
+def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
+    """What a capture says under the keys that it brings along."""
+    packets = read(path)
+    if not packets.secrets:
+        return
+    wire = Wire(packets, KeyLog.load(packets.secrets))
+    for session in wire.sessions.values():
+        for up in (True, False):
+            for piece in session.plaintext(up).pieces:
+                yield "decrypted", piece.data
+    for message in wire.carried.messages:
+        yield "decrypted", message.data
+    for stanza in wire.carried.stanzas:
+        yield "decrypted", stanza.xml.encode()
+    for exchange in wire.carried.http:
+        for one in (exchange.request, exchange.response):
+            if one is not None:
+                yield "decrypted", "\n".join([one.target or "", *one.fields.values()]).encode()
+
+
+class _Unpacked(io.RawIOBase):
+    def __init__(self, path: Path) -> None:
+        self._source = Source(path, keep=False)
+
+    def read(self, size: int = -1, /) -> bytes:
+        into = bytearray(size)
+        with memoryview(into) as view:
+            got = self._source.readinto(view)
+        return bytes(into[:got])
+
+
+def _overlapping(where: str, file: object) -> Iterator[tuple[str, bytes]]:
+    before = b""
+    while block := file.read(STEP):  # type: ignore[attr-defined]
+        yield where, before + block
+        before = (before + block)[-OVERLAP:]

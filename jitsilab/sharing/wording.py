@@ -1,0 +1,286 @@
+"""Text with its names, addresses and secrets replaced, in one pass that knows where words begin and end.
+
+Names are looked for as they are and as they are written: percent-encoded, escaped for XML and JSON, in base64, in
+other cases. Addresses are mapped inside their class; product versions that look like addresses are left alone.
+"""
+
+import base64
+import binascii
+import html
+import json
+import re
+import urllib.parse
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+from typing import Any
+
+from jitsilab.sharing.addresses import Addresses
+from jitsilab.sharing.names import Names
+
+_FOUR = rb"(?:\d{1,3}\.){3}\d{1,3}"
+_SIX = rb"(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}(?:" + _FOUR + rb"|[0-9A-Fa-f]{1,4}|(?<=::))"
+_ADDRESS = re.compile(
+    rb"(?P<reverse>(?<![0-9A-Za-z.])(?:\d{1,3}\.){4}in-addr\.arpa|(?:[0-9a-f]\.){32}ip6\.arpa)"
+    rb"|(?<![0-9A-Za-z])(?P<hex>[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5,63})(?![0-9A-Za-z])"
+    rb"|(?<![0-9A-Za-z])(?P<cisco>[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z])"
+    rb"|(?<![0-9A-Za-z:])(?P<low>" + _SIX + rb")(?:-(?P<high>" + _SIX + rb")|/(?P<bits>\d{1,3}))?"
+    rb"(?![0-9A-Za-z]|:[0-9A-Fa-f:])"
+    rb"|(?<![0-9A-Za-z.])(?P<low4>" + _FOUR + rb")(?:-(?P<high4>" + _FOUR + rb")|/(?P<bits4>\d{1,2})(?![\d.]))?"
+    rb"(?![0-9A-Za-z]|\.\d)"
+    rb"|(?<![0-9A-Za-z])(?P<dashed>(?:\d{1,3}-){3}\d{1,3})(?![0-9A-Za-z-])"
+)
+_VERSION = re.compile(rb"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)\Z")
+_JWT = re.compile(rb"eyJ[\w-]{4,4096}\.[\w-]{2,16384}\.[\w-]{0,2048}")
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_BASE64 = re.compile(rb"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,65536}={0,2}(?![\w+/=-])")
+_KEYS = re.compile(
+    rb"(?m)^(?:CLIENT|SERVER|EXPORTER|EARLY|RSA|QUIC)[A-Z_0-9]*[ \t]+(?:Session-ID:)?[0-9A-Fa-f]{32,} .*$"
+)
+_TIMES = ("exp", "nbf", "iat")
+
+
+class Wording:
+    """Replaces names, addresses and secrets in text."""
+
+    def __init__(self, names: Names, addresses: Addresses) -> None:
+        self.names, self.addresses = names, addresses
+        self.hashes: dict[bytes, bytes] = {}  # digests of certificates and what they became
+        self.certificate: Any = None  # (der) -> der
+
+    @cached_property
+    def _variants(self) -> dict[bytes, bytes]:
+        """Every way in which a name may be written, and what stands for it there."""
+        found: dict[bytes, bytes] = {}
+        for old, new in self.names.given.items():
+            for change in (str, str.lower, str.upper, str.capitalize):
+                a, b = change(old), change(new)
+                if a != old and len(old) < 4:
+                    continue
+                for write in (
+                    str, html.escape, lambda text: urllib.parse.quote(text, safe=""), urllib.parse.quote,
+                    lambda text: json.dumps(text)[1:-1], lambda text: text.replace("/", "\\/"),
+                    lambda text: text.replace("-", "\\-").replace("@", "\\40"), urllib.parse.quote_plus,
+                ):  # fmt: skip
+                    try:
+                        found.setdefault(write(a).encode(), write(b).encode())
+                    except UnicodeEncodeError:
+                        continue
+        return found
+
+    @cached_property
+    def _pattern(self) -> "re.Pattern[bytes] | None":
+        short = [one for one in self._variants if len(one) < 8]
+        long = [one for one in self._variants if len(one) >= 8]
+        parts = [rb"(?<![0-9A-Za-z])(?:" + trie(short) + rb")(?![0-9A-Za-z])"] if short else []
+        parts = [rb"(?:" + trie(long) + rb")", *parts] if long else parts
+        return re.compile(b"|".join(parts)) if parts else None
+
+    def known(self, data: bytes) -> bool:
+        """Whether some name stands in these bytes."""
+        return self._pattern is not None and self._pattern.search(data) is not None
+
+    def names_in(self, data: bytes) -> bytes:
+        """The names alone."""
+        if self._pattern is None:
+            return data
+        table = self._variants
+        return self._pattern.sub(lambda match: table[match[0]], data)
+
+    def text(self, data: bytes) -> bytes:
+        """All of it."""
+        if b"-----BEGIN" in data:
+            data = _PEM.sub(self._pem, data)
+        if b"eyJ" in data:
+            data = _JWT.sub(self._jwt, data)
+        data = _KEYS.sub(b"# a TLS secret stood here", data)
+        data = self.names_in(data)
+        data = _BASE64.sub(self._packed, data)
+        return _ADDRESS.sub(self._address, data)
+
+    def file(self, data: bytes) -> bytes:
+        """A text file of any encoding."""
+        for mark, code in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+            if data.startswith(mark):
+                text = data[2:].decode(code, "surrogatepass").encode("utf-8", "surrogatepass")
+                return mark + self.text(text).decode("utf-8", "replace").encode(code, "replace")
+        return self.text(data)
+
+    def _address(self, match: "re.Match[bytes]") -> bytes:
+        whole = match[0]
+        if match["hex"] or match["cisco"]:
+            return self._hex(whole)
+        if match["dashed"]:
+            try:
+                return self.addresses.text(whole.replace(b"-", b".").decode()).replace(".", "-").encode()
+            except ValueError:
+                return whole
+        if match["reverse"]:
+            return self._reversed(whole)
+        low, high = match["low"] or match["low4"], match["high"] or match["high4"]
+        bits = match["bits"] or match["bits4"]
+        before = match.string[max(0, match.start() - 12) : match.start()]
+        if match["low4"] and not bits and not high and (low.endswith(b".0.0.0") or _VERSION.search(before)):
+            return whole
+        try:
+            one = ip_address(low.decode())
+            if high:
+                return self._range(one, ip_address(high.decode()))
+            if bits is not None and int(bits) <= one.max_prefixlen:
+                return self._network(one, int(bits), bits, low)
+            new = self.addresses.text(low.decode())
+        except ValueError:
+            return whole
+        if _plain(one) == new or one.packed == self.addresses.packed(one.packed):
+            return whole
+        return (new.upper() if low.upper() == low and low.lower() != low else new).encode() + whole[len(low) :]
+
+    def _network(self, one: IPv4Address | IPv6Address, length: int, bits: bytes, low: bytes) -> bytes:
+        host = int(one) & ((1 << (one.max_prefixlen - length)) - 1)
+        if length == one.max_prefixlen or host:
+            new = ip_address(self.addresses.packed(one.packed))
+        else:
+            new = ip_address(self.addresses.network(one.packed, length))
+        return (low if new == one else str(new).encode()) + b"/" + bits
+
+    def _range(self, low: Any, high: Any) -> bytes:
+        if low.version == high.version and low <= high:
+            parts = list(summarize_address_range(low, high))
+            if len(parts) == 1:
+                first = self.addresses.network(low.packed, parts[0].prefixlen)
+                last = int.from_bytes(first) | int(parts[0].hostmask)
+                return f"{ip_address(first)}-{ip_address(last.to_bytes(len(first)))}".encode()
+        return f"{self.addresses.text(str(low))}-{self.addresses.text(str(high))}".encode()
+
+    def _reversed(self, whole: bytes) -> bytes:
+        text = whole.decode()
+        if text.endswith("in-addr.arpa"):
+            try:
+                one = ip_address(".".join(text.split(".")[3::-1]))
+            except ValueError:
+                return whole
+            return ".".join([*reversed(self.addresses.text(str(one)).split(".")), "in-addr.arpa"]).encode()
+        packed = bytes.fromhex("".join(text.split(".")[31::-1]))
+        return ".".join([*reversed(self.addresses.packed(packed).hex()), "ip6.arpa"]).encode()
+
+    def _hex(self, whole: bytes) -> bytes:
+        between = b"." if b"." in whole else whole[2:3]
+        raw = bytes.fromhex(whole.replace(between, b"").decode())
+        if len(raw) == 6:
+            new = self.addresses.mac(raw)
+        elif len(raw) in (16, 20, 28, 32, 48, 64):
+            new = self.digest(raw)
+        else:
+            return whole
+        if new == raw:
+            return whole
+        text = new.hex() if between == b"." else new.hex(between.decode())
+        text = ".".join(text[i : i + 4] for i in range(0, 12, 4)) if between == b"." else text
+        return (text.upper() if whole.upper() == whole else text).encode()
+
+    def digest(self, raw: bytes) -> bytes:
+        """What a fingerprint became: that of the certificate in the new one's place, where it was seen."""
+        return self.hashes.get(raw) or self.names.stream(b"digest" + raw, len(raw))
+
+    def _pem(self, match: "re.Match[bytes]") -> bytes:
+        kind, body = match[1], match[2]
+        if kind == b"CERTIFICATE" and self.certificate is not None:
+            try:
+                raw = base64.b64decode(re.sub(rb"\\[rn]|\s", b"", body), validate=True)
+            except (binascii.Error, ValueError):
+                raw = b""
+            if raw:
+                packed = base64.b64encode(self.certificate(raw))
+                at, out = 0, bytearray()
+                for part in re.findall(rb"\\[rn]|\s|[A-Za-z0-9+/=]+", body):
+                    if re.match(rb"[A-Za-z0-9+/=]", part):
+                        out += packed[at : at + len(part)]
+                        at += len(part)
+                    else:
+                        out += part
+                return b"-----BEGIN CERTIFICATE-----" + bytes(out) + b"-----END CERTIFICATE-----"
+        return b"-----BEGIN " + kind + b"-----\nremoved\n-----END " + kind + b"-----"
+
+    def _jwt(self, match: "re.Match[bytes]") -> bytes:
+        head, body, mark = match[0].split(b".")
+        try:
+            said = json.loads(_unpacked(body))
+        except (ValueError, binascii.Error):
+            return self.noise(head + body) + b"." + self.noise(body) + b"." + self.noise(mark)
+        text = json.dumps(self._claims(said), separators=(",", ":")).encode()
+        try:
+            first = json.dumps(self._header(json.loads(_unpacked(head))), separators=(",", ":")).encode()
+        except (ValueError, binascii.Error):
+            first = b"{}"
+        both = [base64.urlsafe_b64encode(one).rstrip(b"=") for one in (first, text)]
+        return b".".join([*both, self.noise(mark)])
+
+    @staticmethod
+    def _header(said: Any) -> dict[str, Any]:
+        return {k: said[k] for k in ("alg", "typ") if isinstance(said, dict) and k in said}
+
+    def _claims(self, said: Any, top: bool = True) -> Any:
+        if isinstance(said, dict):
+            return {k: v if top and k in _TIMES else self._claims(v, False) for k, v in said.items()}
+        if isinstance(said, list):
+            return [self._claims(one, False) for one in said]
+        if not isinstance(said, str) or said == "*":
+            return said
+        new = self.text(said.encode()).decode("utf-8", "replace")
+        return new if new != said or said in ("jitsi", "guest") else self.names.alike(said)
+
+    def noise(self, data: bytes) -> bytes:
+        """Letters of the same kinds that say nothing."""
+        return self.names.alike(data.decode("latin-1"), 3).encode("latin-1")
+
+    def _packed(self, match: "re.Match[bytes]") -> bytes:
+        """Base64 that holds a name."""
+        whole = match[0]
+        try:
+            raw = _unpacked(whole)
+        except (ValueError, binascii.Error):
+            return whole
+        if not self.known(raw) and not _ADDRESS.search(raw):
+            return whole
+        new = self.names_in(raw)
+        if sum(32 <= c < 127 for c in raw) > 0.9 * len(raw):
+            new = _ADDRESS.sub(self._address, new)
+        if new == raw:
+            return whole
+        url = b"-" in whole or b"_" in whole
+        made = base64.urlsafe_b64encode(new) if url else base64.b64encode(new)
+        return made if whole.endswith(b"=") or len(whole) % 4 == 0 else made.rstrip(b"=")
+
+
+def _plain(one: Any) -> str:
+    return str(one)
+
+
+def _unpacked(text: bytes) -> bytes:
+    body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+    return base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
+
+
+def trie(words: list[bytes]) -> bytes:
+    """A pattern that finds any of many words; the longest where several begin alike."""
+    root: dict[int, Any] = {}
+    for word in words:
+        at = root
+        for letter in word:
+            at = at.setdefault(letter, {})
+        at[-1] = {}
+    return _branch(root)
+
+
+def _branch(node: dict[int, Any]) -> bytes:
+    out: list[bytes] = []
+    ends = -1 in node
+    for letter, after in sorted(node.items()):
+        if letter < 0:
+            continue
+        run = re.escape(bytes([letter]))
+        while len(after) == 1 and -1 not in after:
+            ((nxt, after),) = after.items()
+            run += re.escape(bytes([nxt]))
+        out.append(run + (_branch(after) if set(after) != {-1} else b""))
+    body = out[0] if len(out) == 1 else b"(?:" + b"|".join(out) + b")"
+    return b"(?:" + body + b")?" if ends and out else body

@@ -1,0 +1,194 @@
+"""What is shared tells nobody, decodes as before, and is diagnosed alike."""
+
+import ipaddress
+import json
+import re
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import jitsilab as jl
+from jitsilab import cli
+from jitsilab.errors import ParseError
+from jitsilab.pcap import read
+from jitsilab.sharing import search
+from jitsilab.sharing.addresses import Addresses, CryptoPan
+from jitsilab.sharing.layout import Block, Layout
+from jitsilab.sharing.names import Names
+from jitsilab.sharing.wording import Wording
+
+# the sample trace of the authors' own implementation, Crypto-PAn 1.0
+KEY = bytes([21, 34, 23, 141, 51, 164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16,
+             216, 152, 143, 131, 121, 121, 101, 39, 98, 87, 76, 45, 42, 132, 34, 2])  # fmt: skip
+TRACE = {"128.11.68.132": "135.242.180.132", "129.118.74.4": "134.136.186.123",
+         "130.132.252.244": "133.68.164.234", "141.223.7.43": "141.167.8.160"}  # fmt: skip
+
+Recording = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def shared(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A recording's capture and what was made of it."""
+    where, out = recording("jvb-2"), tmp_path_factory.mktemp("shared") / "case"
+    keys = ["--keylog", str(where / "keys.txt")]
+    assert cli.main(["share", str(where / "capture-eth0.pcapng"), *keys, "-o", str(out), "--key", "k"]) == 0
+    return where, out
+
+
+def said(path: Path, keys: Path | None = None) -> list[tuple[object, ...]]:
+    answer = jl.load(path, keylog=keys).diagnosis.to_json()
+    return sorted((p["media_path"], p["stage"], p["turn_stage"], p["cause"] or "") for p in answer["participants"])
+
+
+def wording(*names: str) -> Wording:
+    known = Names(b"k" * 32)
+    for name in names:
+        known.add(name, "host" if "." in name else "name")
+    return Wording(known, Addresses(b"k" * 32))
+
+
+@pytest.mark.parametrize("address", TRACE)
+def test_addresses_are_mapped_as_the_published_scheme_maps_them(address: str) -> None:
+    value = int(ipaddress.ip_address(address))
+    assert str(ipaddress.ip_address(value ^ CryptoPan(KEY).pad(value, 32))) == TRACE[address]
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "198.51.100.0/24",
+     "fc00::/7", "fe80::/10", "2001:db8::/32", "::ffff:10.0.0.0/104", "2002::/16"],
+)  # fmt: skip
+def test_an_address_stays_in_its_class(network: str) -> None:
+    addresses, class_ = Addresses(b"x" * 32), ipaddress.ip_network(network)
+    for number in (7, 23, 99):
+        one = class_[number]
+        new = ipaddress.ip_address(addresses.packed(one.packed))
+        assert new in class_
+        assert new != one
+
+
+def test_public_addresses_stay_public_and_keep_their_prefixes() -> None:
+    addresses = Addresses(b"y" * 32)
+    for text in ("8.8.8.8", "93.184.216.34", "193.99.144.80", "2a00:1450::5"):
+        assert ipaddress.ip_address(addresses.text(text)).is_global
+    one, two = (int(ipaddress.ip_address(addresses.text(t))) for t in ("93.184.216.34", "93.184.216.99"))
+    assert one >> 7 == two >> 7
+    assert one != two
+    for text in ("127.0.0.1", "0.0.0.0", "224.0.0.251", "255.255.255.255", "::1", "ff02::fb", "169.254.169.254"):
+        assert addresses.text(text) == text
+
+
+def test_nobody_gets_an_address_that_another_had() -> None:
+    addresses = Addresses(b"z" * 32)
+    known = [ipaddress.ip_address(f"192.0.2.{n}").packed for n in (1, 2, 3, 30, 44, 90, 200, 254)]
+    addresses.settle(known)
+    assert not {addresses.packed(one) for one in known} & set(known)
+
+
+@pytest.mark.parametrize(
+    ("text", "gone", "kept"),
+    [
+        ("ben benchmarked it, said ben.", r"\bben\b", "benchmarked it, said"),
+        ("Mozilla/5.0 Chrome/156.0.0.0 to meet.acme.org:443", "acme", "Mozilla/5.0 Chrome/156.0.0.0 to meet."),
+        ("denied-peer-ip=10.0.0.0-10.255.255.255", "nothing", "denied-peer-ip=10.0.0.0-10.255.255.255"),
+        ("PTR 20.100.51.198.in-addr.arpa", "20.100.51.198", "51.198.in-addr.arpa"),
+        ("node=ip-172-31-37-118", "172-31-37-118", "node=ip-172-"),
+        ("room%3Dstand%20up%26x", "stand%20up", "room%3D"),
+        ("from 2001:DB8::23: refused", "DB8::23", "from 2001:DB8:"),
+        ("mac='7E:27:4A:E0:4D:AC'", "(?i)7e:27", "mac='02:"),
+        ("c3RhbmQgdXAgYmVu is base64", "c3RhbmQ", " is base64"),
+        ("<http://jitsi.org/protocol/focus>", "nothing", "<http://jitsi.org/protocol/focus>"),
+    ],
+)
+def test_text_loses_names_where_they_are_words(text: str, gone: str, kept: str) -> None:
+    new = wording("ben", "meet.acme.org", "stand up").text(text.encode()).decode()
+    assert not re.search(gone, new), new
+    assert kept in new
+
+
+def test_a_layout_keeps_order_and_borders() -> None:
+    layout = Layout()
+    layout.add(Block(4, b"abcdefgh"))
+    layout.add(Block(6, b"x"))
+    layout.place(20)
+    layout.add(Block(2, b"yz"))
+    assert [layout.at(n) for n in (0, 2, 4, 9, 10, 20, 22, 25)] == [0, 2, 8, 8, 9, 19, 21, 24]
+    assert layout.between(0, 10) == b"abcdefghx"
+    assert layout.between(20, 22) == b"yz"
+
+
+def test_a_shared_capture_is_diagnosed_as_the_original(shared: tuple[Path, Path]) -> None:
+    where, out = shared
+    assert said(out / "capture-eth0.pcapng") == said(where / "capture-eth0.pcapng", where / "keys.txt")
+
+
+def test_checks_are_signed_anew_and_fit(shared: tuple[Path, Path]) -> None:
+    where, out = shared
+    before, after = jl.load(where / "capture-eth0.pcapng", keylog=where / "keys.txt"), jl.load(out)
+    for column in ("integrity_ok", "fingerprint_ok", "method", "attributes", "depth"):
+        assert before.stun[column].astype("object").equals(after.stun[column].astype("object")), column
+    assert before.xmpp["name"].tolist() == after.xmpp["name"].tolist()
+    assert not set(before.stun["username"].dropna()) & set(after.stun["username"].dropna())
+
+
+def test_nothing_of_the_original_is_left(shared: tuple[Path, Path]) -> None:
+    where, out = shared
+    truth = json.loads((where / "truth.json").read_text())
+    known = {truth["server"]["domain"]: "name", truth["server"]["public"]: "address"}
+    known |= {one["public"]: "address" for one in truth["participants"]}
+    known |= {line.split()[2]: "name" for line in (where / "keys.txt").read_text().splitlines() if line[:1] != "#"}
+    assert search.originals(out, known) == []
+    assert search.originals(where, {truth["server"]["domain"]: "name"})  # which the search would have found
+
+
+def test_the_map_stays_with_its_owner(shared: tuple[Path, Path]) -> None:
+    _, out = shared
+    place = out.with_name("case.map.json")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert "ann" in json.loads(place.read_text())["names"]
+    assert not list(out.rglob("*map*"))
+
+
+@pytest.mark.tool("tshark")
+def test_checksums_are_right_and_keys_of_the_original_open_nothing(shared: tuple[Path, Path]) -> None:
+    where, out = shared
+    capture = str(out / "capture-eth0.pcapng")
+    checks = [x for layer in ("ip", "udp", "tcp") for x in ("-o", f"{layer}.check_checksum:TRUE")]
+    bad = "ip.checksum.status == 0 || udp.checksum.status == 0 || tcp.checksum.status == 0"
+    done = subprocess.run(
+        ["tshark", "-n", "-r", capture, *checks, "-Y", bad], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    secrets = b"".join(read(capture).secrets)
+    assert secrets
+    assert not set(secrets.split()) & set((where / "keys.txt").read_bytes().split()[1::3])
+    done = subprocess.run(
+        ["tshark", "-n", "-r", capture, "-Y", "xmpp || websocket"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+
+
+def test_a_leak_is_refused(recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Wording, "text", lambda self, data: data)
+    capture = recording("alone") / "capture-eth0.pcapng"
+    assert cli.main(["share", str(capture), str(recording("alone") / "keys.txt"), "-o", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_messages_become_noise() -> None:
+    from jitsilab.sharing.certificates import Certificates
+    from jitsilab.sharing.messages import Messages
+
+    words = wording("ben")
+    messages = Messages(words, Certificates(words))
+    stun = bytes.fromhex("000100102112a442" + "00" * 12 + "0006000962656e3a62656e3a")
+    for size in range(len(stun)):
+        try:
+            new = messages.datagram(stun[:size], (1, 2), size)
+        except ParseError:
+            pytest.fail("a decoder's error came out")
+        assert b"ben" not in new
+        assert len(new) <= size
