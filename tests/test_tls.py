@@ -1,16 +1,18 @@
+import base64
 import contextlib
 import json
 import re
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import contexts, talk
 
-from jitsilab.errors import ParseError
+from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import hello, tls, tls_registry
 from jitsilab.wire.flows import Piece
 
@@ -396,3 +398,49 @@ def test_a_stream_in_the_middle_of_others_clear_text(tmp_path: Path) -> None:
     assert tls.find_hello(clear + made.said(True), server=False) == len(clear)
     assert tls.find_hello(clear + made.said(False), server=True) == len(clear)
     assert tls.find_hello(clear + made.said(False), server=False) == -1
+
+
+def odd_certificate() -> bytes:
+    """A certificate with a negative serial number and a country of three letters: neither is as RFC 5280 has it."""
+    from datetime import UTC, datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, "meet.example"),
+                  x509.NameAttribute(NameOID.COUNTRY_NAME, "USA", _validate=False)]  # fmt: skip
+    name = x509.Name(attributes)
+    built = x509.CertificateBuilder(name, name, key.public_key(), 0x7A7B7C7D).not_valid_before(
+        datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    der = built.not_valid_after(datetime(2027, 1, 1, tzinfo=UTC)).sign(key, hashes.SHA256())
+    return der.public_bytes(serialization.Encoding.DER).replace(b"\x02\x04\x7a\x7b\x7c\x7d", b"\x02\x04\x80\0\0\1")
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_a_certificate_does_wrong_becomes_rows_of_errors() -> None:
+    from jitsilab.facts import certificates
+    from jitsilab.tables import tls as tables
+    from jitsilab.wire import x509
+
+    with pytest.warns(UserWarning, match="length"):
+        der = odd_certificate()
+    one = x509.decode(der)
+    assert [word for remark in one.remarks for word in ("serial", "length") if word in remark] == ["serial", "length"]
+    assert one.serial < 0
+    assert x509.decode(der) == one
+    problems: list[Problem] = []
+    body = (len(der) + 3).to_bytes(3) + len(der).to_bytes(3) + der
+    message = tls.Message(tls.CERTIFICATE, body)
+    record = SimpleNamespace(messages=(message,), frame=7, offset=5)
+    fields = tables._tls_messages(SimpleNamespace(version="TLS 1.2", heard={}), record, problems)  # type: ignore[arg-type]
+    assert [(problem.frame, problem.offset) for problem in problems] == [(7, 5)] * 2
+    assert set(fields) <= set(tables.TLS)
+    problems.clear()
+    pem = "-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der).decode() + "-----END CERTIFICATE-----\n"
+    assert len(certificates.read(pem, "server.crt", problems)) == 1
+    assert all(problem.message.startswith("server.crt:1: ") for problem in problems)
+    assert len(problems) == 2

@@ -117,7 +117,7 @@ def test_other_credentials_realms_servers_and_round_trips(kind: str) -> None:
         same, less, more = compare(one.said, control(turn_in_tls.read(*one.tables)))
         right, missed, wrong = right + same, missed + less, wrong + more
     assert wrong == 0
-    assert missed <= right / 20
+    assert missed <= right / (3 if kind == "auth" else 20)  # a second refusal may be as long as a success
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -149,12 +149,28 @@ def test_what_lengths_cannot_say_is_not_said() -> None:
 
 
 def test_credentials_refused_once_more_are_no_allocation() -> None:
-    for server in (Server(), Server(realm=12), Server(username=20, fixed=0, fingerprint=8)):
+    for server in (Server(), Server(fixed=0, fingerprint=8), Server(username=16, realm=4)):
         one = Connection(server)
         one.open(good=False)
         one.wait(9)
         assert control(turn_in_tls.read(*one.tables))[3] == (False, "allocate-error")
         assert turn_in_tls.stages(*one.tables)["stage"].tolist() == ["auth-failed"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+@pytest.mark.parametrize("fins", [True, False])
+def test_a_length_that_success_and_refusal_share_stays_open(good: bool, fins: bool) -> None:
+    """As with a realm of nine to twelve letters and coturn's nonce of sixteen: both are 108 bytes with its SOFTWARE."""
+    one = Connection(Server(realm=12, fixed=32, fingerprint=8))
+    one.open(good)
+    one.wait(9)
+    tls, flows = tables([one], fins)
+    read = turn_in_tls.read(tls, flows)
+    assert read["length"].iloc[3] == read["length"].iloc[5] == 108
+    assert read["message"].tolist()[-1] == "other"
+    stages = turn_in_tls.stages(tls, flows)
+    assert stages["stage"].tolist() != ["auth-failed"]
+    assert stages["certainty"].tolist() == ["inferred"]
 
 
 def test_a_success_as_long_as_the_401_is_known_by_what_follows() -> None:

@@ -32,6 +32,7 @@ PATIENCE = 0.1  # s that an answer may take, beyond what the opening took
 _PEERS = ("create-permission", "channel-bind")  # requests that name a peer, which a server may refuse
 SMALLEST_CHECK, LARGEST_CHECK = 84, 124  # bytes of an ICE check, which a Refresh may be as long as
 SLACK = 0.005  # s by which answers of one server differ
+EXPIRY = 12  # padded bytes of a time-limited USERNAME: ten digits of seconds, with or without a name behind them
 QUIET = 5.0  # s without a word after an answer: it was no success
 CROWD = 64  # Data indications; from then on records may hold pieces of messages, of any length
 CLOSING = 1.0  # s between the last message and the end of a flow that a client closes
@@ -59,6 +60,7 @@ class Reading:
     score: int = 0
     rows: list[Row] = field(default_factory=list)
     failed: bool = False  # credentials were refused
+    open: bool = False  # the answer to the credentials may be a success or a refusal: both are as long
     reasons: list[int] = field(default_factory=list)  # padded lengths of the reasons of errors
     checks: list[int] = field(
         default_factory=list
@@ -68,7 +70,7 @@ class Reading:
     @property
     def certainty(self) -> str:
         """From five equations on there is no other reading."""
-        return "deduced" if self.score >= 5 and self.opening is not None else "inferred"
+        return "deduced" if self.score >= 5 and self.opening is not None and not self.open else "inferred"
 
 
 @dataclass(slots=True)
@@ -183,8 +185,11 @@ def _named(number: int, records: _Records, places: list[int], opening: Opening, 
     reading.score += walk.equations
     reading.reasons = walk.reasons
     if opening.answer == opening.refused and not walk.followed:
+        # Who was refused falls silent, and so does who has no use for what he was given: only where a success would
+        # leave too short a name for the credentials that a Jitsi server hands out is the length a refusal's.
         until = max(records.seconds[-1], float(flow["last_seconds"]))
-        reading.failed = until - records.seconds[places[3]] >= QUIET or walk.closed
+        reading.open = opening.sound and opening.username >= EXPIRY
+        reading.failed = not reading.open and (until - records.seconds[places[3]] >= QUIET or walk.closed)
         names[places[3]] = ("allocate-error", False) if reading.failed else ("other", False)
     for i, (frame, seconds, up) in enumerate(zip(records.frame, records.seconds, records.up, strict=True)):
         name, sure = names.get(i, ("other", False))

@@ -84,11 +84,11 @@ def _rows(arguments: argparse.Namespace, name: str, evidence: list[str]) -> "pd.
 
 def write(rows: "pd.DataFrame", to: str, out: Any) -> None:
     """CSV and JSON: times as ISO 8601 UTC with nanoseconds, lists as one string with spaces, missing as null."""
-    from jitsilab.tables import as_text
+    from jitsilab.tables import as_text, write_csv
 
     rows = as_text(rows)
     if to == "csv":
-        rows.to_csv(out, index=False, lineterminator="\n")
+        write_csv(rows, out)
         return
     columns = [rows[column].astype(object).where(rows[column].notna(), None).tolist() for column in rows.columns]
     names = list(rows.columns)

@@ -85,3 +85,25 @@ def as_text(rows: pd.DataFrame) -> pd.DataFrame:
         elif rows[column].dtype == object:
             rows[column] = rows[column].map(lambda v: " ".join(map(str, v)) if isinstance(v, list | tuple) else v)
     return rows
+
+
+def write_csv(rows: pd.DataFrame, out: Any) -> None:
+    """Rows as CSV that CSV readers read: a cell with an end of line of any kind, a lone CR too, stands in quotes."""
+    rows.to_csv(_Lines(out), index=False, lineterminator=_Lines.END)
+
+
+class _Lines:
+    """Takes whole rows that end as RFC 4180 has it and writes them with a plain end of line.
+
+    Python quotes a cell for the characters of the end of line that it writes itself: with a plain one, a carriage
+    return in a name would split its row for whoever reads it.
+    """
+
+    END = "\r\n"
+
+    def __init__(self, out: Any) -> None:
+        self._out = out
+
+    def write(self, row: str) -> int:
+        self._out.write(row.removesuffix(self.END) + "\n" if row.endswith(self.END) else row)
+        return len(row)

@@ -54,6 +54,7 @@ STUN: Schema = {
     "size": ("int64", "bytes of the message on the wire, without padding of ChannelData"),
 }
 SCHEMAS = {"stun": STUN}
+_MS_COOKIE = b"\x72\xc6\x4b\xc6"  # who sends it numbers REALM as NONCE and NONCE as REALM (MS-TURN section 2.2.2)
 
 Passwords = Mapping[str, str | Collection[str]]
 Accounts = Iterable[tuple[str, str, str]]
@@ -145,8 +146,11 @@ def _fields(unit: Unit, message: Message) -> tuple[Any, ...]:
         None if tie_breaker is None else f"{tie_breaker:016x}",
         message.get(stun.USE_CANDIDATE) is not None,
         message.text(stun.SOFTWARE),
-        message.text(stun.REALM),
-        message.text(stun.NONCE),
+        *(
+            (message.text(stun.NONCE), message.text(stun.REALM))
+            if message.get(stun.MS_COOKIE) == _MS_COOKIE
+            else (message.text(stun.REALM), message.text(stun.NONCE))
+        ),
         message.number(stun.LIFETIME),
         message.channel,
         stun.fingerprint_ok(message) if len(unit.data) >= unit.size else None,

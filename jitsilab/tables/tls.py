@@ -176,6 +176,8 @@ def _tls_messages(session: "Session", record: "Record", problems: list[Problem])
     for message in record.messages:
         try:
             fields |= _tls_message(session, message)
+            for remark in fields.pop(_REMARKS, ()):
+                problems.append(Problem(record.frame, "TLS", record.offset, f"{_message_name(message)}: {remark}"))
         except ParseError as error:
             problems.append(Problem(record.frame, "TLS", record.offset, f"{_message_name(message)}: {error}"))
     return fields
@@ -229,6 +231,9 @@ def _tls_message(session: "Session", message: tls.Message) -> dict[str, Any]:
     return {}
 
 
+_REMARKS = "remarks"  # no column: what a certificate's reader had to say becomes rows of ``errors``
+
+
 @lru_cache(maxsize=256)
 def _certificate(der: bytes) -> dict[str, Any]:
     """What a certificate says of itself; of one that cannot be read its hash alone."""
@@ -242,6 +247,7 @@ def _certificate(der: bytes) -> dict[str, Any]:
         "certificate_from": f"{one.not_before:%Y-%m-%dT%H:%M:%SZ}",
         "certificate_until": f"{one.not_after:%Y-%m-%dT%H:%M:%SZ}",
         "certificate_self_signed": one.self_signed,
+        _REMARKS: one.remarks,
     }
 
 

@@ -222,7 +222,8 @@ class _Datagrams:
         media = assigned & (head[:, 4] >> 6 == 2) & (self.size >= 16)
         proven = self.somewhere((assigned & sure) | self._rising(media & ~turn & (again >= 3), 4))
         known = assigned & (sure | media | (self.size == 4))
-        return found | (known & (again >= 3) & proven & self.everywhere(known, ~stun))
+        found |= known & (again >= 3) & proven & self.everywhere(known, ~stun)
+        return np.asarray(found)
 
     def _bound(self, stun: Mask) -> Array:
         """Flow and channel of each ChannelBind request, as one number."""

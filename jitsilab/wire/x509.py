@@ -1,7 +1,8 @@
 """What a certificate says: names, validity, keys, fingerprints (RFC 5280)."""
 
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -29,6 +30,7 @@ class Certificate:
     key_bits: int | None
     signature_hash: str | None  # such as sha256
     authority: bool | None  # basicConstraints; None: not said
+    remarks: tuple[str, ...] = ()  # what is wrong with the encoding, though it can be read
 
     @property
     def self_signed(self) -> bool:
@@ -53,6 +55,13 @@ def covers(names: Iterable[str], host: str) -> bool:
 
 def decode(der: bytes) -> Certificate:
     """Read a certificate. Raises ParseError where the bytes are none."""
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        found = _decoded(der)
+    return replace(found, remarks=tuple(dict.fromkeys(" ".join(str(one.message).split())[:200] for one in remarks)))
+
+
+def _decoded(der: bytes) -> Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         key, bits = _key(certificate)
@@ -76,7 +85,9 @@ def decode(der: bytes) -> Certificate:
 def decode_pem(text: bytes) -> list[Certificate]:
     """Read the certificates of a PEM file. Raises ParseError where there is none or one is broken."""
     try:
-        loaded = x509.load_pem_x509_certificates(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `decode` keeps them
+            loaded = x509.load_pem_x509_certificates(text)
     except ValueError as error:
         raise ParseError(f"no certificate in PEM form: {str(error)[:120]}") from None
     from cryptography.hazmat.primitives.serialization import Encoding

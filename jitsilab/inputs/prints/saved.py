@@ -8,7 +8,7 @@ from jitsilab.errors import CaptureError
 from jitsilab.inputs.prints import exports
 from jitsilab.inputs.prints import texts as printed_texts
 from jitsilab.inputs.prints.reading import conform, load, schema
-from jitsilab.tables import COMMON, TIME, frame_from, wire_schemas
+from jitsilab.tables import COMMON, TIME, frame_from, wire_schemas, write_csv
 from jitsilab.tables.printed import SCHEMAS
 
 _SHARED = [name for name in COMMON if name != "frame"]
@@ -29,7 +29,8 @@ def save_tables(tables: dict[str, pd.DataFrame], folder: str | Path) -> list[Pat
         if name not in ("frames", "flows"):
             keep = [column for column in keep if column not in _SHARED]
         path = folder / f"{name}.csv"
-        rows[keep].to_csv(path, index=False, lineterminator="\n")
+        with path.open("w", encoding="utf-8", newline="") as out:
+            write_csv(rows[keep], out)
         written.append(path)
     return written
 

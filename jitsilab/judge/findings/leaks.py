@@ -96,20 +96,22 @@ def secrets_inside(view: View) -> Outcome:
     if wire is None:
         return unseen("there are no packets to look into")
     kinds: dict[str, list[int]] = {}
+    blocks = len(wire.packets.secrets)
+    clear = bool(blocks)  # where nothing but a key log opens what shows them, it matters less
     for one in view.said:
         for kind in _secrets_of(one.stanza):
             kinds.setdefault(kind, []).append(one.frame)
+            clear = clear or bool(one.clear)
     http = view.rows("http")
     if http is not None:
         hidden = http[http["target"].fillna("").str.contains(r"=\*\*\*", regex=True)]
         if len(hidden):
             kinds["a password or token in a URL"] = list(hidden["frame"])
-    blocks = len(wire.packets.secrets)
+            clear = clear or bool(hidden["clear"].fillna(False).any())
     if blocks:
         kinds["TLS secrets in the file itself"] = []
     if kinds:
         frames = [frame for some in kinds.values() for frame in some[:10]]
-        clear = any(one.clear for one in view.said) or blocks
         how = "readable" if clear else "readable with the key log"
         return failed(f"{how}: {listed(sorted(kinds), 6)}", frames, severity="" if clear else "medium")
     return passed("nothing in clear, no TLS secrets in the file; a key log would change that")
