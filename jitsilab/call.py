@@ -6,7 +6,6 @@ as empty.
 """
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +106,12 @@ class Call:
         if self._facts is not None:
             return facts.load(self._facts) if isinstance(self._facts, str | Path) else self._facts
         settings = [piece.delivery for piece in self.evidence.of("configuration")]
-        return _facts_of(settings) if settings else None
+        if not settings:
+            return None
+        common = os.path.commonpath([one.input.rpartition("/")[0] or "." for one in settings])
+        found = facts.load(*(facts.Given(os.path.relpath(one.input, common), _bytes(one)) for one in settings))
+        found.folder = common
+        return found
 
     @property
     def facts_folder(self) -> Path | None:
@@ -292,21 +296,10 @@ def _several(given: "str | Path | Iterable[str | Path] | None") -> list[str | Pa
     return [given] if isinstance(given, str | Path) else list(given)
 
 
-def _facts_of(settings: list[Delivery]) -> "Facts":
-    """The configuration in files from anywhere: they are laid side by side, as they were on the server."""
-    from jitsilab import facts
-
-    common = os.path.commonpath([one.input.rpartition("/")[0] or "." for one in settings])
-    with tempfile.TemporaryDirectory(prefix="jitsilab-") as folder:
-        for one in settings:
-            name = os.path.relpath(one.input, common)
-            target = Path(folder) / "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with one.open() as file:
-                target.write_bytes(file.read(MAX_SETTING))
-        found = facts.load(folder)
-        found.folder = common
-        return found
+def _bytes(one: Delivery) -> bytes:
+    """A configuration file, as far as such a file goes."""
+    with one.open() as file:
+        return file.read(MAX_SETTING)
 
 
 def scan(capture: str | Path, chunk: int = 1 << 18) -> "Iterator[Packets]":

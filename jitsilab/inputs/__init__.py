@@ -24,7 +24,9 @@ SURE = 0.3  # of a recognition; below, a piece is named and not used
 @cache
 def kinds() -> tuple[Kind, ...]:
     """Every kind of evidence that is read line by line or entry by entry, the surest signs first."""
-    return ()
+    from jitsilab.inputs import browser, logs, pasted, rest
+
+    return (*browser.KINDS, *rest.KINDS, *logs.KINDS, *pasted.KINDS)
 
 
 @dataclass
@@ -134,8 +136,7 @@ def _recognised(one: Delivery) -> Piece:
         return Piece(one, "key-log")
     scores = [(kind.recognise(one), -number, kind) for number, kind in enumerate(kinds())]
     best, _, kind = max(scores, default=(0.0, 0, None))
-    setting = facts._kind(one.name, head.decode("utf-8", "replace")) or None
-    setting = None if setting == "unknown" else setting
+    setting = facts.recognise(one.input, head)
     printed = prints.recognise(head)
     if max(best, printed) < SURE and setting is None:
         return Piece(one, "unknown", note=_unknown(one))
@@ -153,7 +154,11 @@ def _unknown(one: Delivery) -> str:
     head = one.head
     if b"\0" in head[:4096] and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "a binary file that is no capture"
-    return "a text file, not a capture, and of no kind that is known here"
+    from jitsilab.inputs import logs, prints
+
+    if stranger := logs.stranger(head):
+        return f"a log of {stranger}, which is no part of Jitsi Meet"
+    return prints.refusal(head) or "a text file, not a capture, and of no kind that is known here"
 
 
 def _refuse(evidence: Evidence) -> None:

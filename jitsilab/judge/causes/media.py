@@ -67,10 +67,21 @@ def sends_nothing(case: Case) -> Iterator[Statement]:
         if one.value == "0" and not any(o.value not in ("", "0") and _same(one, o) for o in announced)
     ]  # fmt: skip
     sending = case.trail.of("media-sent")
+    silent += _accepted_without(case)
     some = [one for one in (*denied, *silent) if not any(_same(one, other) for other in sending)]
     some = [one for one in some if one.event != "media-denied" or not _announced(one, announced)]
     if some:
         yield stated("sends-nothing", some, participants=_who(some))
+
+
+def _accepted_without(case: Case) -> list[Event]:
+    """Answers after which the focus names no sources, in a log in which it does so for others."""
+    found = []
+    for run in case.trail.processes("jicofo"):
+        named = set(run.participants("sources-announced"))
+        accepted = run.of("answer-received")
+        found += [one for one in accepted if named and one.participant and one.participant not in named]
+    return found
 
 
 def _announced(one: Event, announced: list[Event]) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from jitsilab import ip
-from jitsilab.judge.causes.statement import Case, Rule, Statement, places, stated
+from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
 from jitsilab.judge.causes.trail import Event, Trail
 
 CONNECTED = ("ice-connected", "dtls-done", "media-received", "check-succeeded", "pair-nominated")
@@ -28,8 +28,13 @@ class Attempt:
 
     @property
     def failed(self) -> bool:
-        """Whether ICE was given up or ended, and never found a way."""
-        return bool(self.stuck) and not self.connected
+        """Whether ICE was given up or ended, or nothing was ever answered, and it never found a way."""
+        return bool(self.stuck or self.unanswered) and not self.connected
+
+    @property
+    def end(self) -> list[Event]:
+        """What shows that it failed."""
+        return self.stuck[-1:] or self.unanswered[-1:]
 
 
 _FIELDS = {
@@ -44,10 +49,20 @@ def attempts(trail: Trail) -> list[Attempt]:
     for one in trail.of(*_FIELDS):
         if one.program not in ("jvb", "browser") or one.detail.startswith("p2p"):
             continue
-        key = (one.input, one.participant)
-        attempt = found.setdefault(key, Attempt(one.participant, one.input, one.program))
+        who = one.participant
+        if not who and one.event == "check-unanswered" and one.program == "jvb":
+            who = _owner(trail, one)
+        key = (one.input if one.program == "jvb" else "", who)
+        attempt = found.setdefault(key, Attempt(who, one.input, one.program))
         getattr(attempt, _FIELDS[one.event]).append(one)
     return list(found.values())
+
+
+def _owner(trail: Trail, one: Event) -> str:
+    """Whose address an unanswered pair of the bridge's goes to, where one participant has it."""
+    other = one.value.rpartition("-> ")[2].rpartition(":")[0].strip("[]")
+    owners = {e.participant for e in trail.of("candidate-gathered", input=one.input) if e.value == other}
+    return owners.pop() if len(owners) == 1 else ""
 
 
 def _addresses(events: list[Event]) -> list[str]:
@@ -69,7 +84,7 @@ def mapping_missing(case: Case) -> Iterator[Statement]:
         who = (one.participant,) if one.participant else None
         detail = f"it offers {', '.join(offered)}"
         certainty = "deduced" if one.own else "inferred"
-        yield stated("nat-mapping-missing", [*one.offered[:4], one.stuck[-1]], participants=who, certainty=certainty,
+        yield stated("nat-mapping-missing", [*one.offered[:4], *one.end], participants=who, certainty=certainty,
                      detail=detail)  # fmt: skip
 
 
@@ -93,7 +108,7 @@ def mapping_wrong(case: Case) -> Iterator[Statement]:
     if public and other and stuck:
         who = tuple(dict.fromkeys(one.participant for one in stuck if one.participant)) or None
         detail = f"it offers {', '.join(sorted(public))}, and is reached as {other[0].value}"
-        yield stated("nat-mapping-wrong", [*other, *(one.stuck[-1] for one in stuck)], participants=who,
+        yield stated("nat-mapping-wrong", [*other, *(event for one in stuck for event in one.end)], participants=who,
                      certainty="deduced", detail=detail)  # fmt: skip
 
 
@@ -138,8 +153,8 @@ def permission(case: Case) -> Iterator[Statement]:
         ranges = {one.detail: 0 for one in ours if one.detail}
         detail = f"it denies {', '.join(dict.fromkeys(one.value for one in ours))}"
         detail += f" by {', '.join(ranges)}" if ranges else ""
-        yield stated("turn-permission-refused", [*ours, *(one.stuck[-1] for one in stuck)], participants=who,
-                     certainty="deduced", detail=detail)  # fmt: skip
+        some = [*ours, *(event for one in stuck for event in one.end)]
+        yield stated("turn-permission-refused", some, participants=who, certainty="deduced", detail=detail)
 
 
 def credentials(case: Case) -> Iterator[Statement]:
@@ -148,7 +163,7 @@ def credentials(case: Case) -> Iterator[Statement]:
     stuck = [one for one in attempts(case.trail) if one.failed]
     if refused and stuck:
         who = tuple(dict.fromkeys(one.participant for one in stuck if one.participant)) or None
-        yield stated("turn-auth-failed", [*refused, *(one.stuck[-1] for one in stuck)], participants=who,
+        yield stated("turn-auth-failed", [*refused, *(event for one in stuck for event in one.end)], participants=who,
                      certainty="inferred")  # fmt: skip
 
 
@@ -160,33 +175,12 @@ def _without_media(case: Case) -> bool:
 def _bridge_addresses(case: Case) -> set[str]:
     """The bridge's own addresses, as packets or the configuration name them."""
     known = {address for cast in case.casts.values() for address in cast.servers}
+    bound = [one.value.rpartition(":")[0].strip("[]") for one in case.trail.of("port-bound", program="jvb")]
+    known |= {address for address in bound if ip.parse(address) is not None and not ip.is_loopback(address)}
+    known |= {side for one in case.trail.of("mapping") for side in one.value.split("->")}
     if case.facts is not None:
         known |= set(case.facts.addresses)
     return known
-
-
-def udp_inbound(case: Case) -> Iterator[Statement]:
-    """The server's or the cloud's filter lets no UDP to the bridge's port in, and nobody's ICE connects."""
-    deployment = getattr(case.facts, "deployment", None)
-    if deployment is None:
-        return
-    for verdict in deployment.bridge_udp_let_in():
-        if verdict.value is not False:
-            continue
-        stuck = [one for one in attempts(case.trail) if one.failed and not one.arrived]
-        connected = [one for one in attempts(case.trail) if one.connected and one.program == "jvb"]
-        if (stuck or _unheard(case)) and not connected:
-            who = tuple(dict.fromkeys(one.participant for one in stuck if one.participant)) or None
-            one = Statement("udp-blocked", "inbound", who, "deduced",
-                            (*verdict.places, *places([s.stuck[-1] for s in stuck])), verdict.words)  # fmt: skip
-            yield one
-            return
-
-
-def _unheard(case: Case) -> bool:
-    """Whether packets show participants, and no UDP of any of them at the bridge."""
-    people = [person for cast in case.casts.values() for person in cast.people]
-    return bool(people) and not any(leg.direct and leg.sent for person in people for leg in person.legs)
 
 
 RULES: tuple[Rule, ...] = (
@@ -195,6 +189,5 @@ RULES: tuple[Rule, ...] = (
     Rule("turn-permission-refused", ("coturn",), permission),
     Rule("turn-auth-failed", ("coturn", "browser"), credentials),
     Rule("turn-unreachable", ("browser",), certificate),
-    Rule("udp-blocked", ("facts",), udp_inbound),
     Rule("udp-blocked", ("jvb",), outbound),
 )

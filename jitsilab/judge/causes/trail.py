@@ -1,6 +1,6 @@
 """The events of all sources, in the order in which each source wrote them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -61,6 +61,15 @@ class Trail:
                 [blank if pd.isna(value) else int(value) if whole else str(value) for value in column.tolist()]
             )
         return cls(Event._make((*row, number)) for number, row in enumerate(zip(*columns, strict=True)))
+
+    def owned(self, owners: Mapping[str, str]) -> "Trail":
+        """The same, where what a browser says of nobody is said of its owner; ``owners``: endpoint id by input."""
+        if not owners:
+            return self
+        return Trail(
+            one._replace(participant=owners[one.input]) if not one.participant and one.input in owners else one
+            for one in self.events
+        )
 
     def of(self, *names: str, program: str = "", participant: str = "", input: str = "") -> list[Event]:
         """Events of these names, in order; of one program, participant or input where it is given."""

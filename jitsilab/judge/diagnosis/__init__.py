@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from jitsilab.judge.causes import CAUSES, CONDITIONS, OPEN, Case, Statement, entry, media, reach, servers
+from jitsilab.judge.causes import CAUSES, CONDITIONS, OPEN, Case, Statement, configuration, entry, media, reach, servers
 from jitsilab.judge.causes.catalogue import is_reason
 from jitsilab.judge.causes.trail import Trail
 from jitsilab.judge.diagnosis import lines
 from jitsilab.judge.diagnosis.answer import SCHEMA, Diagnosed, Diagnosis
 from jitsilab.judge.diagnosis.packets import Seen, bridge_address
 
-CAUSE_RULES = (*entry.RULES, *servers.RULES, *reach.RULES, *media.CAUSES)
+CAUSE_RULES = (*entry.RULES, *servers.RULES, *configuration.RULES, *reach.RULES, *media.CAUSES)
 STUDY = "project3-2020"  # whose report tests the claim that it made
 ORDER = {name: number for number, name in enumerate(CAUSES)}
 SURE = {"measured": 0, "deduced": 1, "inferred": 2}
@@ -27,6 +27,7 @@ def diagnose(call: Any) -> Diagnosis:
     """Diagnose a call: ``call`` is a `jitsilab.call.Call`."""
     seen = [Seen(source) for source in call.packets]
     trail = Trail.of_table(call.table("events")) if call.evidence.lines else Trail(())
+    trail = trail.owned(lines.owners(call.evidence.lines, [one.cast for one in seen]))
     facts = call.facts
     case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi})
     stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for one in seen for each in one.stated)])
