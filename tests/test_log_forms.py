@@ -44,6 +44,8 @@ WRAPPED = {
     "journal-json-bytes": json.dumps({"MESSAGE": list(JVB.encode()), "_SYSTEMD_UNIT": "jitsi-videobridge2.service"}),
     "compose-in-journal": "Jun 03 23:34:19 vc docker-compose[99]: jvb_1     | " + JVB,
     "kubectl": "[pod/jitsi-0/jvb] " + JVB,
+    "journal-without-head": "jvb.sh[812]: " + JVB,
+    "cut-prefix": JVB[1:],
     "grep": "jvb.log:12:" + JVB,
     "grep-folder": "/var/log/jitsi/jvb.log:" + JVB,
     "tail": "==> /var/log/jitsi/jvb.log <==\n" + JVB,
@@ -237,3 +239,38 @@ def test_recorder_and_gateway_are_seen_not_judged() -> None:
     assert one.kind == "jibri-log"
     assert table(one, "events") == []
     assert "not judged" in one.note
+
+
+HOSTILE = [
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] X.y#1: Pair failed: " + "a:1" * 80_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] X.y#1: Add peer CandidatePair with new reflexive address to checkList RemoteCandidate"
+    + "candidate:" * 20_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] X.y#1: SENT colibri2 response: " + "<endpoint id='" * 15_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] X.y#1: SENT colibri2 response: " + "<endpoint ><candidate " * 10_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] X.y#1: SENT colibri2 response: " + "<error <text <iq " * 14_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] X.y#1: Health check failed in 1: Result(" + "message=" * 30_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] MucClient.y#1: Error connecting:\n" + "stream:error" * 20_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] [" + "a=b " * 60_000,
+    "JVB 2024-06-03 23:34:18.604 INFO: [280] " + "a." * 100_000,
+    "Jicofo 2024-06-03 23:34:18.604 INFO: [280] X.y#1: Health check failed for: " + "<text " * 40_000,
+    "Nov 29 15:35:33 general\twarn\tError verifying token err:x, reason:" + " tenant:" * 30_000,
+    "Nov 29 15:35:33 general\twarn\tToken " + " not allowed to join:" * 10_000,
+    '127.0.0.1 - - [29/Nov/2026:15:35:42 +0000] "GET /' + "a/" * 100_000,
+    "2024/05/06 10:11:12 [error] 30#30: *7 connect() failed (111: x) while connecting to upstream"
+    + ', upstream: "' * 15_000,
+    '2024/05/06 10:11:12 [error] 30#30: *7 x, client: 1.2.3.4, request: "GET ' + "/" * 200_000,
+    "a" * 200_000 + " | " + "b" * 50_000,
+    "[" * 200_000,
+    '{"MESSAGE":' + "[" * 200_000,
+    "Apr 06, 2020 5:32:31 PM " + "a." * 80,
+    "12: : " + "session " * 30_000,
+]
+
+
+@pytest.mark.parametrize("line", HOSTILE, ids=lambda line: line[41:80].replace(" ", "_")[:30])
+def test_a_hostile_line_takes_no_longer_than_its_length(line: str) -> None:
+    before = time.process_time()
+    data = f"{line}\n".encode() * 2
+    logs.kind_of(data[: 1 << 16])
+    read_all(data)
+    assert time.process_time() - before < 2.5

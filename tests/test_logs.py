@@ -146,3 +146,30 @@ def test_the_page_shows_the_patterns() -> None:
 
     written = Path(__file__).parent.parent.joinpath("docs", "logs.md").read_text(encoding="utf-8")
     assert written == page(), "run: python tests/logs_page.py"
+
+
+REPORTS = {  # a public report rebuilt below tests/reports: the events that its logs are
+    "focus-distrusts-prosody-2018": {"certificate-refused": 3},
+    "bridge-without-name-service-2025": {"xmpp-unreachable": 12, "program-started": 1, "mapping": 1, "port-bound": 1},
+    "port-of-the-bridge-taken-2019": {"port-taken": 1, "health-failed": 4},
+    "bridge-answers-nothing-2025": {
+        "bridge-joined": 1, "conference-requested": 1, "bridge-chosen": 2, "allocation-failed": 2,
+    },
+    "bridge-stops-checking-itself-german": {"health-failed": 1, "conference-requested": 1, "bridge-unavailable": 2},
+    "token-out-of-date-2022": {"token-refused": 2},
+    "dtls-timed-out-italian": {"ice-checking": 1, "check-succeeded": 1, "ice-connected": 1, "dtls-failed": 1},
+    "bridge-as-component-unknown-2018": {"host-unknown": 4},
+    "bridge-out-of-threads-2018": {"port-bound": 1, "out-of-memory": 3},
+    "turn-secret-differs-2019": {"program-started": 1, "turn-credentials-refused": 6},
+    "focus-reaches-no-xmpp-2022": {"xmpp-unreachable": 6},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_public_report_is_read(name: str) -> None:
+    folder = Path(__file__).parent / "reports" / name
+    found = [row for path in sorted(folder.iterdir()) for row in events(path.read_bytes(), path.name)]
+    counts: dict[str, int] = {}
+    for row in found:
+        counts[row["event"]] = counts.get(row["event"], 0) + 1
+    assert counts == REPORTS[name]

@@ -167,7 +167,7 @@ class _Reading:
                 if finish_two_lines(pending, text):
                     return
                 pending.message = ""
-            elif (text[:1] in "\t" and text) or text.startswith(("    at ", "Caused by:", "  at ")):
+            elif (text[:1] in "\t" and text) or text.startswith(("    at ", "Caused by:", "  at ", "at ")):
                 return self._below(pending, text)
         for at, form in enumerate(stream.forms):
             record = form(text, self.years)
@@ -196,7 +196,9 @@ class _Reading:
         """A line without any head: what a container printed before its program logs, or half a file."""
         record = Record(stream.program, None, "", "", text)
         record.line, record.more = number, [text[:MORE_LENGTH]]
-        if "Exception" in text or "OutOfMemoryError" in text:
+        if not record.program and self.hint in BOTH:
+            record.program = self.hint
+        if record.program in BOTH or "Exception" in text:
             self._meaning(stream, record)
 
     def _clock(self, stream: Stream, record: Record, inner: Inner) -> None:

@@ -66,7 +66,7 @@ class Record:
 Form = Callable[[str, Yearless], "Record | None"]
 
 _JAVA = re.compile(
-    r"[\s>]{0,12}(?:(JVB|Jicofo|JICOFO|Jigasi|JIGASI|Jibri|JIBRI|Jitsi|[A-Z][A-Za-z]{2,15}) )?"
+    r"[\s>]{0,12}(?:(JVB|Jicofo|JICOFO|Jigasi|JIGASI|Jibri|JIBRI|[A-Za-z]{2,15}) )?"
     r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)[.,](\d{3}) ([^\W\d_][^:\[\]\t#.]{1,23}): ?(.*)",
     re.DOTALL,
 )
@@ -84,7 +84,7 @@ _PROSODY = re.compile(
 )
 _NGINX_ACCESS = re.compile(
     r"(.{1,300}?) \[(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\] "
-    r'"(?:([A-Z]{3,10}) )?([^" ]*)[^"]*" (\d{3}) (\d+|-)(.*)',
+    r'"(?:([A-Z]{3,10}) )?([^" ]*)(?: [^"]*)?" (\d{3}) (\d+|-)(.*)',
     re.DOTALL,
 )
 _NGINX_OWN = re.compile(
@@ -128,7 +128,8 @@ def java(line: str, _: Yearless) -> Record | None:
     when = iso(stamp)[0]
     body = _BODY.match(rest)
     context, place, text = (body[2], body[3], body[4]) if body else (None, None, rest)
-    name = {"jvb": "jvb", "jicofo": "jicofo", "jigasi": "jigasi", "jibri": "jibri"}.get((program or "").lower(), "")
+    word = (program or "").lower()  # a paste may have lost its beginning
+    name = next((one for one in ("jicofo", "jvb", "jigasi", "jibri") if len(word) > 1 and one.endswith(word)), "")
     return Record(
         name,
         None if when is None else when + fraction(millis),
@@ -141,9 +142,9 @@ def java(line: str, _: Yearless) -> Record | None:
 
 def java_two_lines(line: str, _: Yearless) -> Record | None:
     """First line of java.util.logging's own form: date, class, method; `finish_two_lines` reads the second."""
-    if line[:1] in "\t " or "." not in line or len(line) > 200:
+    if line[:1] == "\t" or "." not in line or len(line) > 200:
         return None
-    match = _JUL.match(line.replace("\u202f", " ").replace("\xa0", " "))
+    match = _JUL.match(line.lstrip(" >").replace("\u202f", " ").replace("\xa0", " "))
     if not match or not _CLASS_NAME.search(match[2]):
         return None
     when = java_date(match[1])
@@ -152,7 +153,7 @@ def java_two_lines(line: str, _: Yearless) -> Record | None:
 
 def finish_two_lines(record: Record, line: str) -> bool:
     """Read the second line, ``LEVEL: text``, into a record that `java_two_lines` began."""
-    match = _JUL_LEVEL.match(line)
+    match = _JUL_LEVEL.match(line.lstrip(" >"))
     if not match:
         return False
     record.level = _java_level(match[1])

@@ -42,6 +42,7 @@ _GREP = re.compile(
     r"(?:\./)?([^\s:|]{1,200}\.(?:log|txt|err|out)(?:\.\d+)?|[^\s:|]*/[^\s:|]+)?[:-]?(?:\d+[:-])?(.*)", re.DOTALL
 )
 _PODS = re.compile(r"\[pod/([\w.-]+)(?:/([\w.-]+))?\] (.*)", re.DOTALL)
+_TAGGED = re.compile(r"([A-Za-z][\w.@-]{1,60})\[\d{1,8}\]: ?(.*)", re.DOTALL)
 _FILE = re.compile(r"==> (?:.*/)?([^/]+?) <==$")
 _START = re.compile(r"(?:JVB|Jicofo|Jibri|Jigasi) \d{4}-|\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:|\[?\d{1,3}\.\d+\.\d+\.\d+ ")
 
@@ -68,6 +69,12 @@ def syslog(line: str, years: Yearless) -> Inner | None:
         seconds, _, micros = unix.partition(".")
         when, zone = int(seconds) * SECOND + int(micros) * 1000, True
     return Inner(tag, text, when, zone)
+
+
+def tagged(line: str, _: Yearless) -> Inner | None:
+    """``jicofo.sh[4072]: text``: a journal's line of which the date and the host were cut."""
+    match = _TAGGED.match(line)
+    return Inner(match[1], match[2]) if match else None
 
 
 def rfc5424(line: str, _: Yearless) -> Inner | None:
@@ -129,7 +136,7 @@ def grepped(line: str, _: Yearless) -> Inner | None:
     return Inner((match[1] or "").rpartition("/")[2], match[2]) if match.start(2) else None
 
 
-_KINDS: tuple[Unwrap, ...] = (enclosed, compose, rfc5424, syslog, pods, stamped, grepped)
+_KINDS: tuple[Unwrap, ...] = (enclosed, compose, rfc5424, syslog, tagged, pods, stamped, grepped)
 _DEPTH = 3  # compose in a journal in JSON
 _SHARE = 0.15  # of the lines of the head: `docker-compose up | grep` leaves a few lines of the shell among them
 

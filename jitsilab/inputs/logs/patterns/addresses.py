@@ -9,9 +9,9 @@ from jitsilab import ip
 
 _HIDDEN = re.compile(r"[xX.:\[\]]+$")
 _SHORT = re.compile(r"\[?([\w.:%]+?)\]?:(\d{1,5})/(\w+)(?:/(\w+))?$")
-_LONG = re.compile(r"candidate:\S+ \d+ (\w+) \d+ (\S+) (\d{1,5}) typ (\w+)")
+_LONG = re.compile(r"candidate:\S{1,60} \d{1,3} (\w{1,8}) \d{1,12} (\S{1,60}) (\d{1,5}) typ (\w+)")
 
-ADDRESS = r"[\[\]\w.:%]+:\d{1,5}/\w+(?:/\w+)?"
+ADDRESS = r"[\[\]\w.:%]{1,60}:\d{1,5}/\w{1,8}(?:/\w{1,8})?"
 PAIR = rf"(?P<local>{ADDRESS}) -> (?P<remote>{ADDRESS})"
 
 

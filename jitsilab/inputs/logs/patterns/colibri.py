@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from jitsilab.inputs.logs.patterns import Columns
 
-_PART = re.compile(r"<(endpoint|relay|channel-bundle)\b([^>]*)>")
+_PART = re.compile(r"<(endpoint|relay|channel-bundle)\b([^<>]*)>")
 _ID = re.compile(r"\b(?:id|endpoint)=['\"]([^'\"]+)['\"]")
-_CANDIDATE = re.compile(r"<candidate\b([^>]*)>")
+_CANDIDATE = re.compile(r"<candidate\b([^<>]*)>")
 _ATTRIBUTE = re.compile(r"([\w-]+)=['\"]([^'\"]*)['\"]")
-_ERROR = re.compile(r"<iq\b[^>]*\btype=['\"]error['\"]")
-_CONDITION = re.compile(r"<error\b[^>]*>\s*<([\w-]+)|reason=['\"]([^'\"]+)['\"]")
-_WORDS = re.compile(r"<text\b[^>]*>([^<]{1,200})")
+_ERROR = re.compile(r"<iq\b[^<>]*\btype=['\"]error['\"]")
+_CONDITION = re.compile(r"<error\b[^<>]*>\s*<([\w-]+)|reason=['\"]([^'\"]+)['\"]")
+_WORDS = re.compile(r"<text\b[^<>]*>([^<]{1,200})")
 
 
 def _parts(text: str) -> Iterator[tuple[str, str, str]]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from jitsilab.inputs.logs.patterns import Columns, Pattern
-from jitsilab.inputs.logs.patterns.smack import CONNECTING
+from jitsilab.inputs.logs.patterns.smack import CONNECTING, component, virtual_machine
 
 _BRIDGE = r"(?:Bridge\[jid=)?(?P<value>[^\s,\]]+)"
 _WHO = r"(?:Participant\[)?(?P<room>[^\s/\]@\[]+)@[^\s/\]]+/(?P<participant>[^\s\]@]+)"
@@ -36,7 +36,7 @@ def _reinvited(text: str) -> Iterator[Columns]:
 
 def _unhealthy(text: str) -> Iterator[Columns]:
     jid = re.search(r"(?:jid=|on: |for: (?!Bridge\[))(\S+?)[,\s\]]", text)
-    words = re.search(r"<text\b[^>]*>([^<]+)", text) or re.search(r"<error\b[^>]*>\s*<([\w-]+)", text)
+    words = re.search(r"<text\b[^<>]*>([^<]+)", text) or re.search(r"<error\b[^<>]*>\s*<([\w-]+)", text)
     if not words and text.endswith("error: timeout"):
         yield {"event": "health-timeout", "value": jid[1] if jid else ""}
     else:
@@ -94,5 +94,6 @@ PATTERNS = (
     Pattern("jicofo", "JitsiMeetConferenceImpl", r"Received session-accept from \S+ with accepted sources", "", "2018-03", "2021-08", expand=_accepted_sources),
     Pattern("jicofo", "JitsiMeetConferenceImpl", r"Accepted initial sources from ", "sources-announced", "2021-08", expand=_initial_sources),
     Pattern("jicofo", "JitsiMeetConferenceImpl|Participant", r"Received ICE failed notification from (?:\S+/)?(?P<participant>[^\s,/]+)", "ice-failed", "2019-02"),
-    Pattern("jicofo", "Exception", r"OutOfMemoryError(?:: (?P<detail>.*))?", "out-of-memory", value="jicofo"),
+    *component("jicofo"),
+    *virtual_machine("jicofo"),
 )  # fmt: skip

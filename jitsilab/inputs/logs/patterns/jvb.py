@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from jitsilab.inputs.logs.patterns import Columns, Pattern
 from jitsilab.inputs.logs.patterns.addresses import ADDRESS, PAIR, long, pair, short
 from jitsilab.inputs.logs.patterns.colibri import answer, request
-from jitsilab.inputs.logs.patterns.smack import CONNECTING, LOGGING_IN
+from jitsilab.inputs.logs.patterns.smack import CONNECTING, LOGGING_IN, component, virtual_machine
 
 _PAIR = re.compile(PAIR)
 _STREAM = re.compile(r"\(stream-([0-9a-f]{8})\b|for stream[- ](?:stream-)?([0-9a-f]{8})\.")
@@ -105,7 +105,7 @@ PATTERNS = (
     Pattern("jvb", "Exception", r"SASLErrorException: SASLError using \S+: (?P<value>[\w-]+)", "login-refused"),
     # health
     Pattern("jvb", "HealthChecker|Health", r"Performed a successful health check in", "health-passed", "2016"),
-    Pattern("jvb", "HealthChecker", r"Health check failed in \w+(?:\.\w+)?: Result\(.*message=(?P<value>.*)\)", "health-failed", "2023-02"),
+    Pattern("jvb", "HealthChecker", r"Health check failed in \w+(?:\.\w+)?: Result\([^\n]{0,300}?message=(?P<value>[^\n]{0,300})\)", "health-failed", "2023-02"),
     Pattern("jvb", "HealthChecker|Health", r"Health check failed in \S+:(?: *$)(?:\n(?:[\w.$]*Exception: )?(?P<value>.*))?", "health-failed", "2016", "2023-02"),
     # ICE
     Pattern("jvb", "Agent|IceTransport", r"ICE state changed (?:from \w+ to \w+|old=\w+ new=\w+)", "", "2014", expand=_ice_state),
@@ -121,7 +121,8 @@ PATTERNS = (
     # DTLS
     Pattern("jvb", "Endpoint", r"DTLS handshake complete", "dtls-done", "2020", unless="relayId"),
     Pattern("jvb", "DtlsServer|DtlsClient", r"Error during DTLS connection: .*None of the fingerprints (?P<value>\S+) match", "fingerprint-mismatch", "2018"),
-    Pattern("jvb", "DtlsTransport|DtlsServer|DtlsClient", r"Error during DTLS (?:negotiation|connection)(?!: .*None of the fingerprints)(?:: (?P<value>.*))?", "dtls-failed", "2018"),
+    Pattern("jvb", "DtlsTransport", r"Error during DTLS negotiation(?:: (?P<detail>[^\n]*)|, closing[^\n]*)?(?:\n(?:[\w.$]*\.)?(?P<value>[^\n]*))?", "dtls-failed", "2018", because=((r"None of the fingerprints (\S+) match", "fingerprint-mismatch", ""),)),
+    Pattern("jvb", "DtlsServer|DtlsClient", r"Error during DTLS connection(?!: .*None of the fingerprints)(?:: (?P<value>.*))?", "dtls-failed", "2018"),
     Pattern("jvb", "Endpoint", r"Expiring an endpoint with ICE connected, but not DTLS\.", "dtls-failed", "2020-11", value="not finished when the endpoint expired"),
     # bridge channel
     Pattern("jvb", "EndpointMessageTransport", r"Websocket closed, statusCode (?P<value>\d+)", "channel-closed", "2023-03"),
@@ -140,5 +141,6 @@ PATTERNS = (
     Pattern("jvb", "Conference", r"RECV colibri2 request: ", "", "2023-09", expand=request),
     # load
     Pattern("jvb", "JvbLoadManager", r"Running load reducer", "overloaded", "2020-05", value="reduced what it forwards"),
-    Pattern("jvb", "Exception", r"OutOfMemoryError(?:: (?P<detail>.*))?", "out-of-memory", value="jvb"),
+    *component("jvb"),
+    *virtual_machine("jvb"),
 )  # fmt: skip

@@ -12,15 +12,16 @@ PROSODY = (
     Pattern("prosody", "token_verification|general", r"Token .* not allowed to join: (?P<room>[^\s@]+)@?\S*", "token-refused", "2016", value="room not allowed"),
     Pattern("prosody", "c2s", r"Authenticated as (?P<value>\S+@\S+?)(?: \[[^\]]*\])?$", "logged-in", "0.8"),
     Pattern("prosody", "c2s", r"Client disconnected: (?P<value>(?:sslv3 alert |tlsv1 alert )?(?:certificate unknown|unknown ca|bad certificate|certificate expired))", "certificate-refused", "0.8"),
+    Pattern("prosody", "component", r"Component not connected, bouncing error for: .*\bto='focus\.", "focus-unavailable", "0.9", value="service-unavailable"),
     Pattern("prosody", "portmanager", r"Failed to open server port (?P<port>\d+) on (?P<address>\S+?), (?P<detail>.*)", "port-taken", "0.9", value="{address}:{port}"),
 )  # fmt: skip
 
 COTURN = (
     Pattern("coturn", "", r"(?:\nRFC [^\n]*\n)?Version Coturn-(?P<value>\S+)", "program-started"),
     Pattern("coturn", "", r"(?:session \d+: )?A peer IP (?P<value>\S+) denied in the range[:=] (?P<detail>\S+)", "peer-denied", "3"),
-    Pattern("coturn", "", r"(?:session \d+: )?check_stun_auth: Cannot find credentials of user <", "turn-credentials-refused", "3"),
+    Pattern("coturn", "", r"(?:session \d+: )?check_stun_auth: (?:Can ?not find credentials of user <|user \S+ credentials are incorrect)", "turn-credentials-refused", "3"),
     Pattern("coturn", "", r"session \d+: (?:origin <[^>]*> )?realm <[^>]*> user <[^>]*>: incoming packet CREATE_PERMISSION processed, error (?P<status>403)", "peer-denied", "3"),
-    Pattern("coturn", "", r"session \d+: (?:origin <[^>]*> )?realm <[^>]*> user <[^>]+>: incoming packet ALLOCATE processed, error (?P<status>401): (?P<value>.*)", "turn-credentials-refused", "3"),
+    Pattern("coturn", "", r"session \d+: (?:origin <[^>]*> )?realm <[^>]*> user <[^>]+>: incoming packet (?:ALLOCATE|message) processed, error (?P<status>401): (?P<value>.*)", "turn-credentials-refused", "3"),
     Pattern("coturn", "", r"session \d+: (?:origin <[^>]*> )?realm <[^>]*> user <[^>]*>: incoming packet ALLOCATE processed, error (?P<status>4(?!01|38)\d\d|5\d\d): (?P<value>.*)", "allocation-refused", "3"),
     Pattern("coturn", "", r"IPv[46]\. Local relay addr: (?P<value>\S+)", "allocation-made", "3"),
 )  # fmt: skip
