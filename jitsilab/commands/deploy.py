@@ -1,4 +1,4 @@
-"""``jitsilab deploy``: what collects a server's facts, and how to capture what a question needs."""
+"""``jitsilab deploy``: what collects all that a server knows, and how to capture what a question needs."""
 
 import argparse
 
@@ -7,8 +7,8 @@ from jitsilab.commands import Command
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=("facts", "capture"),
-                        help="facts: a shell one-liner that collects the configuration, secrets left out; "
-                        "capture: the commands that record what an analysis needs")  # fmt: skip
+                        help="facts: a shell script that collects a server's configuration, logs and answers, secrets "
+                        "left out; capture: the commands that record what an analysis needs")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -19,5 +19,6 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 COMMAND = Command(
-    "deploy", "print what collects a server's facts, or how to capture what a question needs", _arguments, _run
-)
+    "deploy", "print what collects all that a server knows, or how to capture what a question needs", _arguments, _run,
+    ("jitsilab deploy facts > collect.sh", "jitsilab deploy facts | ssh SERVER 'sudo sh -s meet.example.org 48'"),
+)  # fmt: skip

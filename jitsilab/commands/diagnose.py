@@ -9,7 +9,11 @@ LEVELS = ("none", "degraded", "no-media")
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    takes_evidence(parser)
+    takes_evidence(parser, required=False)
+    parser.set_defaults(refuse=parser.error)
+    parser.add_argument("--here", action="store_true",
+                        help="also what this machine knows: configuration, sockets, logs of the last day, answers of "
+                        "bridge and focus; collected into a private folder, secrets left out")  # fmt: skip
     parser.add_argument("--claim", action="append", metavar="CLAIM",
                         help="test what somebody says: 'WHO has media [over PATH]', 'WHO has no media "
                         "[because CAUSE]', 'no STUN between WHO and WHO [because REASON]'")  # fmt: skip
@@ -20,6 +24,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.here:
+        from jitsilab import deploy
+
+        arguments.evidence = [*arguments.evidence, str(deploy.collect_here())]
+    elif not arguments.evidence:
+        arguments.refuse("nothing to read: name some EVIDENCE, or give --here on the server itself")
     call = load(arguments)
     diagnosis = call.diagnosis
     for claim in arguments.claim or ():
@@ -36,5 +46,5 @@ def _run(arguments: argparse.Namespace) -> int:
 COMMAND = Command(
     "diagnose", "say for each participant: media path, stage reached, cause, what to change", _arguments, _run,
     ("jitsilab diagnose turn-refused", "jitsilab diagnose call.pcapng jvb.log console.txt --facts /etc",
-     "docker compose logs | jitsilab diagnose -"),
+     "docker compose logs | jitsilab diagnose -", "sudo jitsilab diagnose --here"),
 )  # fmt: skip

@@ -11,7 +11,7 @@ NAMES = (
     (r"^(ss|netstat|lsof)\b", "sockets"),
     (r"^(security-?group|nft|nftables|iptables|ip6tables|rules\.v[46]|ufw|firewall)", "firewall"),
     (r"^ip-?(addr|a)\b|^ifconfig", "addresses"), (r"^ip-?route|^route\b", "route"),
-    (r"^ip-?link", "known"), (r"^(etc-)?hosts(\.txt)?$|^getent|^dig\b", "hosts"),
+    (r"^ip-?link|^counters", "known"), (r"^(etc-)?hosts(\.txt)?$|^getent|^dig\b", "hosts"),
     (r"^docker-?(compose-)?(ps|port)", "containers"),
     (r"^(versions?|packages|dpkg)", "versions"), (r"^deployment\.json$", "published"),
 )  # fmt: skip

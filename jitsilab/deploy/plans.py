@@ -1,58 +1,9 @@
-"""What to run on a server of one's own: collecting its facts without secrets, and recording what a question needs.
-
-Nothing here runs anything: it prints commands for whoever owns the server.
-"""
+"""How to make observable what was not: plans as data, and the commands of each filled in."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from jitsilab.facts.model import LEFT_OUT
 from jitsilab.judge.findings import Finding
-
-FILES = (  # where Debian packages keep them; conf.d and the *-enabled folders hold what is in force
-    "/etc/prosody/prosody.cfg.lua", "/etc/prosody/conf.d/*.cfg.lua", "/etc/jitsi/meet/*-config.js",
-    "/etc/turnserver.conf", "/etc/coturn/turnserver.conf", "/etc/jitsi/videobridge/jvb.conf",
-    "/etc/jitsi/jicofo/jicofo.conf", "/etc/nginx/nginx.conf", "/etc/nginx/sites-enabled/*", "/etc/nginx/conf.d/*.conf",
-    "/etc/nginx/modules-enabled/*.conf",
-)  # fmt: skip
-CERTIFICATES = (
-    "/etc/jitsi/meet/*.crt", "/etc/prosody/certs/*.crt", "/etc/letsencrypt/live/*/cert.pem", "/etc/coturn/certs/*.pem",
-)  # fmt: skip
-PACKAGES = (
-    "jitsi-meet*", "jitsi-videobridge2", "jicofo", "jigasi", "jibri", "prosody", "coturn", "nginx", "openssl",
-)  # fmt: skip
-# A value behind a name that sounds secret is replaced; truth values, the rest of the line and its number are kept.
-REDACT = (
-    r"s/((?:secret|passw|pwd|credential|api_?key|sdk_?key|token)[\w.-]*[\x22\x27]?\s*[=:]\s*)"
-    r"(?!(?:true|false|nil|null)\b)(?:\x22[^\x22]*\x22|\x27[^\x27]*\x27|[^\s,;{}]+)/$1\x22" + LEFT_OUT + r"\x22/gi; "
-    r"s/^(\s*#?\s*(?:static-auth-secret|cli-password|pkey-pwd)\s+)\S+/$1" + LEFT_OUT + r"/i; "
-    r"s/^(\s*#?\s*user\s*=\s*).*/$1" + LEFT_OUT + r"/; "
-    r"s/^(\s*#?\s*[a-z]+-userdb\s*=\s*).*/$1" + LEFT_OUT + r"/; "
-    r"s/(proxy_set_header\s+(?:authorization|cookie)\s+).*/$1" + LEFT_OUT + r";/i; "
-    r"s#(://[^/\s:@]+):[^/\s@]+@#$1:" + LEFT_OUT + r"\@#g; "
-    r"s/eyJ[\w-]+\.[\w-]+\.[\w-]*/" + LEFT_OUT + r"/g"
-)
-
-
-def facts_command() -> str:
-    """One line for a shell on the server that leaves ``facts.tar.gz`` in the current folder, secrets left out.
-
-    ``ROOT`` names another root folder (an image, a container's files).
-    """
-    files = " ".join(f"$R{path}" for path in FILES)
-    certificates = " ".join(f"$R{path}" for path in CERTIFICATES)
-    packages = " ".join(f'"{name}"' for name in PACKAGES)
-    script = (
-        "umask 077; D=$(mktemp -d) && mkdir $D/facts && cd $D/facts && "
-        f"for f in {files}; do [ -f $f ] && mkdir -p .$(dirname ${{f#$R}}) && perl -pe \"$X\" $f > .${{f#$R}}; done; "
-        f"for f in {certificates}; do [ -f $f ] && mkdir -p .$(dirname ${{f#$R}}) && "
-        "sed -n \"/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p\" $f > .${f#$R}; done; "
-        "ss -lntup > ss-lntup.txt 2>/dev/null; ip -br addr > ip-addr.txt 2>/dev/null; "
-        "nft list ruleset > nftables.txt 2>/dev/null; "
-        f"dpkg-query -W -f \"\\${{Package}} \\${{Version}}\\n\" {packages} > versions.txt 2>/dev/null; "
-        "find . -type f -size 0 -delete; cd .. && tar -czf $W/facts.tar.gz facts && rm -r $D && echo $W/facts.tar.gz"
-    )  # fmt: skip
-    return f"sudo env R=\"$ROOT\" W=\"$PWD\" X='{REDACT}' sh -c '{script}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +68,11 @@ PLANS = {
         ("turnutils_stunclient -p 10000 SERVER",),
     ),
     "facts": Plan(
-        "Collect the server's facts",
-        "Configuration, sockets, filter, versions and certificates, with secrets left out; unpack the archive and give "
-        "the folder to --facts. Add the rules of the cloud's filter as security-group.txt (an nft ruleset).",
-        ("jitsilab deploy facts", "tar -xzf facts.tar.gz", "jitsilab audit --facts facts"),
+        "Collect what the server knows",
+        "Configuration, sockets, filter, versions, certificates, the logs of the last day and the answers of bridge "
+        "and focus, with secrets left out. Add the rules of the cloud's filter as security-group.txt (an nft ruleset).",
+        ("jitsilab deploy facts > collect.sh", "sudo sh collect.sh", "tar -xzf facts.tar.gz",
+         "jitsilab audit --facts facts", "jitsilab diagnose facts.tar.gz"),
     ),
 }  # fmt: skip
 
