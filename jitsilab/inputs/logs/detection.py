@@ -40,6 +40,9 @@ def stranger(head: bytes) -> str | None:
     return None
 
 
+_TRACE = re.compile(r"\s*at |\s+\S|Caused by:|(?:[a-z_]\w*\.)+[\w$]*[A-Z]\w*(?::|$)|\s*\.\.\. \d+ more")
+
+
 class Census:
     """What the first lines of a piece are, counted by program."""
 
@@ -50,6 +53,7 @@ class Census:
         self.lines = 0
         self.records: Counter[str] = Counter()
         self.recognised = 0
+        self.dated = 0  # records with a time: no configuration has one
         pending: Record | None = None
         in_record: dict[str, str] = {}
         for line in lines:
@@ -62,6 +66,7 @@ class Census:
                 program = by_place(pending.place, pending.context, pending.message) or by_name(inner.stream) or "java"
                 self.records[program] += 1
                 self.recognised += 2
+                self.dated += 1
                 in_record[inner.stream] = program
                 continue
             record = next((record for form in FORMS if (record := form(text, years)) is not None), None)
@@ -73,6 +78,7 @@ class Census:
                 continue
             if record.message == "\n":
                 continue
+            self.dated += record.time is not None
             program = record.program
             if program == "nginx":
                 program = f"nginx-{record.place}"
@@ -106,12 +112,14 @@ def kind_of(head: bytes) -> tuple[str, float]:
         return "", 0.0
     main = {"nginx" if name.startswith("nginx") else name for name in programs}
     if wrapped in ("compose", "files", "pods"):
-        return "compose-log", 0.6 + 0.35 * max(census.share, 0.3)
+        return "compose-log", max(0.6 + 0.35 * census.share, 0.93 if census.dated else 0.7)
     if wrapped in ("syslog", "enclosed", "rfc5424") and (len(main) > 1 or main & {"kernel", "systemd", "docker"}):
-        return "journal", 0.6 + 0.35 * census.share
+        return "journal", 0.93
     if census.share < 0.1:
         return "", 0.0
     certainty = 0.5 + 0.45 * census.share
+    if census.dated >= 3 or (census.dated and census.share > 0.3):
+        certainty = max(certainty, 0.93)
     if len(main) > 1 and main != {"nginx"}:
         return "compose-log" if wrapped else "journal" if main & {"kernel", "systemd"} else "mixed-log", certainty
     name = next(iter(programs)) if len(programs) == 1 else max(programs, key=lambda p: census.records[p])
