@@ -18,7 +18,17 @@ from jitsilab.errors import ParameterError
 if TYPE_CHECKING:
     from jitsilab.call import Call
 
-NAMES = ("diagnose", "report", "audit", "table", "share", "deploy", "tables", "captures")  # in the order of ``--help``
+NAMES = (
+    "diagnose",
+    "report",
+    "audit",
+    "table",
+    "share",
+    "leaks",
+    "deploy",
+    "tables",
+    "captures",
+)  # in the order of ``--help``
 
 
 class Command(NamedTuple):

@@ -18,6 +18,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     told = "where it is written what stands for what, for you alone (default: beside the output)"
     parser.add_argument("--map", type=Path, metavar="FILE", help=told)
     parser.add_argument("--software", action="store_true", help="hide the versions of programs that STUN tells too")
+    parser.add_argument("--pack", action="store_true",
+                        help="with diagnosis, versions, the frames that prove it and a text for a tracker")  # fmt: skip
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--shift-time", type=float, default=0.0, metavar="SECONDS",
                        help="add this to every time; for captures without text beside them")  # fmt: skip
@@ -31,6 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
     options = sharing.Options(
         key=hashlib.sha256(arguments.key.encode()).digest() if arguments.key else b"", software=arguments.software,
         shift=round(arguments.shift_time * 1e9), relative=arguments.relative, map=arguments.map,
+        pack=arguments.pack,
     )  # fmt: skip
     if (options.shift or options.relative) and any(
         piece.kind not in ("capture", "key-log") for piece in call.evidence.pieces
@@ -47,5 +50,5 @@ def _run(arguments: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "share", "write the case under other names, addresses and secrets, which still decodes", _arguments, _run,
-    ("jitsilab share call.pcapng --keylog keys.log -o shared/", "jitsilab share case/ -o shared.zip"),
+    ("jitsilab share call.pcapng --keylog keys.log -o shared/", "jitsilab share case/ --pack -o issue.zip"),
 )  # fmt: skip

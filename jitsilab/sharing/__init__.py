@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Options:
     shift: int = 0  # ns added to each time of a capture
     relative: bool = False  # the first frame of all is at the epoch
     map: Path | None = None
-    notes: list[str] = field(default_factory=list)
+    pack: bool = False  # with the diagnosis, the frames that prove it and a text for a tracker
 
 
 def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Options) -> "Shared":
@@ -60,6 +60,11 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
             bundle.mkdir()
             shared = Case(evidence, list(roots), options, key + bytes([attempt])).write(bundle)
             found = search.originals(bundle, shared.originals)
+            if options.pack and not found:
+                from jitsilab.sharing import pack
+
+                pack.write(bundle, shared)
+                found = search.originals(bundle, shared.originals)
             if not found:
                 break
         if found:

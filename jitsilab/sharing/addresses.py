@@ -149,7 +149,7 @@ class Addresses:
         if not length:
             return packed
         low = bits - length
-        return (int.from_bytes(self.packed(packed)) >> low << low).to_bytes(len(packed))
+        return (int.from_bytes(self._map(packed)) >> low << low).to_bytes(len(packed))
 
     def mac(self, mac: bytes) -> bytes:
         """A hardware address without vendor: locally administered; groups stay, those of IPv6 follow their address."""

@@ -5,7 +5,6 @@ import hashlib
 import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -105,7 +104,6 @@ class Case:
                 self._secrets(source)
         for pem in pems:
             self.wording.text(pem)
-        self._seeds = seeds
 
     def _secrets(self, source: PacketTables) -> None:
         """Passwords under which messages are signed, and certificates, of which fingerprints are told."""
@@ -193,20 +191,24 @@ class Case:
 
     def _sum_up(self, bundle: Path) -> None:
         shared = self.shared
-        lines = [f"{hashlib.sha256((bundle / name).read_bytes()).hexdigest()}  {name}" for name in sorted(shared.files)]
-        (bundle / "SHARED.txt").write_text(NOTE + "\n\n" + "\n".join(lines) + "\n")
+        sums(bundle, shared.files)
         shared.mapping = {
             "names": self.names.given,
             "addresses": self.addresses.given,
             "hardware": self.addresses.hardware,
         }
         originals = {old: "name" for old, new in self.names.given.items() if old != new}
-        for packed in self._seeds.addresses:
-            if self.addresses.changes(packed):
-                originals[str(ip_address(packed))] = "address"
+        originals |= dict.fromkeys(self.addresses.given, "address")
         originals |= dict.fromkeys(self.addresses.hardware, "MAC")
-        originals |= {old.hex(): "fingerprint" for old in self.wording.hashes if len(old) == 32}
+        digests = self.wording.prints | {old for old in self.wording.hashes if len(old) == 32}
+        originals |= {old.hex(): "fingerprint" for old in digests}
         shared.originals = originals
+
+
+def sums(bundle: Path, files: list[str]) -> None:
+    """What was done, and a sum of each file: a file that changed later is not vouched for."""
+    lines = [f"{hashlib.sha256((bundle / name).read_bytes()).hexdigest()}  {name}" for name in sorted(files)]
+    (bundle / "SHARED.txt").write_text(NOTE + "\n\n" + "\n".join(lines) + "\n")
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -16,6 +16,8 @@ _TOPS = {2: ("xa", "qz"), 3: ("xqv", "qvx"), 4: ("test", "test"), 7: ("example",
 
 #: words of every deployment and every log: they name no one
 WORDS = frozenset((
+    "main", "vp8", "vp9", "av1", "h264", "opus", "red", "rtx", "camera", "desktop", "session", "sctp", "dtls", "rtp",
+    "all", "both", "on", "off", "yes", "no", "auto", "high", "low", "new", "old", "in", "out", "to", "from", "id",
     "meet", "conference", "focus", "auth", "internal", "jvbbrewery", "jvb", "websocket", "guest", "guests", "lobby",
     "breakout", "muc", "turn", "turns", "stun", "www", "avmoderation", "speakerstats", "polls", "endconference",
     "metadata", "recorder", "jigasi", "jibri", "jibribrewery", "jigasibrewery", "callcontrol", "conferenceduration",

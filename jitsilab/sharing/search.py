@@ -25,9 +25,12 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
     raw = text.encode("utf-8", "surrogatepass")
     if kind == "address":
         packed = ip_address(text).packed
-        yield packed, False
+        telling = len(set(packed) - {0}) > 2  # 10.0.0.1 stands in anything
+        if telling:
+            yield packed, False
         if len(packed) == 4:
-            yield bytes(a ^ b for a, b in zip(packed, _COOKIE, strict=True)), False
+            if telling:
+                yield bytes(a ^ b for a, b in zip(packed, _COOKIE, strict=True)), False
             yield ".".join(text.split(".")[::-1]).encode() + b".in-addr", False
             yield text.replace(".", "-").encode(), True
             yield str(int.from_bytes(packed)).encode(), True
@@ -38,8 +41,9 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
         packed = bytes.fromhex(text.replace(":", ""))
         yield packed, False
         for between in (":", "-", ""):
-            yield packed.hex(between).encode() if between else packed.hex().encode(), True
-            yield (packed.hex(between) if between else packed.hex()).upper().encode(), True
+            written = packed.hex(between) if between else packed.hex()
+            yield written.encode(), kind == "MAC"
+            yield written.upper().encode(), kind == "MAC"
         return
     if len(raw) < 5:
         return

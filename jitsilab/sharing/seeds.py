@@ -39,8 +39,7 @@ _QUOTED = re.compile(  # the same where the value may hold spaces
     rb"""\s{0,4}[=:]\s{0,4}\\?"([^"\\\r\n<>]{1,200})"""
 )
 _ELEMENT = re.compile(
-    rb"<(nick|email|display-name|stats-id|password|avatar-url|subject|body|resource|identity|name|id|machine-uid|"
-    rb"jitsi_participant_\w+)\b[^<>]{0,200}>([^<>]{1,512})</"
+    rb"<(nick|email|display-name|stats-id|password|avatar-url|subject|body|resource|machine-uid)\b[^<>]{0,200}>([^<>]{1,512})</"
 )
 _SDP = re.compile(rb"a=ice-(ufrag|pwd):([^\s\\\"']{4,256})")
 _UUID = re.compile(rb"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")

@@ -22,6 +22,7 @@ _SIX = rb"(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}(?:" + _FOUR + rb"|[0
 _ADDRESS = re.compile(
     rb"(?P<reverse>(?<![0-9A-Za-z.])(?:\d{1,3}\.){4}in-addr\.arpa|(?:[0-9a-f]\.){32}ip6\.arpa)"
     rb"|(?<![0-9A-Za-z])(?P<hex>[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5,63})(?![0-9A-Za-z])"
+    rb"|(?P<print>[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){15,63})(?![0-9A-Fa-f:])"  # Chrome writes CF before it
     rb"|(?<![0-9A-Za-z])(?P<cisco>[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z])"
     rb"|(?<![0-9A-Za-z:])(?P<low>" + _SIX + rb")(?:-(?P<high>" + _SIX + rb")|/(?P<bits>\d{1,3}))?"
     rb"(?![0-9A-Za-z]|:[0-9A-Fa-f:])"
@@ -45,6 +46,7 @@ class Wording:
     def __init__(self, names: Names, addresses: Addresses) -> None:
         self.names, self.addresses = names, addresses
         self.hashes: dict[bytes, bytes] = {}  # digests of certificates and what they became
+        self.prints: set[bytes] = set()  # digests that were replaced
         self.certificate: Any = None  # (der) -> der
 
     @cached_property
@@ -107,7 +109,7 @@ class Wording:
 
     def _address(self, match: "re.Match[bytes]") -> bytes:
         whole = match[0]
-        if match["hex"] or match["cisco"]:
+        if match["hex"] or match["print"] or match["cisco"]:
             return self._hex(whole)
         if match["dashed"]:
             try:
@@ -179,6 +181,7 @@ class Wording:
 
     def digest(self, raw: bytes) -> bytes:
         """What a fingerprint became: that of the certificate in the new one's place, where it was seen."""
+        self.prints.add(raw)
         return self.hashes.get(raw) or self.names.stream(b"digest" + raw, len(raw))
 
     def _pem(self, match: "re.Match[bytes]") -> bytes:

@@ -1,0 +1,309 @@
+"""What a file still gives away of people and machines, with the place: for whoever is about to publish it.
+
+A file that `jitsilab share` wrote says so, and its names and addresses are nobody's: there only what must never be
+shared is looked for.
+"""
+
+import hashlib
+import html
+import re
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from jitsilab.inputs.delivery import Delivery, gather
+from jitsilab.sharing.addresses import Addresses
+from jitsilab.sharing.names import WORDS, public
+
+if TYPE_CHECKING:
+    from jitsilab.wire import Wire
+
+MARK = b"Pseudonymised by jitsilab share"
+_SUMS = "SHARED.txt"
+_LIMIT = 1 << 16  # characters of a line
+_FOUR = re.compile(r"(?<![0-9A-Za-z.])((?:\d{1,3}\.){3}\d{1,3})(?![0-9A-Za-z]|\.\d)")
+_SIX = re.compile(r"(?<![0-9A-Za-z:.])([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{2,36}[0-9A-Fa-f])(?![0-9A-Za-z:])")
+_MAC = re.compile(r"(?<![0-9A-Za-z:-])([0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5})(?![0-9A-Za-z:-])")
+_ARP = re.compile(r"\bARP\b|\bis at\b|[Ww]ho[- ]has")
+_USER = re.compile(r"(?:user: |ufrag\W{1,5}|usernameFragment\W{1,5})([0-9A-Za-z+/]{4,64})(?::([0-9A-Za-z+/]{4,64}))?")
+_STAMP = re.compile(r"\bTS ?[Vv]al[ =:]{1,3}\d+")
+_MAIL = re.compile(r"(?<![\w.+-])([\w.+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})(?![\w-])")
+_TURN = re.compile(r"(?i)username\W{1,5}(\d{9,10}(?::[^\s\"'<>&\\]{1,64})?)(?![\w])")
+_TOKEN = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]*")
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*[A-Za-z0-9+/]{16}|"
+                  r"(?:CLIENT|SERVER)_[A-Z_0-9]*(?:RANDOM|SECRET_?\d?) [0-9a-fA-F]{64} [0-9a-fA-F]{64}")  # fmt: skip
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----")
+_SECRET = re.compile(r"(?i)(?<![a-z])(?:password|passwd|secret|ice-pwd|pwd|app_secret|static-auth-secret)"
+                     r"[\"'\\]{0,2}\s?[=:]\s?[\"'\\]{0,2}([^\s\"'<>&;,}\\$(]{6,})")  # fmt: skip
+_HOST = re.compile(r"(?i)(?:https?|wss?)://((?:[a-z0-9-]+\.)+[a-z]{2,24})|(?:server_name|VirtualHost|realm|SNI)\W{1,4}"
+                   r"((?:[a-z0-9-]+\.)+[a-z]{2,24})")  # fmt: skip
+_RESERVED = (".example", ".test", ".invalid", ".localhost", ".local")
+
+
+class Leak(NamedTuple):
+    """One thing that a file tells."""
+
+    kind: str
+    what: str  # a secret is not repeated
+    input: str
+    place: str  # line or frame
+    times: int
+
+
+class _Found:
+    """Leaks of one file, each told once with its first place."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._rows: dict[tuple[str, str], list[object]] = {}
+
+    def add(self, kind: str, what: str, place: str) -> None:
+        row = self._rows.setdefault((kind, what), [place, 0])
+        row[1] = int(str(row[1])) + 1
+
+    def rows(self) -> list[Leak]:
+        return [Leak(kind, what, self.name, str(row[0]), int(str(row[1]))) for (kind, what), row in self._rows.items()]
+
+
+def scan(paths: Iterable[str | Path]) -> list[Leak]:
+    """Everything that files, folders and archives still give away."""
+    pieces = gather(list(paths))
+    vouched = set()
+    for one in pieces:
+        if one.name == _SUMS and one.head.startswith(MARK):
+            vouched |= {line.split()[0] for line in one.head.decode("utf-8", "replace").splitlines()[2:] if line}
+    found: list[Leak] = []
+    for one in pieces:
+        if not one.note and one.name != _SUMS:
+            found += _file(one, _sum(one) in vouched if vouched else False)
+    return found
+
+
+def _sum(one: Delivery) -> str:
+    digest = hashlib.sha256()
+    with one.raw() as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _file(one: Delivery, vouched: bool) -> list[Leak]:
+    from jitsilab.pcap import is_magic
+
+    found = _Found(one.input)
+    if is_magic(one.head):
+        _capture(one, found)
+    elif one.head.startswith(b"%PDF"):
+        _text(_pdf(one), found, vouched)
+    elif b"\0" in one.head[:4096] and not one.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        pass
+    else:
+        _text(_lines(one), found, vouched)
+    return found.rows()
+
+
+# --- text
+
+
+def _lines(one: Delivery) -> Iterator[str]:
+    head = one.head
+    code = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
+    if code == "utf-16":
+        with one.open() as file:
+            yield from file.read().decode(code, "replace").splitlines()
+        return
+    web = head.lstrip()[:64].lower().startswith((b"<!doctype html", b"<html"))
+    with one.open() as file:
+        while raw := file.readline(_LIMIT):
+            line = raw.decode(code, "replace")
+            yield html.unescape(line) if web else line
+
+
+def _pdf(one: Delivery) -> Iterator[str]:
+    """What a PDF says: by pdftotext where that is here, else what its streams hold as they are."""
+    if shutil.which("pdftotext") and one.path is not None:
+        done = subprocess.run(
+            ["pdftotext", "-layout", str(one.path), "-"], capture_output=True, timeout=120, check=False
+        )
+        if not done.returncode:
+            yield from done.stdout.decode("utf-8", "replace").splitlines()
+            return
+    with one.open() as file:
+        data = file.read(1 << 28)
+    yield from data.decode("latin-1").splitlines()
+    for match in re.finditer(rb"stream\r?\n(.*?)endstream", data, re.DOTALL):
+        try:
+            unpacked = zlib.decompressobj().decompress(match[1], 1 << 24)
+        except zlib.error:
+            continue
+        shown = re.findall(rb"\(((?:[^()\\]|\\.)*)\)", unpacked)
+        yield b"".join(shown).decode("latin-1")
+
+
+def _text(lines: Iterable[str], found: _Found, vouched: bool) -> None:
+    for number, line in enumerate(lines, 1):
+        place = f"line {number}"
+        if _KEY.search(line):
+            found.add("key", "a secret", place)
+        if vouched:
+            continue
+        _line(line, place, found)
+
+
+def _line(line: str, place: str, found: _Found) -> None:
+    arp = bool(_ARP.search(line))
+    for pattern in (_FOUR, _SIX):
+        for match in pattern.finditer(line):
+            _address(match[1], line[max(0, match.start() - 12) : match.start()], arp, place, found)
+    for match in _MAC.finditer(line):
+        _hardware(bytes.fromhex(match[1].replace(":", "").replace("-", "")), place, found)
+    for match in _USER.finditer(line):
+        for one in match.groups():
+            _clock(one or "", place, found)
+    if _STAMP.search(line):
+        found.add("uptime", "clocks of machines in TSval", place)
+    for match in _MAIL.finditer(line):
+        host = match[1].partition("@")[2].lower()
+        if not public(host) and not host.endswith(_RESERVED):
+            found.add("name", match[1], place)
+    for match in _TURN.finditer(line):
+        found.add("TURN user", match[1], place)
+    for match in _HOST.finditer(line):
+        _host(match[1] or match[2], place, found)
+    if _TOKEN.search(line):
+        found.add("token", "a JSON Web Token", place)
+    if _PEM.search(line):
+        found.add("certificate", "a certificate", place)
+    for match in _SECRET.finditer(line):
+        if match[1].lower() not in WORDS and not match[1].startswith(("/", "http")):
+            found.add("secret", "a password", place)
+
+
+def _address(text: str, before: str, arp: bool, place: str, found: _Found) -> None:
+    try:
+        one = ip_address(text)
+    except ValueError:
+        return
+    if arp and one.is_private and not one.is_loopback and not one.is_unspecified:
+        found.add("gateway", text, place)
+    elif one.is_global and Addresses.changes(one.packed) and not text.endswith((".0.0.0", ":ffff:ffff:ffff")):
+        version = re.search(r"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)$", before)
+        if version is None:
+            found.add("public address", text, place)
+
+
+def _hardware(mac: bytes, place: str, found: _Found) -> None:
+    if any(mac) and not mac[0] & 1:
+        local = "" if mac[0] & 2 else ", with its maker"
+        found.add("hardware address", mac.hex(":") + local, place)
+
+
+def _clock(ufrag: str, place: str, found: _Found) -> None:
+    from jitsilab.analysis import clock
+
+    made = clock.made(ufrag)
+    if made is not None and 10 <= len(ufrag) <= 16:
+        when = datetime.fromtimestamp(made / 1000, UTC).isoformat(" ", "seconds")
+        found.add("clock", f"ufrag {ufrag} was made {when}", place)
+
+
+def _host(host: str, place: str, found: _Found) -> None:
+    if host and not public(host.lower()) and not host.lower().endswith(_RESERVED):
+        found.add("name", host.lower(), place)
+
+
+# --- captures
+
+
+def _capture(one: Delivery, found: _Found) -> None:
+    from jitsilab import pcap
+    from jitsilab.wire import Wire
+    from jitsilab.wire.decrypt import KeyLog
+
+    packets = pcap.read(one.path if one.path is not None else one.raw())
+    if any(comment.frame == 0 and comment.text.encode().startswith(MARK) for comment in packets.comments):
+        return
+    if packets.secrets:
+        found.add("key", "TLS secrets", "file")
+    for comment in packets.comments:
+        found.add("comment", "a comment", f"frame {comment.frame}" if comment.frame else "file")
+    for text in packets.addresses:
+        _address(text, "", arp=False, place="addresses", found=found)
+    _links(packets, found)
+    wire = Wire(packets, KeyLog.load(packets.secrets) if packets.secrets else None)
+    _stamps(wire, found)
+    _units(wire, found)
+    for session in wire.sessions.values():
+        first = f"frame {session.records[0].frame}" if session.records else "file"
+        if session.sni:
+            _host(session.sni, first, found)
+        if session.certificates:
+            found.add("certificate", "a server's certificate", first)
+    for stanza in wire.carried.stanzas:
+        _line(stanza.xml, f"frame {stanza.frame}", found)
+    for exchange in wire.carried.http:
+        for head in (exchange.request, exchange.response):
+            if head is not None:
+                _line(" ".join([head.target or "", *head.fields.values()]), f"frame {head.frames[1]}", found)
+
+
+def _links(packets: object, found: _Found) -> None:
+    import numpy as np
+
+    from jitsilab.pcap import Packets
+
+    assert isinstance(packets, Packets)
+    links = np.array([one.link for one in packets.interfaces] or [0])[packets.interface]
+    rows = np.flatnonzero(links == 1)
+    heads = packets.frame_heads(rows, 0, 12)
+    for begin in (0, 6):
+        macs, first = np.unique(heads[:, begin : begin + 6], axis=0, return_index=True)
+        for mac, row in zip(macs, first.tolist(), strict=True):
+            _hardware(mac.tobytes(), f"frame {int(rows[row]) + packets.first}", found)
+    for row in np.flatnonzero(packets.ethertype == 0x0806).tolist():
+        frame = packets.frame(row + packets.first)
+        body = frame[int(packets.transport_start[row]) :]
+        if body[4:6] == b"\x06\x04" and len(body) >= 28:
+            for at in (14, 24):
+                _address(str(ip_address(body[at : at + 4])), "", True, f"frame {row + packets.first}", found)
+
+
+def _stamps(wire: "Wire", found: _Found) -> None:
+    from jitsilab.protocols import tcp
+
+    packets = wire.packets
+    for row in packets.tcp_rows[:4096].tolist():
+        start, end = int(packets.transport_start[row]) + 20, int(packets.payload_start[row])
+        if end > start and tcp.options(packets.frame(row + packets.first)[start:end]).tsval:
+            found.add("uptime", "clocks of machines in TSval", f"frame {row + packets.first}")
+            return
+
+
+def _units(wire: "Wire", found: _Found) -> None:
+    from jitsilab.errors import ParseError
+    from jitsilab.protocols import stun
+
+    for unit in wire.units:
+        if unit.kind != "stun":
+            continue
+        try:
+            message = stun.decode(unit.data)
+        except ParseError:
+            continue
+        place = f"frame {unit.frame}"
+        for kind in (stun.XOR_MAPPED_ADDRESS, stun.MAPPED_ADDRESS, stun.XOR_PEER_ADDRESS, stun.XOR_RELAYED_ADDRESS):
+            for one in message.endpoints(kind):
+                _address(one.address, "", arp=False, place=place, found=found)
+        username, realm = message.text(stun.USERNAME), message.text(stun.REALM)
+        if realm:
+            _host(realm, place, found)
+        if username and realm is not None:
+            found.add("TURN user", username, place)
+        elif username:
+            for ufrag in username.split(":"):
+                _clock(ufrag, place, found)
