@@ -7,7 +7,7 @@ from jitsilab.inputs.prints.fields import Pairs
 from jitsilab.protocols import stun_registry
 
 HEAD = re.compile(
-    r"Frame (?P<number>\d+)(?:: | \()(?P<length>\d+) bytes on wire(?: \(\d+ bits\))?, (?P<kept>\d+) bytes"
+    r"Frame (?P<number>\d{1,12})(?:: | \()(?P<length>\d{1,9}) bytes on wire(?: \(\d+ bits\))?, (?P<kept>\d{1,9}) bytes"
 )
 _LAYERS = (
     ("Ethernet", "eth"), ("Internet Protocol Version 4", "ip"), ("Internet Protocol Version 6", "ipv6"),
@@ -53,6 +53,7 @@ _TEXTS = {
     "frametime", "timeutc", "frameprotocols", "stunattusername", "stunattrealm", "stunatterrorreason",
     "tlshandshakeextensionsservername", "tlshandshakeextensionsalpnstr",
 }  # fmt: skip
+_LINE = 2048  # characters of a line that are looked at
 _RECORD_INDENT = 8  # blanks before a record's own fields, fewer than before those of its messages
 _TYPES = {name: number for number, name in {**stun_registry.ATTRIBUTES, **stun_registry.PRIVATE_ATTRIBUTES}.items()}
 
@@ -62,6 +63,7 @@ def frames(lines: Sequence[str]) -> Iterator[tuple[int, Pairs]]:
     pairs: Pairs = []
     at, layer, seen = 0, "", set[str]()
     for number, line in enumerate(lines, 1):
+        line = line[:_LINE]
         head = HEAD.match(line)
         if head:
             if at:

@@ -57,6 +57,7 @@ _OWN = {
     "stuntype": "STUN", "dtlsrecordcontenttype": "DTLS", "tlsrecordcontenttype": "TLS", "tlsrecordopaquetype": "TLS",
     "rtpssrc": "RTP", "arpopcode": "ARP",
 }  # fmt: skip
+_LARGEST = 1 << 62
 _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _ADDRESSED = {  # STUN attributes that hold an address: which of ours
     0x0001: "mapped", 0x0020: "mapped", 0x8020: "mapped", 0x0016: "relayed", 0x0012: "peer", 0x0002: "", 0x0004: "",
@@ -111,9 +112,12 @@ def whole(text: str) -> int:
     if text in ("True", "true", "False", "false"):
         return int(text.lower() == "true")
     try:
-        return int(text, 16 if text.lower().startswith("0x") else 10)
+        number = int(text, 16 if text.lower().startswith("0x") else 10)
     except ValueError:
         raise ParseError(f"{text[:40]!r} is not a number") from None
+    if abs(number) >= _LARGEST:
+        raise ParseError(f"{text[:40]!r} is no number of a frame")
+    return number
 
 
 def printed(pairs: Pairs, line: int, order: int) -> Printed:

@@ -14,6 +14,7 @@ from jitsilab.errors import ParseError
 from jitsilab.inputs.prints.times import TIME, Stamp, stamp
 
 LONGEST = 65_536  # characters of a line
+_SUMMARY = 4096  # of a summary that are read; none of those that are read in fields is nearly as long
 _START = re.compile(rf"\s*(?P<frame>\d{{1,12}})\s+(?P<time>{TIME})(?:\s+|$)")
 _PREFIX = re.compile(r"^[>|\s]*(?:[^\s:]{1,200}?[:-])?(?:\d{1,9}[:-])?(?=\s*\d+\s)")  # of grep, or of a quotation
 _WORD = re.compile(r"\S+")
@@ -85,6 +86,7 @@ def parse(text: str) -> Summary:
             break
         after.append(int(words[i]))
     info = " ".join(words[last + 1 :]) if tabs else body[ends[last] + 1 :]
+    info = info[:_SUMMARY]
     if "?" in words[:12]:  # an arrow that a console could not show
         info = info.replace(" ? ", " → ")
     return Summary(

@@ -14,7 +14,7 @@ Fields = dict[str, object]
 
 
 _REMARK = re.compile(r"\[(?P<remark>[^\]]*)\]")
-_ENDPOINTS = re.compile(r"(?P<src_port>\d+) (?:→|->) (?P<dst_port>\d+)")
+_ENDPOINTS = re.compile(r"(?P<src_port>\d{1,12}) (?:→|->) (?P<dst_port>\d{1,12})")
 _REMARKS = {  # tshark's words: ours, which are names of columns' values
     "ACKed unseen segment": "acked-unseen", "Previous segment not captured": "previous-lost",
     "Previous segment lost": "previous-lost", "Out-Of-Order": "out-of-order", "Window Update": "window-update",
@@ -39,8 +39,8 @@ def remarks(info: str) -> tuple[list[str], str]:
             return ""
         if not remark.startswith("TCP "):
             return match[0]
-        duplicate = re.fullmatch(r"TCP Dup ACK (\d+)#(\d+)", remark)
-        words = re.sub(r"PDU reassembled in \d+", "PDU reassembled in", remark[4:])
+        duplicate = re.fullmatch(r"TCP Dup ACK (\d{1,12})#(\d{1,12})", remark)
+        words = re.sub(r"PDU reassembled in \d{1,12}", "PDU reassembled in", remark[4:])
         if duplicate:
             found.append(f"duplicate-ack {duplicate[1]} {duplicate[2]}")
         elif words in _REMARKS:
@@ -75,7 +75,7 @@ def tcp(info: str) -> Fields:
         key, equals, value = word.partition("=")
         if key in {"SACK_PERM", "SACK_PERM=1"} and value in {"", "1"}:
             fields["sack_permitted"] = True
-        elif key not in _NUMBERS or not equals or not value.isdecimal():
+        elif key not in _NUMBERS or not equals or not value.isdecimal() or len(value) > 12:
             raise ParseError(f"unknown word in a TCP summary: {word[:40]!r}", info.find(word))
         elif _NUMBERS[key] == "sack":
             edges.append(value)
@@ -136,16 +136,16 @@ _STUN = re.compile(
     r"(?: UDP| TCP)?(?=$| )"
 )
 _STUN_PARTS: tuple[tuple[str, Callable[[re.Match[str]], Fields]], ...] = (
-    (r"(XOR-)?MAPPED-ADDRESS: (?P<a>\S.*?):(?P<p>\d+)", lambda m: _address("mapped", m)),
-    (r"XOR-RELAYED-ADDRESS: (?P<a>\S.*?):(?P<p>\d+)", lambda m: _address("relayed", m)),
-    (r"XOR-PEER-ADDRESS: (?P<a>\S.*?):(?P<p>\d+)", lambda m: _address("peer", m)),
-    (r"(RESPONSE-ORIGIN|OTHER-ADDRESS|ALTERNATE-SERVER): \S.*?:\d+", lambda m: {}),
+    (r"(XOR-)?MAPPED-ADDRESS: (?P<a>\S.*?):(?P<p>\d{1,12})", lambda m: _address("mapped", m)),
+    (r"XOR-RELAYED-ADDRESS: (?P<a>\S.*?):(?P<p>\d{1,12})", lambda m: _address("relayed", m)),
+    (r"XOR-PEER-ADDRESS: (?P<a>\S.*?):(?P<p>\d{1,12})", lambda m: _address("peer", m)),
+    (r"(RESPONSE-ORIGIN|OTHER-ADDRESS|ALTERNATE-SERVER): \S.*?:\d{1,12}", lambda m: {}),
     (r"user: (?P<a>\S+)", lambda m: {"username": m["a"]}),
     (r"realm: (?P<a>\S+)", lambda m: {"realm": m["a"]}),
     (r"with nonce", lambda m: {}),
-    (r"lifetime: (?P<a>\d+)", lambda m: {"lifetime": int(m["a"])}),
-    (r"(channel: |ChannelNumber=?:? ?)(?P<a>0x[0-9a-f]+|\d+)", lambda m: {"channel": int(m["a"], 0)}),
-    (r"bandwidth: \d+", lambda m: {}),
+    (r"lifetime: (?P<a>\d{1,12})", lambda m: {"lifetime": int(m["a"])}),
+    (r"(channel: |ChannelNumber=?:? ?)(?P<a>0x[0-9a-f]+|\d{1,12})", lambda m: {"channel": int(m["a"], 0)}),
+    (r"bandwidth: \d{1,12}", lambda m: {}),
     (r"error-code: (?P<a>\d{3}) \([^)]*\)(?P<b>(?: (?!with nonce|realm: |user: |lifetime: )[^\s:]+(?!\S*:))*)",
      lambda m: {"error_code": int(m["a"]), "error_reason": m["b"].strip()}),
 )  # fmt: skip
@@ -215,7 +215,7 @@ def ssh(info: str) -> Fields:
     """Who sent an SSH packet and how long it is; ``length`` is empty for the messages of the key exchange."""
     notes, rest = remarks(info)
     found = re.fullmatch(
-        r"(?P<sender>Server|Client): (?:Encrypted packet \(len=(?P<length>\d+)\)|(?P<message>.+))", rest
+        r"(?P<sender>Server|Client): (?:Encrypted packet \(len=(?P<length>\d{1,12})\)|(?P<message>.+))", rest
     )
     if not found:
         raise ParseError(f"unknown SSH summary: {info[:60]!r}")
@@ -225,7 +225,7 @@ def ssh(info: str) -> Fields:
 
 def udp(info: str) -> Fields:
     """Ports and payload length of a UDP datagram that tshark took for nothing else."""
-    found = re.fullmatch(_ENDPOINTS.pattern + r" Len=(?P<length>\d+)", info)
+    found = re.fullmatch(_ENDPOINTS.pattern + r" Len=(?P<length>\d{1,12})", info)
     if not found:
         raise ParseError(f"unknown UDP summary: {info[:60]!r}")
     return {key: int(found[key]) for key in ("src_port", "dst_port", "length")}

@@ -10,8 +10,8 @@ from typing import Any
 from jitsilab.inputs.prints import times
 from jitsilab.inputs.prints.transcript import Printed
 
-LONGEST = 65_536  # characters of a packet's lines
-_NUMBERED = re.compile(r"\s*(\d+)  (?=[\d ])")  # -#
+LONGEST = 8192  # characters of a packet's lines
+_NUMBERED = re.compile(r"\s*(\d{1,12})  (?=[\d ])")  # -#
 _TIME = re.compile(r"\s?(?P<time>(?:\d{4}-\d\d-\d\d )?-?\d\d:\d\d:\d\d\.\d{6,9}|\d{9,10}\.\d{6,9})\s+(?P<rest>\S.*)")
 _PREFIX = re.compile(
     r"^[>|\s]*(?:[^\s:]{1,200}?[:-])?(?:\d{1,9}[:-])?(?=\s?(?:\d{4}-\d\d-\d\d )?-?\d\d:\d\d:\d\d\.\d{6})"
@@ -29,10 +29,10 @@ _CHATTER = re.compile(
 )
 _MAC = r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}"
 _LINK = re.compile(rf"(?:(?P<src>{_MAC})(?: \([^)]*\))? > (?P<dst>{_MAC}|Broadcast)(?: \([^)]*\))?, |ethertype )")
-_LINK_LENGTH = re.compile(r"(?:ethertype [^,]+|802\.3|802\.1Q[^,]*|[A-Z]\S*), length (\d+): ")
-_TOTAL = re.compile(r"proto (?P<name>[\w-]+) \((?P<number>\d+)\), length (?P<length>\d+)(?:, [^)]*)?\)")
-_SIX = re.compile(r"next-header (?P<name>[\w.-]+) \((?P<number>\d+)\) payload length: (?P<length>\d+)\)")
-_ENDS = re.compile(r"(?P<src>[^\s>]+) > (?P<dst>[^\s>]+):(?:\s+(?P<what>.*)|$)", re.DOTALL)
+_LINK_LENGTH = re.compile(r"(?:ethertype [^,]+|802\.3|802\.1Q[^,]*|[A-Z]\S*), length (\d{1,9}): ")
+_TOTAL = re.compile(r"proto (?P<name>[\w-]+) \((?P<number>\d{1,3})\), length (?P<length>\d{1,9})(?:, [^)]*)?\)")
+_SIX = re.compile(r"next-header (?P<name>[\w.-]+) \((?P<number>\d{1,3})\) payload length: (?P<length>\d{1,9})\)")
+_ENDS = re.compile(r"(?P<src>[^\s>]{1,256}) > (?P<dst>[^\s>]{1,256}):(?:\s+(?P<what>.*)|$)", re.DOTALL)
 _REMARKS = re.compile(r"(?:\[[^\]]*\]\s*)+")  # [udp sum ok], [icmp6 sum ok]
 _SERVICES = {
     "https": 443, "http": 80, "domain": 53, "stun": 3478, "stuns": 5349, "turn": 3478, "turns": 5349, "ssh": 22,
@@ -155,7 +155,8 @@ def _end(text: str) -> tuple[str, int | None]:
 def _transport(one: Printed, what: str, inner: int) -> None:
     """Protocol, payload length and, of TCP, the header."""
     header = _IPV6 if one.ip_version == 6 else _IPV4
-    size = re.search(r"\blength (\d+)(?![\w.])(?!.*\blength \d)", what, re.DOTALL)
+    lengths = re.findall(r"\blength (\d{1,9})(?![\w.])", what)
+    size = int(lengths[-1]) if lengths else None
     if what.startswith("Flags [") or re.match(r"tcp \d", what):
         one.ip_protocol, one.protocol = 6, "TCP"
         one.fields = _segment(one, what)
@@ -167,16 +168,16 @@ def _transport(one: Printed, what: str, inner: int) -> None:
     if re.match(r"ICMP6?\b", what) or what.startswith("HBH ICMP6"):
         one.protocol = "ICMPv6" if "ICMP6" in what[:12] else "ICMP"
         one.ip_protocol = 58 if one.protocol == "ICMPv6" else 1
-        if size and one.length is None and not inner:
-            one.length = _ETHERNET + header + int(size[1])
+        if size is not None and one.length is None and not inner:
+            one.length = _ETHERNET + header + size
         return
     if (one.src_port is None and one.dst_port is None) or one.ip_protocol not in (None, 17):
         word = re.match(r"[A-Za-z][\w-]*", what)
         one.protocol = word[0].upper() if word else None
         return
     one.ip_protocol, one.protocol = 17, "UDP"
-    name = re.search(r"\((\d+)\)\s*$", what)
-    payload = int(size[1]) if size else int(name[1]) if name else None
+    name = re.search(r"\((\d{1,9})\)\s*$", what[-20:])
+    payload = size if size is not None else int(name[1]) if name else None
     if name and re.match(r"(?:\[[^\]]*\] )?\d+[*+|$%-]* ", what):
         one.protocol = "DNS"
     elif what.startswith("quic"):
@@ -190,15 +191,16 @@ def _transport(one: Printed, what: str, inner: int) -> None:
 
 
 def _segment(one: Printed, what: str) -> dict[str, Any]:
-    quiet = re.match(r"tcp (\d+)", what)
+    quiet = re.match(r"tcp (\d{1,9})", what)
     fields: dict[str, Any] = {"notes": "", "src_port": one.src_port, "dst_port": one.dst_port, "sack": None}
     if quiet:
         return fields | {"flags": "", "length": int(quiet[1]), "quiet": True}
     shown = {_FLAG[letter] for letter in what[7 : what.index("]")] if letter in _FLAG}
     fields["flags"] = ",".join(name for name in _FLAGS if name in shown)
-    for name, pattern in (("seq", r"\bseq (\d+)"), ("ack", r"\back (\d+)"), ("window", r"\bwin (\d+)"),
-                          ("length", r"\blength (\d+)"), ("mss", r"\bmss (\d+)"), ("scale", r"\bwscale (\d+)"),
-                          ("tsval", r"\bTS val (\d+)"), ("tsecr", r"\becr (\d+)")):  # fmt: skip
+    for name, pattern in (("seq", r"\bseq (\d{1,12})"), ("ack", r"\back (\d{1,12})"), ("window", r"\bwin (\d{1,12})"),
+                          ("length", r"\blength (\d{1,9})"), ("mss", r"\bmss (\d{1,9})"),
+                          ("scale", r"\bwscale (\d{1,9})"),
+                          ("tsval", r"\bTS val (\d{1,12})"), ("tsecr", r"\becr (\d{1,12})")):  # fmt: skip
         found = re.search(pattern, what)
         fields[name] = int(found[1]) if found else None
     options = re.search(r"\boptions \[([^\]]*)\]", what)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
+_LAST = 9_000_000_000 * SECOND  # what 64 bits of nanoseconds hold, nearly
 _EPOCH = 100_000_000  # s; a smaller number is no date that any capture has
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
@@ -56,9 +57,10 @@ def stamp(text: str) -> Stamp | None:
             date = datetime(int(year), 1, 1, tzinfo=UTC) + timedelta(int(day) - 1)
         else:
             date = datetime.strptime(before, "%Y-%m-%d").replace(tzinfo=UTC)
-    except (ValueError, KeyError, OverflowError):
+    except (ValueError, OverflowError):
         return None
-    return Stamp("date", int(date.timestamp()) * SECOND + since, utc)
+    moment = int(date.timestamp()) * SECOND + since
+    return Stamp("date", moment, utc) if abs(moment) < _LAST else None
 
 
 def _decimal(text: str) -> int:
@@ -66,12 +68,12 @@ def _decimal(text: str) -> int:
     text = text.replace(",", ".")
     if "e" in text.lower():
         try:
-            return int(min(max(float(text), -9e9), 9e9) * SECOND)
+            return int(min(max(float(text) * SECOND, -_LAST), _LAST))
         except (ValueError, OverflowError):
             return 0
     sign = -1 if text.startswith("-") else 1
     whole, _, fraction = text.lstrip("-").partition(".")
-    return sign * (int(whole[:11] or 0) * SECOND + int((fraction + "0" * 9)[:9]))
+    return sign * min(int(whole[:11] or 0) * SECOND + int((fraction + "0" * 9)[:9]), _LAST)
 
 
 class Line(NamedTuple):
