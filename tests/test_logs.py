@@ -1,14 +1,18 @@
 """Log readers against lines that the programs printed: recordings, public reports rebuilt, programs' sources."""
 
+import io
 import re
+import tarfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import zstandard
 from log_pieces import events, piece, shared, source
 
 from jitsilab.inputs import logs
 from jitsilab.inputs.logs import reader
+from jitsilab.inputs.source import HEAD
 from jitsilab.tables.evidence import EVENT, EVENTS
 
 ALARMING = {
@@ -173,3 +177,19 @@ def test_a_public_report_is_read(name: str) -> None:
     for row in found:
         counts[row["event"]] = counts.get(row["event"], 0) + 1
     assert counts == REPORTS[name]
+
+
+@pytest.mark.parametrize("name", ["jvb-2", "jvb-bosh", "leave-rejoin", "p2p-2"])
+def test_a_healthy_recording_of_the_registry_alarms_nobody(name: str) -> None:
+    packed = Path(__file__).parent.parent / "data" / "captures" / name / "logs.tar.zst"
+    with packed.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as plain:
+        archive = io.BytesIO(plain.read())
+    read = 0
+    with tarfile.open(fileobj=archive) as members:
+        for member in members:
+            content = members.extractfile(member) if member.isfile() else None
+            if content is None or not logs.kind_of((data := content.read())[:HEAD])[0]:
+                continue
+            read += 1
+            assert not [row for row in events(data, member.name) if row["event"] in ALARMING], member.name
+    assert read >= 4
