@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 
@@ -32,6 +32,14 @@ class Published:
         return is_loopback(self.address)
 
 
+class Unread(NamedTuple):
+    """Something that publishes a port, not all of it known."""
+
+    place: str
+    transport: str = ""  # empty where that is not known either
+    inner: int | None = None
+
+
 @dataclass
 class Service:
     """One service of a compose file."""
@@ -46,7 +54,7 @@ class Service:
     addresses: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
     profiles: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)  # places of what publishes and is not known
+    unread: list[Unread] = field(default_factory=list)
 
 
 @dataclass
@@ -56,10 +64,14 @@ class Compose:
     services: dict[str, Service] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    profiles: set[str] = field(default_factory=set)  # that are asked for (COMPOSE_PROFILES)
 
     def of(self, program: str) -> list[Service]:
-        """Services that run a program."""
-        return [one for one in self.services.values() if one.program == program]
+        """Services that run a program and are started: those with a profile only where it is asked for."""
+        return [
+            one for one in self.services.values()
+            if one.program == program and (not one.profiles or set(one.profiles) & self.profiles)
+        ]  # fmt: skip
 
 
 class _Reader:
@@ -113,6 +125,7 @@ def read(
         into.broken.append(name)
         return
     reader = _Reader(name, environment, complete, problems)
+    into.profiles |= set(filter(None, environment.text("COMPOSE_PROFILES").split(",")))
     into.files.append(name)
     for key, value, _ in reader.pairs(root):
         if key != "services":
@@ -146,14 +159,14 @@ def _service(reader: _Reader, name: str, body: Any, place: str, into: Compose, f
             service.image = value.value if isinstance(value, yaml.ScalarNode) else ""
         elif key == "ports":
             if not isinstance(value, yaml.SequenceNode):
-                service.unread.append(reader.place(at))
+                service.unread.append(Unread(reader.place(at)))
             for one in reader.items(value):
                 _publish(reader, one, service)
         elif key == "network_mode":
             mode = reader.text(value)
             service.host_network = mode == "host"
             if mode is UNKNOWN:
-                service.unread.append(reader.place(value))
+                service.unread.append(Unread(reader.place(value)))
         elif key == "environment":
             _environment(reader, value, service)
         elif key == "env_file":
@@ -168,7 +181,7 @@ def _service(reader: _Reader, name: str, body: Any, place: str, into: Compose, f
         elif key == "profiles":
             service.profiles += [str(reader.text(one)) for one in reader.items(value)]
         elif key == "extends":
-            service.unread.append(reader.place(at))
+            service.unread.append(Unread(reader.place(at)))
             reader.problems.append(Problem(0, "compose", 0, f"{reader.place(at)}: extends, not followed"))
     service.program = _program(service.image, name)
 
@@ -186,8 +199,13 @@ def _publish(reader: _Reader, node: Any, service: Service) -> None:
         return
     text = reader.text(node)
     match = _SHORT.match(str(text).strip()) if text is not UNKNOWN else None
+    if match is None and text is UNKNOWN and re.match(r"(127(\.\d+){3}|\[::1\]|localhost):", node.value):
+        return  # whichever port it is, the host alone reaches it
     if match is None:
-        service.unread.append(place)
+        end = re.search(r"(?:^|:)(\d+)?(?:\$\{[^{}]*\})?(?:/(tcp|udp))?$", node.value)
+        behind = int(end[1]) if end is not None and end[1] else None
+        transport = end[2] or "tcp" if end is not None else ""
+        service.unread.append(Unread(place, transport, behind))
         reader.problems.append(Problem(0, "compose", 0, f"{place}: which port is published is not known"))
         return
     address = (match["address"] or "*").strip("[]")
@@ -210,7 +228,7 @@ def _publish_long(reader: _Reader, node: Any, service: Service, place: str) -> N
     values = {key: reader.text(value) for key, value, _ in reader.pairs(node)}
     target, published = values.get("target"), values.get("published")
     if target is None or target is UNKNOWN or published is UNKNOWN or not re.fullmatch(r"\d+", str(target)):
-        service.unread.append(place)
+        service.unread.append(Unread(place))
         reader.problems.append(Problem(0, "compose", 0, f"{place}: which port is published is not known"))
         return
     address = str(values.get("host_ip") or "*")

@@ -15,7 +15,7 @@ from jitsilab.facts.hocon import Hocon
 from jitsilab.facts.locations import Location
 from jitsilab.facts.model import UNKNOWN, Fact
 from jitsilab.facts.prosody import Host
-from jitsilab.facts.values import Span, Value, made
+from jitsilab.facts.values import Place, Span, Value, made, place
 
 
 class LetIn(NamedTuple):
@@ -24,6 +24,15 @@ class LetIn(NamedTuple):
     answer: bool | None
     places: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+
+
+class UdpVerdict(NamedTuple):
+    """Whether the filters let UDP to one of the bridge's ports in: True, False, None; where, and in words."""
+
+    value: bool | None
+    places: tuple[Place, ...]
+    words: str
+    port: int
 
 
 class Mapping(NamedTuple):
@@ -78,8 +87,11 @@ class Deployment:
     def bridge_ports(self) -> list[Value]:
         """UDP ports that bridges send and take media on, one a bridge; UNKNOWN where no file says."""
         found = []
+        inside = services.listening(self.facts, "media") if self.containers else None
+        if inside is not None and inside.known and inside.endpoints:
+            return [Value(one.port, one.places[0] if one.places else "", "port") for one in inside.endpoints]
         for bridge in self._bridges:
-            one = services._bridge(self.facts, "media", bridge)[0]
+            one = services.bridge_settings(self.facts, "media", bridge)[0]
             number = programs.number(one)
             if number is None and (variable := self._variable("JVB_PORT")) is not None:
                 found.append(variable)
@@ -91,6 +103,18 @@ class Deployment:
     def udp_let_in(self, port: int | None = None) -> LetIn:
         """Whether the filters let strangers' UDP to the bridge: to one port, or to all its ports."""
         return self._let(port, outgoing=False)
+
+    def bridge_udp_let_in(self) -> list[UdpVerdict]:
+        """The same for each port of the bridge by itself, with a sentence."""
+        found = []
+        for port in dict.fromkeys(v.value for v in self.bridge_ports() if isinstance(v.value, int)):
+            let = self.udp_let_in(port)
+            words = {
+                True: f"the filter lets UDP to port {port} in", False: f"the filter shuts UDP port {port}",
+                None: f"what the filter does with UDP to port {port} is not known",
+            }[let.answer]  # fmt: skip
+            found.append(UdpVerdict(let.answer, tuple(map(place, let.places)), words, port))
+        return found
 
     def udp_let_out(self, port: int | None = None) -> LetIn:
         """Whether the filters let the bridge's UDP out to strangers."""
@@ -213,7 +237,7 @@ class Deployment:
 
         def value(key: str, kind: str, old: str = "", default: Any = UNKNOWN) -> Value:
             one = programs.setting(self.facts, "focus", f"jicofo.xmpp.client.{key}", old, default)
-            return Value(one.value, "" if one.default else one.place, kind, one.why, one.default)
+            return Value(one.value, "" if one.default else one.place, kind, one.why, one.default, key)
 
         old = "org.jitsi.jicofo"
         return Login(
@@ -345,10 +369,14 @@ def _reachable(addresses: Sequence[str]) -> list[str]:
 def _logins(values: "dict[str, Fact]", pattern: str) -> list[Login]:
     """Connections by their names, of keys as ``prefix.NAME.KEY``."""
     found: dict[str, dict[str, Fact]] = {}
+    spelled: dict[str, dict[str, str]] = {}
+    written: dict[str, str] = {}
     for key, fact in values.items():
         match = re.match(pattern, key)
         if match:
-            found.setdefault(match[1], {})[match[2].upper().replace("-", "_")] = fact
+            plain = match[2].upper().replace("-", "_")
+            found.setdefault(match[1], {})[plain] = fact
+            spelled.setdefault(match[1], {})[plain] = match[2]
 
     def value(keys: "dict[str, Fact]", name: str, kind: str, default: Any = UNKNOWN) -> Value:
         said = keys.get(name)
@@ -356,11 +384,12 @@ def _logins(values: "dict[str, Fact]", pattern: str) -> list[Login]:
             worth = said.value
             if kind == "port" and str(worth).isdigit():
                 worth = int(str(worth))
-            return Value(worth, said.place, kind)
+            return Value(worth, said.place, kind, key=written[name])
         return Value(default, "", kind, "" if default is not UNKNOWN else "not set", default is not UNKNOWN)
 
     logins = []
     for name, keys in found.items():
+        written = spelled[name]
         said = keys.get("MUC_JIDS") or keys.get("MUC")
         texts = said.value if said is not None and isinstance(said.value, list) else [said.value] if said else []
         rooms = tuple(

@@ -1,6 +1,8 @@
 """All that is known of a deployment, kind by kind."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from jitsilab.errors import Problem
 from jitsilab.facts.certificates import Placed
@@ -15,6 +17,9 @@ from jitsilab.facts.settings import Settings
 from jitsilab.facts.sockets import Handed, Listener, Named
 from jitsilab.facts.turnserver import TurnServer
 from jitsilab.facts.webconfig import WebConfig
+
+if TYPE_CHECKING:
+    from jitsilab.facts.deployment import Deployment
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Facts:
     versions: dict[str, Fact] = field(default_factory=dict)
     private_keys: list[str] = field(default_factory=list)  # files that hold one
     problems: list[Problem] = field(default_factory=list)
+    ambiguous: set[str] = field(default_factory=set)  # kinds of which there are two main files
     inputs: list[Input] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict, repr=False)  # of the files read, secrets among it
 
@@ -56,6 +62,13 @@ class Facts:
     def version(self, *packages: str) -> Fact | None:
         """The version of the first of these packages that is known."""
         return next((self.versions[name] for name in packages if name in self.versions), None)
+
+    @cached_property
+    def deployment(self) -> "Deployment":
+        """The files as one deployment, for who asks questions of it."""
+        from jitsilab.facts.deployment import Deployment
+
+        return Deployment(self)
 
     @property
     def empty(self) -> bool:

@@ -41,13 +41,24 @@ CONTENTS = (
     (r"(?m)^Setting up \S+ \(|^ii\s+\S+", "versions"),
     (r"(?m)^(listening-port|static-auth-secret|denied-peer-ip|use-auth-secret|lt-cred-mech)\b", "turn"),
 )  # fmt: skip
+OTHERS = re.compile(  # what no server reads as its configuration
+    r"\.(log|jsonl|pcapng|csv|html?|md|py|ts|tsx|jsx|css|svg|sh|bash|rb|pl|go|java|kt|swift|patch|diff|lock)(\.\d+)?$"
+)
 PLUGIN = re.compile(r"^(mod|util)_[\w.]*\.lua$")
 NOT_IN_FORCE = re.compile(
     r"(\.(bak|orig|save|old|disabled|example|sample|dist|dpkg-\w+|rpm\w+|swp|tmpl|tpl|j2|erb)|~)$"
 )
 TEMPLATE = re.compile(r"\{\{[^}\n]*(\.Env\.|\$[A-Z]|[a-z_]+)[^}\n]*\}\}|<%=?[^%\n]*%>|\{%[^%\n]*%\}")
+JINJA = re.compile(r"\{\{\s*[a-z_]\w*(\.\w+)*\s*(\|[^}\n]*)?\}\}|\{%-?\s*(if|for|set|include)\b")
+BACKUP = re.compile(r"(^|/)(backups?|bak|old|orig|save)\b[^/]*/", re.I)
 KEPT_ASIDE = ("conf.avail", "sites-available", "conf-available", "mods-available")  # in force by a link elsewhere
+COMPOSE = re.compile(r"^(docker-)?compose(\.override)?\.ya?ml$")
 _LOG = re.compile(r"(?m)^(JVB|Jicofo)? ?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d|^\[\d{4}-\d\d-\d\d|^\d+\.\d+\.\d+\.\d+ - ")
+
+
+def is_template(kind: str, text: str) -> bool:
+    """Whether a file still has to be filled in; compose files may hold Go's braces for other programs."""
+    return (JINJA if kind == "compose" else TEMPLATE).search(text) is not None
 
 
 def recognise(name: str, head: bytes) -> str | None:
@@ -63,13 +74,15 @@ def recognise(name: str, head: bytes) -> str | None:
     if b"\0" in head[:4096]:
         return None
     text = head.decode("utf-8", "replace").replace("\r\n", "\n")
-    if PLUGIN.match(base) or "PRIVATE KEY-----" in text:
+    if PLUGIN.match(base) or base == "logging.properties" or "PRIVATE KEY-----" in text:
         return "known"
+    if text.startswith("#!") and "nft" not in text.partition("\n")[0]:
+        return None  # a script: what it does, or did, is not what is
     bare = NOT_IN_FORCE.sub("", base) or base
     for pattern, kind in NAMES:
         if re.search(pattern, bare) and not (kind in ("sockets", "versions", "known") and _LOG.match(text)):
             return kind
-    if re.search(r"\.(log|jsonl|pcapng|csv|html?|md|py|ts|tsx|jsx|css|svg)(\.\d+)?$", bare) or _LOG.search(text[:2000]):
+    if OTHERS.search(bare) or _LOG.search(text[:2000]):
         return None
     if bare in ("secrets.txt", "readme", "readme.md", "readme.txt"):
         return "known"

@@ -137,24 +137,76 @@ def _in_order(files: list[_File], facts: Facts) -> Iterator[_File]:
     folders = {part for one in files for part in one.name.split("/")[:-1]}
     beside = {"conf.avail": "conf.d", "sites-available": "sites-enabled", "conf-available": "conf-enabled",
               "mods-available": "mods-enabled"}  # fmt: skip
+    project = _project(files)
     chosen = []
     for one in files:
         aside = _aside(one.name)
         base = one.name.rpartition("/")[2]
         note = ""
-        if kinds.NOT_IN_FORCE.search(base.lower()) or base.lower() in ("env.example", "example.env"):
+        if (
+            kinds.NOT_IN_FORCE.search(base.lower())
+            or base.lower() in ("env.example", "example.env")
+            or kinds.BACKUP.search(one.name)
+        ):
             note = "by its name not in force, left out"
         elif aside and (beside[aside] in folders or base in enabled):
             note = f"in {aside}, not enabled, left out"
-        elif one.kind not in ("web", "compose", "known") and kinds.TEMPLATE.search(one.text):
+        elif one.kind != "known" and kinds.is_template(one.kind, one.text):
             note = "a template that is not filled in, left out"
+        elif one.kind in ("compose", "env") and one.name not in project:
+            note = "not what compose reads there by itself, left out"
         if note:
             _unused(one.name, one.kind, one.digest, note, facts, quiet=bool(aside))
         else:
             facts.inputs.append(Input(one.name, one.kind, one.digest))
             chosen.append(one)
+    _several(chosen, facts)
     first = ("env", "addresses", "route", "versions")
     return iter(sorted(chosen, key=lambda f: (f.kind not in first, f.kind == "compose", _later(f.name), f.name)))
+
+
+MAINS = ("prosody.cfg.lua", "jicofo.conf", "turnserver.conf", "nginx.conf")  # one of a name is in force
+
+
+def _several(files: list[_File], facts: Facts) -> None:
+    """Two main files of one name that say different things: which is in force is not known, and is said."""
+    for name in MAINS:
+        same = [one for one in files if one.name.rpartition("/")[2] == name]
+        if len({one.digest for one in same}) > 1:
+            facts.ambiguous |= {one.kind for one in same}
+            note = f"{same[1].name}: there is {same[0].name} too; which is in force is not known"
+            facts.problems.append(Problem(0, "facts", 0, note))
+
+
+def _project(files: list[_File]) -> set[str]:
+    """The compose files and the .env of one project: that of the folder nearest to the top, as compose picks them.
+
+    ``COMPOSE_FILE`` in .env names others. Where no file has a usual name, the first folder's are taken.
+    """
+
+    def folder(name: str) -> str:
+        return name.rpartition("/")[0]
+
+    def base(name: str) -> str:
+        return name.rpartition("/")[2].lower()
+
+    every = [one for one in files if one.kind == "compose" and not kinds.is_template("compose", one.text)]
+    every = [one for one in every if not kinds.NOT_IN_FORCE.search(base(one.name))]
+    usual = [one for one in every if kinds.COMPOSE.match(base(one.name))]
+    here = sorted({folder(one.name) for one in usual or every}, key=lambda f: (bool(f), f.count("/"), f))
+    variables = [one for one in files if one.kind == "env" and not kinds.NOT_IN_FORCE.search(base(one.name))]
+    variables = [one for one in variables if base(one.name) not in ("env.example", "example.env")]
+    if not every:
+        nearest = sorted(variables, key=lambda one: (one.name.count("/"), base(one.name) != ".env", one.name))
+        return {one.name for one in nearest[:1]}
+    same = [one for one in variables if folder(one.name) == here[0]]
+    dotted = [one for one in same if base(one.name) == ".env"] or same[:1]
+    named = re.search(r"(?m)^COMPOSE_FILE=[\"']?([^\"'\n#]+)", dotted[0].text) if dotted else None
+    wanted = {base(part.strip()) for part in re.split(r"[:;,]", named[1])} if named else set()
+    chosen = [one for one in usual or every if folder(one.name) == here[0]]
+    if wanted:
+        chosen = [one for one in every if folder(one.name) == here[0] and base(one.name) in wanted] or chosen
+    return {one.name for one in (*chosen, *dotted)}
 
 
 def _later(name: str) -> int:
@@ -269,6 +321,9 @@ def _properties_of(name: str, text: str, facts: Facts) -> Settings:
 
 def _finish(facts: Facts) -> None:
     """What only shows when all files are read."""
+    for kind, broken in (("prosody", facts.prosody), ("focus", facts.focus), ("nginx", facts.nginx)):
+        if kind in facts.ambiguous and broken is not None:
+            broken.broken.append("one of two main files")
     for program, variables in facts.shell.items():
         for key in ("JAVA_SYS_PROPS", "JVB_OPTS", "JICOFO_OPTS"):
             fact = variables.get(key)

@@ -63,9 +63,12 @@ class Prosody:
     def modules(self, host: Host) -> set[str]:
         """Modules that are enabled for a host, global ones included."""
         found: set[str] = set()
-        for one in (self.hosts[0], host):
+        around = self.hosts[0]
+        if host.kind == "Component" and not ((own := host.options.get("load_global_modules")) and own.value is True):
+            around = host  # Prosody loads the global list on VirtualHosts alone
+        for one in (around, host):
             found |= set(_strings(one.options.get("modules_enabled")))
-        for one in (self.hosts[0], host):
+        for one in (around, host):
             found -= set(_strings(one.options.get("modules_disabled")))
         return found
 
@@ -254,6 +257,7 @@ class _Reader:
             said = [word if isinstance(word, str) else "" for word in words]
             if not said:
                 return
+            said[0] = said[0].lower()  # nameprep, as configmanager has it
             kind = "Component" if name == "Component" else "VirtualHost"
             same = [host for host in self.prosody.hosts if host.name == said[0]]
             if same:

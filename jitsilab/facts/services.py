@@ -99,7 +99,7 @@ def listening(facts: Facts, service: str) -> Listening:
         return _java(facts, "focus", service, _rest(facts), None)
     bridges: list[Hocon | None] = [one for one in (facts.bridge, *facts.other_bridges) if one is not None]
     bridges = bridges or [None]
-    found = [_java(facts, "bridge", service, _bridge(facts, service, one), one) for one in bridges]
+    found = [_java(facts, "bridge", service, bridge_settings(facts, service, one), one) for one in bridges]
     return _merged(found)
 
 
@@ -142,8 +142,9 @@ def _in_containers(facts: Facts, service: str, program: str) -> Listening | None
         variables = {k: str(f.value) for k, f in one.environment.values.items() if f.value is not UNKNOWN}
         port = _inner_port(facts, service, variables)
         places.append(one.place)
-        if one.unread:
-            why = f"{one.unread[0]}: what is published there is not known"
+        unread = [u for u in one.unread if u.transport in ("", transport) and u.inner in (None, port)]
+        if unread:
+            why = f"{unread[0].place}: what is published there is not known"
         if one.host_network:
             on_host = _prosody(facts, service) if program == "prosody" else None
             if on_host is None:
@@ -178,7 +179,7 @@ def _without_compose(facts: Facts, service: str, transport: str) -> Listening | 
 def _java_alone(facts: Facts, service: str) -> Listening:
     if service == "rest":
         return _java(facts, "focus", service, _rest(facts), None)
-    return _java(facts, "bridge", service, _bridge(facts, service, facts.bridge), facts.bridge)
+    return _java(facts, "bridge", service, bridge_settings(facts, service, facts.bridge), facts.bridge)
 
 
 # Prosody on the host
@@ -246,7 +247,7 @@ def _listed(facts: Facts, transport: str) -> list[Listener] | None:
 # Java programs on the host
 
 
-def _bridge(facts: Facts, service: str, bridge: Hocon | None) -> tuple[programs.Setting, programs.Setting]:
+def bridge_settings(facts: Facts, service: str, bridge: Hocon | None) -> tuple[programs.Setting, programs.Setting]:
     """Port and host of one of the bridge's interfaces."""
     if service == "media":
         port = programs.setting(
@@ -302,7 +303,7 @@ def pids(facts: Facts, program: str, bridge: Hocon | None = None) -> set[int]:
     wanted: set[tuple[str, int]] = set()
     if program == "bridge":
         for service in ("media", "public", "private"):
-            number = programs.number(_bridge(facts, service, bridge)[0])
+            number = programs.number(bridge_settings(facts, service, bridge)[0])
             wanted.add(("udp" if service == "media" else "tcp", number if number is not None else DEFAULTS[service]))
     else:
         number = programs.number(_rest(facts)[0])
@@ -320,7 +321,9 @@ def _unexplained(
     others = pids(facts, "focus" if program == "bridge" else "bridge", None) - own
     explained = set()
     if program == "bridge":
-        explained = {programs.number(_bridge(facts, s, bridge)[0]) for s in ("public", "private") if s != service}
+        explained = {
+            programs.number(bridge_settings(facts, s, bridge)[0]) for s in ("public", "private") if s != service
+        }
     mine = [one for one in java if set(one.pids) & own and one.port not in explained]
     if service in ("private", "rest") and mine:
         return _of_sockets(mine, [one.port for one in mine], sockets[0].transport, ())

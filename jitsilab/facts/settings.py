@@ -136,7 +136,7 @@ def interpolate(text: str, variables: Mapping[str, str], *, complete: bool = Fal
     ``${VAR:+other}``, ``${VAR+other}``, nested; ``$$`` is a dollar. Where ``complete``, a variable that is not
     there is empty; else it is unknown.
 
-    >>> interpolate("${A:-x${B}}", {"B": "y"}), interpolate("$$A", {}), interpolate("${A}", {})
+    >>> interpolate("${A:-x${B}}", {"B": "y"}, complete=True), interpolate("$$A", {}), interpolate("${A:-1}", {})
     ('xy', '$A', None)
     """
     if depth > DEPTH:
@@ -195,7 +195,7 @@ def _expression(inner: str, variables: Mapping[str, str], complete: bool, depth:
     value = variables.get(match[1])
     sign, other = match[2] or "", match[3] or ""
     if value is None and not complete:
-        return None if not sign.endswith("-") else _default(other, variables, complete, depth)
+        return None  # whoever runs compose may have set it
     there = value is not None and (value != "" or not sign.startswith(":"))
     if sign.endswith("-"):
         return value if there else _default(other, variables, complete, depth)

@@ -20,6 +20,13 @@ class TurnServer:
     options: dict[str, list[Fact]] = field(default_factory=dict)
     name: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is the server's own file, and no piece of one: what is not in it is not set."""
+        base = self.name.rpartition("/")[2]
+        piece = "custom" in base or "extra" in base
+        return base in ("turnserver.conf", "coturn.conf") or (not piece and self.has("realm", "listening-port"))
+
     def has(self, *names: str) -> bool:
         """Whether one of these options is set."""
         return any(name in self.options for name in names)

@@ -22,6 +22,7 @@ class Value:
     kind: str = ""  # address, name, port, secret, jid, url, switch, path
     why: str = ""  # why it is not known
     default: bool = False  # the program's own default: nothing in a file says it
+    key: str = ""  # what it is called there, without its path
 
     @property
     def known(self) -> bool:
@@ -41,6 +42,29 @@ class Value:
         return int(match[2]) if match and match[2] else None
 
 
+class Place(NamedTuple):
+    """A file and a line, in the form of every place of evidence: frames and pointers belong to other evidence."""
+
+    input: str
+    frame: int | None = None
+    line: int | None = None
+    pointer: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"input", "line"}``, or the input alone."""
+        return {"input": self.input, "line": self.line} if self.line is not None else {"input": self.input}
+
+    def __str__(self) -> str:
+        return f"{self.input}:{self.line}" if self.line is not None else self.input
+
+
+def place(text: str) -> Place:
+    """``file:line`` in its parts."""
+    match = _PLACE.match(text)
+    name, line = (match[1], match[2]) if match else (text, None)
+    return Place(name, line=int(line) if line else None)
+
+
 class Span(NamedTuple):
     """Where a value's characters stand: line from 1, columns from 0, the end excluded."""
 
@@ -55,7 +79,7 @@ def span(facts: Facts, value: Value) -> Span | None:
     if value.line is None or value.value is UNKNOWN:
         return None
     if isinstance(value.value, Secret):
-        return _secret_span(lines, value.line)
+        return _secret_span(lines, value.line, value.key)
     text = str(value.value)
     for number in range(value.line, min(value.line + FAR, len(lines) + 1)):
         at = whole_word(lines[number - 1], text)
@@ -91,15 +115,19 @@ def whole_word(line: str, text: str) -> int:
     return -1
 
 
-def _secret_span(lines: list[str], number: int) -> Span | None:
-    """The value behind the first assignment of a line."""
-    if not 1 <= number <= len(lines):
-        return None
-    match = re.search(r"""[=:\s]\s*(?:"([^"]*)"|'([^']*)'|([^\s"';,{}=]+)\s*[;,]?\s*$)""", lines[number - 1])
-    if match is None:
-        return None
-    group = next(one for one in (1, 2, 3) if match[one] is not None)
-    return Span(number, match.start(group), match.end(group))
+_ASSIGNED = r"""[\"'\]]*\s*(?:[=:]|\s)\s*(?:"([^"]*)"|'([^']*)'|([^\s"';,{}]+))"""
+
+
+def _secret_span(lines: list[str], number: int, key: str) -> Span | None:
+    """The value behind a key, at its line or further down where it is one of a table that begins there."""
+    if key:
+        pattern = re.compile(rf"(?<![\w-]){re.escape(key)}{_ASSIGNED}")
+        for at in range(number, min(number + FAR, len(lines) + 1)):
+            match = pattern.search(lines[at - 1])
+            if match is not None:
+                group = next(one for one in (1, 2, 3) if match[one] is not None)
+                return Span(at, match.start(group), match.end(group))
+    return None
 
 
 def _facts(facts: Facts) -> Iterator[tuple[Fact, str]]:
@@ -134,7 +162,7 @@ def _kinds(fact: Fact, key: str) -> Iterator[Value]:
         for name, one in value.items():
             yield from _kinds(Fact(one, fact.place), str(name))
     elif isinstance(value, Secret):
-        yield Value(value, fact.place, "secret")
+        yield Value(value, fact.place, "secret", key=key.rpartition(".")[2])
     elif isinstance(value, bool):
         return
     elif isinstance(value, int) and key.lower().endswith("port"):

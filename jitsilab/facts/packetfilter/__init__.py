@@ -84,8 +84,11 @@ class Filters:
         forwards. With no filter given the answer is not known, and nothing is named.
         """
         parts = [self._front(transport, port, addresses)] if self.front else []
-        if self.host:
-            parts.append(self._host(transport, port, addresses, container))
+        # what Docker publishes passes ufw and firewalld by
+        passed_by = ("ufw", "firewalld") if container is not None else ()
+        host = [one for one in self.host if one.program not in passed_by]
+        if host:
+            parts.append(self._host(host, transport, port, addresses, container))
         if not parts:
             return Way(None, (), tuple(self.unread))
         shut = next((one for one in parts if one.open is False), None)
@@ -111,12 +114,17 @@ class Filters:
         way = self.way(transport, port)
         return way.open, way.places[-1] if way.places else ""
 
-    def _host(self, transport: str, port: int, addresses: Sequence[str], container: tuple[str, int] | None) -> Way:
+    def _host(
+        self,
+        host: Sequence[Ruleset],
+        transport: str,
+        port: int,
+        addresses: Sequence[str],
+        container: tuple[str, int] | None,
+    ) -> Way:
         ways = []
-        for ruleset in self.host:
+        for ruleset in host:
             if container is not None:
-                if ruleset.program in ("ufw", "firewalld"):
-                    continue  # what Docker publishes passes them by
                 address, inner = container
                 packet = Packet(
                     transport, inner, address=address or None, translated=True, original_port=port, forwarded=True,

@@ -251,10 +251,11 @@ def _target(built: _Builder, word: str, value: str, rest: list[str]) -> None:
         built.action = Action("goto" if word == "-g" else "jump", value)
 
 
-_COLUMNS = re.compile(
-    r"^\s*(?:(?P<num>\d+)\s+)?(?:(?P<counts>\d+[KMGT]?\s+\d+[KMGT]?)\s+)?(?P<target>[A-Za-z][\w.:-]*)?\s+"
-    r"(?P<prot>all|tcp|udp|icmp|icmpv6|ipv6-icmp|sctp|esp|ah|udplite|\d+)\s+(?:(?P<opt>--|-f|!f)\s+)?"
-    r"(?:(?P<in>\S+)\s+(?P<out>\S+)\s+)?(?P<source>!?\S+)\s+(?P<destination>!?\S+)(?P<rest>.*)$"
+_TARGET = r"(?P<target>[A-Za-z][\w.:-]*)?\s+(?P<prot>all|tcp|udp|icmp|icmpv6|ipv6-icmp|sctp|esp|ah|udplite|\d+)\s+"
+_ENDS = r"(?P<source>!?\S+)\s+(?P<destination>!?\S+)(?P<rest>.*)$"
+_PLAIN = re.compile(rf"^(?:\d+\s+)?{_TARGET}(?:(?:--|-f|!f)\s+)?{_ENDS}")
+_VERBOSE = re.compile(
+    rf"^\s*(?:\d+\s+)?\d+[KMGT]?\s+\d+[KMGT]?\s+{_TARGET}(?:(?:--|-f|!f)\s+)?(?P<in>\S+)\s+(?P<out>\S+)\s+{_ENDS}"
 )
 
 
@@ -275,8 +276,8 @@ def _listing(text: str, ruleset: Ruleset, kind: str) -> None:
             continue
         if not line.strip() or not chain:
             continue
-        match = _COLUMNS.match(line)
-        if match is None or (verbose and match["counts"] is None):
+        match = (_VERBOSE if verbose else _PLAIN).match(line)
+        if match is None:
             ruleset.notes.append(f"{place}: not understood as a rule of iptables")
             continue
         table.chain(chain).rules.append(_listed(match, verbose, place))
@@ -285,10 +286,7 @@ def _listing(text: str, ruleset: Ruleset, kind: str) -> None:
 def _listed(match: re.Match[str], verbose: bool, place: str) -> Rule:
     words: list[str] = []
     source, destination, rest = match["source"], match["destination"], match["rest"]
-    inward, outward = match["in"], match["out"]
-    if not verbose and inward is not None:  # two columns too many: they belong to the addresses
-        source, destination, rest = inward, outward or "", f" {source} {destination}{rest}"
-        inward = outward = None
+    inward, outward = (match["in"], match["out"]) if verbose else (None, None)
     for option, value in (("-i", inward), ("-o", outward)):
         if value and value not in ("*", "any"):
             words += ["!", option, value[1:]] if value.startswith("!") else [option, value]

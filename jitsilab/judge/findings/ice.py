@@ -264,7 +264,9 @@ def _tcp_in_files(view: View) -> Outcome | None:
         if not one.known and off is not None and str(off.value).lower() in ("true", "1"):
             one = programs.Setting(False, off.place)
         if one.value is True:
-            return failed("the bridge is told to take media over TCP", places=[one.place])
+            known = programs.at_least(facts, "bridge", programs.NO_ICE_TCP) is False
+            sure = Certainty.MEASURED if known else Certainty.INFERRED
+            return failed("the bridge is told to take media over TCP", places=[one.place], certainty=sure)
         found.append(one)
     if all(one.known and one.place for one in found):
         return passed("the bridge's configuration turns no TCP on", places=[one.place for one in found])

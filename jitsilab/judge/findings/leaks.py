@@ -228,8 +228,12 @@ def _third_in_files(view: View) -> Outcome | None:
                     bad.append((f"{path} names {host}", fact.place))
     if bad:
         return failed(listed(note for note, _ in bad), places=[place for _, place in bad])
-    if facts.web is None or not facts.web.values:
-        return None
+    if facts.web is None or (not facts.web.get("hosts.domain") and not facts.web.get("p2p.enabled")):
+        return None  # config.js itself was not given
+    own, direct = facts.web.get("p2p.stunServers"), facts.web.get("p2p.enabled")
+    if own is None and (direct is None or direct.value is not False):
+        # lib-jitsi-meet's xmpp.ts has a STUN server of its own for that case
+        return unseen("config.js names no p2p.stunServers, and the library's default is another's")
     computed = [fact.place for fact in facts.web.values.values() if fact.value is UNKNOWN]
     if any(facts.web.name in problem.message for problem in facts.problems):
         return unseen(f"{facts.web.name} cannot be read whole", places=computed[:3])

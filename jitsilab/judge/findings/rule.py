@@ -119,7 +119,7 @@ class View:
     @cached_property
     def deployment(self) -> Deployment | None:
         """The server's files as one deployment."""
-        return Deployment(self.facts) if self.facts is not None else None
+        return self.facts.deployment if self.facts is not None else None
 
     @cached_property
     def own_flows(self) -> set[Any] | None:

@@ -84,7 +84,11 @@ def _configured(view: View) -> Outcome | None:
     unknown = [one for one in looked if one.bad is None]
     if unknown:
         return unseen(listed(one.note for one in unknown), places=[one.place for one in unknown])
-    return passed("no old version is configured", places=[one.place for one in looked]) if looked else None
+    if not looked:
+        return None
+    if not any(one.web for one in looked):
+        return unseen("what the web server speaks is not in these files", places=[one.place for one in looked])
+    return passed("no old version is configured", places=[one.place for one in looked])
 
 
 class Look(NamedTuple):
@@ -93,6 +97,7 @@ class Look(NamedTuple):
     bad: bool | None
     note: str
     place: str
+    web: bool = False  # of the web server
 
 
 def _nginx_tls(facts: Facts) -> Iterator[Look]:
@@ -101,7 +106,9 @@ def _nginx_tls(facts: Facts) -> Iterator[Look]:
         versions = server.inherited("ssl_protocols")
         if versions is not None:
             old = [str(arg) for arg in versions.args if OLD.match(str(arg))]
-            yield Look(bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", versions.place)
+            yield Look(
+                bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", versions.place, True
+            )
         else:
             include = next((one for one in server.walk() if one.name == "include"), None)
             why = f"{include.text()[:60]} is not here" if include is not None else "its version's default is not known"
@@ -133,7 +140,7 @@ def _apache_tls(facts: Facts) -> Iterator[Look]:
         else:
             old = _apache_versions([str(one) for one in versions.args]) & {"SSLV3", "TLSV1", "TLSV1.1"}
             note = f"SSLProtocol allows {listed(sorted(old))}" if old else "SSLProtocol"
-            yield Look(bool(old), note, versions.place)
+            yield Look(bool(old), note, versions.place, True)
         suites = host.inherited("sslciphersuite")
         weak = [w for w in suites.text().split(":") if w.strip("+").upper() in WEAK_NAMED] if suites else []
         if suites is not None and weak:

@@ -108,7 +108,9 @@ def clear_turn(view: View) -> Outcome:
     in_files: Outcome | None = None
     if turn is not None:
         fact = turn.first("no-tcp-relay")
-        if fact is None:
+        if fact is None and not turn.whole:
+            in_files = unseen(f"{turn.name} is a piece of a configuration", places=[turn.name])
+        elif fact is None:
             in_files = failed(
                 "no-tcp-relay is not set: users may have the relay open TCP connections", places=[turn.name]
             )
@@ -158,6 +160,8 @@ def _quotas_in_files(view: View) -> Outcome | None:
     port = int(str(said.value)) if said is not None and str(said.value).isdigit() else 3478
     if all(services.reach_port(facts, transport, port).open is False for transport in ("udp", "tcp")):
         return None
+    if not turn.whole:
+        return unseen(f"{turn.name} is a piece of a configuration", places=[turn.name])
     note = "neither user-quota nor total-quota: one user may take every relay port"
     return failed(note, places=[turn.name], severity="low")
 

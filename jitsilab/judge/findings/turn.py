@@ -128,7 +128,9 @@ def _open_in_files(view: View) -> Outcome | None:
         return None
     answer = turn.authenticates()
     if answer is None:
-        return None
+        return unseen("users may stand in a database", places=[turn.name])
+    if not answer and not turn.first("no-auth") and _incomplete(view):
+        return unseen(_incomplete(view), places=[turn.name])
     if not answer:
         fact = turn.first("no-auth")
         note = "no-auth" if fact else "neither use-auth-secret nor lt-cred-mech nor a user: no-auth is the default"
@@ -136,6 +138,16 @@ def _open_in_files(view: View) -> Outcome | None:
     names = ("use-auth-secret", "lt-cred-mech", "oauth", "static-auth-secret", "user")
     places = [fact.place for name in names if (fact := turn.first(name))]
     return passed("requests need credentials", places=places[:2])
+
+
+def _incomplete(view: View) -> str:
+    """Why the absence of an option from coturn's file says nothing; empty where it does."""
+    facts = view.facts
+    if facts is None or facts.turn is None:
+        return "turnserver.conf was not given"
+    if "turn" in facts.ambiguous:
+        return "there are two turnserver.conf; which is in force is not known"
+    return "" if facts.turn.whole else f"{facts.turn.name} is a piece of a configuration"
 
 
 # SEC-17
@@ -224,6 +236,8 @@ def _inside_in_files(view: View) -> Outcome | None:
         if allowed and name != "carrier-grade NAT":
             missing.append(name)
             places.append(place)
+    if missing and _incomplete(view):
+        return unseen(_incomplete(view), places=[turn.name])
     if missing:
         return failed(f"no denied-peer-ip covers {listed(missing, 8)}", places=[*places, turn.name])
     wide = [r for r in turn.ranges("allowed-peer-ip") if r[2] != r[1] and any(inside(a) for a in _ends(r))]

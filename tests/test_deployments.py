@@ -1,0 +1,295 @@
+"""Whole deployments: what may be said of files that are moved, broken, missing, not enabled, or in containers."""
+
+import json
+from typing import Any
+
+import pytest
+from test_findings import result_of
+
+from jitsilab import facts
+from jitsilab.facts import Facts, Given, services
+from jitsilab.facts.deployment import Deployment
+from jitsilab.judge import findings
+
+MAIN = """pidfile = "/run/prosody/prosody.pid"
+modules_disabled = { "s2s" }
+component_ports = {}
+c2s_interfaces = { "127.0.0.1" }
+http_interfaces = { "127.0.0.1" }
+Include "conf.d/*.cfg.lua"
+"""
+MEET = """VirtualHost "meet.example"
+    authentication = "jitsi-anonymous"
+    c2s_require_encryption = false
+    modules_enabled = { "bosh"; "websocket" }
+VirtualHost "auth.meet.example"
+    authentication = "internal_hashed"
+Component "conference.meet.example" "muc"
+    restrict_room_creation = true
+"""
+JVB = 'videobridge {\n  http-servers { private { host = "127.0.0.1" } }\n}\n'
+OPEN = "table inet f { chain input { type filter hook input priority 0; policy accept; }\n}\n"
+SHUT = "table inet f {\n chain input { type filter hook input priority 0; policy drop; tcp dport 443 accept; }\n}\n"
+
+
+def socket(port: int, address: str = "0.0.0.0", process: str = "java", pid: int = 7, kind: str = "tcp LISTEN") -> str:
+    return f'{kind} 0 128 {address}:{port} 0.0.0.0:* users:(("{process}",pid={pid},fd=9))\n'
+
+
+def deployment(**files: str) -> Facts:
+    """Files by name; ``__`` stands for a slash, ``_`` for a dot where there is none."""
+    names = {"prosody": "etc/prosody/prosody.cfg.lua", "meet": "etc/prosody/conf.d/meet.cfg.lua", "jvb": "jvb.conf",
+             "jicofo": "jicofo.conf", "ss": "ss-lntup.txt", "nft": "nftables.txt", "versions": "versions.txt",
+             "compose": "docker-compose.yml", "env": ".env", "properties": "sip-communicator.properties",
+             "nginx": "nginx.conf", "turn": "turnserver.conf", "addr": "ip-addr.txt"}  # fmt: skip
+    return facts.load(*(Given(names.get(name, name), text.encode()) for name, text in files.items()))
+
+
+def results(given: Facts, *checks: str) -> list[str]:
+    return [result_of(check, None, given)[0] for check in checks]
+
+
+# Ports
+
+
+def test_ports_are_those_of_the_files() -> None:
+    sockets = socket(6222, process="lua5.4") + socket(6269, process="lua5.4") + socket(18080) + socket(19090)
+    moved = MAIN.replace('{ "s2s" }', "{}").replace('"127.0.0.1"', '"*"') + "c2s_ports = { 6222 }\ns2s_ports = 6269\n"
+    jvb = "videobridge.http-servers { private { port = 18080, host = 0.0.0.0 }, public { port = 19090 } }"
+    seen = deployment(prosody=moved, meet=MEET, jvb=jvb, ss=sockets, nft=OPEN)
+    assert results(seen, "SEC-07", "SEC-09", "SEC-10", "SEC-11") == ["FAIL"] * 4
+    shut = deployment(prosody=moved, meet=MEET, jvb=jvb, ss=sockets, nft=SHUT, jicofo="jicofo.rest.enabled = false")
+    assert results(shut, "SEC-07", "SEC-09", "SEC-10", "SEC-11") == ["PASS"] * 4
+
+
+def test_a_port_that_is_computed_is_not_known() -> None:
+    seen = deployment(prosody=MAIN.replace('{ "s2s" }', "{}") + "s2s_ports = { os.getenv('PORT') }\n", meet=MEET)
+    assert results(seen, "SEC-09") == ["NOT_OBSERVABLE"]
+    assert "s2s" in services.listening(seen, "s2s").why or "ports" in services.listening(seen, "s2s").why
+    jvb = deployment(jvb="videobridge.http-servers.private { port = ${?PORT}, host = 0.0.0.0 }", nft=OPEN)
+    assert results(jvb, "SEC-10") == ["NOT_OBSERVABLE"]
+
+
+@pytest.mark.parametrize(
+    ("versions", "result"),  # jitsi-videobridge 2.1-294 and jicofo 1.0-1138 bind to loopback where nothing is said
+    [
+        ("jitsi-videobridge2 2.3-209-gb2d6c3fc-1\njicofo 1.0-1140-1\n", "PASS"),
+        ("jitsi-videobridge2 2.1-202-g5f9377b3-1\njicofo 1.0-1140-1\n", "FAIL"),
+        ("jitsi-videobridge2 2.3-209-gb2d6c3fc-1\njicofo 1.0-1090-1\n", "FAIL"),
+        ("prosody 0.12.3\n", "NOT_OBSERVABLE"),
+    ],
+)  # fmt: skip
+def test_a_default_is_that_of_the_version(versions: str, result: str) -> None:
+    seen = deployment(jvb="videobridge.ice.udp.port = 10000", jicofo="jicofo {}", versions=versions)
+    assert results(seen, "SEC-10") == [result]
+
+
+def test_old_properties_come_before_the_new_file() -> None:
+    text = "# old\norg.jitsi.videobridge.SINGLE_PORT_HARVESTER_PORT=20000\n"
+    text += "org.jitsi.videobridge.rest.private.jetty.host : 0.0.0.0\n"
+    text += "org.jitsi.videobridge.rest.private.jetty.port=8\\\n  081\n"
+    text += "org.ice4j.ice.harvest.NAT_HARVESTER_LOCAL_ADDRESS=10.0.0.5\n"
+    text += "org.ice4j.ice.harvest.NAT_HARVESTER_PUBLIC_ADDRESS=203.0.113.5\n"
+    seen = deployment(jvb=JVB + "videobridge.ice.udp.port = 10000\n", properties=text, nft=OPEN)
+    assert results(seen, "SEC-10") == ["FAIL"]
+    assert [(one.value, one.place) for one in seen.deployment.bridge_ports()] == [
+        (20000, "sip-communicator.properties:2")
+    ]
+    assert services.listening(seen, "private").endpoints[0].port == 8081
+    (mapping,) = seen.deployment.mappings()
+    assert (mapping.local.value, mapping.public.value, mapping.public.place) == (
+        "10.0.0.5", "203.0.113.5", "sip-communicator.properties:7",
+    )  # fmt: skip
+
+
+def test_the_private_interface_is_found_by_its_process() -> None:
+    """Nothing listens on the port that the file has; the bridge's process has another one open."""
+    sockets = socket(10000, kind="udp UNCONN") + socket(9091) + socket(8090)
+    jvb = "videobridge.http-servers { public { port = 9091 }, private { host = 0.0.0.0 } }"
+    seen = deployment(jvb=jvb, ss=sockets, nft=OPEN)
+    assert results(seen, "SEC-10") == ["FAIL"]
+    assert services.listening(seen, "private").endpoints[0].port == 8090
+
+
+# Files
+
+
+def test_a_broken_file_is_named_and_nothing_of_it_is_judged() -> None:
+    seen = deployment(jvb=JVB + "cc { trust-bwe = ")
+    assert results(seen, "SEC-10", "SEC-11", "SEC-29") == ["NOT_OBSERVABLE"] * 3
+    assert [(one.path, one.note) for one in seen.inputs] == [("jvb.conf", "not readable as HOCON")]
+    assert "jvb.conf cannot be read" in result_of("SEC-11", None, seen)[1].note
+    prosody = deployment(prosody=MAIN + "x = = 1\n", meet=MEET.replace("jitsi-anonymous", "token"))
+    assert results(prosody, "SEC-01", "SEC-14") == ["NOT_OBSERVABLE"] * 2
+
+
+def test_without_the_main_file_nothing_tells_what_it_would() -> None:
+    seen = deployment(meet=MEET)
+    assert results(seen, "SEC-09", "SEC-14", "SEC-07") == ["NOT_OBSERVABLE"] * 3
+    whole = deployment(prosody=MAIN, meet=MEET)
+    assert results(whole, "SEC-09", "SEC-14", "SEC-07", "SEC-08") == ["PASS"] * 4
+    alone = deployment(prosody=MAIN)  # what it includes is not here
+    assert results(alone, "SEC-14") == ["NOT_OBSERVABLE"]
+    assert any("conf.d" in problem.message for problem in alone.problems)
+
+
+def test_what_is_not_enabled_is_not_judged() -> None:
+    given = {"etc/prosody/conf.avail/old.cfg.lua": 'VirtualHost "old"\n authentication = "anonymous"\n',
+             "etc/prosody/conf.d/old.cfg.lua.bak": 'VirtualHost "bak"\n authentication = "anonymous"\n'}  # fmt: skip
+    closed = MEET.replace("jitsi-anonymous", "internal_hashed")
+    seen = deployment(prosody=MAIN, meet=closed, **given)
+    assert results(seen, "SEC-01") == ["PASS"]
+    off = deployment(prosody=MAIN, meet=closed + 'VirtualHost "off"\n enabled = false\n authentication = "anonymous"\n')
+    assert results(off, "SEC-01") == ["PASS"]
+
+
+def test_guests_need_the_focus_file_to_be_judged() -> None:
+    guests = MEET.replace("jitsi-anonymous", "internal_hashed")
+    guests += 'VirtualHost "guest.meet.example"\n authentication = "jitsi-anonymous"\n'
+    assert results(deployment(prosody=MAIN, meet=guests), "SEC-01") == ["NOT_OBSERVABLE"]
+    closed = deployment(prosody=MAIN, meet=guests, jicofo="jicofo.authentication.enabled = true")
+    assert results(closed, "SEC-01") == ["PASS"]
+    assert results(deployment(prosody=MAIN, meet=guests, jicofo="jicofo {}"), "SEC-01") == ["FAIL"]
+
+
+def test_settings_of_nginx_are_inherited_and_overridden() -> None:
+    site = "http { ssl_protocols TLSv1 TLSv1.2;\n server { listen 443 ssl; ssl_protocols TLSv1.2; }\n}\n"
+    assert results(deployment(nginx=site), "SEC-12") == ["PASS"]
+    assert results(deployment(nginx=site + "http { server { listen 8443 ssl; } ssl_protocols TLSv1; }"), "SEC-12") == [
+        "FAIL"
+    ]
+    bare = "http { server { listen 443 ssl; include /etc/letsencrypt/options-ssl-nginx.conf; } }"
+    assert results(deployment(nginx=bare), "SEC-12") == ["NOT_OBSERVABLE"]
+    assert any("options-ssl-nginx.conf" in problem.message for problem in deployment(nginx=bare).problems)
+
+
+@pytest.mark.parametrize(
+    ("protocols", "result"),
+    [("all -SSLv3", "FAIL"), ("all -SSLv3 -TLSv1 -TLSv1.1", "PASS"), ("-all +TLSv1.2 +TLSv1.3", "PASS"),
+     ("TLSv1.2", "PASS"), ("+TLSv1", "FAIL")],
+)  # fmt: skip
+def test_settings_of_apache(protocols: str, result: str) -> None:
+    text = f"SSLProtocol TLSv1\n<VirtualHost *:443>\n  SSLEngine on\n  SSLProtocol {protocols}\n"
+    text += '  ProxyPass "/xmpp-websocket" "ws://127.0.0.1:5280/xmpp-websocket"\n</VirtualHost>\n'
+    seen = deployment(**{"sites-enabled/meet.conf": text})
+    assert results(seen, "SEC-12") == [result]
+    (location,) = seen.deployment.locations("/xmpp-websocket")
+    assert (location.host, location.port, location.upgrade, location.program) == ("127.0.0.1", 5280, True, "apache")
+
+
+# Containers
+
+SERVICES = """services:
+  web:
+    image: jitsi/web:stable
+    ports: ['${HTTPS_PORT}:443']
+  prosody:
+    image: jitsi/prosody:stable
+    expose: ['5222']
+    environment: [ENABLE_AUTH, ENABLE_GUESTS, AUTH_TYPE, JWT_ALLOW_EMPTY, XMPP_PORT]
+  jicofo:
+    image: jitsi/jicofo:stable
+    ports: ['127.0.0.1:${JICOFO_REST_PORT:-8888}:8888']
+  jvb:
+    image: jitsi/jvb:stable
+    ports:
+      - '${JVB_PORT:-10000}:${JVB_PORT:-10000}/udp'
+      - '127.0.0.1:${JVB_COLIBRI_PORT:-8080}:8080'
+    environment: [JVB_PORT, JVB_ADVERTISE_IPS, DOCKER_HOST_ADDRESS]
+"""
+VARIABLES = "HTTPS_PORT=443\nJVB_ADVERTISE_IPS=203.0.113.5,10.0.0.4#20000\nPUBLIC_URL=https://meet.example:443\n"
+
+
+def test_what_a_container_listens_on_is_not_what_the_host_does() -> None:
+    inside = 'videobridge { http-servers.private.host = 0.0.0.0 }\ninclude "custom-jvb.conf"\n'
+    seen = deployment(compose=SERVICES, env=VARIABLES, jvb=inside)
+    assert results(seen, "SEC-07", "SEC-08", "SEC-09", "SEC-10", "SEC-11") == ["PASS"] * 5
+    wide = SERVICES.replace("127.0.0.1:${JVB_COLIBRI", "${JVB_COLIBRI").replace(
+        "expose: ['5222']", "ports: ['5222:5222']"
+    )
+    assert results(deployment(compose=wide, env=VARIABLES, nft=OPEN), "SEC-10") == ["FAIL"]
+    let_in = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    group = json.dumps({"SecurityGroups": [{"IpPermissions": [let_in]}]})
+    assert results(deployment(compose=wide, env=VARIABLES, **{"security-group.json": group}), "SEC-10") == ["PASS"]
+    host = SERVICES.replace("image: jitsi/jvb:stable", "image: jitsi/jvb:stable\n    network_mode: host")
+    assert results(deployment(compose=host, env=VARIABLES, jvb=inside, nft=OPEN), "SEC-10") == ["FAIL"]
+
+
+def test_without_the_variables_what_is_published_is_not_known() -> None:
+    wide = SERVICES.replace("127.0.0.1:${JVB_COLIBRI_PORT:-8080}", "${JVB_COLIBRI_PORT:-8080}")
+    assert results(deployment(compose=wide), "SEC-10") == ["NOT_OBSERVABLE"]
+    rendered = MAIN.replace('Include "conf.d/*.cfg.lua"', 'data_path = "/run/prosody/data"')
+    assert results(deployment(prosody=rendered), "SEC-07") == ["NOT_OBSERVABLE"]
+    listed = "CONTAINER ID   IMAGE          PORTS\nabc   jitsi/prosody:stable   5222/tcp, 0.0.0.0:5347->5347/tcp\n"
+    inside = rendered.replace("component_ports = {}", "")
+    seen = deployment(prosody=inside, **{"docker-ps.txt": listed}, nft=OPEN)
+    assert results(seen, "SEC-08", "SEC-07") == ["PASS", "PASS"]  # no component: Prosody does not open the port
+    inside += 'Component "focus.meet.example"\n'
+    assert results(deployment(prosody=inside, **{"docker-ps.txt": listed}, nft=OPEN), "SEC-08") == ["FAIL"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "result"),
+    [("", "FAIL"), ("ENABLE_AUTH=0\n", "FAIL"), ("ENABLE_AUTH=1\nAUTH_TYPE=internal\n", "PASS"),
+     ("ENABLE_AUTH=1\nENABLE_GUESTS=1\n", "PASS"), ("ENABLE_AUTH=true\nAUTH_TYPE=jwt\nJWT_ALLOW_EMPTY=1\n", "FAIL"),
+     ("ENABLE_AUTH=1\nAUTH_TYPE=jwt\n", "PASS"), ("ENABLE_AUTH=$WHO\n", "NOT_OBSERVABLE")],
+)  # fmt: skip
+def test_who_may_open_rooms_in_containers(variables: str, result: str) -> None:
+    assert results(deployment(compose=SERVICES, env=VARIABLES + variables), "SEC-01") == [result]
+
+
+def test_values_of_containers_have_their_places() -> None:
+    seen = deployment(compose=SERVICES, env=VARIABLES).deployment
+    assert [(one.value, one.place) for one in seen.bridge_ports()] == [(10000, "docker-compose.yml:15")]
+    shown = [(one.public.value, one.public_port and one.public_port.value, one.public.place) for one in seen.mappings()]
+    assert shown == [("203.0.113.5", None, ".env:2"), ("10.0.0.4", 20000, ".env:2")]
+    assert (seen.domain().value, seen.domain().place) == ("meet.example", ".env:3")
+    span = seen.span(seen.mappings()[0].public)
+    assert span is not None
+    assert VARIABLES.splitlines()[span.line - 1][span.start : span.end] == "203.0.113.5"
+
+
+# Values
+
+
+def test_the_columns_of_a_value_are_where_it_stands() -> None:
+    text = "videobridge {\n  ice.udp.port = 10000\n"
+    text += '  apis.xmpp-client.configs.a { HOSTNAME = "10.0.0.9", PASSWORD = "hush" }\n}\n'
+    seen = deployment(jvb=text).deployment
+    (login,) = seen.bridge_logins()
+    lines = text.splitlines()
+    for value, written in ((login.server, "10.0.0.9"), (seen.bridge_ports()[0], "10000"), (login.password, "hush")):
+        span = seen.span(value)
+        assert span is not None
+        assert lines[span.line - 1][span.start : span.end] == written
+    assert "hush" not in repr(login)
+    kinds = {(str(one.value), one.kind) for one in seen.values()}
+    assert {("10.0.0.9", "address"), ("10000", "port"), ("(a secret)", "secret")} <= kinds
+
+
+def test_every_value_of_a_recording_can_be_found_again(recording: Any) -> None:
+    seen = Deployment(facts.load(recording("jvb-3") / "facts"))
+    wanted = {"address", "name", "jid", "port", "secret"}
+    lost = [one for one in seen.values() if one.kind in wanted and seen.span(one) is None]
+    assert lost == []
+
+
+@pytest.mark.parametrize("name", ["udp-closed", "udp-outbound", "world-ok", "udp-snat", "udp-inbound-turn"])
+def test_udp_at_the_filter_of_a_recording(name: str, recording: Any) -> None:
+    try:
+        folder = recording(name) / "facts"
+    except Exception:  # a recording that is not part of the project
+        pytest.skip(f"{name} is not in data/captures")
+    seen = facts.load(folder).deployment
+    inward, outward = seen.udp_let_in().answer, seen.udp_let_out().answer
+    assert inward is (name not in ("udp-closed", "udp-inbound-turn"))
+    assert outward is (name != "udp-outbound")
+
+
+def test_no_pass_comes_without_a_place() -> None:
+    for given in (
+        deployment(prosody=MAIN, meet=MEET, jvb=JVB), deployment(compose=SERVICES, env=VARIABLES),
+        deployment(meet=MEET), deployment(turn="use-auth-secret\nrealm=x\n"), deployment(jvb=JVB, ss=socket(8080)),
+    ):  # fmt: skip
+        for one in findings.audit(None, given):
+            assert one.result != "PASS" or one.places, (one.id, one.evidence)
