@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from jitsilab import facts
 from jitsilab.errors import CaptureError, Problem
-from jitsilab.facts import hocon, nginx, packetfilter, prosody, sockets, turnserver, versions, webconfig
+from jitsilab.facts import (
+    apache,
+    compose,
+    hocon,
+    nginx,
+    packetfilter,
+    properties,
+    prosody,
+    services,
+    sockets,
+    turnserver,
+    versions,
+    webconfig,
+)
+from jitsilab.facts import settings as settings_of_shell
 from jitsilab.facts.model import UNKNOWN, Secret, hide, secret
 
 Get = Callable[[str], Path]
@@ -297,6 +311,39 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     sockets.addresses(text)
     with contextlib.suppress(ValueError):
         versions.read(text, "f")
+    variables = settings_of_shell.Settings()
+    settings_of_shell.read_env(text, "f", variables)
+    settings_of_shell.read_shell(text, "f", variables)
+    properties.read(text, "f", variables)
+    settings_of_shell.interpolate(text, {"a": "b"}, complete=True)
+    compose.read(text, "f", compose.Compose(), variables, True, problems)
+    compose.read("services:\n  jvb:\n    ports:\n" + text, "f", compose.Compose(), variables, True, problems)
+    apache.read(text, "f", problems)
+    sockets.hosts(text, "f")
+    sockets.handed_on(text, "f")
+
+
+@given(
+    text=TEXTS, name=st.sampled_from(["prosody.cfg.lua", "jvb.conf", "docker-compose.yml", ".env", "nginx.conf", "x"])
+)
+@settings(max_examples=60, deadline=None)
+def test_no_file_breaks_a_deployment(text: str, name: str) -> None:
+    seen = facts.load(facts.Given(name, text.encode()))
+    seen.deployment.bridge_ports()
+    seen.deployment.mappings()
+    seen.deployment.locations()
+    list(seen.deployment.values())
+    for service in services.PROGRAM:
+        services.reach(seen, service)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n" * 300_000, "{{" * 200_000, "services:\n" * 20_000, "<%" * 200_000, "a: &a [*a, *a]\n" * 100, "${" * 100_000],
+)  # fmt: skip
+def test_a_file_that_is_made_to_be_slow_ends(text: str) -> None:
+    for name in ("x", "docker-compose.yml", "nft.txt", ".env"):
+        facts.load(facts.Given(name, text.encode()))
 
 
 @pytest.mark.parametrize("text", ["a = " + "{" * 4000 + "}" * 4000, "a = " + "-" * 3000 + "1", "x" * 20000])

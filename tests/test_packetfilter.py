@@ -307,9 +307,9 @@ def test_ipv6_is_another_way_in() -> None:
     assert ways(text).way("tcp", 22, ["203.0.113.10", "2001:db8::1"]).open is True
 
 
-WORDS = ["table", "inet", "f", "{", "}", "chain", "type", "filter", "hook", "input", "priority", "0", ";", "policy",
-         "drop", "tcp", "dport", "22", "accept", "jump", "@x", "set", "elements", "=", "vmap", ":", ",", "!=", "\n", '"', "-A",
-         "INPUT", "*filter", "-j", "--dport", "Status: active", "ct", "state", "$a", "define"]  # fmt: skip
+PLAIN = """table inet f { } chain type filter hook input priority 0 ; policy drop tcp dport 22 accept jump @x set
+elements = vmap : , != -A INPUT *filter -j --dport ct state $a define"""
+WORDS = [*PLAIN.replace("\n", " ").split(" "), "\n", '"', "Status: active"]
 
 
 @given(text=st.text(max_size=120) | st.lists(st.sampled_from(WORDS), max_size=60).map(" ".join))

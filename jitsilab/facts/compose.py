@@ -12,6 +12,7 @@ from jitsilab.facts.model import UNKNOWN, Fact, hide
 from jitsilab.facts.settings import Settings, interpolate
 from jitsilab.ip import is_loopback
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NODES = 50_000  # of one file, aliases counted each time
 DEPTH = 40
 
@@ -117,7 +118,7 @@ def read(
 ) -> None:  # fmt: skip
     """Add one file; later files override and add as compose merges them."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=LOADER)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name

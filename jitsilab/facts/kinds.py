@@ -17,21 +17,21 @@ NAMES = (
 )  # fmt: skip
 CONTENTS = (
     (r"(?m)^-----BEGIN CERTIFICATE-----", "certificate"),
-    (r'(?m)^\s*(VirtualHost|Component)\s*\(?["\']', "prosody"),
-    (r"(?m)^\s*modules_enabled\s*=\s*\{", "prosody"),
-    (r"(?mi)^\s*<VirtualHost\s|^\s*SSLProtocol\s|^\s*ProxyPass(Match|Reverse)?\s", "apache"),
+    (r'(?m)^[ \t]*(VirtualHost|Component)\s*\(?["\']', "prosody"),
+    (r"(?m)^[ \t]*modules_enabled\s*=\s*\{", "prosody"),
+    (r"(?mi)^[ \t]*<VirtualHost\s|^[ \t]*SSLProtocol\s|^[ \t]*ProxyPass(Match|Reverse)?\s", "apache"),
     (r"(?m)^# configuration file \S+:$", "nginx"),
-    (r"(?m)^\s*(server|stream|http|upstream \S+|map \S+ \S+|location\s[^{\n]*)\s*\{", "nginx"),
-    (r"(?m)^\s*(proxy_pass|ssl_protocols|ssl_certificate|proxy_set_header|add_header)\s[^;\n]*;", "nginx"),
-    (r"(?m)^\s*table \w+ [\w-]+ \{|^\s*flush ruleset", "firewall"), (r'^\s*\{\s*"nftables"\s*:', "firewall"),
+    (r"(?m)^[ \t]*(server|stream|http|upstream \S+|map \S+ \S+|location\s[^{\n]*)\s*\{", "nginx"),
+    (r"(?m)^[ \t]*(proxy_pass|ssl_protocols|ssl_certificate|proxy_set_header|add_header)\s[^;\n]*;", "nginx"),
+    (r"(?m)^[ \t]*table \w+ [\w-]+ \{|^[ \t]*flush ruleset", "firewall"), (r'^\s*\{\s*"nftables"\s*:', "firewall"),
     (r"(?m)^\*(filter|nat|mangle|raw)\s*$|^-P (INPUT|FORWARD) \w+|^Chain INPUT \(policy", "firewall"),
-    (r"(?mi)^Status: (in)?active\s*$", "firewall"), (r"(?m)^\s+icmp-block-inversion: ", "firewall"),
+    (r"(?mi)^Status: (in)?active\s*$", "firewall"), (r"(?m)^[ \t]+icmp-block-inversion: ", "firewall"),
     (r"^\s*(<\?xml[^>]*>\s*)?<zone\b", "firewall"), (r'"SecurityGroups"\s*:', "firewall"),
     (r"(?m)^videobridge\s*[{.]", "bridge"), (r"(?m)^jicofo\s*[{.]", "focus"), (r"(?m)^ice4j\s*[{.]", "bridge"),
     (r"(?m)^org\.(jitsi|ice4j)\.[\w.]+\s*[=:]", "properties"),
     (r"(?m)^var config\s*=|^config\.\w+ = ", "web"),
     (r"(?m)^(JAVA_SYS_PROPS|JVB_OPTS|JICOFO_OPTS|JVB_HOSTNAME|JICOFO_HOST|TURNSERVER_ENABLED)=", "shell"),
-    (r"(?m)^services:\s*(#.*)?$[\s\S]*?^\s+(image|build):", "compose"),
+    (r"(?m)^services:[ \t]*(#.*)?$", "compose"),
     (r"(?m)^(export )?(JVB_[A-Z_]+|JICOFO_[A-Z_]+|XMPP_DOMAIN|PUBLIC_URL|ENABLE_AUTH|HTTPS_PORT)=", "env"),
     (r"(?m)^(tcp|udp)6?\s+(LISTEN|UNCONN|\d+\s+\d+)\s|^(LISTEN|UNCONN)\s+\d+\s+\d+", "sockets"),
     (r"(?m)^CONTAINER ID\s+IMAGE|\d+->\d+/(tcp|udp)", "containers"),
@@ -48,8 +48,8 @@ PLUGIN = re.compile(r"^(mod|util)_[\w.]*\.lua$")
 NOT_IN_FORCE = re.compile(
     r"(\.(bak|orig|save|old|disabled|example|sample|dist|dpkg-\w+|rpm\w+|swp|tmpl|tpl|j2|erb)|~)$"
 )
-TEMPLATE = re.compile(r"\{\{[^}\n]*(\.Env\.|\$[A-Z]|[a-z_]+)[^}\n]*\}\}|<%=?[^%\n]*%>|\{%[^%\n]*%\}")
-JINJA = re.compile(r"\{\{\s*[a-z_]\w*(\.\w+)*\s*(\|[^}\n]*)?\}\}|\{%-?\s*(if|for|set|include)\b")
+TEMPLATE = re.compile(r"\{\{[^{}\n]{1,200}\}\}|<%[^%\n]{1,200}%>|\{%[^%\n]{1,200}%\}")
+JINJA = re.compile(r"\{\{[ ]?[a-z_][\w.]{0,80}[ ]?(\|[^{}\n]{1,100})?\}\}|\{%-?[ ]?(if|for|set|include)\b")
 BACKUP = re.compile(r"(^|/)(backups?|bak|old|orig|save)\b[^/]*/", re.I)
 KEPT_ASIDE = ("conf.avail", "sites-available", "conf-available", "mods-available")  # in force by a link elsewhere
 COMPOSE = re.compile(r"^(docker-)?compose(\.override)?\.ya?ml$")
@@ -86,4 +86,5 @@ def recognise(name: str, head: bytes) -> str | None:
         return None
     if bare in ("secrets.txt", "readme", "readme.md", "readme.txt"):
         return "known"
-    return next((kind for pattern, kind in CONTENTS if re.search(pattern, text)), None)
+    found = next((kind for pattern, kind in CONTENTS if re.search(pattern, text)), None)
+    return None if found == "compose" and not re.search(r"(?m)^[ \t]+(image|build|extends):", text) else found

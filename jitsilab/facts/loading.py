@@ -39,6 +39,7 @@ from jitsilab.facts.webconfig import WebConfig
 LARGEST = 1 << 20  # bytes of one file
 MOST = 400  # files
 DEEPEST = 8  # folders
+HEAD = 1 << 16  # bytes by which a file is known
 KEPT = 1 << 23  # characters of files that are kept to find the columns of values
 SKIPPED = {".git", "node_modules", "__pycache__", ".venv"}
 
@@ -113,7 +114,7 @@ def _open(one: Given, facts: Facts) -> _File | None:
         facts.private_keys.append(one.name)
         _unused(one.name, "known", digest, "holds a private key, not opened", facts, quiet=True)
         return None
-    kind = kinds.recognise(one.name, data)
+    kind = kinds.recognise(one.name, data[:HEAD])
     if kind is None:
         _unused(one.name, "unknown", digest, "not a file of a known kind, left out", facts)
         return None

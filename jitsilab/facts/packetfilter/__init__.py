@@ -213,7 +213,7 @@ def _named(ruleset: Ruleset) -> set[str]:
 def read(text: str, name: str, into: Filters) -> bool:
     """Add one file's filter, of whatever program; False where it is none."""
     ruleset = Ruleset(name, front=bool(FRONT.search(name.rpartition("/")[2])))
-    if re.search(r"(?mi)^\s*Status:\s*(in)?active", text):
+    if re.search(r"(?mi)^[ \t]*Status:[ \t]*(in)?active", text):
         ruleset.program = "ufw"
         if not fronts.read_ufw(text, ruleset):
             return True  # inactive: it filters nothing, and nothing is said of others
@@ -225,10 +225,12 @@ def read(text: str, name: str, into: Filters) -> bool:
         if not nft_json.read(text, ruleset) and not fronts.read_security_groups(text, ruleset):
             return False
         ruleset.front = ruleset.front or "SecurityGroups" in text
-    elif re.search(r"(?m)^\s*(\*\w+\s*$|:\w[\w-]* (ACCEPT|DROP|-)|-[APN] \w|Chain \S+ \(|(sudo )?ip6?tables )", text):
+    elif re.search(
+        r"(?m)^[ \t]*(\*\w+[ \t]*$|:\w[\w-]* (ACCEPT|DROP|-)|-[APN] \w|Chain \S+ \(|(sudo )?ip6?tables )", text
+    ):
         ruleset.program = "iptables"
         iptables.read(text, ruleset, name)
-    elif re.search(r"(?m)^\s+target: ", text):
+    elif re.search(r"(?m)^[ \t]+target: ", text):
         ruleset.program = "firewalld"
         if not fronts.read_firewalld(text, ruleset):
             return False

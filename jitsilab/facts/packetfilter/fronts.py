@@ -55,7 +55,7 @@ _UFW = re.compile(
 
 def read_ufw(text: str, ruleset: Ruleset) -> bool:
     """`ufw status [verbose|numbered]`; True where it says that ufw is active."""
-    status = re.search(r"(?mi)^\s*Status:\s*(\w+)", text)
+    status = re.search(r"(?mi)^[ \t]*Status:[ \t]*(\w+)", text)
     if status is None or status[1].lower() != "active":
         return False
     default = re.search(r"(?mi)^Default:\s*(allow|deny|reject)\s*\(incoming\)", text)

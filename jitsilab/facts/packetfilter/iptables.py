@@ -53,7 +53,8 @@ def read(text: str, ruleset: Ruleset, name: str) -> None:
         words = _words(line)
         if line.startswith(":"):
             parts = line[1:].split()
-            _chain(table, parts[0], parts[1] if len(parts) > 1 else "-", place)
+            if parts:
+                _chain(table, parts[0], parts[1] if len(parts) > 1 else "-", place)
         elif words and words[0] in ("-P", "-N", "--policy", "--new-chain") and len(words) > 1:
             _chain(table, words[1], words[2] if len(words) > 2 else "-", place)
         elif words and words[0] in ("-A", "-I", "--append", "--insert") and len(words) > 1:
