@@ -97,6 +97,7 @@ def test_nobody_gets_an_address_that_another_had() -> None:
         ("PTR 20.100.51.198.in-addr.arpa", "20.100.51.198", "51.198.in-addr.arpa"),
         ("node=ip-172-31-37-118", "172-31-37-118", "node=ip-172-"),
         ("room%3Dstand%20up%26x", "stand%20up", "room%3D"),
+        ("2001:db8:1a::23:60294 -> 127.0.0.1:4444", "1a::23", ":60294 -> 127.0.0.1:4444"),
         ("from 2001:DB8::23: refused", "DB8::23", "from 2001:DB8:"),
         ("mac='7E:27:4A:E0:4D:AC'", "(?i)7e:27", "mac='02:"),
         ("c3RhbmQgdXAgYmVu is base64", "c3RhbmQ", " is base64"),

@@ -79,15 +79,23 @@ class Addresses:
         self._salt = 0
         self._pan = self._made()
         self._known: dict[bytes, bytes] = {}
+        self._met: set[bytes] = set()
         self._macs: dict[bytes, bytes] = {}
         self._endings: dict[int, bytes] = {}  # low 24 bits of known IPv6 addresses: solicited-node multicast holds them
 
     def _made(self) -> CryptoPan:
         return CryptoPan(hashlib.sha256(self._key + b"addresses" + self._salt.to_bytes(2)).digest())
 
+    def met(self, text: bytes) -> bool:
+        """Whether this is an address that was seen somewhere."""
+        try:
+            return ip_address(text.decode()).packed in self._met
+        except ValueError:
+            return False
+
     def settle(self, originals: Iterable[bytes]) -> None:
         """Choose the key so that no original becomes an address that is another original, where that can be."""
-        known = {one for one in originals if self.changes(one)}
+        known = self._met = {one for one in originals if self.changes(one)}
         best = (len(known) + 1, 0)
         for salt in range(_RESALTED):
             self._salt, self._known = salt, {}

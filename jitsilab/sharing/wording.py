@@ -25,7 +25,7 @@ _ADDRESS = re.compile(
     rb"|(?P<print>[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){15,63})(?![0-9A-Fa-f:])"  # Chrome writes CF before it
     rb"|(?<![0-9A-Za-z])(?P<cisco>[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z])"
     rb"|(?<![0-9A-Za-z:])(?P<low>" + _SIX + rb")(?:-(?P<high>" + _SIX + rb")|/(?P<bits>\d{1,3}))?"
-    rb"(?![0-9A-Za-z]|:[0-9A-Fa-f:])"
+    rb"(?![0-9A-Za-z]|:(?!\d{5}(?![0-9A-Fa-f]))[0-9A-Fa-f:])"  # five digits are a port, written without brackets
     rb"|(?<![0-9A-Za-z.])(?P<low4>" + _FOUR + rb")(?:-(?P<high4>" + _FOUR + rb")|/(?P<bits4>\d{1,2})(?![\d.]))?"
     rb"(?![0-9A-Za-z]|\.\d)"
     rb"|(?<![0-9A-Za-z])(?P<dashed>(?:\d{1,3}-){3}\d{1,3})(?![0-9A-Za-z-])"
@@ -123,6 +123,9 @@ class Wording:
         before = match.string[max(0, match.start() - 12) : match.start()]
         if match["low4"] and not bits and not high and (low.endswith(b".0.0.0") or _VERSION.search(before)):
             return whole
+        head, _, tail = low.rpartition(b":")
+        if match["low"] and tail.isdigit() and self.addresses.met(head):  # a port, written without brackets
+            return self.addresses.text(head.decode()).encode() + whole[len(head) :]
         try:
             one = ip_address(low.decode())
             if high:
