@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import secrets_of
 
+import jitsilab as jl
 from jitsilab import cli, deploy, facts
 from jitsilab.facts.model import LEFT_OUT, Secret
 from jitsilab.inputs import registry
@@ -309,6 +310,16 @@ def test_a_server_of_packages(server: Path, lab: Path, tmp_path: Path, shell: st
                  "not taken: http://127.0.0.1:8888: nobody answers there", "empty: journalctl -u jicofo",
                  "taken: facts/etc/jitsi/videobridge/jvb.conf <- /etc/jitsi/videobridge/jvb.conf"):  # fmt: skip
         assert said in index
+
+
+def test_the_archive_is_read_as_it_is(server: Path, lab: Path, tmp_path: Path) -> None:
+    """The logs say the same out of the archive as they do where they lie, with their secrets."""
+    collected(tmp_path / "work", server, {**PROGRAMS, "journalctl": "exit 0"}, ["sh"], LAB=str(lab))
+    call, plain = jl.load(tmp_path / "work/facts.tar.gz"), jl.load(lab / "logs", facts=lab / "facts")
+    kinds = {piece.kind for piece in call.evidence.pieces}
+    assert {"configuration", *(piece.kind for piece in plain.evidence.pieces)} <= kinds
+    logs = call.events["input"].str.contains("/logs/")
+    assert set(call.events["event"][logs]) == set(plain.events["event"])
 
 
 def test_without_root_it_says_what_it_could_not_read(server: Path, lab: Path, tmp_path: Path) -> None:
