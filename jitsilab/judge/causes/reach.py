@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from jitsilab import ip
+from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
 from jitsilab.judge.causes.trail import Event, Trail
 
@@ -167,6 +168,25 @@ def credentials(case: Case) -> Iterator[Statement]:
                      certainty="inferred")  # fmt: skip
 
 
+#: TURN's ports at IANA, plain and over TLS, beside those that the configuration names
+TURN_PORTS = (3478, 5349)
+
+
+def relay_down(case: Case) -> Iterator[Statement]:
+    """A proxy finds nobody at TURN's port, while somebody has no way to the bridge."""
+    ports = set(TURN_PORTS)
+    if case.facts is not None:
+        ports |= {one.port for one in Deployment(case.facts).turn_sockets() if isinstance(one.port, int)}
+    refused = [
+        one for one in case.trail.of("upstream-failed")
+        if one.detail.startswith("refused") and any(one.value.endswith(f":{port}") for port in ports)
+    ]  # fmt: skip
+    stuck = [one for one in attempts(case.trail) if one.failed]
+    if refused and (stuck or _without_media(case)):
+        yield stated("turn-unreachable", refused, "not-running", certainty="inferred",
+                     detail=f"nobody answers at {refused[-1].value}")  # fmt: skip
+
+
 def _without_media(case: Case) -> bool:
     """Whether packets show somebody whose UDP never connects."""
     return any(not any(leg.connected for leg in person.legs) for cast in case.casts.values() for person in cast.people)
@@ -187,6 +207,7 @@ RULES: tuple[Rule, ...] = (
     Rule("nat-mapping-missing", ("jvb", "browser"), mapping_missing),
     Rule("nat-mapping-wrong", ("jvb", "browser"), mapping_wrong),
     Rule("turn-permission-refused", ("coturn",), permission),
+    Rule("turn-unreachable", ("nginx",), relay_down),
     Rule("turn-auth-failed", ("coturn", "browser"), credentials),
     Rule("turn-unreachable", ("browser",), certificate),
     Rule("udp-blocked", ("jvb",), outbound),
