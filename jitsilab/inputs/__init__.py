@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jitsilab.wire.decrypt import KeyLog
 
 SURE = 0.3  # of a recognition; below, a piece is named and not used
+LIKELY = 0.5  # from which lines of a program tell more than words that configuration has too
 
 
 @cache
@@ -140,7 +141,7 @@ def _recognised(one: Delivery) -> Piece:
     printed = prints.recognise(head)
     if max(best, printed) < SURE and setting is None:
         return Piece(one, "unknown", note=_unknown(one))
-    if setting is not None and max(best, printed) < 0.9:
+    if setting is not None and max(best, printed) < LIKELY:
         return Piece(one, "configuration", note=setting)
     if printed > best:
         return Piece(one, "print")

@@ -159,10 +159,11 @@ def permission(case: Case) -> Iterator[Statement]:
 
 
 def credentials(case: Case) -> Iterator[Statement]:
-    """TURN does not know the credentials, and somebody's ICE fails."""
+    """TURN does not know the credentials, and somebody has no way in; or its log is all that there is."""
     refused = case.trail.of("turn-credentials-refused", "allocation-refused")
     stuck = [one for one in attempts(case.trail) if one.failed]
-    if refused and stuck:
+    alone = len(refused) >= 2 and all(one.program == "coturn" for one in case.trail) and not case.casts
+    if refused and (stuck or alone):
         who = tuple(dict.fromkeys(one.participant for one in stuck if one.participant)) or None
         yield stated("turn-auth-failed", [*refused, *(event for one in stuck for event in one.end)], participants=who,
                      certainty="inferred")  # fmt: skip

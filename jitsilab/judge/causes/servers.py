@@ -15,22 +15,25 @@ LOGIN_DONE = ("logged-in",)
 
 def _stands(trail: Trail) -> bool:
     """Whether the focus can use a bridge at the end of its log."""
-    last = trail.last("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
-    return last is not None and last.event == "bridge-joined"
+    some = trail.of("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
+    told = [one for one in some if one.by != "field"]  # an answer of the focus counts bridges, also unusable ones
+    return bool(told) and told[-1].event == "bridge-joined"
 
 
 def _wanted(case: Case) -> list[Event]:
     """The focus's last words that it has no bridge, where no bridge came after them."""
-    return Trail(case.trail.of("bridge-unavailable", "bridge-joined", "bridge-chosen")).run_at_end(
+    some = case.trail.of("bridge-unavailable", "bridge-joined", "bridge-chosen")
+    return Trail(one for one in some if one.by != "field").run_at_end(
         ("bridge-unavailable",), ("bridge-joined", "bridge-chosen")
     )
 
 
 def _another_serves(case: Case, run: Trail) -> bool:
-    """Whether another bridge than this one is logged in, or the focus has one."""
+    """Whether another bridge than this one is logged in, or the focus has one; an answer of a bridge is no log."""
     mine = {one.input for one in run}
     others = [other for other in case.trail.processes("jvb") if not {one.input for one in other} & mine]
-    return any(other.last("logged-in", "room-joined") for other in others) or _stands(case.trail)
+    joined = [one for other in others for one in other.of("logged-in", "room-joined") if one.by != "field"]
+    return bool(joined) or _stands(case.trail)
 
 
 def bridge_login(case: Case) -> Iterator[Statement]:
@@ -49,7 +52,7 @@ def bridge_login(case: Case) -> Iterator[Statement]:
             yield stated("no-bridge", failed, "xmpp-unreachable", detail=f"{last.value} {last.detail}".strip())
         elif last.event == "host-unknown":
             detail = f"Prosody does not serve {last.value}"
-            yield stated("no-bridge", failed, certainty="deduced", detail=detail)
+            yield stated("no-bridge", failed, "login-refused", certainty="deduced", detail=detail)
         elif last.event == "certificate-refused" and (len(failed) >= 2 or _wanted(case)):
             detail = "the bridge refuses Prosody's certificate"
             yield stated("no-bridge", failed, certainty="deduced", detail=detail)
@@ -190,7 +193,8 @@ def focus_login(case: Case) -> Iterator[Statement]:
         if not failed:
             continue
         last = failed[-1]
-        named = {"login-refused": "login-refused", "certificate-refused": "certificate-refused"}
+        named = {"login-refused": "login-refused", "host-unknown": "login-refused",
+                 "certificate-refused": "certificate-refused"}  # fmt: skip
         known = [one for one in failed if one.event in named]
         if known:
             yield stated("no-focus", known, named[known[-1].event], detail=known[-1].value)

@@ -14,6 +14,7 @@ from jitsilab.judge.causes.trail import Trail
 from jitsilab.judge.diagnosis import lines
 from jitsilab.judge.diagnosis.answer import SCHEMA, Diagnosed, Diagnosis
 from jitsilab.judge.diagnosis.packets import Seen, bridge_address
+from jitsilab.pcap import unread
 
 CAUSE_RULES = (*entry.RULES, *servers.RULES, *configuration.RULES, *reach.RULES, *media.CAUSES)
 STUDY = "project3-2020"  # whose report tests the claim that it made
@@ -31,10 +32,10 @@ def diagnose(call: Any) -> Diagnosis:
     facts = call.facts
     case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi})
     stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for one in seen for each in one.stated)])
-    people = _joined(seen)
-    if not people and (trail or (facts is not None and facts.prosody is not None)):
-        people = [row for one in seen for row in one.refused]
-    people = people or lines.participants(trail)
+    if not any(one.people for one in seen) and (trail or (facts is not None and facts.prosody is not None)):
+        for one in seen:  # what else there is shows that this is a Jitsi server, whose page never came
+            one.people = one.refused
+    people = _joined(seen) or lines.participants(trail)
     people = [lines.with_names(one, trail) for one in people]
     people = [_decided(one, stated, alone=len(people) == 1) for one in people]
     people = _explained(people, stated)
@@ -299,11 +300,17 @@ def _inputs(call: Any) -> list[dict[str, Any]]:
     """What was read, and as what."""
     found = []
     for piece in call.evidence.pieces:
-        note = piece.note or (piece.source.note if piece.source is not None else "")
+        note = piece.note or (piece.source.note if piece.source is not None else "") or _unread(piece.source)
         found.append(
             {"path": piece.input, "kind": piece.kind, "sha256": _sha256(piece), "note": note or None}
         )  # fmt: skip
     return found
+
+
+def _unread(source: Any) -> str:
+    """What of a capture is of a link or encapsulation that is not read."""
+    wire = getattr(source, "wire", None)
+    return unread.words(wire.packets.unread) if wire is not None else ""
 
 
 def _sha256(piece: Any) -> str | None:
