@@ -203,7 +203,7 @@ class Talk:
     # --- STUN
 
     def _turn(self, data: bytes, at: int) -> Iterator[Block]:
-        """STUN and ChannelData one after the other (RFC 8656 section 12.5)."""
+        """STUN and ChannelData one after the other (RFC 8656 section 12.4)."""
         while at + 4 <= len(data):
             size = int.from_bytes(data[at + 2 : at + 4])
             if data[at] < 0x40 and data[at + 4 : at + 8] == stun.COOKIE:

@@ -15,7 +15,7 @@ from jitsilab.case.signs.sign import DEDUCED, INFERRED, MEASURED, Sign, frames_o
 from jitsilab.tables import Tables, frame
 
 ALERT = 19  # bytes of an encrypted alert
-#: alerts that say something of the certificate (RFC 8446 section 6.2)
+#: alerts that say something of the certificate (RFC 8446 section 6)
 OF_CERTIFICATE = ("bad_certificate", "unsupported_certificate", "certificate_revoked", "certificate_expired",
                   "certificate_unknown", "unknown_ca")  # fmt: skip
 

@@ -156,7 +156,7 @@ class Dump:
             if kind.lower() in {"createofferonsuccess", "createansweronsuccess"}:
                 description = value
             elif kind.lower() == "setlocaldescription" and not value:
-                value = description  # RFC 9429 section 4.4.1: without an argument, the one that was made last
+                value = description  # JSEP: without an argument, the one that was made last
             at = time if time is not None else None if local is None else local + shift
             yield Entry(at, kind, value, f"{one.pointer}/updateLog/{number}")
 
