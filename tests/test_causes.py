@@ -1,6 +1,9 @@
 # ruff: noqa: E501 (rows of a table)
 """The rules over events: each shows its cause, heals with what heals it, and is quiet in health and beside others."""
 
+from pathlib import Path
+
+import causes_page
 import pytest
 
 from jitsilab.judge.causes import CAUSES, CONDITIONS, Case
@@ -178,6 +181,11 @@ def test_a_start_in_the_wrong_order_is_no_cause() -> None:
 )  # fmt: skip
 def test_the_reason_of_a_refused_token(words: str, reason: str) -> None:
     assert token_reason(words) == reason
+
+
+def test_the_page_of_causes_is_that_of_the_catalogue() -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "causes.md"
+    assert page.read_text(encoding="utf-8") == causes_page.page(), "run: python tests/causes_page.py"
 
 
 def test_the_catalogue_is_whole() -> None:
