@@ -126,3 +126,35 @@ def test_inputs_in_sarif(folder: Path) -> None:
     notes = [one["message"]["text"] for one in run["invocations"][0]["toolExecutionNotifications"]]
     assert "jvb.conf: not readable as HOCON" in notes
     assert {one["baselineState"] for one in run["results"]} == {"unchanged"}
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    from jitsilab import cli
+
+    code = cli.main(["audit", *map(str, argv)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--facts", folder, "--json")
+    old = tmp_path / "old.json"
+    old.write_text(out)
+    assert (code, {row["path"] for row in json.loads(out)["inputs"]}) == (
+        1,
+        {"jvb.conf", "notes.txt", "prosody.cfg.lua"},
+    )
+    taken = tmp_path / "taken"
+    taken.write_text("SEC-01 2026-11-29 meant\n")
+    code, out, _ = run(capsys, folder, "--accept", taken, "--against", old, "-v")
+    assert code == 0
+    assert "Nothing changed since the earlier audit" in out
+    assert "Risks that somebody has taken" in out
+    assert run(capsys, folder, "--against", folder, "--sarif", "--fail-on", "never")[0] == 0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "a.txt").write_text("milk")
+    for argv in (["--facts", empty], [empty]):
+        code, _, err = run(capsys, *argv)
+        assert (code, err.count("\n")) == (2, 1)
+    assert run(capsys, folder, "--accept", tmp_path / "nowhere")[0] == 2

@@ -1,14 +1,22 @@
 """``jitsilab audit``: the security of session creation, from packets and from a server's configuration."""
 
 import argparse
-from typing import TYPE_CHECKING
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jitsilab import terminal
 from jitsilab.commands import Command, load, takes_evidence
 from jitsilab.errors import ParameterError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jitsilab.call import Call
     from jitsilab.facts import Facts
+    from jitsilab.judge.findings import Finding
 
 SEVERITIES = ("critical", "high", "medium", "low", "info", "never")
 
@@ -20,6 +28,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--sarif", action="store_true", help="SARIF 2.1.0, for code scanning")
     parser.add_argument("--fail-on", choices=SEVERITIES, default="high",
                         help="exit 1 where a check fails at or above this severity (default: high)")  # fmt: skip
+    parser.add_argument("--accept", type=Path, metavar="FILE",
+                        help="risks that somebody has taken, which do not fail: lines of "
+                        "`SEC-09 2026-11-29 [until 2027-06-30] why`, or JSON")  # fmt: skip
+    parser.add_argument("--against", metavar="OLD",
+                        help="what changed since an earlier audit: its --json, or the evidence of then")  # fmt: skip
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="also what shows each pass, why others could not be judged, each input")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -27,31 +42,57 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if not arguments.evidence and not arguments.facts:
         raise ParameterError("audit needs a capture, a folder of facts (--facts DIR), or both.")
-    call = load(arguments, *arguments.evidence) if arguments.evidence else None
-    facts = call.facts if call is not None else _facts(arguments)
-    found = findings.audit(call if call is not None and call.packets else None, facts)
+    taken = findings.read_accepted(arguments.accept) if arguments.accept is not None else []
+    old = _earlier(arguments)
+    call, facts = _opened(arguments, *arguments.evidence)
+    found = findings.accept(findings.audit(call if call is not None and call.packets else None, facts), taken)
+    changed = findings.changes(old, found) if old is not None else None
+    inputs = findings.inputs(call, facts)
+    capture = next((one.input for one in call.packets), None) if call is not None else None
     if arguments.sarif:
         from jitsilab.pages import sarif
 
-        capture = arguments.evidence[0] if arguments.evidence else None
-        print(terminal.to_json(sarif.to_sarif(found, capture=capture), indent=1))
+        print(terminal.to_json(sarif.to_sarif(found, capture, inputs, changed), indent=1))
     elif arguments.json:
-        print(terminal.to_json(findings.to_json(found), indent=1))
+        said = findings.to_json(found, inputs, capture=capture or "", changes=changed)
+        print(terminal.to_json(said, indent=1))
     else:
-        print(terminal.printable(findings.to_text(found)))
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        width = min(shutil.get_terminal_size((100, 24)).columns, 120) if colour else 100
+        text = findings.to_text(found, width, inputs=inputs, colour=colour, verbose=arguments.verbose, changes=changed)
+        print(text if colour else terminal.printable(text))
     return int(findings.fails_at(found, arguments.fail_on))
 
 
-def _facts(arguments: argparse.Namespace) -> "Facts":
-    """Configuration alone, with no other evidence."""
+def _opened(arguments: argparse.Namespace, *evidence: str) -> "tuple[Call | None, Facts | None]":
+    """The evidence as a call, and the server's files in it or beside it. Raises where there is nothing to read."""
     from jitsilab import facts
     from jitsilab.commands import check_folders
+    from jitsilab.judge import findings
 
     check_folders(arguments)
-    return facts.load(arguments.facts[0])
+    call = load(arguments, *evidence) if evidence else None
+    found = call.facts if call is not None else facts.load(*arguments.facts)
+    findings.require_evidence(call, found)
+    return call, found
+
+
+def _earlier(arguments: argparse.Namespace) -> "Sequence[Finding | Mapping[str, Any]] | None":
+    """The findings to compare with: of a file that an audit wrote, else of what was evidence then."""
+    from jitsilab.judge import findings
+
+    if arguments.against is None:
+        return None
+    path = Path(arguments.against)
+    if path.is_file() and (rows := findings.earlier(path)) is not None:
+        return rows
+    alone = argparse.Namespace(**{**vars(arguments), "facts": None, "keylog": None})
+    call, facts = _opened(alone, arguments.against)
+    return findings.audit(call if call is not None and call.packets else None, facts)
 
 
 COMMAND = Command(
     "audit", "check a capture and a server's configuration for holes in session creation", _arguments, _run,
-    ("jitsilab audit call.pcapng --facts /etc", "jitsilab audit --facts facts/ --json"),
+    ("jitsilab audit call.pcapng --facts /etc", "jitsilab audit --facts facts/ --json > today.json",
+     "jitsilab audit --facts facts/ --against today.json --accept risks.txt"),
 )  # fmt: skip

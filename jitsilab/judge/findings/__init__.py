@@ -92,6 +92,21 @@ def to_json(
     return made
 
 
+def inputs(call: Any, facts: Facts | None) -> list[Input]:
+    """What an audit read: the pieces of evidence, and each file of configuration with what of it was not used."""
+    found = []
+    for piece in call.evidence.pieces if call is not None and call.evidence is not None else ():
+        if piece.kind == "configuration":
+            continue
+        source = getattr(piece.source, "note", "")
+        try:
+            digest = str(piece.delivery.sha256)
+        except (OSError, AssertionError):
+            digest = ""
+        found.append(Input(piece.input, piece.kind, digest, piece.note or source or ""))
+    return [*found, *(facts.inputs if facts is not None else ())]
+
+
 def accept(findings: Sequence[Finding], taken: Iterable[Accepted], today: datetime.date | None = None) -> list[Finding]:
     """The findings with the risks marked that somebody has taken; what has run out is not taken any more."""
     today = today or datetime.datetime.now(datetime.UTC).date()
@@ -112,11 +127,12 @@ def require_evidence(call: Any, facts: Facts | None) -> None:
     if call is None and (facts is None or facts.empty):
         folder = f" in {facts.folder}" if facts is not None and facts.folder else ""
         unread = [one for one in facts.inputs if one.note] if facts is not None else []
-        why = f"; {unread[0].path} is {unread[0].note}" if unread else ""
+        why = f" ({unread[0].path}: {unread[0].note})" if unread else ""
         raise CaptureError(f"There is nothing to audit{folder}: no file of a kind that is known{why}.")
 
 
 __all__ = [
     "AREAS", "RESULTS", "RULES", "SCHEMA", "SEVERITIES", "Accepted", "Change", "Finding", "Rule", "View", "accept",
-    "audit", "changes", "earlier", "fails_at", "read_accepted", "require_evidence", "table", "to_json", "to_text",
+    "audit", "changes", "earlier", "fails_at", "inputs", "read_accepted", "require_evidence", "table", "to_json",
+    "to_text",
 ]  # fmt: skip

@@ -1,8 +1,10 @@
 """Findings for a terminal."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from jitsilab import terminal
 from jitsilab.facts import Input
 from jitsilab.judge.findings.changes import Change
 from jitsilab.judge.findings.finding import Finding, counts
@@ -17,13 +19,14 @@ def to_text(
 ) -> str:  # fmt: skip
     """The findings for a terminal: a matrix by area, each failure with evidence and advice, what was not read.
 
-    ``verbose`` adds what shows each check that passed, why the others could not be judged, and every input.
+    With ``colour`` nothing that evidence holds is a terminal's control; else the caller sees to that. ``verbose`` adds
+    what shows each check that passed, why the others could not be judged, and every input.
     """
     lines: list[str] = []
     inputs = list(inputs)
     for area, name in AREAS.items():
         lines.append(f"{area}. {name}")
-        lines += [line for one in findings if one.rule.area == area for line in _row(one, width, colour, verbose)]
+        lines += [line for one in findings if one.rule.area == area for line in _row(one, width, verbose)]
         lines.append("")
     taken = [one for one in findings if one.accepted is not None]
     failures = [one for one in findings if one.result == "FAIL" and one.accepted is None]
@@ -45,16 +48,22 @@ def to_text(
         lines += _changed(changes, width)
     lines += _inputs(inputs, width, verbose)
     lines.append(", ".join(f"{number} {result}" for result, number in counts(findings).items() if number))
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return _ROW.sub(_coloured, terminal.printable(text)) if colour else text
 
 
-def _row(one: Finding, width: int, colour: bool, verbose: bool) -> list[str]:
+_ROW = re.compile(r"(?m)^(  SEC-\d\d  )((FAIL|PASS|INFO|NOT_OBSERVABLE|NOT_APPLICABLE)\b.{0,20}?)(?=  | [A-Z])")
+
+
+def _coloured(match: re.Match[str]) -> str:
+    return f"{match[1]}\x1b[{COLOURS[match[3]]}m{match[2]}\x1b[0m"
+
+
+def _row(one: Finding, width: int, verbose: bool) -> list[str]:
     grave = f" ({one.severity})" if one.result == "FAIL" else ""
     taken = " taken" if one.accepted is not None else ""
     sure = "" if one.rule.proven else "  (not proven, see docs/checks.md)"
-    word = f"{one.result + grave + taken:17}"
-    shown = f"\x1b[{COLOURS[one.result]}m{word}\x1b[0m" if colour else word
-    lines = [f"  {one.id}  {shown} {one.rule.title}{sure}"]
+    lines = [f"  {one.id}  {one.result + grave + taken:17} {one.rule.title}{sure}"]
     if verbose and one.result != "FAIL":
         lines += textwrap.wrap(one.evidence + _where(one), width, initial_indent=" " * 10, subsequent_indent=" " * 10)
     return lines
