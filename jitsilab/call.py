@@ -235,14 +235,16 @@ class Located(NamedTuple):
     name: str
     path: Path  # a capture, a printed table, a folder of tables, or ``-``
     keylog: Path | None = None  # the key log that comes with a recording
-    more: tuple[Path, ...] = ()  # what else a recording holds: configuration, logs, consoles, dumps, answers
+    facts: Path | None = None  # the configuration that comes with it
+    evidence: tuple[Path, ...] = ()  # what else there is of it: logs, consoles, dumps, answers
 
 
 def locate(capture: str | Path, point: str | None = None) -> Located:
     """Where a capture is: a path that exists, ``-`` for standard input, else a name of the registry.
 
-    ``point`` picks another capture of a recording (``any``). Raises CaptureError where there is no such file,
-    ParameterError, with those there are, where there is no such name or point.
+    ``point`` picks one capture of a recording (``any``), without the logs and consoles that a name alone opens. Raises
+    CaptureError where there is no such file, ParameterError, with those there are, where there is no such name or
+    point.
     """
     path = Path(capture)
     if str(capture) == "-":
@@ -258,7 +260,7 @@ def locate(capture: str | Path, point: str | None = None) -> Located:
     from jitsilab.inputs import registry
 
     entry = registry.find(str(capture))
-    return Located(entry.name, entry.path(point), entry.keylog, entry.more)
+    return Located(entry.name, entry.path(point), entry.keylog, entry.facts, () if point else entry.evidence)
 
 
 def load(
@@ -274,8 +276,9 @@ def load(
     Each of ``evidence`` is a path (a capture, also compressed; packets printed by tshark or tcpdump; a key log; a log
     of the bridge, the focus, Prosody, nginx or coturn; a console, a dump, an answer of a server; configuration; a
     folder or an archive of such; ``-`` for standard input), else a name of the registry. Each is known by its content;
-    ``keylog`` and ``facts`` only add to it. A name opens with its key log unless ``use_keylog`` is false; ``point``
-    picks another capture of a recording (``any``). Raises CaptureError where nothing can be read.
+    ``keylog`` and ``facts`` only add to it. A name opens its first capture and all else that there is of the recording:
+    the key log (unless ``use_keylog`` is false), configuration, logs, consoles, dumps, answers; with ``point`` that
+    capture (``eth0``, ``any``), its keys and configuration alone. Raises CaptureError where nothing can be read.
     """
     given = [one for one in evidence if one is not None]
     if not given:
@@ -284,8 +287,8 @@ def load(
     keylogs = _several(keylog)
     if not keylogs and use_keylog:
         keylogs = [one.keylog for one in located if one.keylog is not None]
-    paths = [one.path for one in located]
-    configuration = _several(facts) or [path for one in located for path in one.more]
+    paths = [path for one in located for path in (one.path, *one.evidence)]
+    configuration = _several(facts) or [one.facts for one in located if one.facts is not None]
     found = collect(paths, keylogs, configuration, progress)
     return Call(located[0].name, found)
 

@@ -126,7 +126,7 @@ def test_names_and_paths_are_located(recording: Callable[[str], Path], tmp_path:
     assert "any" in named.path.name
     assert named.keylog is not None
     path = recording("jvb-3") / "capture-eth0.pcapng"
-    assert locate(path) == (path.name, path, None, ())
+    assert locate(path) == (path.name, path, None, None, ())
     assert locate("-").name == "standard input"
     with pytest.raises(jl.CaptureError, match="no file"):
         locate(tmp_path / "gone.pcap")

@@ -28,7 +28,7 @@ PORTION = 1 << 20  # bytes read at once
 class File:
     """One file of an entry: a row of ``data/registry.csv``."""
 
-    role: str  # capture, keylog, truth, logs, table, published
+    role: str  # capture, keylog, truth, logs, evidence, table, published
     point: str  # where a capture was made: eth0, any, laptop-a, ...; empty for other files
     file: str  # path below data/, or the name it was published under
     address: str  # empty for the project's own files
@@ -101,10 +101,9 @@ class Entry:
         return facts if facts.is_dir() else None
 
     @property
-    def more(self) -> tuple[Path, ...]:
-        """What else there is of a recording, beside captures and keys: configuration, logs, consoles."""
-        names = ("facts", "evidence")
-        return tuple(self.folder / name for name in names if (self.folder / name).is_dir())
+    def evidence(self) -> tuple[Path, ...]:
+        """What people had of a recording beside captures: logs, consoles, dumps, answers of the servers, packed."""
+        return tuple(file.path for file in self.files if file.role == "evidence")
 
     @property
     def published(self) -> tuple[File, ...]:
@@ -177,8 +176,9 @@ def sha256(path: Path) -> str:
 def export(name: str, folder: str | Path) -> Path:
     """Write an entry's files into ``folder``, uncompressed, as Wireshark and other programs want them, and return it.
 
-    A recording gives capture-POINT.pcapng, keys.txt, truth.json, the logs and facts/; the study its tables. What was
-    published elsewhere is not fetched. Files of the same names are overwritten, others left alone.
+    A recording gives capture-POINT.pcapng, keys.txt, truth.json, facts/, the logs and what else people had of it; the
+    study its tables. What was published elsewhere is not fetched. Files of the same names are overwritten, others left
+    alone.
     """
     entry, folder = find(name), Path(folder)
     try:
