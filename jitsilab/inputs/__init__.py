@@ -44,6 +44,16 @@ class Piece:
         """Its name in every answer."""
         return self.delivery.input
 
+    @property
+    def digest(self) -> str | None:
+        """The sha256 of its bytes, 64 hex digits; None for a folder of tables, or what is gone by now."""
+        if self.delivery.path is None and self.delivery.spool is None:
+            return None
+        try:
+            return self.delivery.sha256
+        except OSError:
+            return None
+
 
 @dataclass
 class Evidence:

@@ -302,7 +302,7 @@ def _inputs(call: Any) -> list[dict[str, Any]]:
     for piece in call.evidence.pieces:
         note = piece.note or (piece.source.note if piece.source is not None else "") or _unread(piece.source)
         found.append(
-            {"path": piece.input, "kind": piece.kind, "sha256": _sha256(piece), "note": note or None}
+            {"path": piece.input, "kind": piece.kind, "sha256": piece.digest, "note": note or None}
         )  # fmt: skip
     return found
 
@@ -311,15 +311,6 @@ def _unread(source: Any) -> str:
     """What of a capture is of a link or encapsulation that is not read."""
     wire = getattr(source, "wire", None)
     return unread.words(wire.packets.unread) if wire is not None else ""
-
-
-def _sha256(piece: Any) -> str | None:
-    try:
-        return (
-            str(piece.delivery.sha256) if piece.delivery.path is not None or piece.delivery.spool is not None else None
-        )
-    except OSError:
-        return None
 
 
 def _hypotheses(call: Any) -> list[dict[str, Any]]:
