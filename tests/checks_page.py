@@ -23,17 +23,18 @@ not proven and says so in the last section. This page is written by `tests/check
 sip-communicator.properties, /etc/jitsi/NAME/config, nginx (also `nginx -T`), Apache, turnserver.conf, config.js, `.env`
 and compose files, `docker ps`, `ss`, `netstat`, `lsof`, `ip addr`, `ip route`, hosts, certificates, versions; filters
 as `nft list ruleset` (text, JSON), `iptables-save`, `iptables -L -n -v`, `ufw status verbose`,
-`firewall-cmd --list-all`, `aws ec2 describe-security-groups`. A filter in a file called security-group, cloud or gateway stands in front of the
-host; all others are the host's own.
+`firewall-cmd --list-all`, `aws ec2 describe-security-groups`. A filter in a file called security-group, cloud or
+gateway stands in front of the host; all others are the host's own.
 
 - Ports are those of the files and of what listens. A default is used only for a version that has it, and only where the
   file that could change it was read.
-- A filter is walked as the kernel walks it, with the first packet of a stranger whose address no rule names. A rule that
-  is not understood makes the answer unknown where it could matter, and is named.
-- What is not in force is not judged: conf.avail and sites-available beside what is enabled, `enabled = false`, backups,
-  examples, templates, compose files that compose would not read by itself.
-- Inside a container 0.0.0.0 is not the host: what compose publishes counts. Without the `.env`, a variable is not known.
-- What could not be read, or only in part, is listed (`inputs` in JSON, notifications in SARIF), each file with its sha256.
+- A filter is walked as the kernel walks it, with the first packet of a stranger whose address no rule names. A rule
+  that is not understood makes the answer unknown where it could matter, and is named.
+- What is not in force is not judged: conf.avail and sites-available beside what is enabled, `enabled = false`,
+  backups, examples, templates, compose files that compose would not read by itself.
+- Inside a container 0.0.0.0 is not the host: what compose publishes counts. Without the `.env` a variable is not known.
+- What could not be read, or only in part, is listed (`inputs` in JSON, notifications in SARIF), each file with its
+  sha256.
 
 `--accept FILE` keeps risks that somebody has taken: lines of `SEC-09 2026-11-29 [until 2027-06-30] why`, or JSON. They
 are shown as such and do not fail. `--against OLD` says what changed, OLD being an earlier `--json` or its evidence.

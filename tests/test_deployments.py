@@ -1,9 +1,15 @@
 """Whole deployments: what may be said of files that are moved, broken, missing, not enabled, or in containers."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
+from audit_samples import changed, recorded_facts
+from cryptography import x509 as lib
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from test_findings import result_of
 
 from jitsilab import facts
@@ -175,6 +181,55 @@ def test_settings_of_apache(protocols: str, result: str) -> None:
     assert results(seen, "SEC-12") == [result]
     (location,) = seen.deployment.locations("/xmpp-websocket")
     assert (location.host, location.port, location.upgrade, location.program) == ("127.0.0.1", 5280, True, "apache")
+
+
+def test_a_snippet_for_tls_servers_is_enough() -> None:
+    text = (
+        "ssl_certificate /config/keys/cert.crt;\nssl_certificate_key /config/keys/cert.key;\nssl_protocols TLSv1.2;\n"
+    )
+    assert results(deployment(**{"web/nginx/ssl.conf": text}), "SEC-12") == ["PASS"]
+    assert results(deployment(**{"web/nginx/ssl.conf": text.replace(".2", "")}), "SEC-12") == ["FAIL"]
+    assert results(deployment(prosody=MAIN + 'ssl = { protocol = "tlsv1_2+" }\n'), "SEC-12") == ["NOT_OBSERVABLE"]
+
+
+def self_signed(name: str, *, authority: bool, alternative: bool) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = lib.Name([lib.NameAttribute(lib.NameOID.COMMON_NAME, name)])
+    begin = datetime.now(UTC) - timedelta(days=1)
+    made = lib.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    made = made.serial_number(7).not_valid_before(begin).not_valid_after(begin + timedelta(days=90))
+    made = made.add_extension(lib.BasicConstraints(ca=authority, path_length=None), critical=True)
+    if alternative:
+        made = made.add_extension(lib.SubjectAlternativeName([lib.DNSName(name)]), critical=False)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def test_a_self_made_certificate_that_calls_itself_an_authority_is_judged() -> None:
+    """openssl req -x509 makes such: CA:TRUE, and the server's own name."""
+    site = b"server { listen 443 ssl; server_name meet.example; ssl_certificate /etc/ssl/meet.crt; }"
+    own = Given("meet.crt", self_signed("meet.example", authority=True, alternative=True))
+    outcome = result_of("SEC-13", None, facts.load(own, Given("meet.example.conf", site)))
+    assert (outcome[0], "self-signed" in outcome[1].note) == ("FAIL", True)
+    alone = result_of("SEC-13", None, facts.load(own, Given("prosody.cfg.lua", MEET.encode())))
+    assert alone[0] == "FAIL"
+    authority = Given("ca.crt", self_signed("An authority", authority=True, alternative=False))
+    assert result_of("SEC-13", None, facts.load(authority))[0] == "NOT_OBSERVABLE"
+
+
+def test_tls_of_strangers_is_not_the_deployments() -> None:
+    """The server, or somebody on its wire, also talks to others, who speak as they like."""
+
+    def with_a_stranger(tables: dict[str, Any]) -> None:
+        flows, tls = tables["flows"], tables["tls"]
+        hello = tls[tls["handshake"].fillna("").astype(str).str.contains("server_hello")].head(1)
+        flow = flows[flows["flow"].eq(hello["flow"].iloc[0])].assign(flow=99_999, server="192.0.2.99")
+        tables["flows"] = pd.concat([flows, flow.astype(flows.dtypes)], ignore_index=True)
+        old = hello.assign(flow=99_999, version="TLS 1.0").astype(tls.dtypes)
+        tables["tls"] = pd.concat([tls, old], ignore_index=True)
+
+    call, _ = changed("PASS", "a stranger's old TLS", with_a_stranger).build()
+    assert result_of("SEC-12", call, None)[0] == "PASS"
+    assert result_of("SEC-12", call, recorded_facts("jvb-3"))[0] == "PASS"
 
 
 # Containers

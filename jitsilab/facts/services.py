@@ -74,7 +74,7 @@ def containers(facts: Facts) -> bool:
     ):
         return True
     if facts.environment is not None and any(
-        name in facts.environment.values for name in ("JVB_AUTH_PASSWORD", "JICOFO_AUTH_PASSWORD", "PUBLIC_URL")
+        name in facts.environment.values for name in ("JVB_AUTH_PASSWORD", "JICOFO_AUTH_PASSWORD", "JVB_ADVERTISE_IPS")
     ):
         return True
     prosody = facts.prosody

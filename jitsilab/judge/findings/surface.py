@@ -122,9 +122,10 @@ def _nginx_tls(facts: Facts) -> Iterator[Look]:
         if suites is not None and weak:
             yield Look(True, f"ssl_ciphers names {listed(weak)}", suites.place)
     for one in facts.nginx.all("ssl_protocols") if facts.nginx and not any(facts.nginx.tls_servers()) else ():
-        old = [str(arg) for arg in one.args if OLD.match(str(arg))]  # a snippet alone: what includes it is not here
-        if old:
-            yield Look(True, f"ssl_protocols names {listed(old)}", one.place)
+        old = [str(arg) for arg in one.args if OLD.match(str(arg))]
+        certificate = one.parent is not None and one.parent.child("ssl_certificate") is not None
+        if old or certificate:  # a snippet alone (docker-jitsi-meet's ssl.conf): what a server that ends TLS includes
+            yield Look(bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", one.place, True)
 
 
 def _apache_tls(facts: Facts) -> Iterator[Look]:
