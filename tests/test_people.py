@@ -40,7 +40,7 @@ def test_each_person_has_one_row_and_its_address(
     assert max(map(len, rows["endpoints"])) == (2 if "rejoin" in name else 1)
 
 
-@pytest.mark.parametrize("name", ["jvb-3", "jvb-ipv6", "auth-required", "udp-closed"])
+@pytest.mark.parametrize("name", ["jvb-3", "jvb-ipv6", "udp-closed"])
 def test_without_keys_a_person_is_what_stands_behind_addresses(recording: Callable[[str], Path], name: str) -> None:
     folder = recording(name)
     rows, known = participants(folder, keys=False), truth(folder)
@@ -88,3 +88,39 @@ def test_two_calls_at_one_server_behind_its_proxy_share_names_and_no_more(record
         ("ann", "198.51.100.20", "jvb-udp", None), ("ben", "198.51.100.140", "jvb-udp", None),
         ("ann", "198.51.100.21", "none", "udp-blocked"), ("ben", "198.51.100.141", "none", "udp-blocked"),
     }  # fmt: skip
+
+
+def test_a_page_and_a_websocket_are_no_reason_to_claim_a_call(recording: Callable[[str], Path]) -> None:
+    folder = recording("auth-required")
+    call = jl.load(folder / "capture-eth0.pcapng")
+    who = people.of(call.tables())
+    assert who.jitsi == ""
+    assert "as many pages" in who.recognition.could_be
+    assert len(who.people) == 2
+    assert call.participants.empty
+
+
+def test_an_idle_telephone_is_in_no_call(data: Path) -> None:
+    call = jl.load(data / "faults" / "android-no-jitsi.pcap")
+    assert people.of(call.tables()).jitsi == ""
+    assert call.participants.empty
+
+
+@pytest.mark.parametrize(("point", "keys"), [("eth0", True), ("any", False), ("eth0", False)])
+def test_both_families_of_addresses_are_the_same_server_and_people(
+    recording: Callable[[str], Path], point: str, keys: bool
+) -> None:
+    folder = recording("jvb-ipv6")
+    call = jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
+    who = people.of(call.tables())
+    assert set(who.servers) == {"172.31.37.118", "2001:db8:1c::10"}
+    owners = people.addresses(who, call.flows)
+    assert not set(owners) & set(who.servers)
+    assert len(set(owners.values())) == 3
+    assert {"2001:db8:1a::23", "198.51.100.20", "2001:db8:1b::23", "198.51.100.140", "192.0.2.30"} == set(owners)
+    assert owners["198.51.100.20"] == owners["2001:db8:1a::23"]
+
+
+def test_others_captures_have_nobody_of_a_call(data: Path) -> None:
+    for path in sorted((data / "pcaps").glob("*.pcap*")):
+        assert jl.load(path).participants.empty, path.name

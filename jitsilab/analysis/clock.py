@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jitsilab.analysis import limits
 from jitsilab.tables import TIME, Schema, frame_from
 
 SCHEMA: Schema = {
@@ -30,8 +31,8 @@ DIGITS = 9  # of a time in base 32, from 2004 to the year 3084
 RANDOM = range(1, 6)  # digits that 24 random bits may take
 EARLIEST = int(datetime(2010, 1, 1, tzinfo=UTC).timestamp() * 1000)
 LATEST = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000)
-LAG = 60.0  # s between a ufrag and its first check, at most
-AGREE = 2.0  # s by which two ufrags may differ in what they say of the capture's begin
+LAG = limits.UFRAG_LAG.value  # s between a ufrag and its first check, at most
+AGREE = limits.UFRAG_AGREE.value  # s by which two ufrags may differ in what they say of the capture's begin
 
 
 class Start(NamedTuple):

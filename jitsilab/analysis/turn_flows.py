@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.analysis import turn_in_tls
+from jitsilab.analysis import limits, turn_in_tls
 from jitsilab.ip import is_loopback
 from jitsilab.tables import Tables, frame
 
 TURN_ORDER = ("unreachable", "auth-failed", "allocated", "permission-refused", "permitted", "relaying")
 
-RELAYING = 1000.0  # bytes a second each way
+RELAYING = limits.RELAYING.value  # bytes a second each way
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ With signaling, in clear or decrypted, a person is a display name, and several s
 stands behind an address (or behind several that share an ICE user fragment). The server is none.
 """
 
+import weakref
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,9 @@ from jitsilab.analysis.turn_flows import TurnFlow, turn_flows
 from jitsilab.case import legs, proxies, signaling
 from jitsilab.case import topology as hosts
 from jitsilab.case.legs import Leg
+from jitsilab.case.recognition import Recognition, recognised
 from jitsilab.case.signaling import Session, Stay
+from jitsilab.case.topology import Topology
 from jitsilab.ip import is_loopback
 from jitsilab.tables import Tables, frame
 
@@ -67,20 +70,68 @@ class Cast:
     people: list[Person]
     servers: list[str]  # addresses of the server, the public one of a server behind NAT not among them
     public: str  # the server's public address where it differs, "" if not seen
-    jitsi: str  # why this is a Jitsi call; empty if nothing says so
+    jitsi: str  # why this is a Jitsi call; empty if nothing shows that it is one
     signaled: bool  # signaling is readable
     own: str  # address of the one participant on whose machine it was captured, else empty
     end: float  # s of the last frame
     relayed: str = ""  # public address that TURN on the server gives out, "" if not seen
     udp_served: bool = False  # somebody's UDP reaches the server
+    topology: Topology = field(default_factory=Topology)
+    recognition: Recognition = field(
+        default_factory=Recognition
+    )  # the same with frames, certainty, and what could be one
     lossy: bool = False  # the capture lost bytes of some flow, so it may have lost datagrams too
 
 
+_DECIDING = ("flows", "frames", "tcp", "tls", "stun", "dtls", "media", "http", "xmpp", "jingle", "candidates")
+_latest: list[tuple[list["weakref.ref[pd.DataFrame] | None"], Cast]] = []
+
+
 def of(tables: Tables) -> Cast:
-    """Everybody that a capture shows; ``tables`` as `Call.tables` gives them."""
+    """Everybody that a capture shows; ``tables`` as `Call.tables` gives them.
+
+    Several ask in turn for the same: the latest answer is kept as long as its tables live. Nobody changes it.
+    """
+    asked = [tables.get(name) for name in _DECIDING]
+    if _latest:
+        known = [one() if one is not None else None for one in _latest[0][0]]
+        if all(a is b for a, b in zip(known, asked, strict=True)) and any(one is not None for one in known):
+            return _latest[0][1]
+    found = _cast(tables)
+    _latest[:] = [([weakref.ref(one) if one is not None else None for one in asked], found)]
+    return found
+
+
+def addresses(call: Cast, flows: pd.DataFrame) -> dict[str, str]:
+    """Of each address of a participant its owner's first one, in the order in which they first appear in the capture.
+
+    Where a capture shows no participant, whoever stands at the other end of the server's flows.
+    """
+    first: dict[str, int] = {}
+    for client, server, frame_number in zip(flows["client"], flows["server"], flows["first_frame"], strict=True):
+        for one in (str(client), str(server)):
+            first[one] = min(int(frame_number), first.get(one, int(frame_number)))
+    groups = [[one for one in person.addresses if one in first] for person in call.people]
+    if not any(groups):
+        servers = set(call.servers)
+        groups = [
+            [str(other)]
+            for client, server in zip(flows["client"], flows["server"], strict=True)
+            for one, other in ((server, client), (client, server))
+            if one in servers and other not in servers and not is_loopback(other)
+        ]
+    owners: dict[str, str] = {}
+    for group in groups:
+        group.sort(key=lambda one: first[one])
+        for one in group:
+            owners.setdefault(one, group[0])
+    return dict(sorted(owners.items(), key=lambda entry: first[entry[0]]))
+
+
+def _cast(tables: Tables) -> Cast:
     flows = frame(tables, "flows")
-    servers, own = hosts.ends(tables, flows)
-    roles = hosts.roles(tables, flows, servers)
+    machines = hosts.topology(tables)
+    servers, own, roles = list(machines.servers), machines.own, dict(machines.roles)
     xmpp, jingle = tables.get("xmpp"), tables.get("jingle")
     stays = [] if xmpp is None or jingle is None else signaling.stays(xmpp, jingle, tables.get("candidates"))
     stays = _of_call(stays, flows, servers)
@@ -101,17 +152,20 @@ def of(tables: Tables) -> Cast:
         leg.received = True
     people.sort(key=lambda person: person.first_seen)
     end = float(flows["last_seconds"].max()) if len(flows) else 0.0
+    why = recognised(tables, stays, servers)
     return Cast(
         people,
         servers,
-        hosts.public(tables, servers),
-        _jitsi(tables, stays),
+        machines.public,
+        why.evidence,
         bool(stays),
         own,
         end,
-        hosts.relayed(tables, hosts.signaling(flows, roles)),
-        bool(udp),
-        bool(broken),
+        relayed=machines.relayed,
+        topology=machines,
+        udp_served=bool(udp),
+        recognition=why,
+        lossy=bool(broken),
     )
 
 
@@ -282,22 +336,3 @@ def _near(flows: pd.DataFrame, known: set[str]) -> set[str]:
         return set()
     there, here = flows["server"].isin(known), flows["client"].isin(known)
     return set(flows.loc[there, "client"]) | set(flows.loc[here, "server"])
-
-
-def _jitsi(tables: Tables, stays: list[Stay]) -> str:
-    """What shows that this is a Jitsi call; empty if nothing does."""
-    if any(stay.asked or stay.focus for stay in stays):
-        return "a request to the conference focus"
-    stun, http = frame(tables, "stun"), frame(tables, "http")
-    if len(stun) and legs.ice4j_ports(stun):
-        return "a Jitsi bridge's ICE"
-    if len(http) and http["target"].fillna("").str.contains(r"/(?:xmpp-websocket|http-bind|colibri-ws)\b").any():
-        return "HTTP requests of a Jitsi Meet page"
-    tls = frame(tables, "tls")
-    if len(tls):
-        hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")]
-        alpn = hellos["alpn"].fillna("")
-        for _, rows in hellos.assign(alpn=alpn).groupby("sni"):
-            if (rows["alpn"] == "http/1.1").any() and rows["alpn"].str.contains("h2").any():
-                return "a browser's page and WebSocket on one host (inferred)"
-    return ""

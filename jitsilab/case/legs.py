@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.analysis import clock
+from jitsilab.analysis import clock, limits
 
-LASTING = 1.0  # s that a stream must last to count as media: a burst between two paths is none
+LASTING = limits.LASTING.value  # s that a stream must last to count as media: a burst between two paths is none
 
 
 @dataclass(slots=True)

@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-PASSING = 0.03  # s that a proxy takes at most; the recordings show 0.0001 to 0.002, a busy host takes longer
-ENOUGH = 0.6  # share of segments that must have a counterpart, both ways
-APART = 0.1  # by which the best must lead the second
+from jitsilab.analysis import limits
+
+PASSING = limits.PASSING.value  # s that a proxy takes at most
+ENOUGH = limits.MATCH.value  # share of segments that must have a counterpart, both ways
+APART = limits.MATCH_LEAD.value  # by which the best must lead the second
 
 Times = npt.NDArray[np.float64]
 

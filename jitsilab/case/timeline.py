@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, replace
 
 import pandas as pd
 
-from jitsilab.analysis import traffic
+from jitsilab.case import cast
 from jitsilab.tables import Schema, frame_from
 
 SIGNALING, TURN, BRIDGE = "signaling", "TURN", "bridge"
@@ -60,12 +60,12 @@ def events(tables: Mapping[str, pd.DataFrame | None], names: Mapping[str, str] |
     flows = tables["flows"]
     if flows is None or flows.empty:
         return frame_from([], SCHEMA)
-    people = traffic.participants(flows)
+    people, known = cast.addresses(cast.of(tables), flows), names or {}
     ends: dict[int, tuple[str, bool]] = {}  # flow: participant, and whether it is the flow's client
     for row in flows.itertuples():
-        for address, is_client in ((row.client, True), (row.server, False)):
+        for address, is_client in ((str(row.client), True), (str(row.server), False)):
             if address in people:
-                ends[int(row.flow)] = ((names or {}).get(address, address), is_client)
+                ends[int(row.flow)] = (known.get(address, known.get(people[address], people[address])), is_client)
                 break
     found = [*_tls(tables, ends), *_turn(tables, ends), *_stun(tables, ends), *_dtls(tables, ends),
              *_media(tables, ends), *_jingle(tables, ends)]  # fmt: skip

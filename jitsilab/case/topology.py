@@ -1,69 +1,156 @@
-"""The machines in a capture: which is the server, which addresses are private, what each connection to it is for."""
+"""The machines in a capture, decided once: which is the server, what addresses it has, what each connection is for.
+
+Whoever asks where a packet came from, theory, diagnosis, narrative or figure, asks here, or the cast, which adds who
+the participants are.
+"""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from jitsilab.case import legs
+from jitsilab.case.recognition import PATHS
 from jitsilab.ip import is_loopback, is_private
 from jitsilab.tables import Tables, frame
 
 
-def ends(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str]:
-    """The server's addresses, and the capturing participant's where the capture is a participant's.
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Who is the server, and what runs where."""
 
-    A server answers TLS, TURN or checks of several, or of one from outside; whoever opens all flows to it is none.
-    """
+    servers: tuple[str, ...] = ()  # its addresses as the capture has them, IPv4 and IPv6, the surest first
+    evidence: str = ""  # what says so
+    certainty: str = ""  # measured: by what only a server of a call says; deduced: it answers; inferred: it is busiest
+    own: str = ""  # address of the one participant on whose machine it was captured, else empty
+    public: str = ""  # where clients see the server, if that is none of its own addresses
+    relayed: str = ""  # address that TURN on the server relays from, where all allocations agree
+    roles: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # flow: client, and web, websocket, turn, ...
+
+
+def topology(tables: Tables) -> Topology:
+    """The machines of a capture; ``tables`` as `Call.tables` gives them."""
+    flows = frame(tables, "flows")
     if flows.empty:
-        return [], ""
-    outer = flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])]
+        return Topology()
+    servers, evidence, certainty = _servers(tables, flows)
+    served = roles(tables, flows, servers)
+    return Topology(
+        tuple(servers), evidence, certainty, _own(flows, servers, tables), public(tables, servers),
+        relayed(tables, signaling(flows, served)), served,
+    )  # fmt: skip
+
+
+def _answering(tables: Tables, outer: pd.DataFrame) -> pd.DataFrame:
+    """The flows whose server answers TLS or TURN; all of them where none does."""
     tls, stun = frame(tables, "tls"), frame(tables, "stun")
-    answering = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna()) if len(tls) else set()
+    found = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna()) if len(tls) else set()
     if len(stun):
-        answering |= set(stun.loc[stun["method"].eq("Allocate"), "flow"].dropna())
-    serving = outer[outer["flow"].isin(answering)]
-    if serving.empty:
-        serving = outer
+        found |= set(stun.loc[stun["method"].eq("Allocate"), "flow"].dropna())
+    serving = outer[outer["flow"].isin(found)]
+    return serving if len(serving) else outer
+
+
+def _servers(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str, str]:
+    """The server's addresses, what says so, and how surely.
+
+    What only the server of a call is asked or says comes first: signaling, a bridge's ICE. Then a host that serves page
+    and WebSocket, then one that TURN is asked of; at last the one that most others turn to. Other addresses are the
+    same server's where they are asked for by the same name, or serve the same clients with TURN.
+    """
+    outer = flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])]
+    if outer.empty:
+        return [], "", ""
+    serving = _answering(tables, outer)
     counted = serving.groupby("server").agg(clients=("client", "nunique"), flows=("client", "size"))
-    clients = set(serving["client"])
-    servers = [str(s) for s in counted.sort_values(["clients", "flows"], ascending=False).index if s not in clients]
-    bridge = legs.ice4j_ports(stun) if len(stun) else set()
-    serving_tls = _related(_main(servers, counted), serving, tls)
-    servers = serving_tls + [a for a, _ in sorted(bridge) if a not in serving_tls and a not in clients]
+    ranks = [str(one) for one in counted.sort_values(["clients", "flows"], ascending=False, kind="stable").index]
+    bridges = sorted({address for address, _ in legs.ice4j_ports(stun)}) if len(stun := frame(tables, "stun")) else []
+    asked = _asked(tables, outer)
+    pages = _pages(tables, serving)
+    turned = set(serving.loc[serving["flow"].isin(_allocating(tables)), "server"])
+    reasons = (
+        (asked, "signaling of a call", "measured"),
+        (set(bridges) & set(ranks), "a bridge's ICE beside what it serves", "measured"),
+        (pages, "a page and a WebSocket", "deduced"),
+        (turned, "TURN", "deduced"),
+    )
+    found, evidence, certainty = next((one for one in reasons if one[0]), (set(), "", ""))
+    main = [one for one in ranks if one in found] or sorted(found)
+    if not found:
+        clients = set(serving["client"])
+        quiet = [one for one in ranks if one not in clients]  # whoever opens flows as well is more likely a client
+        main, evidence, certainty = (quiet or ranks)[:1], "more turn to it than to any other", "inferred"
+    kin = _kin(main, ranks, serving, tables, turned)
+    clients = set(serving.loc[serving["server"].isin(kin), "client"]) - set(kin)
+    return kin + [one for one in bridges if one not in kin and one not in clients], evidence, certainty
+
+
+def _asked(tables: Tables, outer: pd.DataFrame) -> set[str]:
+    """Hosts that are asked, in clear or decrypted, for what pages, bridges and focuses of Jitsi Meet ask for."""
+    http, xmpp = frame(tables, "http"), frame(tables, "xmpp")
+    flows: set[Any] = set()
+    if len(http):
+        flows |= set(http.loc[http["target"].fillna("").str.contains(PATHS), "flow"])
+    if len(xmpp):
+        flows |= set(xmpp.loc[xmpp["carrier"].isin(["ws", "bosh"]), "flow"].dropna())
+    return set(outer.loc[outer["flow"].isin(flows), "server"].astype(str))
+
+
+def _pages(tables: Tables, serving: pd.DataFrame) -> set[str]:
+    """Hosts at one port of which somebody asks for a page (h2) and for a WebSocket (http/1.1 alone)."""
+    tls = frame(tables, "tls")
+    if not len(tls):
+        return set()
+    hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")].drop_duplicates("flow")
+    offered = dict(zip(hellos["flow"], hellos["alpn"].fillna(""), strict=True))
+    alpn = pd.Series([offered.get(flow, "") for flow in serving["flow"]], serving.index, dtype="str")
+    page, socket = alpn.str.contains(r"\bh2\b"), alpn.eq("http/1.1")
+    both = set(zip(serving["server"][page], serving["server_port"][page], strict=True)) & set(
+        zip(serving["server"][socket], serving["server_port"][socket], strict=True)
+    )
+    return {str(server) for server, _ in both}
+
+
+def _allocating(tables: Tables) -> set[Any]:
+    """Flows on which an allocation is asked of TURN."""
+    stun = frame(tables, "stun")
+    return set(stun.loc[stun["method"].eq("Allocate"), "flow"].dropna()) if len(stun) else set()
+
+
+def _kin(
+    main: list[str], ranks: list[str], serving: pd.DataFrame, tables: Tables, turned: Collection[str]
+) -> list[str]:
+    """The server's addresses and those of what belongs to it: asked for by the same name, or TURN of the same clients.
+
+    A name in a ClientHello is what the client calls a host; two hosts of one name are one server, or one service.
+    """
+    tls = frame(tables, "tls")
+    names = tls.dropna(subset=["sni"]).drop_duplicates("flow").set_index("flow")["sni"] if len(tls) else pd.Series()
+    asked = serving.assign(sni=serving["flow"].map(names) if len(names) else None)
+    called = {str(server): set(some.dropna()) for server, some in asked.groupby("server")["sni"]}
+    clients = {str(server): set(some) for server, some in serving.groupby("server")["client"]}
+    kept = list(main)
+    for one in ranks:
+        if one in kept:
+            continue
+        same = any(called.get(one, set()) & called.get(other, set()) for other in main)
+        relay = one in turned and any(clients.get(one, set()) & clients.get(other, set()) for other in main)
+        kept += [one] if same or relay else []
+    return kept
+
+
+def _own(flows: pd.DataFrame, servers: Collection[str], tables: Tables) -> str:
+    """The one client of a private address that reaches a public server: the capture was made at the client's."""
     local = flows[flows["client"].map(is_loopback)]
     if "kind" in local:
         local = local[local["kind"].ne("DNS")]  # a resolver on the host itself is no server's loopback
-    if len(local) or len(clients) != 1:
-        return servers, ""
+    serving = _answering(tables, flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])])
+    clients = set(serving["client"])
+    if len(local) or len(clients) != 1 or any(map(is_private, set(serving["server"]) & set(servers))):
+        return ""
     only = str(next(iter(clients)))
-    # one client of a private address that reaches a public server: the capture was made at the client's
-    return servers, only if is_private(only) and not any(is_private(one) for one in serving_tls) else ""
-
-
-def _main(servers: list[str], counted: pd.DataFrame) -> list[str]:
-    """The busiest server, and what is likely the same host: others with clients of the same kind (IPv6 beside IPv4)."""
-    if not servers:
-        return []
-    most = counted.loc[servers[0], "flows"]
-    return [one for one in servers if counted.loc[one, "flows"] * 20 >= most]
-
-
-def _related(servers: list[str], serving: pd.DataFrame, tls: pd.DataFrame) -> list[str]:
-    """The first server, and those that share a client with it or are asked for by its name; others serve strangers."""
-    if len(servers) < 2:
-        return servers
-    names = tls.dropna(subset=["sni"]).set_index("flow")["sni"] if len(tls) and "sni" in tls else pd.Series(dtype=str)
-    asked = serving.assign(sni=serving["flow"].map(names[~names.index.duplicated()]))
-    clients, hosts = asked.groupby("server")["client"].agg(set), asked.dropna(subset=["sni"]).groupby("server")["sni"]
-    called = hosts.agg(set)
-    kept = servers[:1]
-    for one in servers[1:]:
-        shared = any(
-            clients[one] & clients[other] or called.get(one, set()) & called.get(other, set()) for other in kept
-        )
-        kept += [one] if shared else []
-    return kept
+    return only if is_private(only) else ""
 
 
 def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict[int, tuple[str, str]]:

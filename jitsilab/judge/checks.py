@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-GUARD = 5.0  # s after which what did not come counts as missing
+from jitsilab.analysis import limits
+
+GUARD = limits.GUARD.value  # s after which what did not come counts as missing
 
 
 class Verdict(Enum):

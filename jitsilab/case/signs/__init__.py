@@ -7,7 +7,7 @@ neither. A sign that is None was not seen, which says nothing where the capture 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 
-from jitsilab.analysis.limits import STUN_RTO
+from jitsilab.analysis.limits import GUARD
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.signs import bridge, entry, reach, sending
 from jitsilab.case.signs.reach import Public
@@ -68,7 +68,7 @@ class Signs:
 NOTHING = PersonSigns()
 
 
-def gather(call: Cast, tables: Tables, *, relayed: Collection[int] = (), wait: float = 10 * STUN_RTO.value) -> Signs:
+def gather(call: Cast, tables: Tables, *, relayed: Collection[int] = (), wait: float = GUARD.value) -> Signs:
     """Every sign in the tables of a capture.
 
     ``relayed``: numbers of those in the cast whose media TURN carried. ``wait``: s after which a request without an

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from jitsilab.analysis import holes, traffic
+from jitsilab.analysis import holes
 from jitsilab.case import signaling
+from jitsilab.case.topology import topology
 from jitsilab.facts import Facts
 from jitsilab.facts.deployment import Deployment
 from jitsilab.ip import is_loopback
@@ -111,10 +112,9 @@ class View:
 
     @cached_property
     def servers(self) -> set[str]:
-        """Addresses of the server: what the facts list, else the busiest listener of the capture."""
+        """Addresses of the server: what the facts list, else those that the capture shows."""
         known = set(self.facts.addresses) if self.facts else set()
-        flows = self.rows("flows")
-        return known or (set(traffic.servers(flows)) if flows is not None else set())
+        return known or set(topology(self.tables).servers)
 
     @cached_property
     def deployment(self) -> Deployment | None:
@@ -132,7 +132,7 @@ class View:
             return None
         own = set(self.servers) | (self.deployment.public_addresses() if self.deployment is not None else set())
         if not any(str(address) in own for address in flows["server"]):
-            own |= set(traffic.servers(flows))  # the capture has another side of the translation than the files
+            own |= set(topology(self.tables).servers)  # the capture has another side of the translation than the files
         here = [str(a) in own or is_loopback(str(a)) for a in flows["server"]]
         return set(flows.loc[here, "flow"])
 

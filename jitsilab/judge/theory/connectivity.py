@@ -5,14 +5,15 @@ from statistics import median
 
 import pandas as pd
 
+from jitsilab.analysis import limits
 from jitsilab.ip import is_loopback, is_private
 from jitsilab.judge.checks import GUARD, Certainty, Outcome
 from jitsilab.judge.theory.entry import JCF, JVB, LJM
 from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, hidden, holds, in_session, missing, told
 from jitsilab.judge.theory.signaling import KEYS, without_session
 
-PROMPT = 1.0  # s from an offer to the first connection to a relay
-CONSENT = 30.0  # s without an answer after which consent is gone (RFC 7675 section 5.1)
+PROMPT = limits.PROMPT.value  # s from an offer to the first connection to a relay
+CONSENT = limits.CONSENT.value  # s without an answer after which consent is gone (RFC 7675 section 5.1)
 AT_ONCE = 2  # checks of one side that may be under way on one pair: an ordinary and a triggered one
 STEADY = 0.05  # share by which intervals drawn from 0.8 to 1.2 of their mean always differ
 

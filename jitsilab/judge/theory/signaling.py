@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from jitsilab.judge.checks import GUARD, Certainty, Outcome
+from jitsilab.analysis.limits import ALLOCATION_REPLY
+from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.theory.entry import JCF, JVB, LJM
 from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, holds, in_session
 
@@ -39,7 +40,7 @@ def _uninvited(scope: Scope) -> Outcome:
         return absent("the signaling is not in the capture whole", [stay.joined])
     if not stay.others:
         return beside("nobody else in the room")
-    if stay.together(scope.call.end) >= GUARD and stay.focus:
+    if stay.together(scope.call.end) >= ALLOCATION_REPLY.value and stay.focus:
         note = f"two in the room for {stay.together(scope.call.end):.0f} s, a focus, and no offer"
         return broken(note, [stay.joined, stay.focus], certainty=Certainty.DEDUCED)
     return absent("too short to tell", [stay.joined])

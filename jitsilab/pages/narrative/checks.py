@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from jitsilab.analysis import traffic
 from jitsilab.call import Call
+from jitsilab.case import cast
+from jitsilab.ip import endpoint
 from jitsilab.pages.narrative import Story, listed
 from jitsilab.pages.narrative.blocks import Table
 
@@ -27,11 +28,11 @@ def exchanges(call: Call) -> Table | Story:
         if asked.empty:
             continue
         back = stun[(stun["flow"] == flow) & (stun["up"] != up) & (stun["message_class"] == "success")]
-        mapped = sorted({f"{a}:{p}" for a, p in zip(back["mapped_address"], back["mapped_port"], strict=True)
+        mapped = sorted({endpoint(str(a), p) for a, p in zip(back["mapped_address"], back["mapped_port"], strict=True)
                          if pd.notna(a)})  # fmt: skip
         rows.append(
-            (flow, f"{asked['src'].iloc[0]}:{asked['src_port'].iloc[0]}",
-             f"{asked['dst'].iloc[0]}:{asked['dst_port'].iloc[0]}", len(asked), len(back),
+            (flow, endpoint(str(asked["src"].iloc[0]), asked["src_port"].iloc[0]),
+             endpoint(str(asked["dst"].iloc[0]), asked["dst_port"].iloc[0]), len(asked), len(back),
              f"{asked['seconds'].iloc[0]:.2f}–{asked['seconds'].iloc[-1]:.2f}", ", ".join(mapped))
         )  # fmt: skip
     columns = ["Flow", "Asks", "Is asked", "Requests", "Answers", "Between (s)", "Mapped address in the answers"]
@@ -45,7 +46,8 @@ def reading(call: Call) -> Story:
     if stun is None or stun.empty:
         return story
     answers = stun[stun["message_class"] == "success"].dropna(subset=["mapped_address"])
-    servers, people = traffic.servers(call.flows), traffic.participants(call.flows)
+    who = cast.of(call.tables())
+    servers, people = who.servers, cast.addresses(who, call.flows)
     ours = answers[answers["src"].isin(servers)]
     theirs = answers[answers["dst"].isin(servers)]
     same = int((ours["mapped_address"] == ours["dst"]).sum())
@@ -63,7 +65,9 @@ def reading(call: Call) -> Story:
         )  # fmt: skip
     strange = theirs[theirs["mapped_address"] != theirs["dst"]]
     if len(strange):
-        pairs = sorted({f"{a}:{p}" for a, p in zip(strange["mapped_address"], strange["mapped_port"], strict=True)})
+        pairs = sorted(
+            {endpoint(str(a), p) for a, p in zip(strange["mapped_address"], strange["mapped_port"], strict=True)}
+        )
         ports = bool((strange["mapped_port"] == strange["dst_port"]).all())
         story.add(
             "The participants' answers to the server are worth more: {other} of {theirs} name {pairs}, which is not "
@@ -73,7 +77,8 @@ def reading(call: Call) -> Story:
         if ports and len(pairs) == 1:
             story.extend("Its port is left as it is, for everybody: a one-to-one NAT, as clouds have it.")
     seen = set(stun["src"]) | set(stun["dst"])
-    silent = [name for name in people if name not in seen]
+    heard = {first for one, first in people.items() if one in seen}
+    silent = [name for name in dict.fromkeys(people.values()) if name not in heard]
     if silent:
         story.add("There is no STUN in clear between the server and {silent}.", silent=listed(silent))
     return story
@@ -125,7 +130,7 @@ def answers(call: Call) -> Story:
     stun = _clear(call)
     if stun is None or stun.empty or "size" not in stun:
         return Story()
-    servers = set(traffic.servers(call.flows))
+    servers = set(cast.of(call.tables()).servers)
     given = stun[stun["message_class"] == "success"]
     sizes = {
         who: sorted({int(size) for size in some["size"].dropna()})
@@ -152,12 +157,12 @@ def timeline(call: Call) -> pd.DataFrame:
     binding = stun[stun["method"] == "Binding"]
     answers = binding[binding["message_class"] == "success"]
     known = set(answers["transaction_id"].dropna()) if "transaction_id" in answers else set()
-    people = set(traffic.participants(call.flows))
+    people = set(cast.addresses(cast.of(call.tables()), call.flows))
     asked = binding[binding["message_class"] == "request"]
     chosen = {int(f) for _, some in asked.groupby(["flow", "up", "depth"]) for f in _nominating(some)[0]["frame"]}
     rows = []
     for row in asked.itertuples():
-        ends = [f"{row.src}:{row.src_port}", f"{row.dst}:{row.dst_port}"]
+        ends = [endpoint(row.src, row.src_port), endpoint(row.dst, row.dst_port)]
         mine = row.src in people
         if isinstance(getattr(row, "transaction_id", None), str):
             answered = row.transaction_id in known

@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from jitsilab.analysis import traffic
 from jitsilab.call import Call
+from jitsilab.case import cast
 from jitsilab.case import timeline as told
 from jitsilab.pages.narrative import Story
 from jitsilab.pages.narrative.people import names
 
-TABLES = ("frames", "flows", "tls", "turn_in_tls", "stun", "dtls", "jingle")
 MOST_EVENTS, MOST_PAGES = 54, 6
 
 
 def events(call: Call) -> pd.DataFrame:
     """The events of `jitsilab.case.timeline`, with the order of the parties, as `plot_ladder` takes them."""
     known = names(call)
-    table = told.events({name: call.table(name) for name in TABLES}, known)
-    people = [known.get(address, address) for address in traffic.participants(call.flows)]
+    table = told.events(call.tables(), known)
+    owners = cast.addresses(cast.of(call.tables()), call.flows)
+    people = list(dict.fromkeys(known.get(one, known.get(first, first)) for one, first in owners.items()))
     return table.assign(lane_order=[told.parties(table, people)] * len(table), verdict=_verdicts(call, table))
 
 

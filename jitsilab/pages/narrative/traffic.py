@@ -4,12 +4,14 @@ import pandas as pd
 
 from jitsilab.analysis import traffic
 from jitsilab.call import Call
+from jitsilab.case import cast
 from jitsilab.case import timeline as events
+from jitsilab.ip import endpoint
 from jitsilab.pages.narrative import Story, listed
 from jitsilab.pages.narrative.blocks import Table
 from jitsilab.pages.narrative.people import names
 
-MOST_FLOWS = 40
+MOST_FLOWS, MOST_ADDRESSES = 40, 4
 
 
 def overview(call: Call) -> Story:
@@ -18,7 +20,8 @@ def overview(call: Call) -> Story:
     if frames is None or frames.empty:
         return Story().add("The capture holds no frames.", frames=0)
     flows = call.flows
-    people, servers = traffic.participants(flows), traffic.servers(flows)
+    who = cast.of(call.tables())
+    people, servers = list(dict.fromkeys(cast.addresses(who, flows).values())), who.servers
     story = Story().add(
         "The capture has {frames:,} frames in {span:.1f} s, {bytes:,} bytes on the wire, in {flows} five-tuples.",
         frames=len(frames), span=float(frames["seconds"].iloc[-1] - frames["seconds"].iloc[0]),
@@ -31,7 +34,7 @@ def overview(call: Call) -> Story:
         story.extend("Its times are relative to the first frame.")
     if servers:
         story.extend(
-            "The server is {server}; {people} at the other ends.", server=listed(servers),
+            "The server is {server}; {people} at the other ends.", server=listed(servers[:MOST_ADDRESSES]),
             people=f"{listed(people)} {'is' if len(people) == 1 else 'are'}" if people else "nobody is",
         )  # fmt: skip
     bad = call.table("errors")
@@ -58,9 +61,9 @@ def flows(call: Call) -> Table:
     rows = pd.DataFrame(
         {
             "Flow": shown["flow"],
-            "Client": [f"{a}:{p}" for a, p in zip(shown["client"], shown["client_port"], strict=True)],
+            "Client": [endpoint(str(a), p) for a, p in zip(shown["client"], shown["client_port"], strict=True)],
             "Server": [
-                f"{t.upper()} {a}:{p}"
+                f"{t.upper()} {endpoint(str(a), p)}"
                 for t, a, p in zip(shown["transport"], shown["server"], shown["server_port"], strict=True)
             ],
             "From (s)": [f"{s:.2f}" for s in shown["first_seconds"]],
@@ -107,7 +110,9 @@ def by_participant(call: Call, interval: float = 1.0) -> pd.DataFrame:
     """What `jitsilab.pages.figures.plot_traffic` draws, with TURN told apart from signaling."""
     flows = call.flows
     paths = {flow: "TURN in TLS" for flow, role in roles(call).items() if role.startswith("TURN inside")}
-    amounts = traffic.by_participant(call.frames, flows, interval, paths)
+    who = cast.of(call.tables())
+    people = cast.addresses(who, flows)
+    amounts = traffic.by_participant(call.frames, flows, people, who.servers, interval, paths)
     return amounts.assign(participant=amounts["participant"].replace(names(call)))
 
 
