@@ -1,4 +1,4 @@
-# ruff: noqa: E501 (text of a page)
+
 """Writes docs/checks.md from the rules and their samples: `python tests/checks_page.py`."""
 
 from pathlib import Path

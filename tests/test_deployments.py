@@ -232,6 +232,15 @@ def test_tls_of_strangers_is_not_the_deployments() -> None:
     assert result_of("SEC-12", call, recorded_facts("jvb-3"))[0] == "PASS"
 
 
+def test_a_filter_that_was_asked_and_is_empty_lets_all_in() -> None:
+    index = "taken: facts/ss-lntup.txt <- ss -lntup (10 bytes)\nempty: nft list ruleset\n"
+    seen = deployment(jvb="videobridge.http-servers.private.host = 0.0.0.0", **{"index.txt": index})
+    result, outcome = result_of("SEC-10", None, seen)
+    assert (result, outcome.certainty.value, outcome.places[-1]) == ("FAIL", "measured", "index.txt:2")
+    counted = "*filter\n:INPUT DROP [5:300]\n[12:720] -A INPUT -p tcp -m tcp --dport 8080 -j ACCEPT\nCOMMIT\n"
+    assert deployment(**{"iptables-save.txt": counted}).firewall.way("tcp", 8080).open is True  # type: ignore[union-attr]
+
+
 # Containers
 
 SERVICES = """services:

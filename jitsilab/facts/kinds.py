@@ -16,7 +16,7 @@ NAMES = (
     (r"^(versions?|packages|dpkg)", "versions"), (r"^deployment\.json$", "published"),
 )  # fmt: skip
 CONTENTS = (
-    (r"(?m)^-----BEGIN CERTIFICATE-----", "certificate"),
+    (r"(?m)^-----BEGIN CERTIFICATE-----", "certificate"), (r"(?m)^taken: \S+ <- ", "collection"),
     (r'(?m)^[ \t]*(VirtualHost|Component)\s*\(?["\']', "prosody"),
     (r"(?m)^[ \t]*modules_enabled\s*=\s*\{", "prosody"),
     (r"(?mi)^[ \t]*<VirtualHost\s|^[ \t]*SSLProtocol\s|^[ \t]*ProxyPass(Match|Reverse)?\s", "apache"),
@@ -65,7 +65,8 @@ def recognise(name: str, head: bytes) -> str | None:
     """The kind of configuration that a file is, or None: by its usual name, else by what its first bytes say.
 
     The kinds are: prosody, bridge, focus, properties, shell, env, compose, containers, nginx, apache, web, turn,
-    firewall, sockets, addresses, route, hosts, certificate, versions, published, and known (of a server, not used).
+    firewall, sockets, addresses, route, hosts, certificate, versions, published, collection, and
+    known (of a server, not used).
 
     >>> recognise("etc/jitsi/videobridge/jvb.conf", b"videobridge {}"), recognise("x", b"Status: active")
     ('bridge', 'firewall')

@@ -272,6 +272,11 @@ def _read(file: _File, files: list[_File], facts: Facts) -> None:
             if not packetfilter.read(text, name, facts.firewall):
                 problems.append(Problem(0, "filter", 0, f"{name}: not understood as a packet filter"))
                 facts.firewall.unread.append(name)
+        case "collection":
+            for number, line in enumerate(text.splitlines(), 1):
+                if line.strip() == "empty: nft list ruleset":  # it was asked, and filters nothing
+                    facts.firewall = facts.firewall or Filters()
+                    facts.firewall.rulesets.append(packetfilter.Ruleset(f"{name}:{number}"))
         case "addresses":
             facts.addresses += [a for a in sockets.addresses(text) if a not in facts.addresses]
             facts.interfaces += [i for i in sockets.interfaces(text) if i not in facts.interfaces]
