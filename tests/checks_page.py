@@ -1,4 +1,3 @@
-
 """Writes docs/checks.md from the rules and their samples: `python tests/checks_page.py`."""
 
 from pathlib import Path
