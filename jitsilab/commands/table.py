@@ -54,8 +54,8 @@ def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     from jitsilab.call import locate
 
     path = locate(capture, arguments.point).path
-    if not arguments.like_tshark and (path.is_dir() or (path.is_file() and not pcap.is_capture(path))):
-        return False
+    if not arguments.like_tshark and not (path.is_file() and pcap.is_capture(path)):
+        return False  # a folder, a print, or a stream, of which only its content tells what it is
     if arguments.like_tshark:
         from jitsilab.pcap.like_tshark import write
     else:
