@@ -1,7 +1,6 @@
 """``jitsilab audit``: the security of session creation, from packets and from a server's configuration."""
 
 import argparse
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -57,10 +56,9 @@ def _run(arguments: argparse.Namespace) -> int:
         said = findings.to_json(found, inputs, capture=capture or "", changes=changed)
         print(terminal.to_json(said, indent=1))
     else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        width = min(shutil.get_terminal_size((100, 24)).columns, 120) if colour else 100
-        text = findings.to_text(found, width, inputs=inputs, colour=colour, verbose=arguments.verbose, changes=changed)
-        print(text if colour else terminal.printable(text))
+        width = min(shutil.get_terminal_size((100, 24)).columns, 120) if sys.stdout.isatty() else 100
+        text = findings.to_text(found, width, inputs=inputs, verbose=arguments.verbose, changes=changed)
+        print(terminal.printable(text))
     return int(findings.fails_at(found, arguments.fail_on))
 
 
