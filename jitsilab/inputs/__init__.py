@@ -122,13 +122,23 @@ def _plain(path: str | Path) -> Path | None:
 def _study(path: str | Path) -> Piece | None:
     """A folder of a study's tables, or of its printed files, is one piece."""
     folder = Path(path)
-    if not folder.is_dir() or not (folder / "frames.csv").is_file():
+    if not folder.is_dir() or not ((folder / "frames.csv").is_file() or _printed_twice(folder)):
         return None
     from jitsilab.inputs import prints
     from jitsilab.inputs.packets import PacketTables
 
     source = PacketTables(str(path), tables=prints.load_tables(folder), kind="tables")
     return Piece(Delivery(str(path), folder), "tables", source)
+
+
+def _printed_twice(folder: Path) -> bool:
+    """Whether a folder holds one capture's text and its field export, which are joined by frame number."""
+    from jitsilab.inputs import prints
+
+    files = [one for one in sorted(folder.iterdir()) if one.is_file() and one.suffix in (".txt", ".csv")]
+    if [one.suffix for one in files] not in ([".csv", ".txt"], [".txt", ".csv"]):
+        return False
+    return all(prints.recognise(Delivery(one.name, one).head) >= SURE for one in files)
 
 
 def _recognised(one: Delivery) -> Piece:
