@@ -47,11 +47,12 @@ class Source(Protocol):
 def steps(call: Source) -> pd.DataFrame:
     """Each step with its verdict, for each participant and, where it is about one, each media session.
 
-    A capture that nothing shows to be one of a Jitsi call has each step once, NOT_APPLICABLE.
+    A capture of what can be no Jitsi call has each step once, NOT_APPLICABLE; one that could be, and is not shown to
+    be, is held against the theory, and nobody in it is claimed to have taken part.
     """
     tables = call.tables()
     who = people.of(tables)
-    if not who.jitsi or not who.people:
+    if not (who.jitsi or who.recognition.could_be) or not who.people:
         reason = beside("no participant in this capture" if who.jitsi else "nothing shows that this is a Jitsi call")
         return frame_from([_row(step, "", "", _nobody(step, reason, tables)) for step in STEPS], SCHEMA)
     rows, every = [], Whole(tables)
