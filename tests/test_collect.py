@@ -330,7 +330,7 @@ def test_without_root_it_says_what_it_could_not_read(server: Path, lab: Path, tm
     nobody = 65534
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
+    for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(0o755)
     (root / "etc/prosody").chmod(0o750)
     (root / "etc/turnserver.conf").chmod(0o640)
