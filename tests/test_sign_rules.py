@@ -8,7 +8,7 @@ import pytest
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg, Media
 from jitsilab.case.signaling import Session, Stay
-from jitsilab.case.signs import bridge, certificates, entry, reach
+from jitsilab.case.signs import bridge, certificates, entry, reach, sending
 from jitsilab.case.signs.certificates import Handshake
 
 SERVER, GATEWAY, ANN, BEN = "172.31.37.118", "172.31.32.1", "198.51.100.20", "198.51.100.140"
@@ -242,3 +242,30 @@ def test_an_encrypted_alert_is_known_by_its_length(length: int, inner: Any, vers
     )  # fmt: skip
     found = certificates.handshakes({"tls": rows}, [1])[1]
     assert (found.alert, found.finished) == (alert, not alert)
+
+
+def test_who_announced_sources_is_muted_at_most() -> None:
+    session = Session("s", "jvb", offered=3, offered_at=10.0, accepted=4)
+    person = Person(stays=[Stay(0, opened=1, endpoint="a1", sessions={"s": session})])
+
+    def announced(owner: str, origin: str = "jingle") -> dict[str, pd.DataFrame]:
+        return {"sources": pd.DataFrame({"owner": [owner], "origin": [origin], "ssrc": pd.array([7], "Int64")})}
+
+    assert sending.sends_nothing(person, call(person), announced("b2")) is not None
+    assert sending.sends_nothing(person, call(person), announced("a1", "bridge")) is not None
+    assert sending.sends_nothing(person, call(person), announced("a1")) is None
+    assert sending.sends_nothing(person, call(person, end=14.0), announced("b2")) is None
+    assert sending.sends_nothing(person, call(person), {}) is None
+    person.legs = [Leg(1, "udp", ANN, SERVER, rtp_out=Media(9, 1.0, 9.0))]
+    assert sending.sends_nothing(person, call(person), announced("b2")) is None
+
+
+@pytest.mark.parametrize(
+    ("packets", "lost", "seen"), [(97, 3, True), (990, 10, True), (991, 9, False), (1000, 0, False), (20, 1, False)]
+)
+def test_losses_are_a_share_of_what_was_sent_and_never_one_packet(packets: int, lost: int, seen: bool) -> None:
+    leg = Leg(1, "udp", ANN, SERVER)
+    media = pd.DataFrame({"flow": [1], "depth": [0], "src": [ANN], "up": pd.array([True], "boolean"),
+                          "packets": [packets], "lost": [lost], "first_frame": [12]})  # fmt: skip
+    sign = sending.lossy(Person(legs=[leg]), {"media": media})
+    assert (sign is not None) is seen

@@ -52,6 +52,12 @@ def test_a_second_address_of_the_same_name_is_the_server_s_however_few_use_it() 
 def test_without_a_reason_the_busiest_is_no_more_than_inferred() -> None:
     found = topology({"flows": flows((CLIENT, SERVER, 443), ("192.0.2.30", SERVER, 443), (CLIENT, UPDATES, 443))})
     assert (found.servers, found.certainty) == ((SERVER,), "inferred")
+    opens = topology({"flows": flows(("192.0.2.30", CLIENT, 80), ("192.0.2.30", SERVER, 80), (CLIENT, SERVER, 80))})
+    assert opens.servers == (SERVER,)
+    back = topology(
+        {"flows": flows((CLIENT, SERVER, 80), (SERVER, CLIENT, 80), (SERVER, CLIENT, 80), (CLIENT, UPDATES, 1))}
+    )
+    assert back.servers == (UPDATES,)  # of three, the one that opens nothing
     assert topology({"flows": flows().reindex(columns=["flow"])}).servers == ()
 
 
