@@ -14,6 +14,7 @@ from jitsilab.ip import is_private
 from jitsilab.judge.causes.paths import turn_of, turn_stage
 from jitsilab.judge.checks import GUARD
 
+_NOT_IN = ("signaling-refused", "xmpp-auth-failed")  # what keeps somebody out of the XMPP server
 TURN_CAUSES = {
     "permission-refused": "turn-permission-refused",
     "auth-failed": "turn-auth-failed",
@@ -301,6 +302,10 @@ def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None
             both = ("checks-unanswered", "dtls-failed", "not-observable")
             return Answer("undetermined", "inferred", sent, both, "too short to tell")
         return Answer("checks-unanswered", "measured", sent)
+    if any(one.stage in ("permitted", "relaying") for one in turns) and not any(leg.handshaken for leg in connected):
+        shown = tuple(leg.answered[0] for leg in connected if leg.answered)
+        note = "the relay was let through too: handshake and media may run inside it, where they are not to be seen"
+        return Answer("undetermined", "inferred", shown, ("dtls-failed", "not-observable"), note)
     return _secure(call, connected, seen, announced=False)
 
 
@@ -352,6 +357,9 @@ def _opaque_without_udp(
     if burst:
         if others_have_udp and not call.lossy and not any(one.turn for one in call.people):
             note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
+            if person.addresses and all(is_private(one) for one in person.addresses):
+                note += "; it sits in the server's own network, and which addresses it was offered is not to be seen"
+                return Answer("undetermined", "inferred", (burst,), ("hairpin-nat", "udp-blocked"), note)
             return Answer("udp-blocked", "inferred", (burst,), note=note)
         tried = ("udp-blocked", "turn-unreachable") + (() if others_have_udp else ("nat-mapping-missing",))
         note = "an offer was answered, and no UDP of this one came"
@@ -359,6 +367,6 @@ def _opaque_without_udp(
     if burst is None:
         return Answer("undetermined", "inferred", open=("not-observable",), note="no signaling flow from its beginning")
     if alone and not any(role in ("websocket", "signaling") for role in person.flows.values()):
-        return Answer("undetermined", "inferred", open=("xmpp-auth-failed",), note="nothing but pages was fetched")
-    before = ("alone-in-room", "no-bridge", "xmpp-auth-failed", *unseen[1:])
+        return Answer("undetermined", "inferred", open=_NOT_IN, note="nothing but pages was fetched")
+    before = ("alone-in-room", "no-bridge", "no-focus", *_NOT_IN, *unseen[1:])
     return Answer("undetermined", "inferred", open=before, note="no offer was answered; signaling is encrypted here")
