@@ -101,22 +101,31 @@ def collect(
     tables = [one for one in named if one is not None]
     pieces = [*tables]
     deliveries = gather([path for path, table in zip(paths, named, strict=True) if table is None])
-    keys = [Piece(Delivery(keylog.shown(one), _plain(one)), "key-log", note="given as key log") for one in keylogs]
+    keys = [Piece(_named(one), "key-log", note="given as key log") for one in keylogs]
     settings = [Piece(one, "configuration") for one in gather(list(facts))]
     taken = {str(one.delivery.path.resolve()) for one in (*keys, *settings) if one.delivery.path is not None}
-    pieces += [_recognised(one) for one in deliveries if one.path is None or str(one.path.resolve()) not in taken]
+    for one in deliveries:
+        real = str(one.path.resolve()) if one.path is not None else ""
+        if real in taken:
+            continue
+        pieces.append(_recognised(one))
+        if real and pieces[-1].kind != "configuration":  # of which a link says what is in force
+            taken.add(real)
     evidence = Evidence([*pieces, *keys, *settings])
     _refuse(evidence)
     _open_captures(evidence, [keylog.KeyLog.load(one) for one in keylogs], progress)
     return evidence
 
 
-def _plain(path: str | Path) -> Path | None:
-    """The file of that name, where there is one: a key log may be given as text too."""
+def _named(given: str | Path) -> Delivery:
+    """A key log under its name; one that was given as text is not named by its secrets."""
+    from jitsilab.wire.decrypt import keylog
+
     try:
-        return Path(path) if Path(path).is_file() else None
+        file = Path(given) if Path(given).is_file() else None
     except (OSError, ValueError):
-        return None
+        file = None
+    return Delivery(str(given) if file is not None else keylog.shown(given), file)
 
 
 def _study(path: str | Path) -> Piece | None:

@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -113,7 +114,9 @@ class _Unpacked(io.RawIOBase):
 
 
 def gather(paths: "list[str | Path]") -> "list[Delivery]":
-    """Every file that these paths name, those in folders and archives too, each once.
+    """Every file that these paths name, those in folders and archives too, each name once.
+
+    A link is a name of its own: of a server's configuration it says what is in force.
 
     Raises CaptureError where a path is not there or cannot be read.
     """
@@ -121,7 +124,7 @@ def gather(paths: "list[str | Path]") -> "list[Delivery]":
     found: list[Delivery] = []
     for path in paths:
         for one in _of(path):
-            key = str(one.path.resolve()) if one.path is not None else one.input
+            key = one.input if one.path is None else str(one.path.parent.resolve() / one.path.name)
             if key not in met:
                 met.add(key)
                 found.append(one)
@@ -266,13 +269,10 @@ def _zip(archive: Delivery, depth: int) -> Iterator[Delivery]:
                     continue
                 with members.open(member) as content:
                     yield from _unfolded(_member(archive, member.filename, content, member.file_size), depth + 1)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, zlib_error()) as error:
+    # zipfile says in as many ways that bytes are not what they should be: a broken directory (BadZipFile), a broken
+    # member (zlib.error, EOFError), a way of packing that it does not know (NotImplementedError), and a member that
+    # wants a password (RuntimeError)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         archive.note = f"the archive is damaged ({error}); what came before was read"
+    if archive.note:
         yield archive
-
-
-def zlib_error() -> type[Exception]:
-    """The error of a damaged member."""
-    import zlib
-
-    return zlib.error

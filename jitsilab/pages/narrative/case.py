@@ -137,4 +137,4 @@ def _place(input: str, line: object, pointer: object) -> str:
 
 
 def _name(input: str) -> str:
-    return input.replace("\\", "/").strip("'").rpartition("/")[2]
+    return input.replace("\\", "/").rpartition("/")[2]
