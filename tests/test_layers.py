@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "jitsilab"
 
 FLOORS = [  # from the ground up; several names on one floor may not import each other
-    ("errors", "terminal", "ip"), ("protocols",), ("pcap",), ("wire",), ("tables",), ("facts",), ("analysis",),
+    ("errors", "terminal", "ip", "place"), ("protocols",), ("pcap",), ("wire",), ("tables",), ("facts",), ("analysis",),
     ("case",), ("inputs",), ("judge",), ("deploy",), ("call",), ("sharing",), ("pages",), ("commands",), ("cli",),
     ("__main__",),
 ]  # fmt: skip

@@ -18,11 +18,6 @@ from jitsilab.facts.sockets import Listener
 from jitsilab.facts.turnserver import TurnServer
 from jitsilab.facts.webconfig import WebConfig
 
-
-def _kind(name: str, text: str) -> str:
-    return recognise(name, text.encode()) or "unknown"
-
-
 __all__ = [
     "DEEPEST", "LARGEST", "MOST", "Compose", "Fact", "Facts", "Filters", "Given", "Hocon", "Input", "Listener",
     "Nginx", "Placed", "Prosody", "TurnServer", "WebConfig", "from_versions", "load", "recognise",

@@ -15,7 +15,7 @@ from jitsilab.facts.hocon import Hocon
 from jitsilab.facts.locations import Location
 from jitsilab.facts.model import UNKNOWN, Fact
 from jitsilab.facts.prosody import Host
-from jitsilab.facts.values import Place, Span, Value, made, place
+from jitsilab.facts.values import Span, Value, made
 
 
 class LetIn(NamedTuple):
@@ -24,15 +24,6 @@ class LetIn(NamedTuple):
     answer: bool | None
     places: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
-
-
-class UdpVerdict(NamedTuple):
-    """Whether the filters let UDP to one of the bridge's ports in: True, False, None; where, and in words."""
-
-    value: bool | None
-    places: tuple[Place, ...]
-    words: str
-    port: int
 
 
 class Mapping(NamedTuple):
@@ -103,18 +94,6 @@ class Deployment:
     def udp_let_in(self, port: int | None = None) -> LetIn:
         """Whether the filters let strangers' UDP to the bridge: to one port, or to all its ports."""
         return self._let(port, outgoing=False)
-
-    def bridge_udp_let_in(self) -> list[UdpVerdict]:
-        """The same for each port of the bridge by itself, with a sentence."""
-        found = []
-        for port in dict.fromkeys(v.value for v in self.bridge_ports() if isinstance(v.value, int)):
-            let = self.udp_let_in(port)
-            words = {
-                True: f"the filter lets UDP to port {port} in", False: f"the filter shuts UDP port {port}",
-                None: f"what the filter does with UDP to port {port} is not known",
-            }[let.answer]  # fmt: skip
-            found.append(UdpVerdict(let.answer, tuple(map(place, let.places)), words, port))
-        return found
 
     def udp_let_out(self, port: int | None = None) -> LetIn:
         """Whether the filters let the bridge's UDP out to strangers."""

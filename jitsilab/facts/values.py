@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from jitsilab import ip
 from jitsilab.facts.facts import Facts
 from jitsilab.facts.model import UNKNOWN, Fact, Secret
+from jitsilab.place import of_text
 
-_PLACE = re.compile(r"^(.*?)(?::(\d+))?$", re.S)
 FAR = 60  # lines below its first that a value of several lines may go on
 
 
@@ -32,37 +32,12 @@ class Value:
     @property
     def file(self) -> str:
         """The file it stands in; empty for a default."""
-        match = _PLACE.match(self.place)
-        return match[1] if match else ""
+        return of_text(self.place).input
 
     @property
     def line(self) -> int | None:
         """The line it stands at, from 1."""
-        match = _PLACE.match(self.place)
-        return int(match[2]) if match and match[2] else None
-
-
-class Place(NamedTuple):
-    """A file and a line, in the form of every place of evidence: frames and pointers belong to other evidence."""
-
-    input: str
-    frame: int | None = None
-    line: int | None = None
-    pointer: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"input", "line"}``, or the input alone."""
-        return {"input": self.input, "line": self.line} if self.line is not None else {"input": self.input}
-
-    def __str__(self) -> str:
-        return f"{self.input}:{self.line}" if self.line is not None else self.input
-
-
-def place(text: str) -> Place:
-    """``file:line`` in its parts."""
-    match = _PLACE.match(text)
-    name, line = (match[1], match[2]) if match else (text, None)
-    return Place(name, line=int(line) if line else None)
+        return of_text(self.place).line
 
 
 class Span(NamedTuple):

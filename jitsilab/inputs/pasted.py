@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from jitsilab.errors import LabError, Problem
 from jitsilab.inputs.browser.happening import Happening
 from jitsilab.inputs.json_text import decode
-from jitsilab.inputs.source import Delivery, Kind, Rows
+from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 from jitsilab.protocols import jingle, sdp
 from jitsilab.protocols.description import Candidate, Jingle
 
@@ -45,18 +45,14 @@ def open_(delivery: Delivery) -> "Pasted":
     return Pasted(delivery)
 
 
-class Pasted:
+class Pasted(Opened):
     """A source of events: the candidates, and what became of a session."""
 
     kind = "pasted"
     tables = frozenset({"events"})
 
     def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.input = delivery.input
-        self.identity: dict[str, set[str]] = {}
-        self.problems: list[Problem] = []
-        self.note = "times are not known"
+        super().__init__(delivery, "times are not known")
 
     def read(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Events of the paste."""

@@ -12,7 +12,7 @@ from jitsilab.errors import Problem
 from jitsilab.inputs.browser.happening import Happening
 from jitsilab.inputs.json_text import decode, mapping, parse, pointer, sequence, text_of
 from jitsilab.inputs.moments import from_epoch, from_iso
-from jitsilab.inputs.source import Delivery, Kind, Rows
+from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
 EVENTS_ONLY = frozenset({"events"})
 LIMIT = 1 << 26  # bytes of one answer
@@ -135,18 +135,14 @@ def open_(delivery: Delivery) -> "Answer":
     return Answer(delivery)
 
 
-class Answer:
+class Answer(Opened):
     """A source of events: one answer."""
 
     tables = EVENTS_ONLY
     kind = "rest"
 
     def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.input = delivery.input
-        self.identity: dict[str, set[str]] = {}
-        self.problems: list[Problem] = []
-        self.note = ""
+        super().__init__(delivery)
         self.answer, _ = _kind_of(delivery.head)
         self._time: int | None = None
         self._program = "jicofo" if "jicofo" in self.answer else "jvb"

@@ -5,7 +5,6 @@ of an archive, a stream); a source is what they are (a bridge's log). The two kn
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -98,17 +97,15 @@ class Kind(NamedTuple):
     open: Any  # (Delivery) -> Source
 
 
-@dataclass
-class Lines:
-    """A source that is read line by line; a base for logs and consoles."""
+class Opened:
+    """What every source of one delivery holds; a base for those that are read in one pass."""
 
-    delivery: Delivery
     kind: str
     tables: frozenset[str]
-    note: str = ""
-    problems: list[Problem] = field(default_factory=list)
 
-    @property
-    def input(self) -> str:
-        """Name of the piece."""
-        return self.delivery.input
+    def __init__(self, delivery: Delivery, note: str = "") -> None:
+        self.delivery = delivery
+        self.input = delivery.input
+        self.note = note
+        self.problems: list[Problem] = []
+        self.identity: dict[str, set[str]] = {}  # as `Identified` has it

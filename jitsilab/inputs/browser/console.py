@@ -10,7 +10,7 @@ from jitsilab.errors import Problem
 from jitsilab.inputs.browser import heads, refusals
 from jitsilab.inputs.browser.session import Session
 from jitsilab.inputs.moments import SECOND
-from jitsilab.inputs.source import Delivery, Kind, Rows
+from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
 NAME = "console"
 TABLES = frozenset({"console", "events"})
@@ -81,18 +81,11 @@ def lines(file: BinaryIO) -> Iterator[str]:
             whole = rest.endswith(b"\n")
 
 
-class Console:
+class Console(Opened):
     """A source of the tables console and events."""
 
     kind = NAME
     tables = TABLES
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.input = delivery.input
-        self.identity: dict[str, set[str]] = {}
-        self.problems: list[Problem] = []
-        self.note = ""
 
     def read(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of the console and its events, in one pass."""

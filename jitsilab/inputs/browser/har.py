@@ -9,7 +9,7 @@ from jitsilab.inputs.browser import refusals, tokens
 from jitsilab.inputs.browser.happening import Happening
 from jitsilab.inputs.json_text import mapping, pointer, read, sequence, text_of
 from jitsilab.inputs.moments import SECOND, from_epoch, from_iso
-from jitsilab.inputs.source import Delivery, Kind, Rows
+from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
 NAME = "har"
 TABLES = frozenset({"requests", "events"})
@@ -40,18 +40,14 @@ def open_(delivery: Delivery) -> "Archive":
     return Archive(delivery)
 
 
-class Archive:
+class Archive(Opened):
     """A source of the tables requests and events."""
 
     kind = NAME
     tables = TABLES
 
     def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.input = delivery.input
-        self.identity: dict[str, set[str]] = {}
-        self.problems: list[Problem] = []
-        self.note = ""
+        super().__init__(delivery)
         self._requested = ""  # id of the last stanza for the focus
 
     def read(self, tables: frozenset[str]) -> Iterator[Rows]:

@@ -16,7 +16,7 @@ from jitsilab.inputs.browser.refusals import split
 from jitsilab.inputs.browser.webrtc_internals import row, stat_rows
 from jitsilab.inputs.json_text import mapping, sequence, text_of
 from jitsilab.inputs.moments import from_epoch
-from jitsilab.inputs.source import Delivery, Kind, Rows
+from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
 NAME = "rtcstats"
 TABLES = frozenset({"peer_connections", "pc_events", "stats", "events"})
@@ -116,18 +116,14 @@ class Statistics:
         return list(self.series.values())
 
 
-class Trace:
+class Trace(Opened):
     """A source of the tables peer_connections, pc_events, stats and events."""
 
     kind = NAME
     tables = TABLES
 
     def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.input = delivery.input
-        self.identity: dict[str, set[str]] = {}
-        self.problems: list[Problem] = []
-        self.note = ""
+        super().__init__(delivery)
         self._connections: dict[str, Connection] = {}
         self._statistics: dict[str, Statistics] = {}
         self._made: dict[tuple[str, str], Any] = {}  # descriptions that were made or set, by connection and type

@@ -15,7 +15,7 @@ from jitsilab.inputs.browser.happening import Happening
 from jitsilab.inputs.browser.refusals import split
 from jitsilab.inputs.json_text import Read, mapping, pointer, read, sequence, text_of
 from jitsilab.inputs.moments import MINUTE, from_epoch, from_iso, from_local
-from jitsilab.inputs.source import Delivery, Kind, Rows
+from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
 NAME = "webrtc-internals"
 TABLES = frozenset({"peer_connections", "pc_events", "stats", "events"})
@@ -39,18 +39,11 @@ def open_(delivery: Delivery) -> "Dump":
     return Dump(delivery)
 
 
-class Dump:
+class Dump(Opened):
     """A source of the tables peer_connections, pc_events, stats and events."""
 
     kind = NAME
     tables = TABLES
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.input = delivery.input
-        self.identity: dict[str, set[str]] = {}
-        self.problems: list[Problem] = []
-        self.note = ""
 
     def read(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of the dump."""

@@ -7,6 +7,7 @@ what it needs is not asked, and what would decide is named instead.
 """
 
 from jitsilab.judge.causes.catalogue import CAUSES, CONDITIONS, OPEN
-from jitsilab.judge.causes.statement import Case, Place, Rule, Statement
+from jitsilab.judge.causes.statement import Case, Rule, Statement
+from jitsilab.place import Place
 
 __all__ = ["CAUSES", "CONDITIONS", "OPEN", "Case", "Place", "Rule", "Statement"]

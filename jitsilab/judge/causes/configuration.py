@@ -1,22 +1,13 @@
 """What the configuration says of a cause that other evidence shows; by itself it states none."""
 
-import re
 from collections.abc import Iterator
 
 from jitsilab import ip
 from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes.reach import attempts
-from jitsilab.judge.causes.statement import Case, Place, Rule, Statement, places
-from jitsilab.judge.causes.trail import Event, Trail
-
-_LINE = re.compile(r"^(.*?)(?::(\d+))?$", re.S)
-
-
-def _place(text: str) -> Place:
-    """``file:line`` of a fact as a place."""
-    match = _LINE.match(text)
-    assert match is not None
-    return Place(match[1], line=int(match[2]) if match[2] else None)
+from jitsilab.judge.causes.statement import Case, Rule, Statement, places
+from jitsilab.judge.causes.trail import Event
+from jitsilab.place import of_text
 
 
 def _stuck(case: Case) -> list[Event]:
@@ -48,7 +39,7 @@ def inbound(case: Case) -> Iterator[Statement]:
         if let.answer is False:
             stuck = _stuck(case)
             who = tuple(dict.fromkeys(one.participant for one in stuck if one.participant)) or None
-            where = (*map(_place, let.places), *places(stuck))
+            where = (*map(of_text, let.places), *places(stuck))
             yield Statement("udp-blocked", "inbound", who, "deduced", where,
                             f"the filter's rules let no UDP to port {port} in")  # fmt: skip
             return
@@ -75,7 +66,7 @@ def wrong_address(case: Case) -> Iterator[Statement]:
             continue
         stuck = _stuck(case)
         who = tuple(dict.fromkeys(event.participant for event in stuck if event.participant)) or None
-        where = ((_place(one.public.place),) if one.public.place else ()) + places(stuck)
+        where = ((of_text(one.public.place),) if one.public.place else ()) + places(stuck)
         yield Statement("nat-mapping-wrong", None, who, "deduced", where,
                         f"it shows {shown}, the domain stands for {', '.join(sorted(named))}",
                         file=one.public.file)  # fmt: skip
@@ -93,7 +84,7 @@ def brewery(case: Case) -> Iterator[Statement]:
         return
     if any(str(room.value).lower() == str(watched.value).lower() for room in rooms):
         return
-    where = tuple(_place(one.place) for one in (*rooms, watched) if one.place)
+    where = tuple(of_text(one.place) for one in (*rooms, watched) if one.place)
     detail = f"the bridge joins {rooms[0].value}, the focus watches {watched.value}"
     yield Statement("no-bridge", "not-in-brewery", None, "deduced", where, detail, file=rooms[0].file)
 
@@ -112,4 +103,3 @@ RULES: tuple[Rule, ...] = (
     Rule("nat-mapping-wrong", ("facts",), wrong_address),
     Rule("udp-blocked", ("facts",), inbound),
 )
-__all__ = ["RULES", "Trail"]

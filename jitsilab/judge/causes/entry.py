@@ -3,17 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
-from jitsilab.judge.causes.trail import Event, Trail
+from jitsilab.judge.causes.statement import Case, Rule, Statement, named, stated
+from jitsilab.judge.causes.trail import Trail
 
 
 def _inputs(case: Case, *names: str) -> Iterator[Trail]:
     for input in dict.fromkeys(one.input for one in case.trail.of(*names)):
         yield Trail([one for one in case.trail if one.input == input])
-
-
-def _who(events: list[Event]) -> tuple[str, ...] | None:
-    return tuple(dict.fromkeys(one.participant for one in events if one.participant)) or None
 
 
 def certificate(case: Case) -> Iterator[Statement]:
@@ -24,7 +20,7 @@ def certificate(case: Case) -> Iterator[Statement]:
         still = [one for one in refused if not any(other.order > one.order for other in opened)]
         if still:
             reasons = {one.value for one in still if one.value}
-            yield stated("tls-refused", still, reasons.pop() if len(reasons) == 1 else None, participants=_who(still))
+            yield stated("tls-refused", still, reasons.pop() if len(reasons) == 1 else None, participants=named(still))
 
 
 def signaling(case: Case) -> Iterator[Statement]:
@@ -37,11 +33,13 @@ def signaling(case: Case) -> Iterator[Statement]:
         if refused:
             last = refused[-1]
             reason = "no-upgrade" if last.detail == "no-upgrade" else f"http-{last.status}" if last.status else None
-            proxy = f"at {last.value}" if last.value else ""
+            where = f"at {last.value}" if last.value else ""
             sure = "inferred" if reason == "no-upgrade" and last.by != "field" else "measured"
-            yield stated("signaling-refused", refused, reason, participants=_who(refused), detail=proxy, certainty=sure)
+            yield stated(
+                "signaling-refused", refused, reason, participants=named(refused), detail=where, certainty=sure
+            )
         elif failed and not [one for one in trail.of("tls-refused") if one.detail != "turn"]:
-            yield stated("signaling-refused", failed, participants=_who(failed), certainty="inferred",
+            yield stated("signaling-refused", failed, participants=named(failed), certainty="inferred",
                          detail="no status is known: an answer other than 101, the network or a proxy")  # fmt: skip
 
 
@@ -75,7 +73,7 @@ def token(case: Case) -> Iterator[Statement]:
     for trail in _inputs(case, "token-refused"):
         refused = trail.of("token-refused")
         reason = token_reason(refused[-1].value)
-        yield stated("xmpp-auth-failed", refused, reason, participants=_who(refused), detail=refused[-1].value)
+        yield stated("xmpp-auth-failed", refused, reason, participants=named(refused), detail=refused[-1].value)
 
 
 def login(case: Case) -> Iterator[Statement]:
@@ -93,7 +91,7 @@ def login(case: Case) -> Iterator[Statement]:
         reason = words.get(last.value)
         if last.value == "token" and last.detail:
             reason = token_reason(last.detail)
-        yield stated("xmpp-auth-failed", failed, reason, participants=_who(failed))
+        yield stated("xmpp-auth-failed", failed, reason, participants=named(failed))
 
 
 RULES: tuple[Rule, ...] = (

@@ -3,19 +3,15 @@
 from collections.abc import Iterator
 
 from jitsilab import ip
-from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
-from jitsilab.judge.causes.trail import Event, Trail, after
-
-
-def _who(events: list[Event]) -> tuple[str, ...] | None:
-    return tuple(dict.fromkeys(one.participant for one in events if one.participant)) or None
+from jitsilab.judge.causes.statement import Case, Rule, Statement, named, stated
+from jitsilab.judge.causes.trail import Event, after
 
 
 def fingerprint(case: Case) -> Iterator[Statement]:
     """The bridge holds a certificate against what was announced, and they differ."""
     strange = case.trail.of("fingerprint-mismatch")
     if strange:
-        yield stated("fingerprint-mismatch", strange, participants=_who(strange))
+        yield stated("fingerprint-mismatch", strange, participants=named(strange))
 
 
 def handshake(case: Case) -> Iterator[Statement]:
@@ -24,7 +20,7 @@ def handshake(case: Case) -> Iterator[Statement]:
     done = set(case.trail.participants("dtls-done"))
     failed = [one for one in case.trail.of("dtls-failed") if one.participant not in strange | done]
     if failed and not (strange and not all(one.participant for one in failed)):
-        yield stated("dtls-failed", failed, participants=_who(failed))
+        yield stated("dtls-failed", failed, participants=named(failed))
 
 
 def channel(case: Case) -> Iterator[Statement]:
@@ -38,7 +34,7 @@ def channel(case: Case) -> Iterator[Statement]:
     for one in refused:
         by_status.setdefault(one.status, []).append(one)
     for status, some in by_status.items():
-        yield stated("bridge-channel-refused", some, participants=_who(some), status=status)
+        yield stated("bridge-channel-refused", some, participants=named(some), status=status)
     if refused:
         return
     connected = set(case.trail.participants("ice-connected", "dtls-done"))
@@ -47,7 +43,7 @@ def channel(case: Case) -> Iterator[Statement]:
         if one.participant in connected and not any(_same(one, other) for other in opened)
     ]  # fmt: skip
     if missing:
-        yield stated("bridge-channel-refused", missing, participants=_who(missing), certainty="inferred",
+        yield stated("bridge-channel-refused", missing, participants=named(missing), certainty="inferred",
                      detail="the bridge waits for it in vain")  # fmt: skip
 
 
@@ -71,7 +67,7 @@ def sends_nothing(case: Case) -> Iterator[Statement]:
     some = [one for one in (*denied, *silent) if not any(_same(one, other) for other in sending)]
     some = [one for one in some if one.event != "media-denied" or not _announced(one, announced)]
     if some:
-        yield stated("sends-nothing", some, participants=_who(some))
+        yield stated("sends-nothing", some, participants=named(some))
 
 
 def _accepted_without(case: Case) -> list[Event]:
@@ -153,4 +149,3 @@ CONDITIONS: tuple[Rule, ...] = (
     Rule("version-mismatch", ("jvb", "jicofo", "prosody", "nginx", "coturn", "browser"), version),
     Rule("overloaded", ("jvb", "jicofo"), load),
 )
-__all__ = ["CAUSES", "CONDITIONS", "Trail"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
+from jitsilab.judge.causes.statement import Case, Rule, Statement, named, stated
 from jitsilab.judge.causes.trail import Event, Trail, after
 
 #: failures one after the other that are more than a start in the wrong order. Both programs try again every 5 s, and
@@ -182,7 +182,7 @@ def _lost_in_the_browser(trail: Trail) -> Iterator[Statement]:
         return
     if any(after(one, moved[-1]) for one in trail.of("offer-sent")):
         return
-    me = tuple(dict.fromkeys(one.participant for one in moved if one.participant)) or None
+    me = named(moved)
     yield stated("bridge-lost", [*lost[:2], moved[-1]], participants=me, certainty="deduced")
 
 
@@ -240,7 +240,7 @@ def focus_silent(case: Case) -> Iterator[Statement]:
         trail = Trail([one for one in case.trail if one.input == input])
         failed = trail.run_at_end(("focus-unavailable",), ("conference-created", "participant-joined", "offer-sent"))
         if failed:
-            me = tuple(dict.fromkeys(one.participant for one in failed if one.participant)) or None
+            me = named(failed)
             yield stated("no-focus", failed, participants=me)
 
 

@@ -2,34 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jitsilab.judge.causes.trail import Event, Trail
+from jitsilab.place import Place
 
 if TYPE_CHECKING:
     from jitsilab.facts import Facts
-
-
-class Place(NamedTuple):
-    """Where something stands: a frame, a line or an entry of a piece of evidence."""
-
-    input: str
-    frame: int | None = None
-    line: int | None = None
-    pointer: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """``{"input", "frame"}``, ``{"input", "line"}`` or ``{"input", "pointer"}``."""
-        if self.frame is not None:
-            return {"input": self.input, "frame": self.frame}
-        if self.line is not None:
-            return {"input": self.input, "line": self.line}
-        return {"input": self.input, "pointer": self.pointer} if self.pointer is not None else {"input": self.input}
-
-    def __str__(self) -> str:
-        if self.frame is not None:
-            return f"{self.input} frame {self.frame}"
-        return f"{self.input}:{self.line}" if self.line is not None else f"{self.input} {self.pointer or ''}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +52,11 @@ def places(events: Iterable[Event]) -> tuple[Place, ...]:
     """Where events stand, each place once, the first and the last of many."""
     every = list(dict.fromkeys(Place(one.input, one.frame, one.line, one.pointer) for one in events))
     return tuple(every if len(every) <= MOST else [*every[: MOST - 2], *every[-2:]])
+
+
+def named(events: Iterable[Event]) -> tuple[str, ...] | None:
+    """Whom these events are about, each once; None where they name nobody."""
+    return tuple(dict.fromkeys(one.participant for one in events if one.participant)) or None
 
 
 def stated(name: str, events: Iterable[Event], reason: str | None = None, **more: Any) -> Statement:

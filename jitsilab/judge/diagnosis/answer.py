@@ -7,7 +7,8 @@ import pandas as pd
 
 from jitsilab import __version__
 from jitsilab.judge.causes.paths import Path
-from jitsilab.judge.causes.statement import Place, Statement
+from jitsilab.judge.causes.statement import Statement
+from jitsilab.place import Place
 from jitsilab.tables import Schema, frame_from
 
 SCHEMA: Schema = {

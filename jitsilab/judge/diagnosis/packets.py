@@ -14,9 +14,10 @@ from jitsilab.inputs.packets import PacketTables
 from jitsilab.ip import is_private
 from jitsilab.judge.causes.packets import ANSWERED_OFFER, Answer, cause
 from jitsilab.judge.causes.paths import Path, paths, stage, turn_stage
-from jitsilab.judge.causes.statement import Place, Statement
+from jitsilab.judge.causes.statement import Statement
 from jitsilab.judge.checks import GUARD
 from jitsilab.judge.diagnosis.answer import Diagnosed
+from jitsilab.place import Place
 
 #: signs that are a cause, in the order of the causes: the first that is seen is the answer
 _BEFORE_MEDIA = (

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from jitsilab.judge.causes import CONDITIONS, OPEN
 from jitsilab.judge.causes.catalogue import words_of
-from jitsilab.judge.causes.statement import Place, Statement
+from jitsilab.judge.causes.statement import Statement
+from jitsilab.place import Place
 
 if TYPE_CHECKING:
     from jitsilab.judge.diagnosis.answer import Diagnosed, Diagnosis
