@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,11 @@ def test_the_table_of_a_call() -> None:
     rows = findings.table(recorded("jvb-3"))
     assert list(rows.columns) == list(findings.SCHEMA)
     assert len(rows) == 41
+
+
+def test_no_secret_is_found_where_nothing_was_read_is_no_pass(tmp_path: Path) -> None:
+    """A link type that is not read may hold anything."""
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 273)
+    (tmp_path / "docsis.pcap").write_bytes(head + struct.pack("<IIII", 1, 0, 60, 60) + bytes(60))
+    found = {one.id: one.result for one in findings.audit(capture.load(tmp_path / "docsis.pcap"))}
+    assert "PASS" not in found.values()

@@ -20,6 +20,7 @@ from jitsilab.judge.findings.rule import (
     told,
     unseen,
 )
+from jitsilab.pcap import unread
 from jitsilab.protocols import xmpp as stanzas
 
 THIRD = re.compile(
@@ -114,6 +115,8 @@ def secrets_inside(view: View) -> Outcome:
         frames = [frame for some in kinds.values() for frame in some[:10]]
         how = "readable" if clear else "readable with the key log"
         return failed(f"{how}: {listed(sorted(kinds), 6)}", frames, severity="" if clear else "medium")
+    if left := unread.words(wire.packets.unread):
+        return unseen(left)
     return passed("nothing in clear, no TLS secrets in the file; a key log would change that")
 
 

@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from jitsilab import terminal
+from jitsilab import __version__, terminal
 from jitsilab.facts import Input
 from jitsilab.judge.findings.changes import Change
 from jitsilab.judge.findings.finding import Finding, counts
@@ -48,6 +48,8 @@ def to_text(
         lines += _changed(changes, width)
     lines += _inputs(inputs, width, verbose)
     lines.append(", ".join(f"{number} {result}" for result, number in counts(findings).items() if number))
+    sums = "" if verbose or not inputs else f"; the sha256 of what was read ({len(inputs)}): -v"
+    lines.append(f"jitsilab {__version__}{sums}")
     text = "\n".join(lines)
     return _ROW.sub(_coloured, terminal.printable(text)) if colour else text
 
@@ -85,7 +87,7 @@ def _inputs(inputs: Sequence[Input], width: int, verbose: bool) -> list[str]:
         return []
     lines = ["Read" if verbose else "Not read, or not whole"]
     for one in shown:
-        digest = f" {one.sha256[:16]}" if verbose and one.sha256 else ""
+        digest = f", sha256 {one.sha256}" if verbose and one.sha256 else ""
         text = f"{one.path} ({one.kind}{digest}){': ' + one.note if one.note else ''}"
         lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="      ")
     return [*lines, ""]
