@@ -17,7 +17,7 @@ from jitsilab import pcap
 from jitsilab.call import TABLES, Call, locate, schemas
 from jitsilab.inputs.packets import PLAINTEXT, WIRE_TABLES
 from jitsilab.judge import findings
-from jitsilab.tables import as_text, catalogue
+from jitsilab.tables import TIME, as_text, catalogue, frame_from
 from jitsilab.wire import Wire
 from jitsilab.wire.decrypt import KeyLog
 
@@ -158,3 +158,10 @@ def test_errors_are_gathered_from_every_table(recording: Callable[[str], Path]) 
     call = Call("cut", wire=Wire(pcap.read(io.BytesIO(whole[:-7])), KeyLog.load(b"nonsense\n")))
     assert {"pcap", "keylog"} <= set(call.errors["protocol"]) or {"pcapng", "keylog"} <= set(call.errors["protocol"])
     assert list(call.errors.columns) == ["frame", "protocol", "offset", "message"]
+
+
+def test_a_time_keeps_its_nanoseconds_beside_a_missing_one() -> None:
+    time = 1_796_054_783_287_123_457
+    rows = frame_from([(time,), (None,)], {"time": (TIME, "")})
+    assert rows["time"][0].value == time
+    assert rows["time"].isna().tolist() == [False, True]

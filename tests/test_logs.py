@@ -12,6 +12,7 @@ from log_pieces import events, piece, shared, source
 
 from jitsilab.inputs import logs
 from jitsilab.inputs.logs import reader
+from jitsilab.inputs.logs.patterns import colibri
 from jitsilab.inputs.source import HEAD
 from jitsilab.tables.evidence import EVENT, EVENTS
 
@@ -193,3 +194,9 @@ def test_a_healthy_recording_of_the_registry_alarms_nobody(name: str) -> None:
             read += 1
             assert not [row for row in events(data, member.name) if row["event"] in ALARMING], member.name
     assert read >= 4
+
+
+def test_the_id_of_an_endpoint_is_not_that_of_its_statistics() -> None:
+    """Of the form of bridge and focus of 2026."""
+    text = "<endpoint stats-id='Tess-x1' id='0a1b2c3d'><transport><fingerprint/></transport><sources/></endpoint>"
+    assert list(colibri.request(text)) == [{"event": "sources-announced", "participant": "0a1b2c3d", "value": "0"}]

@@ -110,4 +110,4 @@ def capture_commands(findings: Sequence[Finding] | None = None, interface: str =
 def _wrapped(text: str) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, 96)
+    return textwrap.wrap(text, 90)  # with its mark a line of a listing in the PDF

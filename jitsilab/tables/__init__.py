@@ -47,9 +47,12 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
 
     A column of times takes int64 nanoseconds since the epoch, Timestamps or None.
     """
-    frame = pd.DataFrame(list(rows), columns=list(schema))
-    for column, (dtype, _) in schema.items():
+    listed = list(rows)
+    frame = pd.DataFrame(listed, columns=list(schema))
+    for number, (column, (dtype, _)) in enumerate(schema.items()):
         if dtype == TIME:
+            if pd.api.types.is_float_dtype(frame[column]):  # pandas' guess of integers and None loses nanoseconds
+                frame[column] = pd.array([row[number] for row in listed], dtype="Int64")
             frame[column] = pd.to_datetime(frame[column], unit="ns", utc=True).astype(TIME)
         else:
             frame[column] = frame[column].astype(dtype)

@@ -95,7 +95,8 @@ def _facts_of(call: Call) -> set[tuple[str, str]]:
     parts = {("the case", one.name) for one in (*found.causes, *found.conditions) if one.name not in OPEN}
     parts |= {("the case", f"{one.name}/{one.reason}") for one in found.causes if one.reason}
     for one in found.people:
-        said = {one.media_path, one.cause, one.reason} - {None, *OPEN}
+        path = {"none": "no media", "not-observable": None}.get(one.media_path, f"media over {one.media_path}")
+        said = {path, one.cause, one.reason} - {None, *OPEN}
         parts |= {(one.nick or one.id, str(each)) for each in said}
     return parts
 

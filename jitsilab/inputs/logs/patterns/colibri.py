@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from jitsilab.inputs.logs.patterns import Columns
 
 _PART = re.compile(r"<(endpoint|relay|channel-bundle)\b([^<>]*)>")
-_ID = re.compile(r"\b(?:id|endpoint)=['\"]([^'\"]+)['\"]")
+_ID = re.compile(r"(?<![\w-])(?:id|endpoint)=['\"]([^'\"]+)['\"]")
 _CANDIDATE = re.compile(r"<candidate\b([^<>]*)>")
 _ATTRIBUTE = re.compile(r"([\w-]+)=['\"]([^'\"]*)['\"]")
 _ERROR = re.compile(r"<iq\b[^<>]*\btype=['\"]error['\"]")
