@@ -156,6 +156,9 @@ def test_a_cause_of_one_call_is_no_other(what: str) -> None:
         ([("jvb", "check-received", "10.9.0.1", "", "aa"), ("jvb", "check-received", "10.9.0.1", "", "bb")],
          {("source-rewritten", None)}),
         ([("jvb", "check-received", "10.9.0.1", "", "aa"), ("jvb", "check-received", "10.9.0.2", "", "bb")], set()),
+        ([("jvb", "port-bound", "10.9.0.1:10000"), ("jvb", "check-received", "10.9.0.1", "", "aa"), ("jvb", "check-received", "10.9.0.1", "", "bb")], set()),
+        ([("coturn", "allocation-made", "10.9.0.1"), ("jvb", "check-received", "10.9.0.1", "", "aa"), ("jvb", "check-received", "10.9.0.1", "", "bb")], set()),
+        ([("jvb", "check-received", "10.9.0.1", "", "aa"), ("jvb", "check-received", "10.9.0.1", "", "bb"), ("jvb", "check-received", "198.51.100.1", "", "bb")], set()),
         ([("jvb", "overloaded", "load reduction")], {("overloaded", None)}),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from jitsilab import ip
+from jitsilab.judge.causes.reach import bridge_addresses
 from jitsilab.judge.causes.statement import Case, Rule, Statement, named, stated
 from jitsilab.judge.causes.trail import Event, after
 
@@ -97,29 +98,29 @@ def relays(case: Case) -> Iterator[Statement]:
 
 
 def source_rewritten(case: Case) -> Iterator[Statement]:
-    """Packets of several come from one inner address that none of them has; or one browser is seen as such."""
-    seen = [
-        one for one in case.trail.of("source-address", "check-received")
-        if ip.parse(one.value) is not None and ip.is_private(one.value)
-    ]  # fmt: skip
+    """Packets of several come from one inner address that none of them has; or one browser is seen as such.
+
+    A relay's address is one too: the bridge's own, those that TURN gave, and one beside which a participant is seen at
+    its own address are left out. A relay on another host, of which nothing is known, remains.
+    """
+    seen = [one for one in case.trail.of("source-address", "check-received") if ip.parse(one.value) is not None]
     own = {(one.participant, one.value) for one in case.trail.of("candidate-gathered")}
-    strange = [one for one in seen if (one.participant, one.value) not in own]
-    by_address: dict[str, list[Event]] = {}
-    for one in strange:
-        by_address.setdefault(one.value, []).append(one)
-    for address, some in by_address.items():
+    relays = bridge_addresses(case) | {one.value for one in case.trail.of("allocation-made")}
+    strange: dict[str, list[Event]] = {}
+    for one in seen:
+        if ip.is_private(one.value) and one.value not in relays and (one.participant, one.value) not in own:
+            strange.setdefault(one.value, []).append(one)
+    heard: dict[str, set[str]] = {}
+    for one in seen:
+        heard.setdefault(one.participant, set()).add(one.value)
+    for address, some in strange.items():
         people = {one.participant for one in some if one.participant}
         by_browser = [one for one in some if one.program == "browser" and one.event == "source-address"]
-        if len(people) >= 2 and _for_everybody(case, people):
-            yield stated("source-rewritten", some, detail=f"everybody arrives from {address}", certainty="deduced")
+        if len(people) >= 2 and all(from_ == {address} for from_ in heard.values()):
+            detail = f"everybody arrives from {address}; a relay on another host would look alike"
+            yield stated("source-rewritten", some, detail=detail, certainty="inferred")
         elif by_browser:
             yield stated("source-rewritten", by_browser, detail=f"seen as {address}", certainty="deduced")
-
-
-def _for_everybody(case: Case, people: set[str]) -> bool:
-    """Whether nobody's packets came from elsewhere: one inner address of a few is a network, not a gateway."""
-    heard = set(case.trail.participants("source-address", "check-received"))
-    return heard <= people
 
 
 def version(case: Case) -> Iterator[Statement]:

@@ -150,7 +150,7 @@ def certificate(case: Case) -> Iterator[Statement]:
 def permission(case: Case) -> Iterator[Statement]:
     """The relay refuses just the address that the bridge offers, and somebody's ICE fails."""
     denied = case.trail.of("peer-denied")
-    offered = set(_addresses(case.trail.of("candidate-offered"))) | _bridge_addresses(case)
+    offered = set(_addresses(case.trail.of("candidate-offered"))) | bridge_addresses(case)
     ours = [one for one in denied if one.value in offered]
     stuck = [one for one in attempts(case.trail) if one.failed]
     if ours and (stuck or _without_media(case)):
@@ -197,7 +197,7 @@ def _without_media(case: Case) -> bool:
     return any(not any(leg.connected for leg in person.legs) for cast in case.casts.values() for person in cast.people)
 
 
-def _bridge_addresses(case: Case) -> set[str]:
+def bridge_addresses(case: Case) -> set[str]:
     """The bridge's own addresses, as packets or the configuration name them."""
     known = {address for cast in case.casts.values() for address in cast.servers}
     bound = [one.value.rpartition(":")[0].strip("[]") for one in case.trail.of("port-bound", program="jvb")]
