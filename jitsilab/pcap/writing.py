@@ -21,7 +21,7 @@ class Writer:
     """A pcapng file being written."""
 
     def __init__(self, path: Path, comment: str = "", application: str = "jitsilab") -> None:
-        self._file: Any = _opened(path)
+        self._file: Any = packed(path)
         options = (_option(1, comment.encode()) if comment else b"") + _option(4, application.encode()) + _END
         self._block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options)
 
@@ -76,7 +76,8 @@ def _option(code: int, value: bytes) -> bytes:
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def _opened(path: Path) -> Any:
+def packed(path: Path) -> Any:
+    """A file to write to, packed as its name says: gzip, xz, zstd or not."""
     if path.suffix == ".gz":
         import gzip
 

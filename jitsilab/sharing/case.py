@@ -1,12 +1,10 @@
 """All pieces of one case, rewritten with the same names."""
 
-import gzip
 import hashlib
-import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from jitsilab.analysis import joins
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.pcap.containers import Container, Interface
 from jitsilab.pcap.sources import Source
-from jitsilab.pcap.writing import Writer
+from jitsilab.pcap.writing import Writer, packed
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.connections import Connections
@@ -142,7 +140,7 @@ class Case:
         return place
 
     def _text(self, piece: "Piece", place: Path) -> None:
-        with _packed(place) as out:
+        with packed(place) as out:
             for block in _blocks(piece.delivery.open()):
                 out.write(self.wording.file(block))
 
@@ -236,15 +234,3 @@ def _decoded(block: bytes) -> bytes:
         if block.startswith(mark):
             return block[2:].decode(code, "replace").encode("utf-8", "replace")
     return block
-
-
-def _packed(path: Path) -> Any:
-    if path.suffix == ".gz":
-        return gzip.GzipFile("", "wb", 6, path.open("wb"), mtime=0)
-    if path.suffix == ".xz":
-        return lzma.open(path, "wb")
-    if path.suffix == ".zst":
-        import zstandard
-
-        return zstandard.ZstdCompressor().stream_writer(path.open("wb"))
-    return path.open("wb")
