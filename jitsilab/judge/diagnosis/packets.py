@@ -141,15 +141,23 @@ class Seen:
         )  # fmt: skip
         answer = cause(person, self.cast, others, _burst(person, self.source, self.cast.end - GUARD))
         opened = {answer.name, *answer.open}
-        if signs.turn_tls_refused is not None and "turn-unreachable" in opened:
+        if signs.turn_tls_refused is not None and opened & {"turn-unreachable", "udp-blocked"}:
             return _answer("turn-unreachable", signs.turn_tls_refused), "tls-certificate"
         if signs.outbound_blocked is not None and opened & {"udp-blocked", "checks-unanswered"}:
             return _answer("udp-blocked", signs.outbound_blocked), "outbound"
+        if answer.name == "udp-blocked" and self._nameless_udp(person):
+            note = "UDP of an inner address that opened no page reaches the bridge: a gateway may put it in for others"
+            return Answer("undetermined", "inferred", answer.frames, ("udp-blocked", "not-observable"), note), ""
         if answer.name == "udp-blocked" and not others and not self._true_address(person):
             note = f"{answer.note}; whether the address that the bridge offers is its own is not to be seen here"
             both = ("udp-blocked", "nat-mapping-wrong")
             return Answer("undetermined", "inferred", answer.frames, both, note), ""
         return answer, ""
+
+    def _nameless_udp(self, person: Person) -> bool:
+        """Whether somebody who never fetched a page, from a private address, sends checks to the bridge."""
+        others = (one for one in self.cast.people if one is not person and not one.flows and not one.stays)
+        return any(leg.direct and leg.sent and is_private(leg.address) for one in others for leg in one.legs)
 
     def _true_address(self, person: Person) -> bool:
         """Whether the bridge offered a public address that something else shows to be the server's."""
