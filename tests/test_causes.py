@@ -13,6 +13,7 @@ from jitsilab.judge.causes.media import CONDITIONS as CONDITION_RULES
 from jitsilab.judge.causes.servers import all_of
 from jitsilab.judge.causes.trail import Event, Trail
 from jitsilab.judge.diagnosis import CAUSE_RULES
+from jitsilab.judge.diagnosis.lines import participants
 from jitsilab.tables.evidence import EVENTS
 
 Said = tuple[str, ...]  # program, event, then value, detail, participant, status
@@ -202,3 +203,14 @@ def test_the_catalogue_is_whole() -> None:
             assert words_of(name, reason) != words_of(name, None)
     assert is_reason("signaling-refused", "http-418")
     assert not is_reason("no-bridge", "http-418")
+
+
+def test_media_before_the_path_was_lost_are_no_media_at_the_end() -> None:
+    flowing = (
+        ("browser", "ice-connected", "", "jvb", "aa"), ("browser", "pair-nominated", "a -> b", "host", "aa"),
+        ("browser", "media-sent", "9", "audio", "aa"),
+    )  # fmt: skip
+    lost = ("browser", "ice-disconnected", "", "jvb", "aa")
+    assert [one.media_path for one in participants(trail(*flowing))] == ["jvb-udp"]
+    assert [one.media_path for one in participants(trail(*flowing, lost))] == ["not-observable"]
+    assert [one.media_path for one in participants(trail(*flowing, lost, flowing[0]))] == ["jvb-udp"]

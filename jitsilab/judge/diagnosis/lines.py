@@ -8,7 +8,7 @@ from jitsilab import ip
 from jitsilab.case.cast import Cast
 from jitsilab.judge.causes.reach import Attempt, attempts
 from jitsilab.judge.causes.statement import places
-from jitsilab.judge.causes.trail import Trail
+from jitsilab.judge.causes.trail import Event, Trail
 from jitsilab.judge.diagnosis.answer import Diagnosed
 
 #: events that only a participant of a room has
@@ -48,7 +48,7 @@ def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
     """The media path, where lines tell whether media flowed."""
     flowing = trail.of("media-sent", "media-received", participant=who)
     stopped = trail.of("media-stopped", participant=who)
-    if flowing and not stopped:
+    if flowing and not stopped and not _lost(trail, who):
         nominated = trail.last("pair-nominated", participant=who)
         detail = nominated.detail.lower() if nominated else ""
         if "relay" in detail:
@@ -62,6 +62,17 @@ def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
     if ways and all(one.failed for one in ways):
         return "none", "deduced"
     return "not-observable", "inferred"
+
+
+def _lost(trail: Trail, who: str) -> bool:
+    """Whether the last that is told of a participant's ICE with the bridge is that its path was lost."""
+    states = trail.of("ice-connected", "ice-disconnected", "ice-failed", participant=who)
+    last = max((one for one in states if not one.detail.startswith("p2p")), key=_moment, default=None)
+    return last is not None and last.event != "ice-connected"
+
+
+def _moment(one: Event) -> tuple[int, int]:
+    return (one.time or 0, one.order)
 
 
 _STAGES = (
