@@ -114,6 +114,17 @@ class Call:
         return found
 
     @property
+    def unread(self) -> str:
+        """What of the captures is of a link or encapsulation that is not read, in a sentence; empty where all was."""
+        from jitsilab.pcap import unread
+
+        counts: dict[str, int] = {}
+        for one in self.packets:
+            for name, count in (one.wire.packets.unread if one.wire is not None else {}).items():
+                counts[name] = counts.get(name, 0) + count
+        return unread.words(counts)
+
+    @property
     def facts_folder(self) -> Path | None:
         """Where the configuration lies, where it came from a folder."""
         paths = [str(one.path) for piece in self.evidence.of("configuration") if (one := piece.delivery).path]

@@ -248,8 +248,11 @@ def _remedies(
 def _server(seen: list[Seen]) -> dict[str, Any]:
     one = next((each.cast for each in seen if each.cast.jitsi), seen[0].cast if seen else None)
     if one is None:
-        return {"addresses": [], "public_address": None, "evidence": None}
-    return {"addresses": one.servers, "public_address": one.public or None, "evidence": one.jitsi or None}
+        return {"addresses": [], "public_address": None, "evidence": None, "could_be": None}
+    return {
+        "addresses": one.servers, "public_address": one.public or None, "evidence": one.jitsi or None,
+        "could_be": one.recognition.could_be or None,
+    }  # fmt: skip
 
 
 EVERYTHING = "a capture on the server's any device: jitsilab deploy capture"

@@ -70,7 +70,9 @@ def _nothing(answer: "Diagnosis") -> str:
     kinds = ", ".join(dict.fromkeys(str(one["kind"]) for one in answer.inputs))
     notes = "; ".join(f"{one['path']}: {one['note']}" for one in answer.inputs if one["note"])
     said = f"No Jitsi call in this evidence, and no cause of missing media shows ({kinds or 'nothing was read'})."
-    return f"{said} {notes}".strip()
+    could = answer.server.get("could_be")
+    hint = f"It could be one ({could}), and nothing shows that it is." if could else ""
+    return " ".join(part for part in (said, hint, notes) if part)
 
 
 def _failures(answer: "Diagnosis") -> Iterator[str]:

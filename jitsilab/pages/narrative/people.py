@@ -12,7 +12,9 @@ def table(call: Call) -> Table | Story:
     """Who had media, by which way, how far the others came, and why."""
     rows = call.participants
     if rows.empty:
-        return Story().add("Nothing in this capture shows a participant of a Jitsi call.", participants=0)
+        return Story().add(
+            "Nothing in this capture shows a participant of a Jitsi call. {unread}", participants=0, unread=call.unread
+        )
     shown = pd.DataFrame(
         {
             "Participant": rows["id"],

@@ -24,8 +24,9 @@ def overview(call: Call) -> Story:
     rows = call.steps
     if rows.empty or rows["participant"].fillna("").eq("").all():
         return Story().add(
-            "No participant of a Jitsi call: none of the {steps} steps applies.", steps=rows["step"].nunique()
-        )
+            "No participant of a Jitsi call: none of the {steps} steps applies. {unread}",
+            steps=rows["step"].nunique(), unread=call.unread,
+        )  # fmt: skip
     people = rows["participant"].nunique()
     counts = {str(verdict): int(count) for verdict, count in matrix(call)["verdict"].value_counts().items()}
     story = Story().add(
