@@ -18,6 +18,7 @@ from jitsilab.sharing import search
 from jitsilab.sharing.addresses import Addresses, CryptoPan
 from jitsilab.sharing.layout import Block, Layout
 from jitsilab.sharing.names import Names
+from jitsilab.sharing.seeds import Seeds
 from jitsilab.sharing.wording import Wording
 
 # the sample trace of the authors' own implementation, Crypto-PAn 1.0
@@ -107,6 +108,42 @@ def test_nobody_gets_an_address_that_another_had() -> None:
 def test_text_loses_names_where_they_are_words(text: str, gone: str, kept: str) -> None:
     new = wording("ben", "meet.acme.org", "stand up").text(text.encode()).decode()
     assert not re.search(gone, new), new
+    assert kept in new
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("<service type='turn' password='/eKtlaAehtXPPVR0L2Pnk='/>", "/eKtlaAehtXPPVR0L2Pnk="),
+        ("a=ice-pwd:/DxVjoryMltlL0zUI0Izn4Vk", "/DxVjoryMltlL0zUI0Izn4Vk"),
+        ("<transport ufrag='/1a2' pwd='/DxVjoryMltlL0zUI0Izn4Vk'/>", "/1a2"),
+        ('{"usernameFragment":"/aB+"}', "/aB+"),
+        ("JVB_AUTH_PASSWORD=$ecret!7", "$ecret!7"),
+        ("JVB_AUTH_PASSWORD=$JVB_AUTH_PASSWORD", None),
+        ("proxy_pass http://x/?token=$arg_token", None),
+        ("<field var='muc#roomconfig_roomsecret'><value>hunter two</value></field>", "hunter two"),
+        ("<x xmlns='http://jabber.org/protocol/muc'><password>hunter2</password></x>", "hunter2"),
+        ("room=/srv/recordings", None),
+    ],
+)
+def test_secrets_are_found_whatever_they_begin_with(text: str, found: str | None) -> None:
+    seeds = Seeds(Names(b"k" * 32))
+    seeds.text(text.encode())
+    assert (found in seeds.found) if found else not seeds.found
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("<password>1234</password> to port 1234", "to port 1234"),
+        ("<field var='muc#roomconfig_roomsecret'><value>1234</value></field>", "roomsecret'><value>"),
+        (r"{\"password\":\"1234\",\"port\":1234}", r"\"port\":1234}"),
+    ],
+)
+def test_a_password_of_digits_goes_and_its_digits_elsewhere_stay(text: str, kept: str) -> None:
+    new = wording().text(text.encode()).decode()
+    assert new.count("1234") == text.count("1234") - 1
+    assert len(new) == len(text)
     assert kept in new
 
 

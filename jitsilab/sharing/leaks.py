@@ -40,6 +40,7 @@ _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*[A-Za-z0-9+/]{16}|"
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----")
 _SECRET = re.compile(r"(?i)(?<![a-z])(?:password|passwd|secret|ice-pwd|pwd|app_secret|static-auth-secret)"
                      r"[\"'\\]{0,2}\s?[=:]\s?[\"'\\]{0,2}([^\s\"'<>&;,}\\$(]{6,})")  # fmt: skip
+_PATH = re.compile(r"https?:|/[\w.-]+/[\w./-]*\Z|/\w+\.\w+\Z")
 _HOST = re.compile(r"(?i)(?:https?|wss?)://((?:[a-z0-9-]+\.)+[a-z]{2,24})|(?:server_name|VirtualHost|realm|SNI)\W{1,4}"
                    r"((?:[a-z0-9-]+\.)+[a-z]{2,24})")  # fmt: skip
 _RESERVED = (".example", ".test", ".invalid", ".localhost", ".local")
@@ -180,7 +181,7 @@ def _line(line: str, place: str, found: _Found) -> None:
     if _PEM.search(line):
         found.add("certificate", "a certificate", place)
     for match in _SECRET.finditer(line):
-        if match[1].lower() not in WORDS and not match[1].startswith(("/", "http")):
+        if match[1].lower() not in WORDS and not _PATH.match(match[1]):
             found.add("secret", "a password", place)
 
 

@@ -39,18 +39,23 @@ _QUOTED = re.compile(  # the same where the value may hold spaces
     rb"""\s{0,4}[=:]\s{0,4}\\?"([^"\\\r\n<>]{1,200})"""
 )
 _ELEMENT = re.compile(
-    rb"<(nick|email|display-name|stats-id|password|avatar-url|subject|body|resource|machine-uid)\b[^<>]{0,200}>([^<>]{1,512})</"
+    rb"<(nick|email|display-name|stats-id|avatar-url|subject|body|resource|machine-uid)\b[^<>]{0,200}>([^<>]{1,512})</"
 )
+#: of a room, and in the form that sets it (XEP-0045, muc#roomconfig_roomsecret)
+_PASSWORD = re.compile(rb"(?:password|roomsecret)\b[^<>]{0,200}>\s{0,64}(?:<value>)?([^<>]{1,512})</")
 _SDP = re.compile(rb"a=ice-(ufrag|pwd):([^\s\\\"']{4,256})")
 _UUID = re.compile(rb"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
 _OCCUPANT = re.compile(rb"(?:endpoint|epId|ep|participant|from|id|member|source)\W{1,4}([0-9a-f]{8})(?![0-9a-zA-Z])")
 _IPS = re.compile(
     rb"(?<![0-9A-Za-z.])(?:\d{1,3}\.){3}\d{1,3}(?![0-9A-Za-z.])|(?<![0-9A-Za-z:.])[0-9A-Fa-f:]{2,39}:[0-9A-Fa-f]{1,4}(?![0-9A-Za-z:])"
 )
-_SETTING = re.compile(rb"^[$/{(]|^(?:true|false|null|none|\d{1,3})$")
+_SETTING = re.compile(  # a variable, the beginning of an object or a function
+    rb"^\$(?:[{(]|[A-Z_][A-Z0-9_]*$|[a-z]+_[a-z_]+$)|^[{(]|^(?:true|false|null|none|\d{1,3})$"
+)
 _RESOURCE = re.compile(r"[0-9a-f]{8}\Z")
-_SECRETS = frozenset(("pwd", "password", "passwd", "secret", "ice-pwd", "token", "jwt", "app_secret",
-                      "static-auth-secret", "external_service_secret", "nonce", "cookie", "authorization"))  # fmt: skip
+_SECRETS = frozenset(("pwd", "password", "passwd", "secret", "ice-pwd", "token", "jwt", "app_secret", "password-hash",
+                      "static-auth-secret", "external_service_secret", "nonce", "cookie", "authorization", "ufrag",
+                      "ice-ufrag", "usernamefragment", "x-api-key", "api_key", "apikey", "access_token"))  # fmt: skip
 
 
 class Seeds:
@@ -95,6 +100,8 @@ class Seeds:
             self.add(match[1])
         for match in _ELEMENT.finditer(data):
             self._element(match[1], match[2])
+        for match in _PASSWORD.finditer(data):
+            self._element(b"password", match[1])
         for match in _SDP.finditer(data):
             self.add(match[2])
         for match in _UUID.finditer(data):
@@ -117,6 +124,8 @@ class Seeds:
         if field in ("endpoint", "user_id", "userid", "app_id", "room", "nick", "session-id", "id") and not re.match(
             rb"[\w@.+-]+$", value
         ):
+            return
+        if value.startswith(b"/") and field not in _SECRETS:  # a path; one letter of base64 in 64 is a slash too
             return
         if _SETTING.search(value) or (len(value) < 3 and field not in ("nick", "room")):
             return

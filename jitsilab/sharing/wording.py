@@ -34,6 +34,10 @@ _VERSION = re.compile(rb"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)\Z")
 _JWT = re.compile(rb"eyJ[\w-]{4,4096}\.[\w-]{2,16384}\.[\w-]{0,2048}")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _BASE64 = re.compile(rb"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,65536}={0,2}(?![\w+/=-])")
+_PIN = re.compile(  # a password of few digits, which as a name would stand in too much else
+    rb"((?:[Pp]assword|PASSWORD|[Ss]ecret|SECRET|passwd|[Pp]in)\b(?:[^<>]{0,200}>\s{0,64}(?:<value>)?"
+    rb"|[\\\"']{0,4}\s{0,4}[=:]\s{0,4}[\\\"']{0,4}))(\d{3,7})(?![\w.:])"
+)
 _KEYS = re.compile(
     rb"(?m)^(?:CLIENT|SERVER|EXPORTER|EARLY|RSA|QUIC)[A-Z_0-9]*[ \t]+(?:Session-ID:)?[0-9A-Fa-f]{32,} .*$"
 )
@@ -95,6 +99,7 @@ class Wording:
         if b"eyJ" in data:
             data = _JWT.sub(self._jwt, data)
         data = _KEYS.sub(b"# a TLS secret stood here", data)
+        data = _PIN.sub(lambda match: match[1] + self.noise(match[2]), data)
         data = self.names_in(data)
         data = _BASE64.sub(self._packed, data)
         return _ADDRESS.sub(self._address, data)

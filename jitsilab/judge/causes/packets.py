@@ -302,7 +302,9 @@ def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None
             both = ("checks-unanswered", "dtls-failed", "not-observable")
             return Answer("undetermined", "inferred", sent, both, "too short to tell")
         return Answer("checks-unanswered", "measured", sent)
-    if any(one.stage in ("permitted", "relaying") for one in turns) and not any(leg.handshaken for leg in connected):
+    spoken = any(leg.hello for leg in connected) and any(leg.other_hello for leg in connected)
+    handshake_here = spoken or any(leg.handshaken for leg in connected)
+    if not handshake_here and any(one.stage in ("permitted", "relaying") for one in turns):
         shown = tuple(leg.answered[0] for leg in connected if leg.answered)
         note = "the relay was let through too: handshake and media may run inside it, where they are not to be seen"
         return Answer("undetermined", "inferred", shown, ("dtls-failed", "not-observable"), note)
