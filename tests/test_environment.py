@@ -5,7 +5,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA = {"matplotlib": "matplotlib-base"}  # the same thing without a window system
+#: the same things under the names of conda-forge; without a window system
+CONDA = {"matplotlib": "matplotlib-base", "dask": "dask-core", "duckdb": "python-duckdb"}
 
 
 def normal(name: str) -> str:
@@ -13,9 +14,10 @@ def normal(name: str) -> str:
 
 
 def declared() -> dict[str, str]:
-    """Package to version bound, as pyproject.toml has them: runtime and test."""
+    """Package to version bound, as pyproject.toml has them, all but what is only measured against."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = [lines for name, lines in project["optional-dependencies"].items() if name != "bench"]
+    lines = [line.split(";")[0] for line in (*project["dependencies"], *(one for extra in extras for one in extra))]
     split = [re.fullmatch(r"([A-Za-z0-9_.-]+)(.*)", line) for line in lines]
     return {normal(m.group(1)): m.group(2) for m in split if m}
 
