@@ -19,6 +19,8 @@ from jitsilab.inputs.packets import ANALYSED, WIRE_TABLES, PacketTables
 if TYPE_CHECKING:
     import pandas as pd
 
+    from jitsilab.case.cast import Cast
+    from jitsilab.case.clocks import Clock
     from jitsilab.facts import Facts
     from jitsilab.pcap import Packets
     from jitsilab.tables import Schema
@@ -159,6 +161,32 @@ class Call:
         return next((one for one in self.packets if one.wire is not None), self.packets[0]).packet(number)
 
     @cached_property
+    def casts(self) -> "dict[str, Cast]":
+        """Everybody in each capture, by its input."""
+        from jitsilab.case import cast
+
+        return {one.input: cast.of(one) for one in self.packets}
+
+    @cached_property
+    def owners(self) -> dict[str, str]:
+        """Whose browser each console, dump or HAR is of: endpoint id by input."""
+        from jitsilab.case import browsers
+
+        self.table("events")  # a source knows its names when it was read
+        made = {ufrag: who for one in self.evidence.lines for ufrag, (_, who) in getattr(one, "fragments", {}).items()}
+        return browsers.owners(self.evidence.lines, self.casts.values(), made)
+
+    @cached_property
+    def clocks(self) -> "dict[tuple[str, str], Clock]":
+        """The clock of each program of each piece: what to add to get UTC (`jitsilab.case.clocks`)."""
+        from jitsilab.case import clocks
+        from jitsilab.inputs import told
+
+        events = self.table("events") if self.evidence.lines else None
+        packets = {one.input: (self.casts[one.input], one) for one in self.packets}
+        return clocks.clocks(events, told.of(self.evidence), self.owners, packets)
+
+    @cached_property
     def diagnosis(self) -> Any:
         """Participants, media paths, causes and conditions of this call (`jitsilab.judge.diagnosis.Diagnosis`)."""
         from jitsilab.judge import diagnosis
@@ -281,6 +309,7 @@ def load(
     facts: "str | Path | Iterable[str | Path] | None" = None,
     use_keylog: bool = True,
     progress: bool = False,
+    tz: str = "",
 ) -> Call:
     """Open a call from all the evidence of it that there is.
 
@@ -289,7 +318,8 @@ def load(
     folder or an archive of such; ``-`` for standard input), else a name of the registry. Each is known by its content;
     ``keylog`` and ``facts`` only add to it. A name opens its first capture and all else that there is of the recording:
     the key log (unless ``use_keylog`` is false), configuration, logs, consoles, dumps, answers; with ``point`` that
-    capture (``eth0``, ``any``), its keys and configuration alone. Raises CaptureError where nothing can be read.
+    capture (``eth0``, ``any``), its keys and configuration alone. ``tz`` is the zone of logs that write none
+    (``Europe/Berlin``, ``+02:00``). Raises CaptureError where nothing can be read.
     """
     given = [one for one in evidence if one is not None]
     if not given:
@@ -300,7 +330,7 @@ def load(
         keylogs = [one.keylog for one in located if one.keylog is not None]
     paths = [path for one in located for path in (one.path, *one.evidence)]
     configuration = _several(facts) or [one.facts for one in located if one.facts is not None]
-    found = collect(paths, keylogs, configuration, progress)
+    found = collect(paths, keylogs, configuration, progress, tz)
     return Call(located[0].name, found)
 
 

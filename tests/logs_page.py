@@ -19,9 +19,16 @@ content. `jitsilab table log`, `events` and `requests` show what was read.
 - **The lines.** `JVB 2026-11-29 15:35:33.871 INFO: [45] [confId=…] Class.method#12: text`, the forms before it, and
   java.util.logging's two lines; levels in any language are taken by their place. Lines below a record belong to it:
   exceptions give the reason. A record that a terminal broke into two is put together.
-- **Times** are what the program wrote, as UTC where no zone is written; where the stream around it names one (journald,
-  docker's stamps), the program's zone follows from both. A time without a year takes the year of other lines of the
-  piece; where there is none, 2000 is assumed and said in `inputs`. Nothing is taken from the file's date.
+- **Times** are what the program wrote. Where no zone is written, the stream around the lines tells it (journald,
+  docker's stamps), for nginx's errors its access lines, else `--tz Europe/Berlin`; else times stand as UTC, which
+  `inputs` says. A time without a year takes the year of other lines of the piece, else the one nearest to the other
+  pieces, else the last one before the file's own date; where nothing tells it, times stay empty.
+- **One clock.** Sources that name the same happening (an offer to an endpoint, a login, a user fragment, a check) bound
+  how far their clocks stand apart; the bridge's user fragments hold its clock in UTC, so its log tells its zone alone.
+  `inputs` of `diagnose --json` has `clock_offset_s` (add it to get UTC), `clock_bounds_s` and `clock_certainty`:
+  measured (bounded by what both name, or the clock that others are held against), deduced (the one zone that the bounds
+  leave), inferred (nothing else dates what this source dates). An offset that is not known is null, its bounds those of
+  all zones. A browser whose clock is wrong is `clock-wrong`. Tables show what was written; the answer has UTC.
 - **Hidden addresses.** Since 2024 the bridge writes its clients' addresses as `xx.xx.xx.xx`: the value is then empty,
   or the port alone in a pair.
 - **Old bridges** name no participant in some lines: the ICE user fragment stands for him (`participant`).

@@ -13,7 +13,7 @@ from log_pieces import Piece, events, piece, source, table
 
 from jitsilab.inputs import logs
 from jitsilab.inputs.logs import decoding
-from jitsilab.inputs.logs.times import SECOND, iso, java_date, month
+from jitsilab.inputs.logs.times import SECOND, Beside, iso, java_date, month
 
 JVB = (
     "JVB 2024-06-03 23:34:18.604 INFO: [280] [confId=3f6b56384cb09841 conf_name=a@muc.meet.jitsi meeting_id=db84e9e3"
@@ -148,8 +148,14 @@ def test_a_zone_that_the_wrapper_names_is_the_programs_too() -> None:
 
 def test_a_year_turns_over() -> None:
     lines = "Dec 31 23:59:59 startup\tinfo\tHello and welcome to Prosody version 0.12.3\nJan 01 00:00:01 c2s1\tinfo\tAuthenticated as a@b\n"
-    first, second = events(lines)
-    assert second["time"] - first["time"] == 2 * SECOND
+    assert not any("time" in event for event in events(lines))  # a day of an unknown year is no time
+    for beside in (Beside(near=AT), Beside(until=AT)):
+        one = source(lines)
+        one.beside = beside
+        first, second = table(one, "events")
+        assert second["time"] - first["time"] == 2 * SECOND
+        assert abs(first["time"] - AT) < 366 * 86400 * SECOND
+        assert one.year_known
 
 
 def test_months_by_name() -> None:

@@ -76,3 +76,14 @@ MATCH = Limit(
 MATCH_LEAD = Limit(0.1, "share", "measured", "in the same 28 the own outer flow led the second by 0.67 and more")
 
 LIMITS: Final[dict[str, Limit]] = {name: one for name, one in globals().items() if isinstance(one, Limit)}
+
+# Clocks
+CLOCK_LATE = Limit(
+    60.0, "s", "measured",
+    "one side says what the other said before it 0.06 to 1.6 s later (70 recordings); zones stand 900 s apart",
+)  # fmt: skip
+CLOCK_TOGETHER = Limit(5.0, "s", "measured", "two sides date the same happening 0.01 to 0.94 s apart")
+CLOCK_NARROW = Limit(10.0, "s", "measured", "bounds from order alone are 0.1 to 1.6 s wide, from a time alone 60 s")
+CLOCK_WRONG = Limit(
+    30.0, "s", "measured", "clocks that are set by NTP stand less than 1 s apart; what is named as wrong is more"
+)

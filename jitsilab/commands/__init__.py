@@ -67,6 +67,8 @@ def takes_evidence(parser: argparse.ArgumentParser, *, required: bool = True, de
     keys.add_argument("--no-keylog", action="store_true", help="do not use the key log that comes with a name")
     parser.add_argument("--facts", type=Path, action="append", metavar="DIR",
                         help="folder of a server's configuration files; may be given more than once")  # fmt: skip
+    parser.add_argument("--tz", metavar="ZONE", default="",
+                        help="zone of logs that write none: Europe/Berlin, or +02:00")  # fmt: skip
     parser.add_argument("--point", metavar="POINT", help="another capture of a recording, for example any")
 
 
@@ -77,7 +79,7 @@ def load(arguments: argparse.Namespace, *evidence: str) -> "Call":
     check_folders(arguments)
     return call.load(
         *(evidence or arguments.evidence), keylog=arguments.keylog, point=arguments.point, facts=arguments.facts,
-        use_keylog=not arguments.no_keylog, progress=sys.stderr.isatty(),
+        use_keylog=not arguments.no_keylog, progress=sys.stderr.isatty(), tz=arguments.tz,
     )  # fmt: skip
 
 

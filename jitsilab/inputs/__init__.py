@@ -88,15 +88,20 @@ def collect(
     keylogs: Iterable[str | Path] = (),
     facts: Iterable[str | Path] = (),
     progress: bool = False,
+    tz: str = "",
 ) -> Evidence:
     """Open everything that these paths name, each known by its content.
 
-    ``keylogs`` and ``facts`` are known by what the user calls them. Raises CaptureError where a path is not there,
-    where one that the user named himself is no evidence, and where there is none at all.
+    ``keylogs`` and ``facts`` are known by what the user calls them, ``tz`` is the zone of logs that write none.
+    Raises CaptureError where a path is not there, where one that the user named himself is no evidence, and where
+    there is none at all.
     """
+    from jitsilab.inputs import years
+    from jitsilab.inputs.logs import LogSource
+    from jitsilab.inputs.logs.times import zone
     from jitsilab.wire.decrypt import keylog
 
-    paths, keylogs = list(paths), list(keylogs)
+    paths, keylogs, wall = list(paths), list(keylogs), zone(tz) if tz else None
     named = [_study(path) for path in paths]
     tables = [one for one in named if one is not None]
     pieces = [*tables]
@@ -114,6 +119,10 @@ def collect(
     evidence = Evidence([*pieces, *keys, *settings])
     _refuse(evidence)
     _open_captures(evidence, [keylog.KeyLog.load(one) for one in keylogs], progress)
+    years.place(evidence)
+    for source in evidence.lines:
+        if isinstance(source, LogSource):
+            source.zone = wall
     return evidence
 
 

@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -41,6 +42,7 @@ class Delivery:
     spool: IO[bytes] | None = field(default=None, repr=False)  # the bytes, where there is none
     given: bool = True  # named by the user, not met in a folder
     note: str = ""
+    modified: float | None = None  # s since the epoch: when a member of an archive was written
 
     def raw(self) -> BinaryIO:
         """The bytes as they came, packed or not."""
@@ -65,6 +67,15 @@ class Delivery:
         """The file's own name, without folders and without the ending of a packed file."""
         name = self.input.replace("\\", "/").rsplit("/", 1)[-1]
         return name.removesuffix(".gz").removesuffix(".zst").removesuffix(".xz")
+
+    @property
+    def written(self) -> int | None:
+        """When the file was last written, ns since the epoch; None for what came through a pipe."""
+        try:
+            seconds = self.path.stat().st_mtime if self.path is not None else self.modified
+        except OSError:
+            return None
+        return int(seconds) * 1_000_000_000 if seconds is not None and 0 < seconds < 7_258_118_400 else None
 
     @cached_property
     def sha256(self) -> str:
@@ -222,9 +233,17 @@ def _unfolded(one: Delivery, depth: int) -> Iterator[Delivery]:
         yield one
 
 
-def _member(archive: Delivery, name: str, content: IO[bytes], left: int) -> Delivery:
+def _member(archive: Delivery, name: str, content: IO[bytes], left: int, modified: float | None = None) -> Delivery:
     clean = "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", ".", ".."))
-    return Delivery(f"{archive.input}/{clean}", spool=_spooled(content, name, left), given=False)
+    return Delivery(f"{archive.input}/{clean}", spool=_spooled(content, name, left), given=False, modified=modified)
+
+
+def _packed(member: zipfile.ZipInfo) -> float | None:
+    """When a member of a zip was written, by a clock without a zone; None for what is no date."""
+    try:
+        return datetime(*member.date_time, tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 def _tar(archive: Delivery, depth: int) -> Iterator[Delivery]:
@@ -238,7 +257,7 @@ def _tar(archive: Delivery, depth: int) -> Iterator[Delivery]:
                 content = members.extractfile(member) if member.isreg() else None
                 if content is not None:
                     total += member.size
-                    yield from _unfolded(_member(archive, member.name, content, MAX_UNPACKED), depth + 1)
+                    yield from _unfolded(_member(archive, member.name, content, MAX_UNPACKED, member.mtime), depth + 1)
                 elif not member.isdir():
                     yield Delivery(f"{archive.input}/{member.name}", None, io.BytesIO(), False, "a link; not followed")
     except (tarfile.TarError, OSError, EOFError) as error:
@@ -268,7 +287,9 @@ def _zip(archive: Delivery, depth: int) -> Iterator[Delivery]:
                     yield Delivery(shown, None, io.BytesIO(), False, f"{why}; not read")
                     continue
                 with members.open(member) as content:
-                    yield from _unfolded(_member(archive, member.filename, content, member.file_size), depth + 1)
+                    yield from _unfolded(
+                        _member(archive, member.filename, content, member.file_size, _packed(member)), depth + 1
+                    )
     # zipfile says in as many ways that bytes are not what they should be: a broken directory (BadZipFile), a broken
     # member (zlib.error, EOFError), a way of packing that it does not know (NotImplementedError), and a member that
     # wants a password (RuntimeError)

@@ -17,6 +17,14 @@ _LOCAL = re.compile(
 )
 
 
+_FULL = re.compile(
+    r"(?<!\d)(20\d\d)([-/])(\d\d)\2(\d\d)[T ](\d\d):(\d\d):(\d\d)|"  # 2026-11-29 15:35:33, nginx's 2026/11/29
+    r"\[(\d\d)/([A-Z][a-z]{2})/(20\d\d):(\d\d):(\d\d):(\d\d)|"  # of an access log
+    r"(?<![\d.])(1[2-9]\d{8})(?:\d{3}(?:\.\d+)?)?(?![\d])"  # s or ms since the epoch
+)
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
+
+
 @lru_cache(maxsize=4096)
 def _day(year: int, month: int, day: int) -> int | None:
     try:
@@ -72,3 +80,18 @@ def from_local(text: Any, near: int | None = None) -> int | None:
             return None
         days = {min(days, key=lambda day: abs(day * SECOND - near))}
     return next(((day + hour * 3600 + int(minute) * 60 + int(second)) * SECOND for day in days), None)
+
+
+def first_in(head: bytes) -> int | None:
+    """The first moment with a year that a text names, to the second and read as UTC; None where there is none."""
+    for match in _FULL.finditer(head.decode("utf-8", errors="replace")):
+        year, _, month, day, *clock, day2, name, year2, hour2, minute2, second2, epoch = match.groups()
+        if epoch:
+            return int(epoch) * SECOND
+        if name:
+            year, day, clock = year2, day2, [hour2, minute2, second2]
+            month = str(_MONTHS.find(name) // 3 + 1)
+        start = _day(int(year), int(month), int(day))
+        if start is not None:
+            return (start + int(clock[0]) * 3600 + int(clock[1]) * 60 + int(clock[2])) * SECOND
+    return None

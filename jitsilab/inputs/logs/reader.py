@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +32,7 @@ from jitsilab.inputs.logs.records import (
     java,
     java_two_lines,
 )  # fmt: skip
-from jitsilab.inputs.logs.times import SECOND, Yearless, year_in
+from jitsilab.inputs.logs.times import NO_YEAR, NOWHERE, SECOND, Beside, Yearless, moment, to_utc, year_in
 from jitsilab.inputs.logs.wrapping import Inner, Wrapping
 from jitsilab.inputs.source import Delivery, Rows
 
@@ -46,6 +47,8 @@ TEMPLATES = 2000  # templates of unknown lines that are counted
 SESSIONS = 10_000  # of Prosody that are remembered
 _UP_TO_A_NUMBER = re.compile(r"[^\d<{\[]{0,80}")
 _QUARTER = 15 * 60 * SECOND
+_KNOWN_YEAR = moment(NO_YEAR + 10, 1, 1, 0, 0, 0) or 0  # what is earlier has the stand-in for a year
+FRAGMENTS = 10_000  # user fragments whose first line is remembered
 
 
 @dataclass
@@ -71,10 +74,17 @@ class LogSource:
     kind: str
     tables: frozenset[str]
     year: int | None = None  # of times without a year; taken from the piece itself where None
+    beside: Beside = NOWHERE  # what the pieces around tell of the year
+    zone: tzinfo | None = None  # of times without one, where the user names it
     problems: list[Problem] = field(default_factory=list)
     note: str = ""
     zone_known: bool = False
     year_known: bool = True
+    zoneless: set[str] = field(default_factory=set)  # programs of which a time has no zone
+    given_zone: bool = False  # whether times were read by `zone`
+    web_zone: int | None = None  # s that the web server's wall clock is ahead, as its access lines tell
+    #: a bridge's user fragment -> when its log made it, and for whom
+    fragments: dict[str, tuple[int, str]] = field(default_factory=dict)
     first_time: int | None = None
     last_time: int | None = None
     programs: set[str] = field(default_factory=set)
@@ -102,7 +112,7 @@ class _Reading:
         self.requests: list[tuple[Any, ...]] = []
         self.want = tables
         head = source.delivery.head
-        self.years = Yearless(source.year or year_in(head))
+        self.years = Yearless(source.year or year_in(head), source.beside)
         self.wrapping = Wrapping(head_lines(head), self.years)
         self.streams: dict[str, Stream] = {}
         self.once: set[tuple[str, str]] = set()
@@ -112,6 +122,9 @@ class _Reading:
         source.records = source.stray = 0
         source.unknown.clear()
         source.programs.clear()
+        source.zoneless.clear()
+        source.given_zone = False
+        source.fragments.clear()
         source.first_time = source.last_time = None
 
     def rows(self) -> Iterator[Rows]:
@@ -147,9 +160,11 @@ class _Reading:
         seen = sorted(source.programs & set(SEEN_ONLY))
         if seen:
             notes.append(f"{', '.join(name.capitalize() for name in seen)}: seen, not judged")
-        if not source.year_known:
-            notes.append(f"no year is written, {self.years.year} is assumed")
-        if self.zoneless:
+        if self.years.used and self.years.by != "written":
+            notes.append("no year is written, " + _YEARS[self.years.by].format(self.years.year))
+        if self.zoneless and source.zone is not None:
+            notes.append(f"no zone is written, times are read as {source.zone}")
+        elif self.zoneless:
             notes.append("no zone is written, times are read as UTC")
         if source.stray and source.records and source.stray > source.records:
             notes.append(f"{source.stray} lines have no form that is known")
@@ -218,11 +233,18 @@ class _Reading:
             return
         source = self.source
         source.records += 1
+        if record.time is not None and not self.years.known and record.time < _KNOWN_YEAR:
+            record.time = None
         if record.time is not None:
             if record.zone:
                 self.zoned += 1
             else:
-                self.zoneless += 1
+                if record.program == "nginx" and source.web_zone is not None:
+                    record.time, record.zone = record.time - source.web_zone * SECOND, True
+                    self.zoned += 1
+                elif source.zone is not None:
+                    record.time, source.given_zone = to_utc(record.time, source.zone), True
+                self.zoneless += not record.zone
             if source.first_time is None or record.time < source.first_time:
                 source.first_time = record.time
             if source.last_time is None or record.time > source.last_time:
@@ -230,6 +252,10 @@ class _Reading:
         if not record.program:
             record.program = self._program(stream, record)
         source.programs.add(record.program)
+        if record.program == "jvb" and "ufrag=" in record.context and record.time is not None:
+            self._fragment(record, record.time)
+        if record.time is not None and not record.zone and source.zone is None:
+            source.zoneless.add(record.program)
         self._meaning(stream, record)
         stream.context = record.context
         if self.log is not None:
@@ -248,6 +274,13 @@ class _Reading:
             program = self.hint
         stream.program = program
         return program
+
+    def _fragment(self, record: Record, time: int) -> None:
+        """When the bridge made a user fragment: where it gathers candidates under it."""
+        if "gatherCandidates" in record.place and len(self.source.fragments) < FRAGMENTS:
+            of = self._context(record.context)
+            if ufrag := of.get("ufrag") or of.get("local_ufrag"):
+                self.source.fragments.setdefault(ufrag, (time, "" if of.get("relayId") else of.get("epId", "")))
 
     def _context(self, text: str) -> dict[str, str]:
         if not text:
@@ -432,6 +465,14 @@ class _Reading:
         key = record.program, f"{_simple(record.place)}: {words[0] if words else ''}"
         if key in self.source.unknown or len(self.source.unknown) < TEMPLATES:
             self.source.unknown[key] += 1
+
+
+#: what is said of a year that no line has, by how it is known
+_YEARS = {
+    "": "days are known, the year is not, so times stay empty",
+    "pieces": "{} is taken from the pieces beside it",
+    "file": "{} is taken from the file's own date",
+}
 
 
 @lru_cache(maxsize=4096)

@@ -1,15 +1,21 @@
 """Times as programs write them: nanoseconds since the epoch, read as UTC where no zone is written.
 
-A time without a year (syslog, Prosody's file) takes the year of the same piece's other lines; where it has none,
-the year is `NO_YEAR`, and the source says so. Nothing is taken from the clock or the name of the file.
+A time without a year (syslog, Prosody's file) takes the year of the same piece's other lines, else the one that brings
+it next to what the other pieces of the case tell, else the last one before the file was written. Where none of these
+is known it stays empty, and the source says so.
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-NO_YEAR = 2000  # a leap year, so that 29 February can be read
+from jitsilab.errors import ParameterError
+
+NO_YEAR = 2000  # stands for a year that is not known; a leap year, so that 29 February can be read
 SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONTHS = {
     "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11,
@@ -118,18 +124,34 @@ def java_date(text: str) -> int | None:
     return moment(int(year[0]), number, day, hour, int(clock[2]), int(clock[3]))
 
 
+class Beside(NamedTuple):
+    """What is known of the year of a piece from beside it, in ns since the epoch."""
+
+    near: int | None = None  # when other pieces of the case were written
+    until: int | None = None  # when the file was last written
+
+
+NOWHERE = Beside()
+
+
 class Yearless:
     """Times whose year is not written: it is given at the start, and goes up where a December turns into a January."""
 
-    def __init__(self, year: int | None) -> None:
+    def __init__(self, year: int | None, beside: Beside = NOWHERE) -> None:
         self.year = year or NO_YEAR
-        self.known = year is not None
+        self.by = "written" if year is not None else ""  # how the year is known: written, pieces, file; else empty
         self.used = False
+        self._beside = beside if year is None else NOWHERE
         self._last = 0
         self._before: tuple[tuple[str, str, str], int | None] = ("", "", ""), None
 
+    @property
+    def known(self) -> bool:
+        """Whether anything tells the year."""
+        return bool(self.by)
+
     def moment(self, word: str, day: str, clock: str) -> int | None:
-        """Time of a month's name, a day and ``hh:mm:ss``."""
+        """Time of a month's name, a day and ``hh:mm:ss``; in `NO_YEAR` where nothing tells the year."""
         if self._before[0] == (word, day, clock):
             return self._before[1]
         when = self._moment(word, day, clock)
@@ -140,12 +162,63 @@ class Yearless:
         number, match = month(word), _CLOCK.match(clock)
         if not number or not match:
             return None
+        parts = (number, int(day), int(match[1]), int(match[2]), int(match[3]))
+        if not self.used:
+            self._place(parts)
         self.used = True
+        year = self.year
         if self._last == 12 and number == 1:
-            self.year += 1
+            year = self.year = self.year + 1
         elif self._last == 1 and number == 12:  # a line of another process that came late
-            when = moment(self.year - 1, 12, int(day), int(match[1]), int(match[2]), int(match[3]))
-            return None if when is None else when + fraction(match[4])
+            year -= 1
+            number = 1
         self._last = number
-        when = moment(self.year, number, int(day), int(match[1]), int(match[2]), int(match[3]))
+        when = moment(year, *parts)
         return None if when is None else when + fraction(match[4])
+
+    def _place(self, parts: tuple[int, int, int, int, int]) -> None:
+        """The year of the first line, from what stands beside it."""
+        near, until = self._beside
+        told = near if near is not None else until
+        if told is None:
+            return
+        middle = (_EPOCH + timedelta(seconds=told // SECOND)).year
+        placed = [(year, when) for year in range(middle - 1, middle + 2) if (when := moment(year, *parts)) is not None]
+        if near is not None and placed:
+            self.year, self.by = min(placed, key=lambda one: abs(one[1] - near))[0], "pieces"
+            return
+        before = [year for year, when in placed if when <= told + DAY]  # a day, since its zone may not be known
+        if before:
+            self.year, self.by = max(before), "file"
+
+
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE)
+
+
+def zone(name: str) -> tzinfo:
+    """The zone of a name, ``Europe/Berlin``, or of an offset, ``+02:00``; ParameterError for what is neither."""
+    text = name.strip()
+    if text.upper() in ("Z", "UTC", "GMT"):
+        return UTC
+    if match := _OFFSET.fullmatch(text):
+        minutes = int(match[2]) * 60 + int(match[3] or 0)
+        if minutes <= 14 * 60 and int(match[3] or 0) < 60:
+            return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
+    try:
+        if text and len(text) < 100:
+            return ZoneInfo(text)
+    except (ValueError, OSError, KeyError):
+        pass
+    raise ParameterError(f"There is no time zone {name!r}: give a name, such as Europe/Berlin, or an offset, +02:00.")
+
+
+@lru_cache(maxsize=1 << 12)
+def _ahead(zone: tzinfo, quarter: int) -> int:
+    """Seconds that a zone's wall clock is ahead of UTC in a quarter of an hour, which is counted by that clock."""
+    wall = (_EPOCH + timedelta(seconds=quarter * 900)).replace(tzinfo=zone)
+    return int((wall.utcoffset() or timedelta()).total_seconds())
+
+
+def to_utc(time: int, zone: tzinfo) -> int:
+    """A wall clock's time as UTC; of an hour that a clock shows twice the first."""
+    return time - _ahead(zone, time // (900 * SECOND)) * SECOND

@@ -8,6 +8,7 @@ from jitsilab.judge.causes.trail import Event, Trail
 from jitsilab.place import Place
 
 if TYPE_CHECKING:
+    from jitsilab.case.clocks import Clock
     from jitsilab.facts import Facts
 
 
@@ -34,6 +35,7 @@ class Case:
     trail: Trail
     facts: "Facts | None" = None
     casts: Mapping[str, Any] = field(default_factory=dict)  # by input: `jitsilab.case.cast.Cast`
+    clocks: "Mapping[tuple[str, str], Clock]" = field(default_factory=dict)  # by input and program
 
 
 @dataclass(frozen=True, slots=True)

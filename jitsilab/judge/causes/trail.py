@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 class Event(NamedTuple):
     """A row of the table ``events``, with missing values as None and ``order`` in its input."""
 
-    time: int | None  # ns since the epoch, as the source wrote it
+    time: int | None  # ns since the epoch, as the source wrote it; `Trail.moved` puts all on one clock
     event: str
     program: str
     participant: str
@@ -70,6 +70,16 @@ class Trail:
             one._replace(participant=owners[one.input]) if not one.participant and one.input in owners else one
             for one in self.events
         )
+
+    def moved(self, shifts: Mapping[tuple[str, str], float]) -> "Trail":
+        """The same on one clock; ``shifts``: seconds to add by input and program."""
+        if not any(shifts.values()):
+            return self
+        return Trail(
+            one._replace(time=one.time + round(shift * 1e9))
+            if one.time is not None and (shift := shifts.get((one.input, one.program), 0.0)) else one
+            for one in self.events
+        )  # fmt: skip
 
     def of(self, *names: str, program: str = "", participant: str = "", input: str = "") -> list[Event]:
         """Events of these names, in order; of one program, participant or input where it is given."""

@@ -8,15 +8,27 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from jitsilab.judge.causes import CAUSES, CONDITIONS, OPEN, Case, Statement, configuration, entry, media, reach, servers
+from jitsilab.judge.causes import (
+    CAUSES,
+    CONDITIONS,
+    OPEN,
+    Case,
+    Statement,
+    configuration,
+    entry,
+    media,
+    reach,
+    servers,
+    time,
+)
 from jitsilab.judge.causes.catalogue import is_reason
 from jitsilab.judge.causes.trail import Trail
-from jitsilab.judge.diagnosis import lines
+from jitsilab.judge.diagnosis import lines, pieces
 from jitsilab.judge.diagnosis.answer import SCHEMA, Diagnosed, Diagnosis
 from jitsilab.judge.diagnosis.packets import Seen, bridge_address
-from jitsilab.pcap import unread
 
 CAUSE_RULES = (*entry.RULES, *servers.RULES, *configuration.RULES, *reach.RULES, *media.CAUSES)
+CONDITION_RULES = (*media.CONDITIONS, *time.RULES)
 STUDY = "project3-2020"  # whose report tests the claim that it made
 ORDER = {name: number for number, name in enumerate(CAUSES)}
 SURE = {"measured": 0, "deduced": 1, "inferred": 2}
@@ -26,11 +38,11 @@ ALIKE = {"udp-blocked", "nat-mapping-wrong", "nat-mapping-missing", "hairpin-nat
 
 def diagnose(call: Any) -> Diagnosis:
     """Diagnose a call: ``call`` is a `jitsilab.call.Call`."""
-    seen = [Seen(source) for source in call.packets]
+    seen = [Seen(source, call.casts[source.input]) for source in call.packets]
     trail = Trail.of_table(call.table("events")) if call.evidence.lines else Trail(())
-    trail = trail.owned(lines.owners(call.evidence.lines, [one.cast for one in seen]))
+    trail = trail.owned(call.owners).moved({pair: one.applied for pair, one in call.clocks.items()})
     facts = call.facts
-    case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi})
+    case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi}, call.clocks)
     stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for one in seen for each in one.stated)])
     if not any(one.people for one in seen) and (trail or (facts is not None and facts.prosody is not None)):
         for one in seen:  # what else there is shows that this is a Jitsi server, whose page never came
@@ -39,14 +51,14 @@ def diagnose(call: Any) -> Diagnosis:
     people = [lines.with_names(one, trail) for one in people]
     people = [_decided(one, stated, alone=len(people) == 1) for one in people]
     people = _explained(people, stated)
-    conditions = _conditions(people, seen, servers.all_of(case, media.CONDITIONS))
+    conditions = _conditions(people, seen, servers.all_of(case, CONDITION_RULES))
     people = [_with_conditions(one, conditions) for one in people]
     causes = _causes(people, stated)
     remedies = _remedies(causes, conditions, seen)
     people = [replace(one, advice=remedies.get((one.cause or "", one.reason), "")) for one in people]
     return Diagnosis(
-        people, _server(seen), causes, conditions, _open(people, causes), _calls(call, seen, trail), _inputs(call),
-        _hypotheses(call), remedies,
+        people, _server(seen), causes, conditions, _open(people, causes), _calls(call, seen, trail),
+        pieces.inputs(call, trail), _hypotheses(call), remedies,
     )  # fmt: skip
 
 
@@ -297,23 +309,6 @@ def _calls(call: Any, seen: list[Seen], trail: Trail) -> list[dict[str, Any]]:
          "last_time": iso(max(times, default=None))}
         for room, times in rooms.items()
     ]  # fmt: skip
-
-
-def _inputs(call: Any) -> list[dict[str, Any]]:
-    """What was read, and as what."""
-    found = []
-    for piece in call.evidence.pieces:
-        note = piece.note or (piece.source.note if piece.source is not None else "") or _unread(piece.source)
-        found.append(
-            {"path": piece.input, "kind": piece.kind, "sha256": piece.digest, "note": note or None}
-        )  # fmt: skip
-    return found
-
-
-def _unread(source: Any) -> str:
-    """What of a capture is of a link or encapsulation that is not read."""
-    wire = getattr(source, "wire", None)
-    return unread.words(wire.packets.unread) if wire is not None else ""
 
 
 def _hypotheses(call: Any) -> list[dict[str, Any]]:

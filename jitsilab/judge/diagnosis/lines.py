@@ -1,11 +1,8 @@
 """Participants as logs, consoles and dumps know them, and by which names they are those that packets show."""
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from jitsilab import ip
-from jitsilab.case.cast import Cast
 from jitsilab.judge.causes.reach import Attempt, attempts
 from jitsilab.judge.causes.statement import places
 from jitsilab.judge.causes.trail import Event, Trail
@@ -86,39 +83,6 @@ _STAGES = (
 
 def _stage(trail: Trail, who: str) -> str:
     return next((stage for stage, events in _STAGES if trail.of(*events, participant=who)), "tls")
-
-
-_SHARED = ("endpoint", "sid", "local_ufrag", "ssrc")  # names of which one alike makes two pieces one browser's
-
-
-def owners(sources: Iterable[Any], casts: Iterable[Cast]) -> dict[str, str]:
-    """Whose browser each console, dump or HAR is of, by endpoint id, where a shared name tells.
-
-    A dump without any is that of the only console given beside it, if it is the only one without.
-    """
-    browsers = {one.input: one.identity for one in sources if getattr(one, "identity", None) and one.kind != "rest"}
-    found = {
-        input: next(iter(known["endpoint"])) for input, known in browsers.items() if len(known.get("endpoint", ())) == 1
-    }
-    fragments = {
-        fragment: stay.endpoint
-        for cast in casts for person in cast.people for stay in person.stays if stay.endpoint
-        for session in stay.sessions.values() for fragment in session.own
-    }  # fmt: skip
-    for input, known in browsers.items():
-        if input in found:
-            continue
-        alike = {
-            found[other] for other, names in browsers.items()
-            if other in found and any(known.get(name, set()) & names.get(name, set()) for name in _SHARED)
-        }  # fmt: skip
-        alike |= {fragments[one] for one in known.get("local_ufrag", ()) if one in fragments}
-        if len(alike) == 1:
-            found[input] = alike.pop()
-    nameless = [input for input in browsers if input not in found]
-    if len(nameless) == 1 and len({*found.values()}) == 1:
-        found[nameless[0]] = next(iter(found.values()))
-    return found
 
 
 def with_names(one: Diagnosed, trail: Trail) -> Diagnosed:

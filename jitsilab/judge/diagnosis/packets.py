@@ -34,10 +34,10 @@ _CONDITIONS = (
 class Seen:
     """One capture's participants with their answers, and what holds of its server."""
 
-    def __init__(self, source: PacketTables) -> None:
+    def __init__(self, source: PacketTables, cast: Cast | None = None) -> None:
         self.input = source.input
         self.source = source
-        self.cast: Cast = people.of(source)
+        self.cast: Cast = cast if cast is not None else people.of(source)
         self.people: list[Diagnosed] = []
         self.conditions: list[Statement] = []
         self.signs: Signs | None = None

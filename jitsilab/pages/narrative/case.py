@@ -16,7 +16,6 @@ TITLES = {
     "answers": "the answers of bridge and focus", "all": "all together",
 }  # fmt: skip
 OPEN = ("undetermined", "not-observable")
-NO_YEAR = 2000  # where a line's date has no year
 
 
 def kind_of(kind: str) -> str:
@@ -117,9 +116,7 @@ def timeline(call: Call, most: int) -> Table | Story:
     if rows is None or rows["time"].notna().sum() == 0:
         return Story().add("No source dates an event.", dated=0)
     dated = rows[rows["time"].notna()]
-    year = int(dated["time"].dt.year.max())
-    times = [one.replace(year=year) if one.year == NO_YEAR else one for one in dated["time"]]
-    first = dated.assign(time=times).sort_values("time", kind="stable")
+    first = dated.sort_values("time", kind="stable")
     first = first.drop_duplicates(["event", "program"]).head(most)
     shown = pd.DataFrame(
         {

@@ -1,0 +1,106 @@
+"""How far clocks stand apart, from pairs of moments of which one is known to have come before the other.
+
+An offset is what to add to a clock to get the time of another, in seconds. Each pair of moments bounds the difference
+of two offsets from one side or from both; what most pairs of two clocks allow is kept, and bounds add up along a chain
+of clocks. No clock is believed more than another here.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+UNBOUNDED = float("inf")
+FINE = 1e-3  # s: what times in milliseconds leave open
+
+
+class Gap(NamedTuple):
+    """Bounds of the offset of ``other`` less that of ``one``, in s."""
+
+    one: str
+    other: str
+    low: float
+    high: float
+
+
+class Interval(NamedTuple):
+    """Where an offset lies."""
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """The best value."""
+        return (self.low + self.high) / 2
+
+    @property
+    def width(self) -> float:
+        """How much stays open."""
+        return self.high - self.low
+
+    def holds(self, value: float) -> bool:
+        """Whether a value may be it."""
+        return self.low - FINE <= value <= self.high + FINE
+
+
+def agreed(bounds: Iterable[Interval]) -> Interval | None:
+    """What most of some bounds allow together, None where no more than half of them agree (a clock that was set).
+
+    >>> agreed([Interval(-1.0, 2.0), Interval(0.5, 3.0), Interval(90.0, 91.0)])
+    Interval(low=0.5, high=2.0)
+    """
+    listed = list(bounds)
+    starts = sorted({one.low for one in listed})
+    best: list[Interval] = []
+    for start in starts:
+        inside = [one for one in listed if one.low <= start <= one.high + FINE]
+        if len(inside) > len(best):
+            best = inside
+    if not best or 2 * len(best) <= len(listed):
+        return None
+    low, high = max(one.low for one in best), min(one.high for one in best)
+    return Interval(low, max(low, high))
+
+
+def between(gaps: Iterable[Gap]) -> dict[tuple[str, str], Interval]:
+    """What is known of each two clocks, each pair of names once, in the order of the alphabet."""
+    known: dict[tuple[str, str], list[Interval]] = {}
+    for gap in gaps:
+        if gap.one == gap.other:
+            continue
+        if gap.one < gap.other:
+            known.setdefault((gap.one, gap.other), []).append(Interval(gap.low, gap.high))
+        else:
+            known.setdefault((gap.other, gap.one), []).append(Interval(-gap.high, -gap.low))
+    return {pair: interval for pair, some in known.items() if (interval := agreed(some)) is not None}
+
+
+def from_reference(reference: str, pairs: Mapping[tuple[str, str], Interval]) -> dict[str, Interval]:
+    """Offsets to the clock of ``reference`` of every clock that some chain of pairs joins with it.
+
+    Where chains contradict each other, the narrowest pair nearest to the reference is believed.
+    """
+    near: dict[str, dict[str, Interval]] = {}
+    for (one, other), gap in pairs.items():
+        near.setdefault(one, {})[other] = gap
+        near.setdefault(other, {})[one] = Interval(-gap.high, -gap.low)
+    found = {reference: Interval(0.0, 0.0)}
+    waiting = [reference]
+    steps = 0
+    while waiting and steps < 50 * (len(near) + 1):
+        steps += 1
+        waiting.sort(key=lambda clock: found[clock].width, reverse=True)
+        here = waiting.pop()
+        for there, gap in near.get(here, {}).items():
+            reached = Interval(found[here].low + gap.low, found[here].high + gap.high)
+            before = found.get(there)
+            if before is not None:
+                reached = Interval(max(before.low, reached.low), min(before.high, reached.high))
+                if reached.low > reached.high + FINE:
+                    continue  # a contradiction: what was known before stays
+                reached = Interval(reached.low, max(reached.low, reached.high))
+                if reached.width > before.width - FINE or there == reference:
+                    continue
+            found[there] = reached
+            if there not in waiting:
+                waiting.append(there)
+    return found

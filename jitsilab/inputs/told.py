@@ -1,0 +1,23 @@
+"""What each piece tells of its clock, in the form in which `jitsilab.case.clocks` takes it."""
+
+from collections.abc import Iterator
+
+from jitsilab.case.clocks import Told, begin_of
+from jitsilab.inputs import Evidence
+from jitsilab.inputs.logs import LogSource
+
+_BROWSER = ("console", "webrtc-internals", "rtcstats", "har")
+
+
+def of(evidence: Evidence) -> Iterator[Told]:
+    """One for each piece that dates something; asked when the pieces have been read."""
+    for packets in evidence.packets:
+        yield Told(packets.input, "packets", dated=begin_of(packets) is not None)
+    for source in evidence.lines:
+        if isinstance(source, LogSource):
+            yield Told(source.input, "log", frozenset(source.zoneless), source.fragments, given=source.given_zone)
+        elif source.kind in _BROWSER or source.kind.startswith("rtcstats"):
+            names = getattr(source, "identity", {})
+            yield Told(source.input, "browser", own=names.get("local_ufrag", ()), remote=names.get("remote_ufrag", ()))
+        else:
+            yield Told(source.input, "rest")
