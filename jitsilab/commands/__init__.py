@@ -25,6 +25,7 @@ NAMES = (
     "table",
     "share",
     "leaks",
+    "record",
     "deploy",
     "tables",
     "captures",

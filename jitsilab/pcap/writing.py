@@ -6,6 +6,7 @@ Packed by gzip, zstd or xz where the name of the file says so.
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 import numpy.typing as npt
@@ -52,6 +53,16 @@ class Writer:
             out += frame
             out += bytes(padded - size) + total.to_bytes(4, "little")
         self._file.write(out)
+
+    def statistics(self, interface: int, received: int, dropped: int) -> None:
+        """What an interface saw and what of it the kernel dropped (section 4.6, isb_ifrecv and isb_osdrop)."""
+        now = time_ns()
+        counts = _option(4, struct.pack("<Q", received)) + _option(7, struct.pack("<Q", dropped)) + _END
+        self._block(5, struct.pack("<III", interface, now >> 32, now & 0xFFFFFFFF) + counts)
+
+    def flush(self) -> None:
+        """Hand on what was written, so that a reader, or an end by force, has it."""
+        self._file.flush()
 
     def close(self) -> None:
         """Write the rest."""
