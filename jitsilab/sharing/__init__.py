@@ -47,18 +47,19 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
 
     Raises LeakError where the finished bundle still holds an original; nothing is left behind then.
     """
-    from jitsilab.sharing import search
+    from jitsilab.sharing import floors, search
     from jitsilab.sharing.case import Case
 
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ParameterError(f"{target} is there already: name a new folder or file.")
     key = options.key or secrets.token_bytes(32)
     found: list[str] = []
+    captures = floors.of(evidence.packets)
     with tempfile.TemporaryDirectory(prefix="jitsilab-", dir=_near(target)) as scratch:
         for attempt in range(ATTEMPTS):
             bundle = Path(scratch) / f"bundle{attempt}"
             bundle.mkdir()
-            shared = Case(evidence, list(roots), options, key + bytes([attempt])).write(bundle)
+            shared = Case(evidence, list(roots), options, key + bytes([attempt]), captures).write(bundle)
             found = search.originals(bundle, shared.originals)
             if options.pack and not found:
                 from jitsilab.sharing import pack

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 STAYS, INSIDE = -1, -2  # in place of the bits that are kept: the whole address; what holds an IPv4 address at its end
-_RESALTED = 256  # keys that are tried until no pseudonym is somebody else's address
+_RESALTED = 64  # keys of a class that are tried until no pseudonym is somebody else's address
+_SWAPS = 4096  # addresses that are tried to change places with one whose pseudonym still is
 
 
 def _table(rows: "dict[str, int]") -> list[tuple[int, int, int]]:
@@ -50,6 +51,23 @@ def _kept(value: int, bits: int) -> tuple[int, int]:
     return -1, 0
 
 
+def _class(packed: bytes) -> tuple[tuple[int, int], int]:
+    """Class of an address, by bits and number, and the bits of it that are kept."""
+    bits = len(packed) * 8
+    number, kept = _kept(int.from_bytes(packed), bits)
+    return (bits, number), kept
+
+
+def _tells(new: bytes, known: set[bytes], texts: set[str]) -> bool:
+    """Whether a pseudonym is an original, or holds one where it is written: 192.0.2.104 holds 192.0.2.10."""
+    if new in known:
+        return True
+    text = str(_of(new))
+    between = "." if len(new) == 4 else ":"
+    first, last = text.index(between), text.rindex(between) + 1
+    return any(text[a:b] in texts for a in range(first + 1) for b in range(last, len(text) + 1))
+
+
 class CryptoPan:
     """The published scheme on whole addresses of any length up to 128 bits."""
 
@@ -76,15 +94,21 @@ class Addresses:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._salt = 0
-        self._pan = self._made()
+        self._salts: dict[tuple[int, int], int] = {}  # of each class, by bits and number
+        self._pans: dict[tuple[int, int], CryptoPan] = {}
+        self._swapped: dict[bytes, bytes] = {}
         self._known: dict[bytes, bytes] = {}
         self._met: set[bytes] = set()
         self._macs: dict[bytes, bytes] = {}
         self._endings: dict[int, bytes] = {}  # low 24 bits of known IPv6 addresses: solicited-node multicast holds them
 
-    def _made(self) -> CryptoPan:
-        return CryptoPan(hashlib.sha256(self._key + b"addresses" + self._salt.to_bytes(2)).digest())
+    def _pan(self, class_: tuple[int, int]) -> CryptoPan:
+        """Each class has a key of its own, or a few addresses in a small one would decide for all."""
+        found = self._pans.get(class_)
+        if found is None:
+            label = b"addresses%d:%d:%d" % (*class_, self._salts.get(class_, 0))
+            found = self._pans[class_] = CryptoPan(hashlib.sha256(self._key + label).digest())
+        return found
 
     def met(self, text: bytes) -> bool:
         """Whether this is an address that was seen somewhere."""
@@ -94,19 +118,51 @@ class Addresses:
             return False
 
     def settle(self, originals: Iterable[bytes]) -> None:
-        """Choose the key so that no original becomes an address that is another original, where that can be."""
+        """Choose keys so that no original becomes another original, nor what holds one as text, where that can be."""
         known = self._met = {one for one in originals if self.changes(one)}
-        best = (len(known) + 1, 0)
-        for salt in range(_RESALTED):
-            self._salt, self._known = salt, {}
-            self._pan = self._made()
-            hits = sum(self.packed(one) in known for one in known)
-            best = min(best, (hits, salt))
-            if not hits:
-                break
-        self._salt, self._known = best[1], {}
-        self._pan = self._made()
+        inner = {one[12:] for one in known if len(one) == 16 and _class(one)[1] == INSIDE}
+        self._known, self._swapped = {}, {}
+        texts = {str(_of(one)) for one in known | inner}
+        classes: dict[tuple[int, int], list[bytes]] = {}
+        for one in sorted(known | inner):
+            class_, kept = _class(one)
+            if kept != INSIDE:
+                classes.setdefault(class_, []).append(one)
+        for class_, members in classes.items():
+            best = (len(members) + 1, 0)
+            for salt in range(_RESALTED):
+                hits = sum(_tells(new, known, texts) for new in self._under(class_, salt, members))
+                best = min(best, (hits, salt))
+                if not hits:
+                    break
+            new = self._under(class_, best[1], members)
+            if best[0]:
+                self._swap(members, new, known, texts)
+        self._known = {}
         self._endings = {int.from_bytes(one[-3:]): one for one in sorted(known) if len(one) == 16}
+
+    def _under(self, class_: tuple[int, int], salt: int, members: list[bytes]) -> list[bytes]:
+        """What addresses of a class become with one of its keys."""
+        self._salts[class_] = salt
+        self._pans.pop(class_, None)
+        return [self._map(one) for one in members]
+
+    def _swap(self, members: list[bytes], new: list[bytes], known: set[bytes], texts: set[str]) -> None:
+        """Let addresses whose pseudonyms tell change places with some that nobody has."""
+        for one, made in zip(members, new, strict=True):
+            if not _tells(made, known, texts):
+                continue
+            kept = _class(one)[1]
+            room = (1 << (len(one) * 8 - max(kept, 0))) - 1
+            for number in range(_SWAPS):
+                noise = int.from_bytes(hmac.digest(self._key, b"swap%d" % number + one, "sha256")[:16]) & room
+                other = (int.from_bytes(one) & ~room | noise).to_bytes(len(one))
+                if other in known or other in self._swapped or _class(other) != _class(one):
+                    continue
+                theirs = self._map(other)
+                if theirs not in new and not _tells(theirs, known, texts):
+                    self._swapped[one], self._swapped[other] = theirs, made
+                    break
 
     @staticmethod
     def changes(packed: bytes) -> bool:
@@ -120,7 +176,7 @@ class Addresses:
         """The pseudonym of an address of 4 or 16 bytes."""
         found = self._known.get(packed)
         if found is None:
-            found = self._known[packed] = self._map(packed)
+            found = self._known[packed] = self._swapped.get(packed) or self._map(packed)
         return found
 
     def _map(self, packed: bytes) -> bytes:
@@ -137,9 +193,9 @@ class Addresses:
         if bits == 128 and value >> 112 == 0x2002:  # 6to4 holds an IPv4 address
             outer = packed[:2] + self.packed(packed[2:6]) + packed[6:]
             value, kept = int.from_bytes(outer), 48
-        made = value
+        made, pan = value, self._pan((bits, number))
         while True:
-            made ^= self._pan.pad(made, bits) & ((1 << (bits - kept)) - 1)
+            made ^= pan.pad(made, bits) & ((1 << (bits - kept)) - 1)
             if _kept(made, bits)[0] == number:  # public ones walk on until they are public again
                 return made.to_bytes(len(packed))
 
@@ -171,6 +227,11 @@ class Addresses:
                 found = b"\x02" + hmac.digest(self._key, b"mac" + mac, "sha256")[: len(mac) - 1]
             self._macs[mac] = found
         return found
+
+    @property
+    def originals(self) -> list[str]:
+        """Every address that was found before anything was rewritten, as text."""
+        return [str(_of(one)) for one in sorted(self._met)]
 
     @property
     def given(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -10,15 +11,18 @@ import numpy as np
 
 from jitsilab.analysis import joins
 from jitsilab.inputs.packets import PacketTables
-from jitsilab.pcap.containers import Container, Interface
+from jitsilab.pcap.containers import Chunk, Container, Interface
 from jitsilab.pcap.sources import Source
-from jitsilab.pcap.writing import Writer, packed
+from jitsilab.pcap.writing import Array, Writer, packed
+from jitsilab.sharing import floors
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.connections import Connections
+from jitsilab.sharing.finder import Finder
 from jitsilab.sharing.frames import Frames
 from jitsilab.sharing.messages import Messages
 from jitsilab.sharing.names import Names
+from jitsilab.sharing.search import forms
 from jitsilab.sharing.seeds import Seeds
 from jitsilab.sharing.wording import _PEM, Wording
 
@@ -31,6 +35,7 @@ LONGEST = 1 << 24  # bytes of a line
 NOTE = "Pseudonymised by jitsilab share: names, addresses, ids and secrets are others; media payloads were dropped."
 MARKED = "Pseudonymised by jitsilab share"
 DAY = 86_400_000
+TURNS = 16  # kinds of noise that are tried where a frame looks like an original
 
 
 @dataclass
@@ -47,19 +52,26 @@ class Shared:
 class Case:
     """The pieces, the names in them, and how each piece is rewritten."""
 
-    def __init__(self, evidence: "Evidence", roots: list[Path], options: "Options", key: bytes) -> None:
+    def __init__(
+        self, evidence: "Evidence", roots: list[Path], options: "Options", key: bytes,
+        captures: dict[int, PacketTables] | None = None,
+    ) -> None:  # fmt: skip
         self.evidence, self.roots, self.options = evidence, roots, options
+        self.captures = floors.of(evidence.packets) if captures is None else captures
         self.names, self.addresses = Names(hashlib.sha256(key + b"names").digest()), Addresses(key)
         self.wording = Wording(self.names, self.addresses)
         self.certificates = Certificates(self.wording)
         self.messages = Messages(self.wording, self.certificates, software=options.software)
         self.shared = Shared()
         self.shift = options.shift
-        times = [int(one.wire.packets.time[0]) for one in evidence.packets if one.wire and len(one.wire.packets)]
+        times = [int(wire.packets.time[0]) for wire in self._wires() if len(wire.packets)]
         if options.relative and times:
             self.shift = -min(times)
         self._times = times
         self._texts = [piece for piece in evidence.pieces if self._is_text(piece)]
+
+    def _wires(self) -> list[floors.Floors]:
+        return [one.wire for one in self.captures.values() if isinstance(one.wire, floors.Floors)]
 
     # --- learning
 
@@ -86,9 +98,9 @@ class Case:
     def _learn(self) -> None:
         seeds = Seeds(self.names)
         pems: list[bytes] = []
-        for source in self.evidence.packets:
-            if source.wire is not None:
-                seeds.wire(source.wire)
+        for wire in self._wires():
+            seeds.wire(wire)
+            wire.release()
         for piece in self._texts:
             for block in _blocks(piece.delivery.open()):
                 seeds.text(_decoded(block))
@@ -97,9 +109,8 @@ class Case:
         high = max((one // 1_000_000 for one in self._times), default=4_000_000_000_000) + DAY
         seeds.settle(self.shift // 1_000_000, (low, high))
         self.addresses.settle(seeds.addresses)
-        for source in self.evidence.packets:
-            if source.wire is not None:
-                self._secrets(source)
+        for source in self.captures.values():
+            self._secrets(source)
         for pem in pems:
             self.wording.text(pem)
 
@@ -145,12 +156,10 @@ class Case:
                 out.write(self.wording.file(block))
 
     def _capture(self, piece: "Piece", place: Path) -> None:
-        source = piece.source
-        assert isinstance(source, PacketTables)
-        assert source.wire is not None
-        connections = Connections(source.wire, self.messages)
-        frames = Frames(source.wire, self.messages, connections)
-        secrets = connections.all_secrets()
+        wire = self.captures[id(piece.source)].wire
+        assert isinstance(wire, floors.Floors)
+        connections = Connections(wire, self.messages)
+        frames = Frames(wire, self.messages, connections)
         one = piece.delivery
         container = Container(Source(one.path if one.path is not None else one.raw(), keep=False))
         row = described = 0
@@ -158,30 +167,30 @@ class Case:
             for chunk in container.chunks():
                 for interface in container.interfaces[described:]:
                     out.interface(self._interface(interface))
-                if not described and secrets:
+                secrets = connections.fresh_secrets(row, row + len(chunk.start))
+                if secrets:
                     out.secrets(secrets)
                 described = len(container.interfaces)
                 links = [interface.link for interface in container.interfaces]
-                view = memoryview(chunk.data.data)
-                columns = (
-                    chunk.start.tolist(),
-                    chunk.captured.tolist(),
-                    chunk.length.tolist(),
-                    chunk.interface.tolist(),
-                )
-                rewritten, sizes, wires = [], [], []
-                for start, captured, length, interface in zip(*columns, strict=True):
-                    data, wire = frames.frame(row, bytes(view[start : start + captured]), links[interface], length)
-                    rewritten.append(data)
-                    sizes.append(len(data))
-                    wires.append(max(wire, len(data)))
-                    row += 1
-                view.release()
-                out.frames(chunk.interface, chunk.time + self.shift, np.array(sizes), np.array(wires), rewritten)
+                made = _Rewritten(chunk, row, links)
+                made.rewrite(frames)
+                for number in made.telling(self._packed):
+                    made.once_more(frames, number, self._packed)
+                row += len(chunk.start)
+                out.frames(chunk.interface, chunk.time + self.shift, *made.columns())
+                connections.passed(row)
             for interface in container.interfaces[described:]:
                 out.interface(self._interface(interface))
             if connections.relayed:  # behind the frames, where Wireshark does not make HTTP of TURN on port 443
                 out.secrets(b"".join(connections.relayed.values()))
+
+    @cached_property
+    def _packed(self) -> Finder:
+        """Addresses as frames hold them, which noise may look like by chance."""
+        found: dict[bytes, None] = {}
+        for old in self.addresses.originals:
+            found |= {form: None for form, alone in forms(old, "address") if not alone and len(form) in (4, 16)}
+        return Finder(found)
 
     def _interface(self, one: Interface) -> Interface:
         name = self.wording.text(one.name.encode()).decode("utf-8", "replace")
@@ -203,9 +212,53 @@ class Case:
         shared.originals = originals
 
 
+class _Rewritten:
+    """The frames of a chunk."""
+
+    def __init__(self, chunk: Chunk, first: int, links: list[int]) -> None:
+        self._chunk, self._first, self._links = chunk, first, links
+        self._data: list[bytes] = []
+        self._wires: list[int] = []
+
+    def rewrite(self, frames: Frames) -> None:
+        """Rewrite all of them."""
+        chunk, links, row = self._chunk, self._links, self._first
+        columns = (chunk.start.tolist(), chunk.captured.tolist(), chunk.length.tolist(), chunk.interface.tolist())
+        with memoryview(chunk.data.data) as view:
+            for start, captured, length, interface in zip(*columns, strict=True):
+                data, wire = frames.frame(row, bytes(view[start : start + captured]), links[interface], length)
+                self._data.append(data)
+                self._wires.append(max(wire, len(data)))
+                row += 1
+
+    def telling(self, finder: Finder) -> list[int]:
+        """Which of them hold one of some patterns."""
+        ends = np.cumsum([len(one) for one in self._data])
+        places = [at for at, _ in finder.find(b"".join(self._data))]
+        return np.unique(np.searchsorted(ends, places, side="right")).tolist() if places else []
+
+    def once_more(self, frames: Frames, number: int, finder: Finder) -> None:
+        """Rewrite one with other noise until it holds none."""
+        chunk = self._chunk
+        start, captured = int(chunk.start[number]), int(chunk.captured[number])
+        data, link = chunk.data[start : start + captured].tobytes(), self._links[int(chunk.interface[number])]
+        for _ in range(TURNS):
+            if not any(True for _ in finder.find(self._data[number])):
+                break
+            made, wire = frames.once_more(self._first + number, data, link, int(chunk.length[number]))
+            self._data[number], self._wires[number] = made, max(wire, len(made))
+
+    def columns(self) -> tuple[Array, Array, list[bytes]]:
+        """Their sizes, their lengths on the wire, and they."""
+        return np.array([len(one) for one in self._data]), np.array(self._wires), self._data
+
+
 def sums(bundle: Path, files: list[str]) -> None:
     """What was done, and a sum of each file: a file that changed later is not vouched for."""
-    lines = [f"{hashlib.sha256((bundle / name).read_bytes()).hexdigest()}  {name}" for name in sorted(files)]
+    lines = []
+    for name in sorted(files):
+        with (bundle / name).open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}")
     (bundle / "SHARED.txt").write_text(NOTE + "\n\n" + "\n".join(lines) + "\n")
 
 

@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jitsilab.protocols import stun
 from jitsilab.sharing.encryption import Encryption
 from jitsilab.sharing.h2 import PREFACE, Frames
@@ -11,7 +13,7 @@ from jitsilab.sharing.messages import Messages
 from jitsilab.sharing.talk import Talk
 
 if TYPE_CHECKING:
-    from jitsilab.wire import Wire
+    from jitsilab.sharing.floors import Floors
     from jitsilab.wire.decrypt import Session
     from jitsilab.wire.flows import Flow
     from jitsilab.wire.streams import Stream
@@ -41,11 +43,17 @@ class Side:
 
 
 class Connections:
-    """Every TCP flow of a capture, rewritten when it is first asked for."""
+    """Every TCP flow of a capture, rewritten when its first frame passes, and let go behind its last."""
 
-    def __init__(self, wire: "Wire", messages: Messages) -> None:
+    def __init__(self, wire: "Floors", messages: Messages) -> None:
         self.wire, self.messages = wire, messages
         self._made: dict[int, tuple[Side, Side]] = {}
+        self._opened = np.zeros(len(wire.flows), bool)
+        for number, session in wire.sessions.items():
+            self._opened[number] = session.decrypted
+        of_frame = wire.flows.of_frame
+        self._last = np.full(len(wire.flows) + 1, -1, np.int64)
+        self._last[of_frame] = np.arange(len(of_frame))  # of several rows of a flow the last one written stays
         self.secrets: dict[bytes, bytes] = {}  # key log lines of each connection
         self.relayed: dict[bytes, bytes] = {}  # those that carry TURN, which Wireshark takes for HTTP on port 443
 
@@ -55,12 +63,24 @@ class Connections:
             self._made[flow] = self._rewritten(flow)
         return self._made[flow][not up]
 
-    def all_secrets(self) -> bytes:
-        """The key log of all connections that keys opened."""
-        for number, session in self.wire.sessions.items():
-            if session.decrypted:
-                self.side(number, True)
-        return b"".join(self.secrets.values())
+    def fresh_secrets(self, low: int, high: int) -> bytes:
+        """The key log of the connections that keys opened and that begin in these rows."""
+        here = np.unique(self.wire.flows.of_frame[low:high])
+        for number in here[here >= 0][self._opened[here[here >= 0]]].tolist():
+            self._opened[number] = False
+            self.side(number, True)
+        fresh, self.secrets = b"".join(self.secrets.values()), {}
+        return fresh
+
+    def again(self, flow: int) -> None:
+        """Make the noise in a flow once more."""
+        for side in self._made.get(flow, ()):
+            side.layout.again()
+
+    def passed(self, row: int) -> None:
+        """Let go of the flows of which no frame follows."""
+        for number in [one for one in self._made if self._last[one] < row]:
+            del self._made[number]
 
     def _rewritten(self, number: int) -> tuple[Side, Side]:
         flow = self.wire.flows[number]
@@ -70,6 +90,7 @@ class Connections:
             runs = tuple([(piece.offset, piece.data) for piece in one.pieces] for one in streams)
             layouts = self._content(runs[0], runs[1])
         else:
+            session = self.wire.whole(session)
             encryption = Encryption(session, self.messages.handshakes)
             plain: tuple[Layout | None, Layout | None] = None, None
             sent, received = encryption.plain(True), encryption.plain(False)
@@ -83,7 +104,9 @@ class Connections:
             if encryption.open:
                 relays = any(data[4:8] == stun.COOKIE for _, data in (*sent[:1], *received[:1]))
                 (self.relayed if relays else self.secrets)[encryption.random] = encryption.lines()
-        return Side(layouts[0], _base(flow, streams[0], True)), Side(layouts[1], _base(flow, streams[1], False))
+        made = Side(layouts[0], _base(flow, streams[0], True)), Side(layouts[1], _base(flow, streams[1], False))
+        self.wire.release(number)
+        return made
 
     @staticmethod
     def _asks(session: "Session") -> bool:

@@ -132,7 +132,7 @@ class Encryption:
         return _header(record, record.length) + self._noise(record)
 
     def _noise(self, record: "Record") -> bytes:
-        return self.names.stream(b"record%d:%d:%d" % (record.up, record.offset, record.length)
+        return self.names.noise(b"record%d:%d:%d" % (record.up, record.offset, record.length)
                                  + self.session.client_random, record.length)  # fmt: skip
 
     def _handshake(self, records: "list[Record]", client: bool) -> dict[int, bytes]:

@@ -23,6 +23,7 @@ class Frames:
         self.of_frame, self.up = wire.flows.of_frame, wire.flows.up
         self._fields = wire.packets.tcp_fields
         self._clocks: dict[int, tuple[int, int]] = {}
+        self._turns = 0
         self._heads: dict[bytes, bytes] = {}
 
     def frame(self, row: int, data: bytes, link: int, length: int) -> tuple[bytes, int]:
@@ -39,6 +40,19 @@ class Frames:
         else:
             return bytes(out[:at]), length
         return new
+
+    def once_more(self, row: int, data: bytes, link: int, length: int) -> tuple[bytes, int]:
+        """The same with other noise."""
+        names = self.messages.names
+        self._turns += 1
+        names.turn = b"%d:" % self._turns
+        if self.of_frame[row] >= 0:
+            self.connections.again(int(self.of_frame[row]))
+        made = self.frame(row, data, link, length)
+        names.turn = b""
+        if self.of_frame[row] >= 0:
+            self.connections.again(int(self.of_frame[row]))
+        return made
 
     # --- links
 

@@ -71,6 +71,10 @@ class Layout:
             return self._news[k]
         return self._news[k] + min(inside, max(self._sizes[k] - 1, 0))
 
+    def again(self) -> None:
+        """Make what is made when it is asked for once more."""
+        self._last = -1, b""
+
     def between(self, begin: int, end: int) -> bytes:
         """The new bytes of an old stretch; zeros where none were captured."""
         low, high = self.at(begin), self.at(end)

@@ -131,7 +131,7 @@ class Messages:
 
     def noise(self, data: bytes) -> bytes:
         """As many bytes that say nothing."""
-        return self.names.stream(b"noise" + data, len(data)) if data else b""
+        return self.names.noise(b"noise" + data, len(data)) if data else b""
 
     def media(self, data: bytes) -> bytes:
         """RTP without what it carries; RTCP's first report header."""

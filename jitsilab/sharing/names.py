@@ -52,6 +52,7 @@ class Names:
         self.given: dict[str, str] = {}
         self.hosts: dict[str, str] = {}  # of given: host names, in lower case
         self._used: set[str] = set()
+        self.turn = b""  # changes what noise becomes, where some happened to look like an original
 
     def digest(self, value: str, salt: int = 0, size: int = 32) -> bytes:
         """Pseudorandom bytes that belong to a value."""
@@ -61,6 +62,10 @@ class Names:
         """Pseudorandom bytes that belong to some bytes."""
         seed = hmac.digest(self._key, label, "sha256")
         return seed[:size] if size <= 32 else hashlib.shake_128(seed).digest(size)
+
+    def noise(self, label: bytes, size: int) -> bytes:
+        """Bytes that stand for nothing, and may be others where they happen to look like something."""
+        return self.stream(self.turn + label, size)
 
     def add(self, value: str, kind: str = "name") -> None:
         """Give a name a pseudonym, unless it has one or is nobody's."""

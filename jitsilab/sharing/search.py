@@ -2,7 +2,6 @@
 
 import base64
 import io
-import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +11,8 @@ from urllib.parse import quote
 
 from jitsilab.pcap import is_capture, read
 from jitsilab.pcap.sources import Source
-from jitsilab.wire import Wire
+from jitsilab.sharing.finder import Finder
+from jitsilab.sharing.floors import Floors
 from jitsilab.wire.decrypt import KeyLog
 
 STEP, OVERLAP = 1 << 22, 1 << 13
@@ -60,30 +60,22 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
             yield text.upper().encode(), True
 
 
-class Finder:
-    """Looks for many originals at once."""
+class Originals:
+    """What is looked for: every original, in every form."""
 
-    def __init__(self, originals: dict[str, str]) -> None:
-        from jitsilab.sharing.wording import trie
-
-        self.of: dict[bytes, tuple[str, str, bool]] = {}
-        for text, kind in originals.items():
+    def __init__(self, known: dict[str, str]) -> None:
+        self.forms: dict[bytes, tuple[str, str, bool]] = {}
+        for text, kind in known.items():
             for form, alone in forms(text, kind):
-                if len(form) >= 4:
-                    self.of.setdefault(form, (text, kind, alone))
-        self._pattern = re.compile(b"(?=(" + trie(list(self.of)) + b"))") if self.of else None
+                self.forms.setdefault(form, (text, kind, alone))
+        self._finder = Finder(self.forms)
 
     def find(self, data: bytes) -> Iterator[tuple[int, str, str]]:
         """Places of originals."""
-        if self._pattern is None:
-            return
-        for form, (text, kind, alone) in self.of.items():
-            at = data.find(form)
-            while at >= 0:
-                if not alone or not (_word(data, at - 1) or _word(data, at + len(form))):
-                    yield at, text, kind
-                    break
-                at = data.find(form, at + 1)
+        for at, form in self._finder.find(data):
+            text, kind, alone = self.forms[form]
+            if not alone or not (_word(data, at - 1) or _word(data, at + len(form))):
+                yield at, text, kind
 
 
 def _word(data: bytes, at: int) -> bool:
@@ -92,7 +84,7 @@ def _word(data: bytes, at: int) -> bool:
 
 def originals(bundle: Path, known: dict[str, str]) -> list[str]:
     """Each original that is still there, with its place."""
-    finder = Finder(known)
+    finder = Originals(known)
     found: list[str] = []
     for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
         name = str(path.relative_to(bundle))
@@ -141,8 +133,8 @@ def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
     packets = read(path)
     if not packets.secrets:
         return
-    wire = Wire(packets, KeyLog.load(packets.secrets))
-    for session in wire.sessions.values():
+    wire = Floors(packets, KeyLog.load(packets.secrets))
+    for session in wire.each_session():
         for up in (True, False):
             for piece in session.plaintext(up).pieces:
                 yield "decrypted", piece.data

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 from jitsilab.errors import ParseError
 from jitsilab.protocols import stun
@@ -37,6 +38,10 @@ _FIELD = re.compile(  # attributes of XML, members of JSON, lines of configurati
 _QUOTED = re.compile(  # the same where the value may hold spaces
     rb"""(?i)(?:nick|display[-_ ]?name|formatted-text|password|passwd|secret|roomName)[\\"']{1,4}"""
     rb"""\s{0,4}[=:]\s{0,4}\\?"([^"\\\r\n<>]{1,200})"""
+)
+_QUERY = re.compile(  # what an address of a page says of who opened it: ?name=Ann, #userInfo.displayName="Ann"
+    rb"""(?i)[?&\#;](?:[\w.-]{1,64}\.)?(?:\w{0,24}name|nick|user|e?-?mail|caller|participant|guest|"""
+    rb"""\w{1,24}(?:id|user|nick|email))=([^\s\\"'<>&;\#]{1,256})"""
 )
 _ELEMENT = re.compile(
     rb"<(nick|email|display-name|stats-id|avatar-url|subject|body|resource|machine-uid)\b[^<>]{0,200}>([^<>]{1,512})</"
@@ -98,6 +103,8 @@ class Seeds:
             self._field(match[1].decode().lower(), match[2])
         for match in _QUOTED.finditer(data):
             self.add(match[1])
+        for match in _QUERY.finditer(data):
+            self._parameter(match[1])
         for match in _ELEMENT.finditer(data):
             self._element(match[1], match[2])
         for match in _PASSWORD.finditer(data):
@@ -136,6 +143,12 @@ class Seeds:
         if re.fullmatch(rb"[a-z.]*[A-Za-z_]*\(?\)?", value) and field in _SECRETS and len(value) < 4:
             return
         self.add(value.rstrip(b".:"))
+
+    def _parameter(self, value: bytes) -> None:
+        """A value in an address, written as addresses write it."""
+        text = unquote_plus(value.decode("utf-8", "ignore")).strip("\"' ")
+        if not _SETTING.search(text.encode()) and not (text.isdigit() and len(text) < 8):
+            self.add(text)
 
     def _element(self, name: bytes, value: bytes) -> None:
         import html

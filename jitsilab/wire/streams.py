@@ -1,6 +1,8 @@
 """The byte streams of TCP put together again, each byte with the frame that brought it."""
 
+from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -68,9 +70,9 @@ class Stream:
         self,
         payloads: "_Payloads",
         low: int,
-        begins: list[int],
-        ends: list[int],
-        frames: list[int],
+        begins: Sequence[int],
+        ends: Sequence[int],
+        frames: Sequence[int],
         skips: list[int] | None = None,
         *,
         from_start: bool,
@@ -97,6 +99,10 @@ class Stream:
         borders = [k for k, met in enumerate(map(int.__eq__, self._begins[1:], self._ends), 1) if not met]
         runs = zip([0, *borders], [*borders, len(payloads)], strict=True)
         return [Piece(self._begins[low], b"".join(payloads[low:high])) for low, high in runs]
+
+    def release(self) -> None:
+        """Let go of the bytes; they are read again when they are asked for."""
+        self.__dict__.pop("pieces", None)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, that brought bytes from ``start`` to before ``end``; 0, 0 for none."""
@@ -148,18 +154,19 @@ def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream]
     at, from_start = _places(fields["seq"][counted].astype(np.int64), side, sent, control & SYN > 0, count)
     shuffled = _shuffled(at, sent, control, side, count)
     kept = np.flatnonzero((there > 0) & ~shuffled[side])
-    begins, ends, numbers = (column.tolist() for column in (at[kept], (at + there)[kept], frames[kept]))
+    columns = (at[kept], (at + there)[kept], frames[kept])  # as arrays, or each number would take 40 bytes
+    begins, ends, numbers = (array("q", column.astype(np.int64).tobytes()) for column in columns)
     bounds = np.searchsorted(side[kept], np.arange(count + 1)).tolist()
     payloads = _Payloads(packets, rows[counted[kept]])
     streams = [
         Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen)
         for low, high, seen in zip(bounds, bounds[1:], from_start.tolist(), strict=False)
     ]
-    columns = (at, sent, there, packets.time[rows[counted]], control)
+    told = (at, sent, there, packets.time[rows[counted]], control)
     for number in np.flatnonzero(shuffled).tolist():
         low, high = np.searchsorted(side, [number, number + 1]).tolist()
         coverage = _Coverage()
-        for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in columns), strict=True):
+        for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in told), strict=True):
             again[counted[k]] = coverage.add(k, *segment)
         found = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
         lists = [list(column) for column in zip(*found, strict=True)] or [[], [], [], []]

@@ -1,7 +1,7 @@
 """TLS sessions: the records of a TCP flow in capture order, and what is inside where a key log has the secrets."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jitsilab.pcap import Packets
     from jitsilab.wire.flows import Flow, Flows
 
-__all__ = ["KeyLog", "Plaintext", "Record", "Session", "session", "sessions"]
+__all__ = ["KeyLog", "Plaintext", "Record", "Session", "each", "session", "sessions"]
 
 _LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
 
@@ -232,19 +232,20 @@ def _reason(made: Session, connection: Connection, client: Side, server: Side, k
 
 
 def sessions(packets: "Packets", flows: "Flows", keylog: KeyLog | None = None) -> dict[int, Session]:
-    """The TLS session of each TCP flow that carries one, by flow number.
+    """The TLS session of each TCP flow that carries one, by flow number."""
+    return {one.flow: one for one in each(flows, keylog)}
+
+
+def each(flows: "Flows", keylog: KeyLog | None = None) -> Iterator[Session]:
+    """The TLS sessions one after the other.
 
     A flow carries TLS where its first bytes are records, where records follow each other behind a lost beginning, or
     where both hellos stand behind clear text (STARTTLS).
     """
-    found: dict[int, Session] = {}
     masters: dict[bytes, bytes] = {}
     for number, flow in enumerate(flows):
         if flow.transport == "tcp" and (start := _start(flow)) is not None:
-            found[number] = session(
-                flow.stream(True), flow.stream(False), keylog, flow=number, start=start, masters=masters
-            )
-    return found
+            yield session(flow.stream(True), flow.stream(False), keylog, flow=number, start=start, masters=masters)
 
 
 def _start(flow: "Flow") -> tuple[int, int] | None:
