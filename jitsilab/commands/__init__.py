@@ -23,6 +23,7 @@ NAMES = (
     "report",
     "audit",
     "table",
+    "survey",
     "share",
     "leaks",
     "record",

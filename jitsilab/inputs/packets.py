@@ -85,14 +85,18 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
     @property
     def problems(self) -> list[Problem]:
         """What could not be read; makes every table, since each may meet something."""
-        found: list[Problem] = []
+        if self.wire is not None:
+            for name in WIRE_TABLES:
+                self.table(name)
+        return self.known_problems()
+
+    def known_problems(self) -> list[Problem]:
+        """What could not be read of the file and of the tables that were made so far."""
         if self.wire is None:
             rows = self._tables.get("errors")
             return [] if rows is None else [Problem(*row) for row in rows.itertuples(index=False, name=None)]
-        found += self.wire.packets.errors
+        found = list(self.wire.packets.errors)
         found += self.wire.keylog.problems if self.wire.keylog is not None else []
-        for name in WIRE_TABLES:
-            self.table(name)
         for some in self._problems.values():
             found += some
         return sorted(set(found))

@@ -1,0 +1,116 @@
+"""How long each participant's session took: from the first that is seen of it to join, ICE, DTLS and media.
+
+Times are only told where the beginning is there: a participant who was in the call before the capture began has none.
+All four count from one clock: the capture's, or that of the one log or console that tells most.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jitsilab.case.cast import Person
+from jitsilab.judge.causes.trail import Trail
+from jitsilab.judge.diagnosis.answer import Diagnosed
+
+if TYPE_CHECKING:
+    from jitsilab.call import Call
+    from jitsilab.inputs.packets import PacketTables
+
+#: that tell of join, ICE, DTLS and media
+_EVENTS = (
+    ("participant-joined",),
+    ("ice-connected", "pair-nominated"),
+    ("dtls-done",),
+    ("media-sent", "media-received"),
+)
+
+
+class Times(NamedTuple):
+    """Seconds since the first that is seen of a participant; None where the evidence does not show the moment."""
+
+    begun: int | None = None  # ns since the epoch
+    join: float | None = None  # in the room
+    ice: float | None = None  # a check was answered on a way on which both ends heard each other
+    dtls: float | None = None  # encrypted records of both sides
+    media: float | None = None  # the first packet of media that lasted
+    clock: str = ""  # the piece of evidence by whose clock
+
+    @property
+    def known(self) -> int:
+        """How many of the four moments are."""
+        return sum(one is not None for one in (self.join, self.ice, self.dtls, self.media))
+
+
+def of_call(call: "Call") -> dict[str, Times]:
+    """The times of each participant of a diagnosis, by id."""
+    people = call.diagnosis.people
+    found: dict[str, Times] = {}
+    for source in call.packets:
+        for person in call.casts[source.input].people:
+            one = next((each for each in people if each.names & _names(person)), None)
+            times = _of_packets(person, source, one) if one is not None else None
+            if one is not None and times is not None and _known(times) > _known(found.get(one.id)):
+                found[one.id] = times
+    if call.evidence.lines and len(found) < len(people):
+        trail = Trail.of_table(call.table("events"))
+        trail = trail.owned(call.owners).moved({pair: one.applied for pair, one in call.clocks.items()})
+        for one in people:
+            if one.id not in found and (times := _of_lines(one, trail)) is not None:
+                found[one.id] = times
+    return found
+
+
+def _known(times: Times | None) -> int:
+    return -1 if times is None else times.known
+
+
+def _names(person: Person) -> set[str]:
+    endpoints = {stay.endpoint for stay in person.stays}
+    return {person.id, person.nick, *person.addresses, *endpoints} - {""}
+
+
+def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times | None:
+    """From the first connection, where the capture has the beginning of every one, or of the signaling."""
+    opened = [stay.start for stay in person.stays if stay.whole]
+    begun = person.begun if person.begun != float("inf") else min(opened, default=float("inf"))
+    frames = source.table("frames")
+    if begun == float("inf") or frames is None or frames.empty:
+        return None
+    joined = [stay.joined_at for stay in person.stays if stay.joined]
+    heard = [leg.answered_at for leg in person.legs if leg.connected and leg.answered]
+    secured = [_at(frames, leg.secured) for leg in person.legs if leg.secured]
+    lasting = [leg.rtp_out.first for leg in person.legs if leg.rtp_out.lasting]
+    if one.input == source.input and one.media_paths:
+        lasting = [path.start for path in one.media_paths]  # what a relay carried inside TLS too
+    join, ice, dtls, media = (_since(some, begun) for some in (joined, heard, secured, lasting))
+    zero = frames["time"].iloc[0]
+    moment = None if zero is None or zero != zero else int(zero.value + round(begun * 1e9))
+    return Times(moment, join, ice, dtls, media, source.input)
+
+
+def _since(moments: list[float], begun: float) -> float | None:
+    later = [one for one in moments if begun <= one < float("inf")]
+    return round(min(later) - begun, 6) if later else None
+
+
+def _at(frames: Any, number: int) -> float:
+    """Seconds of a frame; what a print left out has none."""
+    place = int(frames["frame"].searchsorted(number))
+    there = place < len(frames) and int(frames["frame"].iloc[place]) == number
+    return float(frames["seconds"].iloc[place]) if there else float("inf")
+
+
+def _of_lines(one: Diagnosed, trail: Trail) -> Times | None:
+    """By one log or console: the one that tells most of the four moments."""
+    found: Times | None = None
+    by_input: dict[str, list[Any]] = {}
+    for event in trail:
+        if event.participant in one.names and event.time is not None:
+            by_input.setdefault(event.input, []).append(event)
+    for name, events in by_input.items():
+        begun = min(event.time for event in events)
+        join, ice, dtls, media = (
+            _since([(event.time - begun) / 1e9 for event in events if event.event in names], 0.0) for names in _EVENTS
+        )
+        times = Times(begun, join, ice, dtls, media, name)
+        if _known(times) > max(_known(found), 0):
+            found = times
+    return found
