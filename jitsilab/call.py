@@ -28,17 +28,19 @@ if TYPE_CHECKING:
 
 MAX_SETTING = 1 << 24  # bytes of a configuration file
 LINE_TABLES = ("log", "events", "console", "requests", "peer_connections", "pc_events", "stats")
-JUDGED = ("participants", "steps", "findings", "errors")
+JUDGED = ("participants", "steps", "findings", "timeline", "errors")
 TABLES = (*WIRE_TABLES, *ANALYSED, *LINE_TABLES, *JUDGED)
 
 
 def schemas() -> "dict[str, Schema]":
     """Columns of every table by name."""
     from jitsilab.analysis import ice, turn_in_tls
+    from jitsilab.case import chronicle
     from jitsilab.judge import diagnosis, findings, theory
     from jitsilab.tables import catalogue
 
     judged = {"participants": diagnosis.SCHEMA, "steps": theory.SCHEMA, "findings": findings.SCHEMA}
+    judged["timeline"] = chronicle.SCHEMA
     every = {**catalogue.SCHEMAS, "ice": ice.SCHEMA, "turn_in_tls": turn_in_tls.SCHEMA, **judged}
     return {name: every[name] for name in TABLES}
 
@@ -227,6 +229,12 @@ class Call:
         if name == "participants":
             rows: pd.DataFrame = self.diagnosis.participants
             return rows
+        if name == "timeline":
+            from jitsilab.case import chronicle
+
+            events = self.table("events") if self.evidence.lines else None
+            packets = {one.input: (self.casts[one.input], one) for one in self.packets}
+            return chronicle.chronicle(events, self.clocks, self.owners, packets)
         if name == "steps":
             from jitsilab.judge import theory
 

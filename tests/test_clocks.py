@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +114,47 @@ def test_a_capture_and_a_console_bound_the_focus_tightly(recording: Recording, t
     assert high - low < 1
     assert abs(found["console-laptop-a.txt"]["clock_offset_s"] + 12) < 0.2
     assert not call.diagnosis.conditions  # 12 s are noted, and no fault of a call
+
+
+def test_packets_lines_and_browsers_stand_on_one_ladder(recording: Recording, tmp_path: Path) -> None:
+    folder = recording("bridge-killed")
+    paths = case(folder, tmp_path, jicofo=-7 * HOUR, jvb=3 * HOUR, a=40)
+    captures = [folder / "capture-any.pcapng", folder / "capture-eth0.pcapng"]
+    call = jl.load(*captures, *paths, folder / "webrtc_internals-laptop-b.txt.gz", keylog=folder / "keys.txt")
+    rows = call.timeline
+    assert rows["time"].is_monotonic_increasing
+    assert rows["time"].max() - rows["time"].min() < pd.Timedelta(minutes=1)
+    assert set(rows["source"]) == {"packets", "stanzas", "jvb", "jicofo", "browser"}
+    assert rows[["frame", "line", "pointer"]].notna().any(axis=1).all()
+    ann = rows[rows["participant"] == "ann"]
+    order = [
+        ("stanzas", "participant-joined"), ("jicofo", "bridge-chosen"), ("jvb", "candidate-offered"),
+        ("jicofo", "offer-sent"), ("stanzas", "offer-sent"), ("browser", "offer-sent"), ("browser", "answer-received"),
+        ("stanzas", "answer-received"), ("jicofo", "answer-received"), ("jvb", "ice-checking"), ("jvb", "dtls-done"),
+    ]  # fmt: skip
+    firsts = [ann.index[(ann["source"] == source) & (ann["kind"] == kind)][0] for source, kind in order]
+    assert firsts == sorted(firsts)
+    for row in rows[rows["source"].isin(["jvb", "jicofo"])].itertuples():
+        moment = row.written.strftime("%H:%M:%S")
+        assert moment in Path(row.input).read_text().splitlines()[int(row.line) - 1]
+    stanzas = rows[rows["source"] == "stanzas"]  # seen twice, in both captures
+    assert not stanzas.duplicated(["kind", "participant", "label"]).any()
+
+
+def test_what_has_no_time_stands_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "health.txt").write_text("No valid IP addresses available for harvesting.\n")
+    (tmp_path / "jvb.log").write_text(
+        "JVB 2026-11-29 16:06:05.697 INFO: [1] MainKt.main#78: Starting jitsi-videobridge version 2.3\n" * 2
+    )
+    rows = jl.load(tmp_path).timeline
+    assert rows["kind"].tolist() == ["program-started", "program-started", "health-failed"]
+    assert rows["time"].isna().tolist() == [False, False, True]
+
+
+def test_a_capture_alone_and_one_without_signaling_have_a_ladder() -> None:
+    sealed = jl.load("world-ok", point="eth0", use_keylog=False).timeline
+    assert set(sealed["source"]) == {"packets"}
+    assert (sealed["clock"] == "measured").all()
 
 
 def test_a_zone_that_is_named_is_used(recording: Recording, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from jitsilab.errors import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
+WHOLE = ("timeline",)  # of all pieces together, not of each
 FORMS = ("csv", "json", "parquet")
 
 
@@ -71,6 +72,8 @@ def _rows(arguments: argparse.Namespace, name: str, evidence: list[str]) -> "pd.
 
     from jitsilab.call import empty
 
+    if name in WHOLE:
+        return load(arguments).table(name)
     parts = []
     for one in evidence:
         rows = load(arguments, one).table(name)
