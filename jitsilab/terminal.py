@@ -1,6 +1,8 @@
 """What was captured, as a terminal may show it: a name in a call is a stranger's text and may steer the screen."""
 
 import json
+import os
+import shutil
 import sys
 import unicodedata
 from functools import cache
@@ -49,6 +51,26 @@ def safe_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
+
+
+COLOURS = ("auto", "always", "never")
+WIDE = 100  # columns of what is written to a file or a pipe
+
+
+def width(most: int = 120) -> int:
+    """Columns to lay text out for: those of the terminal, up to ``most``; `WIDE` where there is none to ask."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        return min(shutil.get_terminal_size((WIDE, 24)).columns, most)
+    asked = os.environ.get("COLUMNS", "")
+    return min(int(asked), most) if asked.isascii() and asked.isdigit() and int(asked) else WIDE
+
+
+def coloured(choice: str = "auto") -> bool:
+    """Whether to print colours: ``always``, ``never``, else on a terminal that has them (no-color.org)."""
+    if choice != "auto":
+        return choice == "always"
+    dumb = os.environ.get("TERM", "") == "dumb" or bool(os.environ.get("NO_COLOR"))
+    return sys.stdout is not None and sys.stdout.isatty() and not dumb
 
 
 @cache

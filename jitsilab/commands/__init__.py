@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import importlib
 import io
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,24 @@ def takes_evidence(parser: argparse.ArgumentParser, *, required: bool = True, de
     parser.add_argument("--tz", metavar="ZONE", default="",
                         help="zone of logs that write none: Europe/Berlin, or +02:00")  # fmt: skip
     parser.add_argument("--point", metavar="POINT", help="another capture of a recording, for example any")
+
+
+def takes_colour(parser: argparse.ArgumentParser) -> None:
+    """``--color``, for commands that print for people."""
+    parser.add_argument("--color", choices=terminal.COLOURS, default="auto",
+                        help="colours: auto on a terminal unless NO_COLOR is set (default: auto)")  # fmt: skip
+
+
+def as_given(arguments: argparse.Namespace) -> str:
+    """How the evidence was named, to be named so again; empty where that cannot be done: what a pipe gave is gone."""
+    if "-" in arguments.evidence or getattr(arguments, "here", False):
+        return ""
+    words = [str(one) for one in arguments.evidence]
+    words += [word for one in arguments.keylog or () for word in ("--keylog", str(one))]
+    words += [word for one in arguments.facts or () for word in ("--facts", str(one))]
+    words += ["--point", arguments.point] if arguments.point else []
+    words += ["--no-keylog"] if arguments.no_keylog else []
+    return shlex.join(words)
 
 
 def load(arguments: argparse.Namespace, *evidence: str) -> "Call":

@@ -1,13 +1,11 @@
 """``jitsilab audit``: the security of session creation, from packets and from a server's configuration."""
 
 import argparse
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jitsilab import terminal
-from jitsilab.commands import Command, load, takes_evidence
+from jitsilab.commands import Command, load, takes_colour, takes_evidence
 from jitsilab.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -33,7 +31,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", metavar="OLD",
                         help="what changed since an earlier audit: its --json, or the evidence of then")  # fmt: skip
     parser.add_argument("-v", "--verbose", action="store_true",
-                        help="also what shows each pass, why others could not be judged, each input")  # fmt: skip
+                        help="every check by area: also what shows each pass, why others could not be judged, and "
+                        "each input")  # fmt: skip
+    takes_colour(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -56,9 +56,11 @@ def _run(arguments: argparse.Namespace) -> int:
         said = findings.to_json(found, inputs, capture=capture or "", changes=changed)
         print(terminal.to_json(said, indent=1))
     else:
-        width = min(shutil.get_terminal_size((100, 24)).columns, 120) if sys.stdout.isatty() else 100
-        text = findings.to_text(found, width, inputs=inputs, verbose=arguments.verbose, changes=changed)
-        print(terminal.printable(text))
+        colour = terminal.coloured(arguments.color)
+        text = findings.to_text(
+            found, terminal.width(), inputs=inputs, colour=colour, verbose=arguments.verbose, changes=changed
+        )
+        print(text if colour else terminal.printable(text))
     return int(findings.fails_at(found, arguments.fail_on))
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from jitsilab import terminal
-from jitsilab.commands import Command, load, takes_evidence
+from jitsilab.commands import Command, load, takes_colour, takes_evidence
 
 LEVELS = ("none", "degraded", "no-media")
 
@@ -21,6 +21,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-on", choices=LEVELS, default="none",
                         help="exit 1 where somebody has no media, or (degraded) where a condition holds or media "
                         "need TURN because UDP fails (default: none)")  # fmt: skip
+    takes_colour(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -39,7 +40,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(terminal.to_json(diagnosis.to_json(), indent=1))
     else:
-        print(terminal.printable(diagnosis.to_text()))
+        colour = terminal.coloured(arguments.color)
+        said = diagnosis.to_text(terminal.width(), colour=colour, short=True)
+        print(said if colour else terminal.printable(said))
     return int(diagnosis.fails_at(arguments.fail_on))
 
 

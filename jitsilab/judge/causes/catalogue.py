@@ -38,6 +38,10 @@ class Condition(NamedTuple):
 JVB_CONF, JICOFO_CONF = "/etc/jitsi/videobridge/jvb.conf", "/etc/jitsi/jicofo/jicofo.conf"
 PROSODY_CONF, TURN_CONF = "/etc/prosody/conf.avail/DOMAIN.cfg.lua", "/etc/turnserver.conf"
 NGINX_CONF = "/etc/nginx/sites-available/DOMAIN.conf"
+MAPPING = """\
+ice4j.harvest.mapping.static-mappings = [{
+  local-address = "{bridge}", public-address = "{public}"
+}]"""
 BRIDGE_LOG = "the bridge's log: journalctl -u jitsi-videobridge2, or docker compose logs jvb"
 FOCUS_LOG = "the focus's log: journalctl -u jicofo, or docker compose logs jicofo"
 PROXY_LOG = "the proxy's logs: /var/log/nginx/access.log and error.log, or docker compose logs web"
@@ -64,7 +68,7 @@ CAUSES: Final[dict[str, Cause]] = {
     "signaling-refused": Cause(
         "the connection for signaling (WebSocket or BOSH) never opens",
         Remedy("What stands before Prosody refuses /xmpp-websocket or /http-bind. See that the proxy passes both on.",
-               NGINX_CONF, "location = /xmpp-websocket { proxy_pass http://127.0.0.1:5280/xmpp-websocket; ... }"),
+               NGINX_CONF, "location = /xmpp-websocket {\n  proxy_pass http://127.0.0.1:5280/xmpp-websocket; ...\n}"),
         {
             "http-403": Reason(
                 "the proxy forbids it",
@@ -74,7 +78,7 @@ CAUSES: Final[dict[str, Cause]] = {
                 "the proxy has no such place",
                 Remedy("The proxy answers 404: it does not pass this path on to Prosody, or Prosody has not loaded the "
                        "module (websocket, bosh).", NGINX_CONF,
-                       "location = /xmpp-websocket { proxy_pass http://127.0.0.1:5280/xmpp-websocket; }")),
+                       "location = /xmpp-websocket {\n  proxy_pass http://127.0.0.1:5280/xmpp-websocket;\n}")),
             "http-405": Reason("what answers is not Prosody"),
             "http-502": Reason(
                 "Prosody does not run behind the proxy",
@@ -88,7 +92,7 @@ CAUSES: Final[dict[str, Cause]] = {
             "no-upgrade": Reason(
                 "the proxy passes the WebSocket on without its Upgrade",
                 Remedy("The proxy drops the headers of the WebSocket.", NGINX_CONF,
-                       'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; '
+                       'proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n'
                        'proxy_set_header Connection "upgrade";')),
         },
         open_reasons="http-", decided_by=PROXY_LOG),
@@ -151,7 +155,8 @@ CAUSES: Final[dict[str, Cause]] = {
                 "Prosody refuses the bridge's login",
                 Remedy("Prosody refuses the bridge's password: the two do not share it.", JVB_CONF,
                        "videobridge.apis.xmpp-client.configs.*.password, as in: prosodyctl register jvb auth.DOMAIN "
-                       "PASSWORD (docker: JVB_AUTH_PASSWORD in .env, then remove the volumes of Prosody)")),
+                       "PASSWORD",
+                       docker="JVB_AUTH_PASSWORD=... (Prosody keeps the old one: remove its volume once)")),
             "not-in-brewery": Reason(
                 "the bridge is not in the room where the focus looks for it",
                 Remedy("The bridge joins another room than the focus watches, or cannot join it.", JVB_CONF,
@@ -160,13 +165,13 @@ CAUSES: Final[dict[str, Cause]] = {
             "xmpp-unreachable": Reason(
                 "the bridge does not reach the XMPP server",
                 Remedy("The bridge does not reach Prosody: wrong host name or port, Prosody not running, or a filter.",
-                       JVB_CONF, "videobridge.apis.xmpp-client.configs.*.hostname (docker: XMPP_SERVER)")),
+                       JVB_CONF, "videobridge.apis.xmpp-client.configs.*.hostname",
+                       docker="XMPP_SERVER=...")),
             "unhealthy": Reason(
                 "the bridge's own health check fails",
                 Remedy("The bridge says that it is unhealthy, mostly because it knows no address at which it can be "
                        "reached.", JVB_CONF,
-                       'ice4j.harvest.mapping.static-mappings = [{ local-address = "{bridge}", public-address = '
-                       '"{public}" }] (docker: JVB_ADVERTISE_IPS={public})')),
+                       MAPPING, docker="JVB_ADVERTISE_IPS={public}")),
             "port-taken": Reason(
                 "another program holds the bridge's port",
                 Remedy("Another program holds the bridge's port: ss -lunp | grep 10000 names it. Stop it (often a "
@@ -190,21 +195,19 @@ CAUSES: Final[dict[str, Cause]] = {
     "nat-mapping-missing": Cause(
         "the bridge offers only addresses that cannot be reached from outside",
         Remedy("The bridge advertised only addresses that nobody outside can reach. Tell it the public one.", JVB_CONF,
-               'ice4j.harvest.mapping.static-mappings = [{ local-address = "{bridge}", public-address = "{public}" }]'
-               " (docker: JVB_ADVERTISE_IPS={public})")),
+               MAPPING, docker="JVB_ADVERTISE_IPS={public}")),
     "nat-mapping-wrong": Cause(
         "the bridge offers a public address that is not its own",
         Remedy("The bridge advertises an address that is not (or no longer) the server's. Tell it the right one.",
                JVB_CONF,
-               'ice4j.harvest.mapping.static-mappings = [{ local-address = "{bridge}", public-address = "{public}" }]'
-               " (docker: JVB_ADVERTISE_IPS={public})")),
+               MAPPING, docker="JVB_ADVERTISE_IPS={public}")),
     "hairpin-nat": Cause(
         "they sit in the server's own network and are offered its outside address alone",
         Remedy("The participant reaches the server from behind the same gateway, and the gateway does not turn packets "
                "to its own outside address round. Let the bridge advertise its inner address beside the outer one, or "
                "turn on hairpin NAT at the gateway.", JVB_CONF,
-               "ice4j.harvest.mapping with advertise-private-candidates = true (docker: "
-               "JVB_ADVERTISE_IPS={bridge},{public})")),
+               "videobridge.ice.advertise-private-candidates = true",
+               docker="JVB_ADVERTISE_IPS={bridge},{public}")),
     "turn-permission-refused": Cause(
         "TURN refuses to relay to the bridge",
         Remedy("TURN gave an address and then refused to relay to the bridge: a denied-peer-ip range covers it. coturn "
@@ -237,13 +240,13 @@ CAUSES: Final[dict[str, Cause]] = {
         Remedy("No UDP from this participant reached the bridge, and no relay was offered. Let UDP to the bridge's "
                "port in at the cloud's filter and the server's firewall; for participants behind firewalls with "
                "TCP 443 alone, offer TURN over TLS.", PROSODY_CONF,
-               'external_services = { { type = "turns", transport = "tcp", port = 5349, secret = true } }',
+               'external_services = {\n  { type = "turns", transport = "tcp", port = 5349, secret = true }\n}',
                "The relay can be used by anybody who may join a room, for the life of its credentials."),
         {
             "inbound": Reason(
                 "towards the bridge",
                 Remedy("A filter drops UDP towards the bridge. Let it in at the cloud's and the server's.", "",
-                       "ufw allow 10000/udp (and the same rule in the cloud's security group)")),
+                       "ufw allow 10000/udp  # and the same in the cloud's security group")),
             "outbound": Reason(
                 "the bridge's answers do not get out",
                 Remedy("The participants' checks arrive, and what the bridge sends does not get out: let UDP from the "
@@ -273,9 +276,10 @@ CONDITIONS: Final[dict[str, Condition]] = {
     "bridge-channel-refused": Condition(
         "the bridge channel is refused: video freezes or stays low, audio goes on",
         Remedy("The proxy does not pass /colibri-ws on to the bridge.", NGINX_CONF,
-               "location ~ ^/colibri-ws/default-id/(.*) { proxy_pass http://127.0.0.1:9090/colibri-ws/default-id/$1; "
-               'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; '
-               "}")),
+               "location ~ ^/colibri-ws/default-id/(.*) {\n"
+               "  proxy_pass http://127.0.0.1:9090/colibri-ws/default-id/$1;\n"
+               "  proxy_http_version 1.1;\n  proxy_set_header Upgrade $http_upgrade;\n"
+               '  proxy_set_header Connection "upgrade";\n}')),
     "bridge-udp-unreachable": Condition(
         "nobody reaches the bridge by UDP; TURN saves the call",
         Remedy("All media run over TURN: let UDP to the bridge's port in at the cloud's filter and the server's "
@@ -285,7 +289,7 @@ CONDITIONS: Final[dict[str, Condition]] = {
         Remedy("A proxy or a gateway puts its own address into incoming UDP (a load balancer, docker's userland proxy, "
                "a router's source NAT). Let it keep the participants' addresses, or publish the port on the host.")),
     "sends-nothing": Condition(
-        "sends neither audio nor video: no device, or no permission",
+        "neither audio nor video is sent: no device, or no permission",
         Remedy("The participant's browser has no microphone or camera, or may not use them.")),
     "lossy": Condition("packets are lost on the way", Remedy("Packets are lost on this participant's line.")),
     "bridges-relay-broken": Condition(

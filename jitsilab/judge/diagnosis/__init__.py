@@ -4,10 +4,13 @@ The same rules run on whatever there is. What the evidence does not single out i
 ``not-observable``, never a guess; where something more would tell, it is named with the command that gets it.
 """
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from jitsilab import ip
+from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes import (
     CAUSES,
     CONDITIONS,
@@ -22,6 +25,7 @@ from jitsilab.judge.causes import (
     time,
 )
 from jitsilab.judge.causes.catalogue import is_reason
+from jitsilab.judge.causes.remedy import Advice
 from jitsilab.judge.causes.trail import Trail
 from jitsilab.judge.diagnosis import lines, pieces
 from jitsilab.judge.diagnosis.answer import SCHEMA, Diagnosed, Diagnosis
@@ -54,10 +58,10 @@ def diagnose(call: Any) -> Diagnosis:
     conditions = _conditions(people, seen, servers.all_of(case, CONDITION_RULES))
     people = [_with_conditions(one, conditions) for one in people]
     causes = _causes(people, stated)
-    remedies = _remedies(causes, conditions, seen)
-    people = [replace(one, advice=remedies.get((one.cause or "", one.reason), "")) for one in people]
+    remedies = _remedies(causes, conditions, seen, facts)
+    people = [replace(one, advice=str(remedies.get((one.cause or "", one.reason), ""))) for one in people]
     return Diagnosis(
-        people, _server(seen), causes, conditions, _open(people, causes), _calls(call, seen, trail),
+        people, _server(seen), causes, conditions, _open(people, causes, call, bool(trail)), _calls(call, seen, trail),
         pieces.inputs(call, trail), _hypotheses(call), remedies,
     )  # fmt: skip
 
@@ -241,12 +245,12 @@ def _with_conditions(one: Diagnosed, conditions: list[Statement]) -> Diagnosed:
 
 
 def _remedies(
-    causes: list[Statement], conditions: list[Statement], seen: list[Seen]
-) -> dict[tuple[str, str | None], str]:
+    causes: list[Statement], conditions: list[Statement], seen: list[Seen], facts: Any
+) -> dict[tuple[str, str | None], Advice]:
     """What to change, with the addresses that the evidence shows."""
     bridge = next((address for one in seen if (address := bridge_address(one.cast))), "")
-    public = next((one.cast.public for one in seen if one.cast.public), "")
-    found: dict[tuple[str, str | None], str] = {}
+    public = next((one.cast.public for one in seen if one.cast.public), "") or _domain_address(facts, bridge)
+    found: dict[tuple[str, str | None], Advice] = {}
     for one in causes:
         cause = CAUSES[one.name]
         reason = cause.reasons.get(one.reason or "")
@@ -255,6 +259,15 @@ def _remedies(
     for one in conditions:
         found[one.name, one.reason] = CONDITIONS[one.name].remedy.filled(bridge, public, one.file)
     return found
+
+
+def _domain_address(facts: Any, bridge: str) -> str:
+    """The public address of the domain, where the configuration names one of the bridge's family."""
+    if facts is None:
+        return ""
+    named = {str(one.value) for one in Deployment(facts).domain_addresses() if not ip.is_private(str(one.value))}
+    fits = [one for one in named if not bridge or (":" in one) == (":" in bridge)]
+    return fits[0] if len(fits) == 1 else ""
 
 
 def _server(seen: list[Seen]) -> dict[str, Any]:
@@ -268,22 +281,45 @@ def _server(seen: list[Seen]) -> dict[str, Any]:
 
 
 EVERYTHING = "a capture on the server's any device: jitsilab deploy capture"
+BROWSER = "the participant's own browser: its console, and the dump of chrome://webrtc-internals, both during the call"
+ANYTHING = "a log of the bridge or the focus, a browser's console, or a capture: jitsilab deploy facts"
 
 
-def _open(people: list[Diagnosed], causes: list[Statement]) -> list[dict[str, str]]:
+def _open(people: list[Diagnosed], causes: list[Statement], call: Any, events: bool) -> list[dict[str, str]]:
     """What stays open, and the piece of evidence that would decide it."""
     found = []
     for cause in causes:
         known = CAUSES[cause.name]
         if cause.reason is None and (known.reasons or known.open_reasons) and known.decided_by:
             found.append(_question(f"why {known.words}", known.decided_by))
+    why: dict[str, list[str]] = {}
+    whether: dict[str, list[str]] = {}
     for one in people:
-        if one.cause in OPEN:
+        if one.media_path == "not-observable":
+            whether.setdefault(BROWSER if call.packets else EVERYTHING, []).append(one.id)
+        elif one.cause in OPEN:
             names = [name for name in one.open_causes if name in CAUSES]
             wanted = next((CAUSES[name].decided_by for name in names if CAUSES[name].decided_by), EVERYTHING)
-            why = f"why {one.id} has no media ({', '.join(names) or 'anything'})"
-            found.append(_question(why if one.media_path == "none" else f"whether {one.id} has media", wanted))
+            why.setdefault(wanted, []).append(one.id)
+    found += [_question(f"why {_listed(who)} {_has(who)} no media", wanted) for wanted, who in why.items()]
+    found += [_question(f"whether {_listed(who)} {_has(who)} media", wanted) for wanted, who in whether.items()]
+    if not people and not causes and not found:
+        folder = next((one.input for one in call.evidence.pieces if one.kind == "configuration"), None)
+        found.append(_question("who has media, and why not", ANYTHING if not events else EVERYTHING))
+        if folder is not None:
+            found.append(
+                _question("which holes the configuration has", f"an audit: jitsilab audit {shlex.quote(str(folder))}")
+            )
     return found
+
+
+def _listed(names: list[str]) -> str:
+    few = names if len(names) < 6 else [*names[:4], f"{len(names) - 4} others"]
+    return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} and {few[-1]}"
+
+
+def _has(names: list[str]) -> str:
+    return "has" if len(names) == 1 else "have"
 
 
 def _question(question: str, decided_by: str) -> dict[str, str]:

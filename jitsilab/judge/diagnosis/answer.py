@@ -7,6 +7,7 @@ import pandas as pd
 
 from jitsilab import __version__
 from jitsilab.judge.causes.paths import Path
+from jitsilab.judge.causes.remedy import Advice
 from jitsilab.judge.causes.statement import Statement
 from jitsilab.place import Place
 from jitsilab.tables import Schema, frame_from
@@ -98,7 +99,7 @@ class Diagnosis:
     calls: list[dict[str, Any]] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     hypotheses: list[dict[str, Any]] = field(default_factory=list)
-    advice: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    advice: dict[tuple[str, str | None], Advice] = field(default_factory=dict)
 
     @property
     def participants(self) -> pd.DataFrame:
@@ -134,19 +135,25 @@ class Diagnosis:
 
     def _stated(self, one: Statement, kind: str) -> dict[str, Any]:
         second = {"reason": one.reason} if kind == "cause" else {"status": one.status}
+        advice = self.advice.get((one.name, one.reason), Advice(""))
         return {
             kind: one.name, **second, "detail": one.detail or None, "call": None,
             "participants": list(one.participants) if one.participants is not None else None,
             "first_time": iso(one.first_time), "last_time": iso(one.last_time), "ended": False,
             "certainty": one.certainty, "evidence": [place.to_json() for place in one.evidence],
-            "advice": self.advice.get((one.name, one.reason), ""),
+            "advice": str(advice), "change": {"file": advice.file or None, "line": advice.line or None},
         }  # fmt: skip
 
-    def to_text(self) -> str:
-        """The same for a terminal."""
+    def to_text(self, width: int = 100, *, colour: bool = False, short: bool = False, given: str = "") -> str:
+        """The same for a terminal of ``width`` columns.
+
+        With ``colour`` nothing that evidence holds is a terminal's control; else the caller sees to that. ``short``
+        leaves the folder that all evidence lies in to one line at the end. ``given`` is how the command line named the
+        evidence, for the commands to run next.
+        """
         from jitsilab.judge.diagnosis.text import text
 
-        return text(self)
+        return text(self, width, colour=colour, short=short, given=given)
 
 
 def iso(time: int | None) -> str | None:

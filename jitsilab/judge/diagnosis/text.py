@@ -1,36 +1,43 @@
 """The answer for a terminal: verdict, failures, conditions, who is well, what stays open."""
 
+import os
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from jitsilab.judge.causes import CONDITIONS, OPEN
+from jitsilab import terminal
+from jitsilab.judge.causes import CAUSES, CONDITIONS, OPEN
 from jitsilab.judge.causes.catalogue import words_of
+from jitsilab.judge.causes.remedy import Advice
 from jitsilab.judge.causes.statement import Statement
 from jitsilab.place import Place
 
 if TYPE_CHECKING:
     from jitsilab.judge.diagnosis.answer import Diagnosed, Diagnosis
 
-WIDTH = 100
 MOST_PATHS = 6  # that a person wants to read of; JSON has all
+MOST_FRAMES = 12
+MOST_PLACES = 6
+LONG = 24  # characters of a common folder that are worth a line of their own
+NARROW = 40  # columns below which nothing is laid out any more
 _NAMES = {
     "p2p": "directly", "jvb-udp": "over UDP through the bridge", "turn-udp": "over TURN (UDP)",
     "turn-tcp": "over TURN (TCP)", "turn-tls": "over TURN inside TLS",
 }  # fmt: skip
+_KEEP = "\u00a0"  # a space at which no line is broken
+_COLOURS = {"FAILED": "1;31", "NOTE": "33", "OK": "32", "?": "36", "OPEN": "36", "UNREAD": "36", "CLAIM": "35"}
+_HEAD = re.compile(r"(?m)^(FAILED|NOTE|OK|\?|OPEN|UNREAD|CLAIM)(?= )")
 
 
-def text(answer: "Diagnosis") -> str:
-    """The whole answer."""
-    parts = [
-        verdict(answer),
-        *_failures(answer),
-        *_conditions(answer),
-        *_well(answer),
-        *_open(answer),
-        *_claims(answer),
-    ]
-    return "\n\n".join(parts)
+def text(answer: "Diagnosis", width: int = 100, *, colour: bool = False, short: bool = False, given: str = "") -> str:
+    """The whole answer; see `Diagnosis.to_text`."""
+    written = "\n\n".join(_Page(answer, width, short, given).parts())
+    if not colour:
+        return written
+    head, _, rest = terminal.printable(written).partition("\n\n")
+    rest = _HEAD.sub(lambda match: f"\x1b[{_COLOURS[match[1]]}m{match[1]}\x1b[0m", rest)
+    return f"\x1b[1m{head}\x1b[0m" + (f"\n\n{rest}" if rest else "")
 
 
 def _has_media(one: "Diagnosed") -> bool:
@@ -38,140 +45,268 @@ def _has_media(one: "Diagnosed") -> bool:
 
 
 def verdict(answer: "Diagnosis") -> str:
-    """One line: how many have no media, and why; or what is amiss though all have; or what there is to see."""
+    """One sentence: how many have no media, and why; or what is amiss though all have; or what there is to see."""
     people = answer.people
     without = [one for one in people if one.media_path == "none"]
     unseen = [one for one in people if one.media_path == "not-observable"]
-    causes = [f"{words_of(one.name, one.reason)}" for one in answer.causes]
+    causes = [words_of(one.name, one.reason) for one in answer.causes]
     if without:
-        names = ", ".join(one.id for one in without[:4]) + (" and others" if len(without) > 4 else "")
-        why = "; ".join(causes) or "the cause stays open"
-        how_many = f"{len(without)} of {len(people)} participants {'has' if len(without) == 1 else 'have'} no media"
-        return _wrapped(f"{how_many}: {names}: {why}.")
+        how_many = f"{len(without)} of {len(people)} participants {_has(len(without))} no media"
+        return f"{how_many}: {_why(without)}{_beside(answer, unseen)}."
     if causes:
-        return _wrapped(f"Broken: {'; '.join(causes)}.")
+        return f"Broken: {'; '.join(causes)}{_beside(answer, unseen)}."
     if not people:
         held = "; ".join(CONDITIONS[one.name].words for one in answer.conditions)
-        if held:
-            return _wrapped(f"No cause of missing media shows. But {held}.")
-        return _wrapped(_nothing(answer))
-    seen = len(people) - len(unseen)
-    well = f"{seen} of {len(people)} participants have media, of the others it is not to be seen here"
+        return f"No cause of missing media shows. But {held}." if held else _nothing(answer)
+    held = _held(answer)
+    but = f", but {held}" if held else ""
     if not unseen:
-        well = "All have media"
-    if not seen:
-        well = "Whether media flowed is not to be seen here"
-    held = "; ".join(dict.fromkeys(CONDITIONS[one.name].words for one in answer.conditions))
-    return _wrapped(f"{well}{', but ' + held if held else ''}.")
+        everybody = {1: "The one participant has", 2: "Both participants have"}
+        return f"{everybody.get(len(people), f'All {len(people)} participants have')} media{but}."
+    if len(unseen) == len(people):
+        whose = "the one participant's" if len(people) == 1 else f"the {len(people)} participants'"
+        return f"Nothing shows a failure, but whether {whose} media flowed is not to be seen here{but}."
+    seen = len(people) - len(unseen)
+    return f"{seen} of {len(people)} participants {_has(seen)} media; of the others it is not to be seen here{but}."
+
+
+def _has(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _why(without: "list[Diagnosed]") -> str:
+    """Who has no media because of what, those of one cause together."""
+    groups: dict[str, list[str]] = {}
+    for one in without:
+        open_ = one.cause is None or one.cause in OPEN
+        groups.setdefault("the cause stays open" if open_ else words_of(str(one.cause), one.reason), []).append(one.id)
+    return "; ".join(f"{_listed(who)}, {words}" for words, who in groups.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    few = list(names) if len(names) < 6 else [*names[:4], f"{len(names) - 4} others"]
+    return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} and {few[-1]}"
+
+
+def _beside(answer: "Diagnosis", unseen: "list[Diagnosed]") -> str:
+    """What belongs to a verdict of failure beside it."""
+    parts = []
+    if unseen:
+        parts.append(f"of {_listed([one.id for one in unseen])} it is not to be seen here")
+    if held := _held(answer):
+        parts.append(f"beside that {held}")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _held(answer: "Diagnosis") -> str:
+    """The conditions, with names where they do not hold for everybody."""
+    said = []
+    for one in answer.conditions:
+        some = one.participants and len(one.participants) < len(answer.people)
+        said.append((f"for {_listed(one.participants or ())} " if some else "") + CONDITIONS[one.name].words)
+    return "; ".join(dict.fromkeys(said))
 
 
 def _nothing(answer: "Diagnosis") -> str:
     """What was read, where it shows no call: silence is no health."""
-    kinds = ", ".join(dict.fromkeys(str(one["kind"]) for one in answer.inputs))
-    notes = "; ".join(f"{one['path']}: {one['note']}" for one in answer.inputs if one["note"])
-    said = f"No Jitsi call in this evidence, and no cause of missing media shows ({kinds or 'nothing was read'})."
+    kinds = list(dict.fromkeys(str(one["kind"]) for one in answer.inputs if one["kind"] != "unknown"))
+    if kinds == ["configuration"]:
+        return "Configuration alone shows no call: who has media, and why not, stands in logs, browsers and captures."
+    said = f"No Jitsi call in this evidence, and no cause of missing media shows ({', '.join(kinds) or 'no evidence'})."
     could = answer.server.get("could_be")
-    hint = f"It could be one ({could}), and nothing shows that it is." if could else ""
-    return " ".join(part for part in (said, hint, notes) if part)
+    return f"{said} It could be one ({could}), and nothing shows that it is." if could else said
 
 
-def _failures(answer: "Diagnosis") -> Iterator[str]:
-    for cause in answer.causes:
-        who = ", ".join(cause.participants) if cause.participants else "nobody in particular"
-        head = f"{words_of(cause.name, cause.reason)} [{cause.name}{'/' + cause.reason if cause.reason else ''}]"
-        lines = [_wrapped(f"FAILED  {head[0].upper() + head[1:]}")]
-        lines.append(_wrapped(f"for:    {who} ({cause.certainty})", "  "))
-        if cause.detail:
-            lines.append(_wrapped(f"seen:   {cause.detail}", "  "))
-        lines += _proof(cause.evidence)
-        advice = answer.advice.get((cause.name, cause.reason), "")
-        if advice:
-            lines.append(_wrapped(f"change: {advice}", "  "))
-        yield "\n".join(lines)
-    for one in answer.people:
-        if one.media_path == "none" and one.cause in OPEN:
-            open_ = f" (open: {', '.join(one.open_causes)})" if one.open_causes else ""
-            lines = [_wrapped(f"FAILED  {one.id}{_addresses(one)}: NO MEDIA, cause {one.cause}{open_}")]
-            lines.append(_wrapped(f"came as far as {one.stage}" + (f": {one.note}" if one.note else ""), "  "))
-            yield "\n".join([*lines, *_proof(one.evidence)])
+class _Page:
+    """The parts of one answer, wrapped."""
+
+    def __init__(self, answer: "Diagnosis", width: int, short: bool, given: str) -> None:
+        self.answer = answer
+        self.width = max(width, NARROW)
+        self.given = given
+        self.shortened = False
+        self.folder = _folder(one["path"] for one in answer.inputs) if short else ""
+
+    def parts(self) -> Iterator[str]:
+        """What stands between empty lines, in order."""
+        yield self._wrapped(verdict(self.answer), after="  ")
+        yield from self._failures()
+        yield from self._conditions()
+        yield from _block([*self._well(), *self._unread()])
+        yield from _block(self._open())
+        yield from _block(self._wrapped(f"CLAIM   {one['verdict'].upper()}: {one['claim']} {one['note']}")
+                          for one in self.answer.hypotheses)  # fmt: skip
+        yield from _block(self._last())
+
+    def _failures(self) -> Iterator[str]:
+        for cause in self.answer.causes:
+            slug = f"[{cause.name}{'/' + cause.reason if cause.reason else ''}]"
+            lines = [self._wrapped(f"FAILED  {_sentence(words_of(cause.name, cause.reason))} {slug}")]
+            who = ", ".join(cause.participants) if cause.participants else "nobody in particular"
+            lines.append(self._labelled("for", f"{who} ({cause.certainty})"))
+            lines += self._stated(cause)
+            yield "\n".join(lines)
+        for some in _alike(one for one in self.answer.people if one.media_path == "none" and one.cause in OPEN):
+            first = some[0]
+            who = _listed([f"{one.id}{_addresses(one)}" for one in some])
+            lines = [self._wrapped(f"FAILED  No media, and the cause stays open [{first.cause}]")]
+            lines.append(self._labelled("for", f"{who} ({first.certainty})"))
+            far = f"came as far as {first.stage}" + (f": {first.note}" if first.note else "")
+            lines.append(self._labelled("seen", far))
+            for number, name in enumerate(one for one in first.open_causes if one in CAUSES):
+                lines.append(self._labelled("" if number else "could", f"be that {CAUSES[name].words} [{name}]"))
+            yield "\n".join([*lines, *self._proof([place for one in some for place in one.evidence])])
+
+    def _conditions(self) -> Iterator[str]:
+        for one in self.answer.conditions:
+            status = f" {one.status}" if one.status else ""
+            who = f" ({', '.join(one.participants)})" if one.participants else ""
+            lines = [self._wrapped(f"NOTE    {_sentence(CONDITIONS[one.name].words)}{who} [{one.name}{status}]")]
+            yield "\n".join([*lines, *self._stated(one)])
+
+    def _stated(self, one: Statement) -> Iterator[str]:
+        if one.detail:
+            yield self._labelled("seen", one.detail)
+        yield from self._advised(self.answer.advice.get((one.name, one.reason)))
+        yield from self._proof(one.evidence)
+        yield from self._look(one)
+
+    def _advised(self, advice: Advice | None) -> Iterator[str]:
+        if advice is None or not advice.text:
+            return
+        yield self._labelled("change", advice.text)
+        if advice.line:
+            if advice.file:
+                yield self._labelled("file", advice.file)
+            yield self._labelled("set" if advice.file else "run", advice.line, lines=True)
+        if advice.docker:
+            yield self._labelled("docker", f".env: {advice.docker}")
+        if advice.then:
+            yield self._labelled("then", advice.then)
+        if advice.opens:
+            yield self._labelled("mind", advice.opens)
+
+    def _proof(self, evidence: Iterable[Place]) -> Iterator[str]:
+        """Frames as a display filter, lines as file:line."""
+        frames: dict[str, list[int]] = {}
+        lines: dict[str, list[int]] = {}
+        others: list[str] = []
+        for place in dict.fromkeys(evidence):
+            if place.frame is not None:
+                frames.setdefault(place.input, []).append(place.frame)
+            elif place.line is not None:
+                lines.setdefault(place.input, []).append(place.line)
+            else:
+                others.append(self._short(str(place)))
+        for input, numbers in frames.items():
+            some = ", ".join(map(str, sorted(set(numbers))[:MOST_FRAMES]))
+            yield self._labelled("proof", f"{self._short(input)}: {self._kept(f'frame.number in {{{some}}}')}")
+        shown = [f"{self._short(input)}:{number}" for input, some in lines.items() for number in sorted(some)] + others
+        if shown:
+            more = f" and {len(shown) - MOST_PLACES} more" if len(shown) > MOST_PLACES else ""
+            yield self._labelled("proof", ", ".join(map(self._kept, shown[:MOST_PLACES])) + more)
+
+    def _look(self, one: Statement) -> Iterator[str]:
+        if self.given and any(place.frame is not None for place in one.evidence):
+            yield self._labelled("next", f"jitsilab evidence {self.given} --cause {one.name} -o {one.name}.pcapng")
+
+    def _well(self) -> Iterator[str]:
+        for one in self.answer.people:
+            if _has_media(one):
+                yield self._wrapped(
+                    f"OK      {one.id}{_addresses(one)}: media {_ways(one)} {self._kept(f'[{one.media_path}]')}"
+                )
+            elif one.media_path == "not-observable":
+                why = f": {one.note}" if one.note else ""
+                far = f"media not to be seen from here, came as far as {one.stage}"
+                yield self._wrapped(f"?       {one.id}{_addresses(one)}: {far}{why}")
+
+    def _unread(self) -> Iterator[str]:
+        """What was given and not read, or not wholly: of it nothing is said, neither good nor bad."""
+        notes: dict[str, list[str]] = {}
+        for one in self.answer.inputs:
+            note = str(one["note"] or "")
+            if (note and one["kind"] in ("unknown", "archive")) or "Not read" in note:
+                notes.setdefault(note, []).append(self._short(str(one["path"])))
+        for note, paths in notes.items():
+            yield self._wrapped(f"UNREAD  {_listed(paths)}: {note}")
+
+    def _open(self) -> Iterator[str]:
+        for one in self.answer.open:
+            told = one["decided_by"]
+            yield self._wrapped(f"OPEN    {_sentence(one['question'])}. What would tell: {told}")
+            if one["command"] != told:
+                yield self._labelled("next", self._kept(one["command"]))
+
+    def _last(self) -> Iterator[str]:
+        if self.shortened:
+            yield self._wrapped(f"Files named above are in {self.folder}/")
+        if self.given and (self.answer.causes or self.answer.conditions):
+            yield self._wrapped(f"After a change: jitsilab diagnose NEW-EVIDENCE --against {self.given}")
+
+    def _short(self, path: str) -> str:
+        if not self.folder or not path.startswith(self.folder + "/"):
+            return path
+        self.shortened = True
+        return path.removeprefix(self.folder + "/")
+
+    def _kept(self, words: str) -> str:
+        """The words on one line, where the width allows that."""
+        return words.replace(" ", _KEEP) if len(words) <= self.width - 10 else words
+
+    def _labelled(self, label: str, words: str, *, lines: bool = False) -> str:
+        first = f"  {label + ':' if label else '':8}"
+        parts = words.split("\n") if lines else [words]
+        wrapped = [
+            self._wrapped(part, first if not number else " " * 10, " " * 10) for number, part in enumerate(parts)
+        ]
+        return "\n".join(wrapped)
+
+    def _wrapped(self, words: str, indent: str = "", after: str = " " * 8) -> str:
+        if indent.isspace():  # a line of a setting keeps its own indentation
+            indent += " " * (len(words) - len(words.lstrip(" ")))
+        filled = textwrap.fill(
+            words.strip(), self.width, initial_indent=indent, subsequent_indent=after, break_long_words=False,
+            break_on_hyphens=False,
+        )  # fmt: skip
+        return filled.replace(_KEEP, " ")
+
+
+def _block(lines: Iterable[str]) -> Iterator[str]:
+    if some := list(dict.fromkeys(lines)):
+        yield "\n".join(some)
+
+
+def _folder(paths: Iterable[str]) -> str:
+    """The folder that all evidence lies in, where naming it each time would be long; else empty."""
+    roots = [os.path.dirname(one) for one in paths]  # noqa: PTH120
+    if not roots or not all(one.startswith("/") for one in roots):
+        return ""
+    root = os.path.commonpath(roots)
+    return root if len(root) > LONG else ""
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _addresses(one: "Diagnosed") -> str:
     return f" ({', '.join(one.addresses)})" if one.addresses and one.id not in one.addresses else ""
 
 
-def _proof(evidence: "tuple[Place, ...] | list[Place]") -> list[str]:
-    """Frames as a display filter, lines as file:line."""
-    frames: dict[str, list[int]] = {}
-    others = []
-    for place in evidence:
-        if place.frame is not None:
-            frames.setdefault(place.input, []).append(place.frame)
-        else:
-            others.append(str(place))
-    lines = [
-        _wrapped(f"proof:  {input}: frame.number in {{{', '.join(map(str, sorted(set(some))[:12]))}}}", "  ")
-        for input, some in frames.items()
-    ]  # fmt: skip
-    if others:
-        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
-        lines.append(_wrapped(f"proof:  {', '.join(others[:6])}{more}", "  "))
-    return lines
+def _ways(one: "Diagnosed") -> str:
+    ways = ", then ".join(f"{_NAMES[p.name]} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths[:MOST_PATHS])
+    if len(one.media_paths) > MOST_PATHS:
+        ways += f", then {len(one.media_paths) - MOST_PATHS} more paths to {one.media_paths[-1].end:.1f} s"
+    return ways or _NAMES[one.media_path]
 
 
-def _conditions(answer: "Diagnosis") -> Iterator[str]:
-    for one in answer.conditions:
-        status = f" {one.status}" if one.status else ""
-        who = f" ({', '.join(one.participants)})" if one.participants else ""
-        lines = [_wrapped(f"NOTE    {_sentence(one)}{who} [{one.name}{status}]")]
-        if one.detail:
-            lines.append(_wrapped(f"seen:   {one.detail}", "  "))
-        lines += _proof(one.evidence)
-        advice = answer.advice.get((one.name, one.reason), "")
-        if advice:
-            lines.append(_wrapped(f"change: {advice}", "  "))
-        yield "\n".join(lines)
-
-
-def _sentence(one: Statement) -> str:
-    words = CONDITIONS[one.name].words
-    return words[0].upper() + words[1:]
-
-
-def _well(answer: "Diagnosis") -> Iterator[str]:
-    lines = []
-    for one in answer.people:
-        if _has_media(one):
-            ways = ", then ".join(
-                f"{_NAMES[p.name]} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths[:MOST_PATHS]
-            )
-            if len(one.media_paths) > MOST_PATHS:
-                ways += f", then {len(one.media_paths) - MOST_PATHS} more paths to {one.media_paths[-1].end:.1f} s"
-            how = ways or _NAMES[one.media_path]
-            lines.append(_wrapped(f"OK      {one.id}{_addresses(one)}: media {how} [{one.media_path}]"))
-        elif one.media_path == "not-observable":
-            why = f": {one.note}" if one.note else ""
-            far = f"media not to be seen from here, came as far as {one.stage}"
-            lines.append(_wrapped(f"?       {one.id}{_addresses(one)}: {far}{why}"))
-    if lines:
-        yield "\n".join(lines)
-
-
-def _open(answer: "Diagnosis") -> Iterator[str]:
-    lines = []
-    for one in answer.open:
-        told = one["command"] if one["command"] == one["decided_by"] else f"{one['decided_by']}: {one['command']}"
-        lines.append(_wrapped(f"OPEN    {one['question']}; what would tell is {told}"))
-    if lines:
-        yield "\n".join(dict.fromkeys(lines))
-
-
-def _claims(answer: "Diagnosis") -> Iterator[str]:
-    for one in answer.hypotheses:
-        yield _wrapped(f"Claim {one['verdict'].upper()}: {one['claim']} {one['note']}")
-
-
-def _wrapped(words: str, indent: str = "") -> str:
-    return textwrap.fill(
-        words, WIDTH, initial_indent=indent, subsequent_indent=indent + "        ", break_long_words=False
-    )
+def _alike(people: "Iterable[Diagnosed]") -> "list[list[Diagnosed]]":
+    """Participants of whom the same is to be said, together."""
+    groups: dict[tuple[object, ...], list[Diagnosed]] = {}
+    key: Callable[[Diagnosed], tuple[object, ...]] = lambda one: (  # noqa: E731
+        one.cause, one.stage, one.note, one.certainty, *one.open_causes,
+    )  # fmt: skip
+    for one in people:
+        groups.setdefault(key(one), []).append(one)
+    return list(groups.values())

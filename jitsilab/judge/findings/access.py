@@ -415,6 +415,7 @@ def _logged(view: View) -> Iterator[str]:
 ALL = (
     Rule(
         id="SEC-01", area="A", title="Rooms without an account", needs=(), test=anonymous_rooms,
+        absent="Rooms only with an account",
         severity="high", reason="any Internet user gets bridge and relay resources without leaving a name",
         source="XEP-0175 section 6; RFC 4505 section 5; Jitsi handbook, secure domain",
         guard="guests on a host of their own who wait for an account holder are no failure",
@@ -426,6 +427,7 @@ ALL = (
     ),
     Rule(
         id="SEC-02", area="A", title="Rooms created around the focus", needs=(), test=rooms_without_focus,
+        absent="No rooms around the focus",
         severity="medium", reason="who creates a room owns it and can moderate it before the service has rules for it",
         source="JSA-2021-0001 (CVE-2021-33506)",
         guard="the focus's own creation; rooms of the servers (internal.*) are left out",
@@ -435,6 +437,7 @@ ALL = (
     ),
     Rule(
         id="SEC-03", area="A", title="Guessable room names", needs=(), test=guessable_room,
+        absent="Room names that nobody guesses",
         severity="medium", reason="who guesses a name stands in the meeting; a lobby or a password lowers it",
         source="Jitsi handbook, Security (jitsi.org/security)",
         guard="a generated name of four words holds more than 30 bits in this model, and passes",
@@ -443,6 +446,7 @@ ALL = (
     ),
     Rule(
         id="SEC-04", area="A", title="Rooms without lobby and password", needs=(),
+        absent="Rooms with a lobby or a password",
         test=open_door, severity="low",
         reason="the room's name alone decides who enters; a told password outlives a kick",
         source="XEP-0045 section 14; JSA-2024-0001 (CVE-2024-33530)",
@@ -452,6 +456,7 @@ ALL = (
     ),
     Rule(
         id="SEC-05", area="A", title="Tokens in URLs, weak tokens", needs=(), test=token_in_url,
+        absent="No token in a URL, no weak token",
         severity="high", reason="whoever reads a log, a history or a referrer enters in the user's name",
         source="RFC 6750 section 5.3; RFC 8725 sections 3.1, 3.2 and 3.5; JSA-2021-0002 (CVE-2021-39215)",
         guard="browsers cannot set headers on a WebSocket: with TLS all the way and a good token it is medium",
@@ -461,6 +466,7 @@ ALL = (
     ),
     Rule(
         id="SEC-06", area="A", title="Room names in logs", needs=(), test=room_in_query,
+        absent="No room names in logs",
         severity="low", reason="whoever reads the proxy's log learns who met where and when",
         source="RFC 6973 section 6.1; nginx ngx_http_log_module, access_log",
         guard="the name in the query alone is Jitsi's design and only told",

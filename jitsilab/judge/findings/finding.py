@@ -28,11 +28,16 @@ class Finding:
         """SEC-01 to SEC-41."""
         return self.rule.id
 
+    @property
+    def title(self) -> str:
+        """The title that is true of this result: the hazard, or that it is absent."""
+        return self.rule.absent if self.result == "PASS" else self.rule.title
+
     def as_dict(self, capture: str = "") -> dict[str, Any]:
         """The finding as JSON holds it; ``capture`` is the input that the frames are of."""
         made: dict[str, Any] = {
-            "id": self.rule.id, "area": self.rule.area, "title": self.rule.title, "result": self.result,
-            "severity": self.severity, "certainty": self.certainty, "seen": self.evidence,
+            "id": self.rule.id, "area": self.rule.area, "title": self.rule.title, "says": self.title,
+            "result": self.result, "severity": self.severity, "certainty": self.certainty, "seen": self.evidence,
             "evidence": [*(_frame(one, capture) for one in self.frames), *map(_place, self.places)],
             "frames": list(self.frames), "places": list(self.places), "advice": self.rule.advice,
             "reference": self.rule.source, "proven": self.rule.proven,

@@ -278,6 +278,7 @@ def _tcp_in_files(view: View) -> Outcome | None:
 ALL = (
     Rule(
         id="SEC-22", area="D", title="Connectivity checks without protection", needs=(),
+        absent="Connectivity checks with protection",
         test=unprotected_checks, severity="high",
         reason="anybody who can send to the port can move the media elsewhere",
         source="RFC 8445 section 7.2.2; RFC 8489 sections 9.1, 14.5 and 14.7",
@@ -287,6 +288,7 @@ ALL = (
     ),
     Rule(
         id="SEC-23", area="D", title="Weak or reused ICE credentials", needs=(), test=weak_credentials,
+        absent="Strong ICE credentials, none used twice",
         severity="medium", reason="who knows or guesses them takes part in the checks of another session",
         source="RFC 8445 sections 5.3 and 9; RFC 8839 section 5.4",
         guard="contents of one bundle share them; a session with the bridge and one between peers are two",
@@ -296,6 +298,7 @@ ALL = (
     ),
     Rule(
         id="SEC-24", area="D", title="Wall clock in the user fragment", needs=(), test=telling_fragment,
+        absent="No wall clock in the user fragment",
         severity="info", reason="a table without addresses and times still tells when the call was",
         source="RFC 8445 section 5.3; ice4j, Agent.java",
         guard="24 random bits stand before the time: that the fragment is unguessable stays true",
@@ -305,6 +308,7 @@ ALL = (
     ),
     Rule(
         id="SEC-25", area="D", title="Participants' own addresses told", needs=(), test=client_addresses,
+        absent="Participants' own addresses kept",
         severity="low", reason="other participants and the relay learn the inside of somebody's network",
         source="RFC 8828 section 5.2",
         guard="browsers lift the .local names once a page may use camera or microphone",
@@ -313,6 +317,7 @@ ALL = (
     ),
     Rule(
         id="SEC-26", area="D", title="Bridge's private address told", needs=(), test=server_addresses,
+        absent="Bridge's private address kept",
         severity="low", reason="everybody who joins learns the inside of the server's network",
         source="jitsi-videobridge reference.conf, ice.advertise-private-candidates",
         guard="recorders and gateways inside, and meetings on the server's own network, need it",
@@ -321,6 +326,7 @@ ALL = (
     ),
     Rule(
         id="SEC-27", area="D", title="Media without consent", needs=(), test=consent,
+        absent="Media with consent alone",
         severity="medium", reason="a receiver that has gone, or never was, can be flooded",
         source="RFC 7675 section 5.1; RFC 8826 section 4.2",
         guard="streams of less than 30 s, and those inside a relay, are not judged",
@@ -329,6 +335,7 @@ ALL = (
     ),
     Rule(
         id="SEC-28", area="D", title="ICE ports that answer strangers", needs=(), test=answers_strangers,
+        absent="ICE ports silent to strangers",
         severity="low", reason="it confirms the service and can be made to send to others",
         source="RFC 8445 sections 7.3 and 19.5",
         guard="peer reflexive candidates are legitimate: the session's name decides, not the address",
@@ -337,6 +344,7 @@ ALL = (
     ),
     Rule(
         id="SEC-29", area="D", title="Media over TCP from the bridge", needs=(), test=tcp_candidates,
+        absent="No media over TCP from the bridge",
         severity="low", reason="one more open port, with a form of TCP that today's bridge no longer has",
         source="RFC 6544 section 4.1; jitsi-videobridge pull request 2194",
         guard="a browser's own active TCP candidates on port 9 are normal",

@@ -246,6 +246,7 @@ def _third_in_files(view: View) -> Outcome | None:
 ALL = (
     Rule(
         id="SEC-37", area="F", title="Personal data in presence", needs=(), test=personal_presence,
+        absent="No personal data in presence",
         severity="low", reason="everybody in the room, guests included, can follow people from meeting to meeting",
         source="XEP-0045 section 14; XEP-0115 section 9", guard="the display name alone is needed and passes",
         advice="Set disableThirdPartyRequests = true and enableEmailInStats = false in config.js, and ask nobody for "
@@ -254,6 +255,7 @@ ALL = (
     ),
     Rule(
         id="SEC-38", area="F", title="Channel password in a URL", needs=(), test=channel_password,
+        absent="No channel password in a URL",
         severity="medium",
         reason="logs keep it; medium where it is the ICE password, low where it opens no more than the channel",
         source="jitsi-videobridge doc/web-sockets.md; RFC 6750 section 5.3",
@@ -263,6 +265,7 @@ ALL = (
     ),
     Rule(
         id="SEC-39", area="F", title="Secrets in the capture", needs=(), test=secrets_inside,
+        absent="No secrets in the capture",
         severity="high",
         reason="whoever gets the file may log in, relay and listen; medium where a key log is needed too",
         source="RFC 8827 section 6.5; draft-ietf-opsawg-pcapng, Decryption Secrets Block",
@@ -272,6 +275,7 @@ ALL = (
     ),
     Rule(
         id="SEC-40", area="F", title="Nameless capture that still names", needs=(), test=redaction,
+        absent="Nameless capture that names nobody",
         severity="medium", reason="who shares it believes that nobody can be found in it",
         source="RFC 6973 section 6.1; RFC 7323 section 7.1",
         unproven="it never passes: that nothing was found does not prove that nothing is there",
@@ -281,6 +285,7 @@ ALL = (
     ),
     Rule(
         id="SEC-41", area="F", title="Third parties told of the session", needs=(), test=third_parties,
+        absent="No third parties told of the session",
         severity="low", reason="a STUN server or a picture service of somebody else sees who meets when",
         source="lib-jitsi-meet xmpp.ts, default STUN server; JSA-2024-0002 (CVE-2024-44080); JSA-2024-0003 "
         "(CVE-2024-44081)",

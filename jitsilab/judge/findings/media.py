@@ -294,6 +294,7 @@ def _uses_e2ee(one: Any) -> bool:
 ALL = (
     Rule(
         id="SEC-30", area="E", title="Certificate that nobody announced", needs=("dtls",), test=wrong_certificate,
+        absent="Certificates as announced",
         severity="critical", reason="somebody between the two can listen and speak",
         source="RFC 8122 section 5; RFC 8827 section 6.5; RFC 5763 section 5",
         guard="joined by the ICE user fragment of the path; several fingerprints are allowed, one has to match",
@@ -302,6 +303,7 @@ ALL = (
     ),
     Rule(
         id="SEC-31", area="E", title="Fingerprints by SHA-1 or MD5", needs=(), test=old_fingerprint,
+        absent="No fingerprints by SHA-1 or MD5",
         severity="medium", reason="a second certificate with the same fingerprint can be made",
         source="RFC 8122 section 5",
         guard="an old hash beside a good one is only told; the bridge's default is not judged",
@@ -310,6 +312,7 @@ ALL = (
     ),
     Rule(
         id="SEC-32", area="E", title="Old DTLS, weak suites", needs=("dtls",), test=old_dtls,
+        absent="No old DTLS, no weak suites",
         severity="high", reason="media keys can be worked out by who recorded the handshake",
         source="RFC 8827 section 6.5; RFC 9325 sections 3.1.2 and 4.1; RFC 5764 section 4.1.2",
         guard="the version of a first ClientHello's record is 1.0 by design",
@@ -318,6 +321,7 @@ ALL = (
     ),
     Rule(
         id="SEC-33", area="E", title="DTLS before ICE", needs=("dtls",),
+        absent="DTLS after ICE",
         test=early_answer, severity="medium",
         reason="anybody who guesses the port can break a call that begins",
         source="RFC 6347 section 4.2.1; GHSA-hxj9-xwr8-w8pq (the same hole in Asterisk)",
@@ -327,6 +331,7 @@ ALL = (
     ),
     Rule(
         id="SEC-34", area="E", title="DTLS renegotiated, roles mixed up", needs=("dtls",), test=odd_roles,
+        absent="No DTLS renegotiated, roles as agreed",
         severity="medium", reason="a handshake inside a session can change who is at the other end",
         source="RFC 8827 section 6.5; RFC 5763 section 5; RFC 8842 section 5",
         guard="the same ClientHello again is a retransmission",
@@ -335,6 +340,7 @@ ALL = (
     ),
     Rule(
         id="SEC-35", area="E", title="Media in clear", needs=(), test=plain_media,
+        absent="No media in clear",
         severity="critical",
         reason="everybody on the way hears and sees the meeting; high where only first packets are",
         source="RFC 8827 section 6.5; RFC 3711 section 3.4",
@@ -344,6 +350,7 @@ ALL = (
     ),
     Rule(
         id="SEC-36", area="E", title="Breakable end-to-end encryption", needs=(), test=end_to_end,
+        absent="No breakable end-to-end encryption",
         severity="info", reason="users rely on a promise that an old client or a rogue bridge breaks",
         source="JSA-2022-0001", guard="only where somebody turned it on",
         advice="Upgrade jitsi-meet to 2.0.7830 or later.",

@@ -240,6 +240,7 @@ def public_http(view: View) -> Outcome:
 ALL = (
     Rule(
         id="SEC-07", area="B", title="XMPP without TLS", needs=(), test=plain_signaling,
+        absent="XMPP inside TLS",
         severity="high", reason="passwords and meetings are readable on the way; medium where no password was sent",
         source="RFC 6120 section 13.8; RFC 7590 section 3.1",
         guard="both are needed, a port that others reach and no TLS; loopback behind a proxy is none",
@@ -251,6 +252,7 @@ ALL = (
     ),
     Rule(
         id="SEC-08", area="B", title="Component port open to others", needs=(), test=component_port,
+        absent="Component port closed to others",
         severity="high", reason="a shared secret in a protocol without TLS; who has it can act as the focus",
         source="XEP-0114 section 4; Prosody, mod_component and component_interfaces",
         guard="installations since late 2020 use client_proxy and need no such port",
@@ -260,6 +262,7 @@ ALL = (
     ),
     Rule(
         id="SEC-09", area="B", title="Federation open to others", needs=(), test=federation,
+        absent="Federation closed to others",
         severity="low", reason="a closed deployment needs no federation; each open service is one more to attack",
         source="RFC 6120 section 13.14; XEP-0220 section 3", guard="a federated service needs it",
         advice="Add \"s2s\" to modules_disabled and shut 5269 at the filter.",
@@ -268,6 +271,7 @@ ALL = (
     ),
     Rule(
         id="SEC-10", area="B", title="Private HTTP interface open to others", needs=(),
+        absent="Private HTTP interface closed to others",
         test=private_apis, severity="high", reason="it needs no login and shows, pins, moves and debugs conferences",
         source="jitsi-videobridge reference.conf, http-servers.private; jicofo reference.conf, rest",
         guard="nginx handing on /conference-request/v1 and /colibri-ws alone is intended",
@@ -278,6 +282,7 @@ ALL = (
     ),
     Rule(
         id="SEC-11", area="B", title="Bridge's HTTP server open around the proxy", needs=(),
+        absent="Bridge's HTTP server behind the proxy alone",
         test=public_http, severity="low",
         reason="the bridge channel without TLS, and without the proxy's limits and logs",
         source="jitsi-videobridge reference.conf, http-servers.public; doc/web-sockets.md",

@@ -39,9 +39,10 @@ _INSIDE = [
 class Rule(Check):
     """A check of security: a Check with what a failure costs and what to do about it.
 
-    The title names the hazard: PASS says that it is absent.
+    The title names the hazard, ``absent`` what a PASS says of it.
     """
 
+    absent: str = ""  # the title where the hazard is not there
     area: str = ""  # key of AREAS
     severity: str = "medium"
     reason: str = ""  # why this severity: impact and who can reach it

@@ -421,6 +421,7 @@ def _announced(view: View) -> Iterator[tuple[int, str]]:
 ALL = (
     Rule(
         id="SEC-12", area="B", title="Old TLS, weak cipher suites", needs=(), test=old_tls,
+        absent="No old TLS, no weak cipher suites",
         severity="high", reason="traffic can be read or changed by who is on the way; medium for a weak suite alone",
         source="RFC 8996 sections 4 and 5; RFC 9325 sections 3.1.1 and 4.1",
         guard="only what was negotiated, or is configured by name: not what a library's default might allow",
@@ -430,6 +431,7 @@ ALL = (
     ),
     Rule(
         id="SEC-13", area="B", title="Certificates out of date or misnamed", needs=(),
+        absent="Certificates in date and of the right names",
         test=certificates, severity="medium",
         reason="users learn to click warnings away, and TURN over TLS fails silently",
         source="RFC 5280 section 4.1.2.5; RFC 9525 section 6",
@@ -439,6 +441,7 @@ ALL = (
     ),
     Rule(
         id="SEC-14", area="B", title="Signaling open to any web page", needs=(), test=origins,
+        absent="Signaling closed to other web pages",
         severity="low", reason="another site can open conferences from its visitors' browsers",
         source="XEP-0124 section 19; WHATWG Fetch, CORS protocol; Prosody, cross_domain_bosh",
         guard="embedding by other sites needs their origins, one by one",
@@ -447,6 +450,7 @@ ALL = (
     ),
     Rule(
         id="SEC-15", area="B", title="Versions with published holes", needs=(), test=versions,
+        absent="No versions with published holes",
         severity="medium", reason="the advisories named range from leaks to a takeover of the bridge's host",
         source="Jitsi security advisories (github.com/jitsi/security-advisories); RFC 8489 section 14.14",
         guard="distributions patch old versions: a match is a possibility until their changelog is read",

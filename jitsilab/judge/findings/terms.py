@@ -169,6 +169,7 @@ def _quotas_in_files(view: View) -> Outcome | None:
 ALL = (
     Rule(
         id="SEC-19", area="C", title="Long-lived TURN credentials", needs=(), test=credential_life,
+        absent="TURN credentials that soon run out",
         severity="low", reason="credentials that leak stay good for the relay until they expire",
         source="XEP-0215 section 7; draft-uberti-behave-turn-rest-00; Jitsi handbook, TURN setup",
         guard="a day is the default of Jitsi's packages and passes",
@@ -179,6 +180,7 @@ ALL = (
     ),
     Rule(
         id="SEC-20", area="C", title="TURN without TLS, TCP relaying", needs=(), test=clear_turn,
+        absent="TURN inside TLS, no TCP relaying",
         severity="low", reason="who is on the way learns user names, realm and peers; media stay encrypted",
         source="RFC 8656 section 21.1.6; RFC 6062",
         guard="requests inside TLS are none of this",
@@ -187,6 +189,7 @@ ALL = (
     ),
     Rule(
         id="SEC-21", area="C", title="Relay without quotas, amplification", needs=(), test=quotas,
+        absent="Relay with quotas, no amplification",
         severity="medium", reason="one user can take all relay ports; strangers can have others flooded",
         source="RFC 8656 section 21.3.1; turnserver(1), user-quota, total-quota",
         guard=f"fewer than {SAMPLES} answers say nothing of an average",

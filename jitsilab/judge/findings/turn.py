@@ -382,6 +382,7 @@ def _refused_in_files(view: View) -> Outcome | None:
 ALL = (
     Rule(
         id="SEC-16", area="C", title="TURN without credentials", needs=(), test=open_relay,
+        absent="TURN with credentials alone",
         severity="critical", reason="anybody on the Internet sends traffic from this address, also into its network",
         source="RFC 8656 sections 5 and 21.1.1",
         guard="Binding requests need no credentials and are none of this",
@@ -390,6 +391,7 @@ ALL = (
     ),
     Rule(
         id="SEC-17", area="C", title="TURN into the network inside", needs=(), test=relay_inside,
+        absent="No TURN into the network inside",
         severity="critical",
         reason="who may join a meeting reaches the server's private network and its metadata service",
         source="RFC 8656 section 10.2; CVE-2020-26262 (GHSA-6g6j-r9rf-cm7p); CVE-2026-27624",
@@ -400,6 +402,7 @@ ALL = (
     ),
     Rule(
         id="SEC-18", area="C", title="Relay that refuses the bridge", needs=(), test=dead_fallback,
+        absent="Relay that lets through to the bridge",
         severity="medium", reason="participants whose networks let only TCP out have no sound and no picture",
         source="RFC 8656 sections 9 and 10.2; coturn issue 584; turnserver(1), allowed-peer-ip",
         guard="a laptop's private address is refused in healthy calls too; two refusals and no success are needed",
