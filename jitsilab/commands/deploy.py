@@ -1,24 +1,67 @@
-"""``jitsilab deploy``: what collects all that a server knows, and how to capture what a question needs."""
+"""``jitsilab deploy``: plan a server, look at a running one, collect what it knows, capture what a question needs."""
 
 import argparse
+from pathlib import Path
 
+from jitsilab import terminal
 from jitsilab.commands import Command
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("facts", "capture"),
-                        help="facts: a shell script that collects a server's configuration, logs and answers, secrets "
-                        "left out; capture: the commands that record what an analysis needs")  # fmt: skip
+    what = parser.add_subparsers(required=True, metavar="WHAT", dest="what")
+    what.add_parser("facts", help="print a shell script that collects a server's configuration, logs and answers, "
+                    "secrets left out")  # fmt: skip
+    what.add_parser("capture", help="print the commands that record what an analysis needs")
+    _plan_arguments(what.add_parser("plan", help="files and commands for a server of one's own"))
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("domain", help="its name, for example meet.example.org")
+    parser.add_argument("--email", default="", help="for the certificate authority's account")
+    parser.add_argument("--public-address", default="", metavar="IP", help="at which the world reaches it")
+    parser.add_argument("--private-address", default="", metavar="IP",
+                        help="the machine's own, where a gateway maps the public one to it (a cloud, NAT)")  # fmt: skip
+    parser.add_argument("--system", default="debian", help="debian, ubuntu or docker (default: debian)")
+    parser.add_argument("--no-turn", action="store_true", help="without a relay")
+    parser.add_argument(
+        "--rooms", default="accounts", help="who may create rooms: accounts, tokens, anybody (default: accounts)"
+    )
+    parser.add_argument("--channel", default="websocket", help="to the bridge: websocket or sctp (default: websocket)")
+    parser.add_argument("--bridge-port", type=int, default=10000, metavar="PORT", help="UDP (default: 10000)")
+    parser.add_argument(
+        "--own-certificate", action="store_true", help="of an authority of one's own, not Let's Encrypt"
+    )
+    parser.add_argument("-o", type=Path, dest="out", metavar="DIR", help="write plan and files there, with new secrets")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from jitsilab import deploy
 
+    if arguments.what == "plan":
+        return _plan(arguments)
     print(deploy.facts_command() if arguments.what == "facts" else deploy.capture_commands())
     return 0
 
 
+def _plan(arguments: argparse.Namespace) -> int:
+    from jitsilab.deploy import planning
+
+    wishes = planning.Wishes(
+        arguments.domain, arguments.email, arguments.public_address, arguments.private_address, arguments.system,
+        not arguments.no_turn, arguments.rooms, arguments.channel, arguments.own_certificate, arguments.bridge_port,
+        planning.made_secrets() if arguments.out else {},
+    )  # fmt: skip
+    if arguments.out is None:
+        print(terminal.printable(planning.text(wishes)))
+        return 0
+    for path in planning.write(wishes, arguments.out):
+        print(path)
+    return 0
+
+
 COMMAND = Command(
-    "deploy", "print what collects all that a server knows, or how to capture what a question needs", _arguments, _run,
-    ("jitsilab deploy facts > collect.sh", "jitsilab deploy facts | ssh SERVER 'sudo sh -s meet.example.org 48'"),
+    "deploy", "plan a server, check a running one, collect what it knows, or capture what a question needs",
+    _arguments, _run,
+    ("jitsilab deploy plan meet.example.org --email me@example.org --public-address 203.0.113.10 -o plan",
+     "jitsilab deploy facts > collect.sh", "jitsilab deploy facts | ssh SERVER 'sudo sh -s meet.example.org 48'"),
 )  # fmt: skip
