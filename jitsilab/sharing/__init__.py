@@ -52,6 +52,9 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
 
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ParameterError(f"{target} is there already: name a new folder or file.")
+    place = options.map or target.with_name(target.name.rstrip("/") + ".map.json")
+    if target.absolute() in (place.absolute(), *place.absolute().parents):
+        raise ParameterError(f"The map {place} would be shared with the rest: name another place.")
     key = options.key or secrets.token_bytes(32)
     found: list[str] = []
     captures = floors.of(evidence.packets)
@@ -73,7 +76,6 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
                 f"The shared case would still hold {len(found)} originals: {'; '.join(found[:5])}. Nothing was written."
             )
         _deliver(bundle, target)
-    place = options.map or target.with_name(target.name.rstrip("/") + ".map.json")
     write_map(place, shared.mapping)
     shared.map_path = place
     return shared

@@ -101,6 +101,10 @@ class Case:
         for wire in self._wires():
             seeds.wire(wire)
             wire.release()
+        for source in self.captures.values():
+            names = source.table("dns")
+            if names is not None:
+                seeds.dns(names)
         for piece in self._texts:
             for block in _blocks(piece.delivery.open()):
                 seeds.text(_decoded(block))

@@ -140,9 +140,8 @@ class Frames:
         pseudo = new
         start = at + size
         if fragment & 0x3FFF:
-            begin = start if fragment & 0x1FFF else start + 8
-            out[begin:end] = self.messages.noise(bytes(out[begin:end]))
-            grown, cut = 0, False
+            del out[start if fragment & 0x1FFF else min(start + 8, end) :]  # or its checksum would be wrong when whole
+            grown, cut = 0, True
         else:
             grown, cut = self._transport(row, out, start, end, length - (len(out) - end), out[at + 9], pseudo)
         if grown and total:
@@ -192,9 +191,8 @@ class Frames:
                     out[place : place + 16] = self.addresses.packed(bytes(out[place : place + 16]))
             kind, start = out[start], start + size
         if kind == 44 or start > end:
-            begin = min(start + 8, end)
-            out[begin:end] = self.messages.noise(bytes(out[begin:end]))
-            return self._padded(out, end, False), length
+            del out[min(start + 8, end) :]
+            return bytes(out), length
         grown, cut = self._transport(row, out, start, end, length - (len(out) - end), kind, new)
         if grown and total:
             out[at + 4 : at + 6] = min(65535, total + grown).to_bytes(2)
@@ -216,8 +214,11 @@ class Frames:
             if end - at >= 8:
                 out[at + 2 : at + 4] = b"\0\0"
                 out[at + 2 : at + 4] = (~_sum(out[at:end]) & 0xFFFF).to_bytes(2)
-        else:
+        elif inner:
             out[at:end] = self.messages.noise(bytes(out[at:end]))
+        else:
+            del out[at:]
+            return 0, True
         return 0, False
 
     def _udp(self, out: bytearray, at: int, end: int, length: int, pseudo: bytes) -> tuple[int, bool]:

@@ -122,12 +122,16 @@ class Messages:
 
     def inner(self, data: bytes) -> bytes:
         """What TURN carries; nothing is cut there."""
-        new = self.datagram(data, (0, 0), len(data))
+        new = self.datagram(data, (0, 0), len(data)) or b"\xff" * min(len(data), 4)  # which begins nothing known
         return new + self.noise(data[len(new) :])
 
     def opaque(self, data: bytes) -> bytes:
-        """Bytes of which nothing is known: their length alone is kept, and one byte that is nobody's."""
-        return b"\xff" * min(len(data), 4) + self.noise(data[4:])
+        """Bytes of which nothing is known: their length on the wire alone is kept, as if the capture had cut them.
+
+        Noise would be read as whatever runs on the port, and be malformed there.
+        """
+        del data
+        return b""
 
     def noise(self, data: bytes) -> bytes:
         """As many bytes that say nothing."""

@@ -1,9 +1,10 @@
 """DNS and DHCP messages, rewritten in place: labels keep their lengths, so that names may go on pointing at others."""
 
-from jitsilab.sharing.names import public
+from jitsilab.sharing.names import WORDS, public
 from jitsilab.sharing.wording import Wording
 
-_NAMED = {2: 0, 5: 0, 12: 0, 39: 0, 15: 2, 18: 2, 33: 6, 64: 2, 65: 2}  # record types with a name, and bytes before it
+_NAMED = {2: 0, 5: 0, 12: 0, 39: 0, 15: 2, 18: 2, 33: 6, 64: 2, 65: 2, 46: 18, 47: 0}  # types with a name: bytes before
+_TEXTS = {13: 0, 16: 0, 99: 0, 35: 4}  # types with strings, each behind its length: bytes before them
 _ADDRESSES = frozenset((3, 4, 5, 6, 28, 42, 44, 50, 54))  # options of DHCP that hold addresses
 _KEPT = frozenset((1, 26, 51, 53, 55, 57, 58, 59, 52))
 
@@ -44,11 +45,28 @@ class Resolving:
             after = self._name(out, data, begin + _NAMED[kind])
             if kind in (64, 65):
                 self._parameters(out, data, after, end)
-        elif kind not in (41, 47):
+            elif kind == 46:
+                out[after:end] = self.wording.names.stream(b"signature" + data[after:end], max(0, end - after))
+        elif kind in _TEXTS:
+            self._texts(out, data, begin + _TEXTS[kind], end, 3 if kind == 35 else 255)
+        elif kind == 257 and size > 2:  # CAA (RFC 8659): who may issue certificates
+            begin += 2 + data[begin + 1]
+            out[begin:end] = self.wording.noise(data[begin:end])
+        elif kind == 43 and size > 4:
+            out[begin + 4 : end] = self.wording.names.stream(b"digest" + data[begin + 4 : end], size - 4)
+        elif kind != 41:
             out[begin:end] = self.wording.names.stream(b"rdata" + value, size) if size else b""
         elif kind == 41 and size:
             out[begin:end] = bytes(size)
         return end
+
+    def _texts(self, out: bytearray, data: bytes, at: int, end: int, most: int) -> None:
+        """Strings of a record; what follows them in NAPTR is a name."""
+        while at < end and most:
+            begin, at, most = at + 1, at + 1 + data[at], most - 1
+            out[begin : min(at, end)] = self.wording.noise(data[begin : min(at, end)])
+        if at < end:
+            self._name(out, data, at)
 
     def _parameters(self, out: bytearray, data: bytes, at: int, end: int) -> None:
         while at + 4 <= end:
@@ -100,8 +118,15 @@ class Resolving:
         if public(host.lower()):
             return labels
         if labels[-1:] == ["local"]:
-            return self.wording.names_in(host.encode("utf-8")).decode("utf-8", "replace").split(".")
+            return [self._local(one) for one in labels]
         return names.host(host).split(".") if len(labels) > 1 else labels
+
+    def _local(self, label: str) -> str:
+        """A label of a name that a device gave itself; services and what programs make up stay."""
+        if label.startswith("_") or label.lower() in WORDS:
+            return label
+        given = self.wording.names.given.get(label)
+        return given if given is not None and len(given) == len(label) else self.wording.names.alike(label)
 
     def lease(self, data: bytes) -> bytes:
         """A DHCP message."""

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from jitsilab.wire.decrypt import KeyLog
 
 STEP, OVERLAP = 1 << 22, 1 << 13
 _COOKIE = b"\x21\x12\xa4\x42"
-BY_CHANCE = 1 << 25  # bytes in which four given ones may well stand by chance
+BY_CHANCE = 1 << 27  # bytes in which once an address may stand by chance, as in a time or a number that was kept
 
 
 def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
@@ -33,7 +34,10 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
                 yield bytes(a ^ b for a, b in zip(packed, _COOKIE, strict=True)), False
             yield ".".join(text.split(".")[::-1]).encode() + b".in-addr", False
             yield text.replace(".", "-").encode(), True
-            yield str(int.from_bytes(packed)).encode(), True
+            for value in (packed, packed[::-1]) if telling else ():
+                yield str(int.from_bytes(value)).encode(), True
+                yield value.hex().encode(), True
+                yield value.hex().upper().encode(), True
         else:
             yield ".".join(reversed(packed.hex())).encode(), False
             yield text.upper().encode(), True
@@ -70,12 +74,12 @@ class Originals:
                 self.forms.setdefault(form, (text, kind, alone))
         self._finder = Finder(self.forms)
 
-    def find(self, data: bytes) -> Iterator[tuple[int, str, str]]:
-        """Places of originals."""
+    def find(self, data: bytes) -> Iterator[tuple[int, str, str, bool]]:
+        """Places of originals, and whether that are four bytes of any kind."""
         for at, form in self._finder.find(data):
             text, kind, alone = self.forms[form]
             if not alone or not (_word(data, at - 1) or _word(data, at + len(form))):
-                yield at, text, kind
+                yield at, text, kind, not alone and len(form) == 4
 
 
 def _word(data: bytes, at: int) -> bool:
@@ -88,11 +92,13 @@ def originals(bundle: Path, known: dict[str, str]) -> list[str]:
     found: list[str] = []
     for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
         name = str(path.relative_to(bundle))
-        large = path.stat().st_size > BY_CHANCE
+        chances = path.stat().st_size // BY_CHANCE
         met: set[str] = set()
-        for where, block in (("name", name.encode()), *contents(path)):
-            for _, text, kind in finder.find(block):
-                if text not in met and not (large and kind == "address" and text.encode() not in block):
+        for where, block in itertools.chain([("name", name.encode())], contents(path)):
+            for _, text, kind, short in finder.find(block):
+                if short and chances > 0:
+                    chances -= 1
+                elif text not in met:
                     met.add(text)
                     found.append(f"{kind} of {len(text)} characters in {name} ({where})")
     return found

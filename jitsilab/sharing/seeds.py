@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from jitsilab.errors import ParseError
 from jitsilab.protocols import stun
 from jitsilab.sharing.names import WORDS, Names, public
+from jitsilab.sharing.wording import reversed_address
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _HOST = rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{1,24}"
 _JID = re.compile(rb"([A-Za-z0-9._+%\\-]{1,128})(?:@|%40)(" + _HOST + rb")(?:/([^\s\"'<>&,;)\]}\\]{1,128}))?")
 _HOSTS = (
-    re.compile(rb"(?i)(?:https?|wss?|xmpp)://(" + _HOST + rb")"),
+    re.compile(rb"(?i)(?:https?|wss?|xmpp):(?:\\?/){2}(" + _HOST + rb")"),
     re.compile(rb"(?i)\b(?:turns?|stun):(" + _HOST + rb")"),
     re.compile(rb"(?i)(?:VirtualHost|Component|server_name|realm|server-name|domains?|host|xmpp_domain|HOSTNAME|"
                rb"DOMAIN|muc_mapper_domain_base|to|from|xmpp-domain|server|upstream)[\"'\s]*[:=(\s\[]+[\"']*("
@@ -43,6 +44,12 @@ _QUERY = re.compile(  # what an address of a page says of who opened it: ?name=A
     rb"""(?i)[?&\#;](?:[\w.-]{1,64}\.)?(?:\w{0,24}name|nick|user|e?-?mail|caller|participant|guest|"""
     rb"""\w{1,24}(?:id|user|nick|email))=([^\s\\"'<>&;\#]{1,256})"""
 )
+_SEGMENT = rb"[^/\s?#\"'<>&;,)\]}\\.=:*$^(|]{3,128}"
+_PAGE = re.compile(  # a room is the page that somebody opens, in the letters in which he wrote it
+    rb"(?:(?:https?|wss?):(?:\\?/){2}(" + _HOST + rb")(?::\d{1,5})?|\b(?:GET|HEAD) )\\?/(?:(" + _SEGMENT
+    + rb")\\?/)?(" + _SEGMENT
+    + rb")(?=[?#\s\"'<>&;,)\]}\\]|\Z)"
+)  # fmt: skip
 _ELEMENT = re.compile(
     rb"<(nick|email|display-name|stats-id|avatar-url|subject|body|resource|machine-uid)\b[^<>]{0,200}>([^<>]{1,512})</"
 )
@@ -54,6 +61,15 @@ _OCCUPANT = re.compile(rb"(?:endpoint|epId|ep|participant|from|id|member|source)
 _IPS = re.compile(
     rb"(?<![0-9A-Za-z.])(?:\d{1,3}\.){3}\d{1,3}(?![0-9A-Za-z.])|(?<![0-9A-Za-z:.])[0-9A-Fa-f:]{2,39}:[0-9A-Fa-f]{1,4}(?![0-9A-Za-z:])"
 )
+_SERVED = frozenset((  # pages and services of every deployment
+    "http-bind", "xmpp-websocket", "colibri-ws", "colibri-relay-ws", "conference-request", "room-info", "static",
+    "images", "sounds", "css", "lang", "fonts", "libs", "about", "health", "version", "colibri", "stats", "metrics",
+    "debug", "mucclient", "conferences", "rtcstats", "login", "logout", "oauth", "oauth2", "auth", "api", "_api",
+    "_unlock", "etherpad", "whiteboard", "excalidraw", "analytics", "well-known", "robots", "manifest", "http_bind",
+    "admin", "dashboard", "status", "index", "config", "favicon", "turncredentials", "room", "room-size", "rooms",
+    "sessions", "callback", "authorize", "service", "services", "protocol", "xmlns", "schema", "docs", "blog",
+    "metadata", "latest", "releases", "shutdown", "drain", "reload", "plugins", "assets", "prosody", "bosh",
+))  # fmt: skip
 _SETTING = re.compile(  # a variable, the beginning of an object or a function
     rb"^\$(?:[{(]|[A-Z_][A-Z0-9_]*$|[a-z]+_[a-z_]+$)|^[{(]|^(?:true|false|null|none|\d{1,3})$"
 )
@@ -105,6 +121,8 @@ class Seeds:
             self.add(match[1])
         for match in _QUERY.finditer(data):
             self._parameter(match[1])
+        for match in _PAGE.finditer(data):
+            self._page(match[1], match[2], match[3])
         for match in _ELEMENT.finditer(data):
             self._element(match[1], match[2])
         for match in _PASSWORD.finditer(data):
@@ -143,6 +161,15 @@ class Seeds:
         if re.fullmatch(rb"[a-z.]*[A-Za-z_]*\(?\)?", value) and field in _SECRETS and len(value) < 4:
             return
         self.add(value.rstrip(b".:"))
+
+    def _page(self, host: bytes | None, tenant: bytes | None, page: bytes) -> None:
+        """The room, and the tenant that it belongs to, of a page of a deployment."""
+        if host is not None and public(host.decode().lower()):
+            return
+        parts = [unquote(one.decode("utf-8", "ignore")) for one in (tenant, page) if one]
+        if not any(one.lower() in _SERVED for one in parts):
+            for one in parts:
+                self.add(one)
 
     def _parameter(self, value: bytes) -> None:
         """A value in an address, written as addresses write it."""
@@ -186,11 +213,31 @@ class Seeds:
             for content in (exchange.sent, exchange.received):
                 self.text(content.data)
 
+    def dns(self, table: Any) -> None:
+        """Search what was asked of the DNS, and told."""
+        rows = table[["name", "aliases", "addresses", "targets", "hints", "records"]].fillna("").drop_duplicates()
+        for name, *others in rows.itertuples(index=False, name=None):
+            for one in (str(name), *" ".join(map(str, others)).replace(";", " ").split()):
+                self._resolved(one.rstrip("."))
+
+    def _resolved(self, name: str) -> None:
+        if _is_address(name):
+            self.add(name)
+        elif (reverse := reversed_address(name)) is not None:
+            self.addresses.add(reverse.packed)
+        elif name.lower().endswith(".local"):
+            for label in name.split(".")[:-1]:
+                if not label.startswith("_"):
+                    self.add(label)
+        elif re.fullmatch(_HOST, name.encode("utf-8", "ignore")):
+            self._host(name)
+
     def _head(self, head: Any) -> None:
         if head.target:
-            self.text(b" " + head.target.encode("utf-8", "ignore"))
             path, _, query = head.target.partition("?")
             parts = [one for one in path.split("/") if one]
+            if head.target.startswith("/"):
+                self.text(b"GET " + head.target.encode("utf-8", "ignore") + b" ")
             if len(parts) > 2 and parts[0].startswith("colibri-ws"):
                 for one in parts[2:]:
                     self.add(one)

@@ -28,6 +28,7 @@ _ADDRESS = re.compile(
     rb"(?![0-9A-Za-z]|:(?!\d{5}(?![0-9A-Fa-f]))[0-9A-Fa-f:])"  # five digits are a port, written without brackets
     rb"|(?<![0-9A-Za-z.])(?P<low4>" + _FOUR + rb")(?:-(?P<high4>" + _FOUR + rb")|/(?P<bits4>\d{1,2})(?![\d.]))?"
     rb"(?![0-9A-Za-z]|\.\d)"
+    rb"|(?<![0-9A-Za-z.+-])(?:0x)?(?P<number>\d{8,10}|[0-9A-F]{8}|[0-9a-f]{8})(?![0-9A-Za-z.]\w|[0-9A-Za-z])"
     rb"|(?<![0-9A-Za-z])(?P<dashed>(?:\d{1,3}-){3}\d{1,3})(?![0-9A-Za-z-])"
 )
 _VERSION = re.compile(rb"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)\Z")
@@ -81,6 +82,19 @@ class Wording:
         parts = [rb"(?:" + trie(long) + rb")", *parts] if long else parts
         return re.compile(b"|".join(parts)) if parts else None
 
+    @cached_property
+    def _numbers(self) -> dict[bytes, bytes]:
+        """Addresses as one number, as databases and kernels write them: decimal or hexadecimal, of either order."""
+        found: dict[bytes, bytes] = {}
+        for text in self.addresses.originals:
+            old = ip_address(text).packed
+            if len(old) == 4 and len(set(old) - {0}) > 2:
+                new = self.addresses.packed(old)
+                for a, b in ((old, new), (old[::-1], new[::-1])):
+                    found.setdefault(str(int.from_bytes(a)).encode(), str(int.from_bytes(b)).encode())
+                    found.setdefault(a.hex().encode(), b.hex().encode())
+        return found
+
     def known(self, data: bytes) -> bool:
         """Whether some name stands in these bytes."""
         return self._pattern is not None and self._pattern.search(data) is not None
@@ -123,6 +137,8 @@ class Wording:
                 return whole
         if match["reverse"]:
             return self._reversed(whole)
+        if match["number"]:
+            return self._number(whole, match["number"])
         low, high = match["low"] or match["low4"], match["high"] or match["high4"]
         bits = match["bits"] or match["bits4"]
         before = match.string[max(0, match.start() - 12) : match.start()]
@@ -144,6 +160,12 @@ class Wording:
             return whole
         return (new.upper() if low.upper() == low and low.lower() != low else new).encode() + whole[len(low) :]
 
+    def _number(self, whole: bytes, number: bytes) -> bytes:
+        new = self._numbers.get(number.lower())
+        if new is None:
+            return whole
+        return whole[: -len(number)] + (new if number.lower() == number else new.upper())
+
     def _network(self, one: IPv4Address | IPv6Address, length: int, bits: bytes, low: bytes) -> bytes:
         host = int(one) & ((1 << (one.max_prefixlen - length)) - 1)
         if length == one.max_prefixlen or host:
@@ -162,15 +184,11 @@ class Wording:
         return f"{self.addresses.text(str(low))}-{self.addresses.text(str(high))}".encode()
 
     def _reversed(self, whole: bytes) -> bytes:
-        text = whole.decode()
-        if text.endswith("in-addr.arpa"):
-            try:
-                one = ip_address(".".join(text.split(".")[3::-1]))
-            except ValueError:
-                return whole
-            return ".".join([*reversed(self.addresses.text(str(one)).split(".")), "in-addr.arpa"]).encode()
-        packed = bytes.fromhex("".join(text.split(".")[31::-1]))
-        return ".".join([*reversed(self.addresses.packed(packed).hex()), "ip6.arpa"]).encode()
+        one = reversed_address(whole.decode())
+        if one is None:
+            return whole
+        new = ip_address(self.addresses.packed(one.packed))
+        return new.reverse_pointer.encode()
 
     def _hex(self, whole: bytes) -> bytes:
         between = b"." if b"." in whole else whole[2:3]
@@ -260,6 +278,19 @@ class Wording:
         url = b"-" in whole or b"_" in whole
         made = base64.urlsafe_b64encode(new) if url else base64.b64encode(new)
         return made if whole.endswith(b"=") or len(whole) % 4 == 0 else made.rstrip(b"=")
+
+
+def reversed_address(name: str) -> IPv4Address | IPv6Address | None:
+    """The address of a name below in-addr.arpa or ip6.arpa (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
+    labels = name.lower().split(".")
+    try:
+        if labels[-2:] == ["in-addr", "arpa"] and len(labels) == 6:
+            return ip_address(".".join(labels[3::-1]))
+        if labels[-2:] == ["ip6", "arpa"] and len(labels) == 34:
+            return ip_address(bytes.fromhex("".join(labels[31::-1])))
+    except ValueError:
+        pass
+    return None
 
 
 def _plain(one: Any) -> str:
