@@ -1,9 +1,15 @@
 """``jitsilab diagnose``: who had media, who had none, why, and what to change."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jitsilab import terminal
 from jitsilab.commands import Command, load, takes_colour, takes_evidence
+
+if TYPE_CHECKING:
+    from jitsilab.judge.diagnosis import Diagnosis
+    from jitsilab.judge.diagnosis.changes import Changes
 
 LEVELS = ("none", "degraded", "no-media")
 
@@ -17,6 +23,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--claim", action="append", metavar="CLAIM",
                         help="test what somebody says: 'WHO has media [over PATH]', 'WHO has no media "
                         "[because CAUSE]', 'no STUN between WHO and WHO [because REASON]'")  # fmt: skip
+    parser.add_argument("--against", metavar="OLD",
+                        help="say what changed since an older case, and nothing else: who has media now, which "
+                        "causes and conditions went, came, stayed; OLD is evidence, or a saved --json")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--fail-on", choices=LEVELS, default="none",
                         help="exit 1 where somebody has no media, or (degraded) where a condition holds or media "
@@ -37,8 +46,12 @@ def _run(arguments: argparse.Namespace) -> int:
         from jitsilab.judge import claims
 
         diagnosis.hypotheses.append(claims.tested(claim, diagnosis, call.tables()))
+    changed = _changed(arguments, diagnosis) if arguments.against is not None else None
     if arguments.json:
-        print(terminal.to_json(diagnosis.to_json(), indent=1))
+        answer = diagnosis.to_json() | ({"changes": changed.to_json()} if changed is not None else {})
+        print(terminal.to_json(answer, indent=1))
+    elif changed is not None:
+        print(terminal.printable(changed.to_text(terminal.width())))
     else:
         colour = terminal.coloured(arguments.color)
         said = diagnosis.to_text(terminal.width(), colour=colour, short=True)
@@ -46,8 +59,21 @@ def _run(arguments: argparse.Namespace) -> int:
     return int(diagnosis.fails_at(arguments.fail_on))
 
 
+def _changed(arguments: argparse.Namespace, diagnosis: "Diagnosis") -> "Changes":
+    """What changed since the older case: a file of its answer, else its evidence."""
+    from jitsilab.judge.diagnosis import changes
+
+    path = Path(arguments.against)
+    before = changes.earlier(path) if path.is_file() else None
+    if before is None:
+        alone = argparse.Namespace(**{**vars(arguments), "facts": None, "keylog": None, "point": None})
+        before = load(alone, arguments.against).diagnosis.to_json()
+    return changes.changes(before, diagnosis.to_json())
+
+
 COMMAND = Command(
     "diagnose", "say for each participant: media path, stage reached, cause, what to change", _arguments, _run,
     ("jitsilab diagnose turn-refused", "jitsilab diagnose call.pcapng jvb.log console.txt --facts /etc",
-     "docker compose logs | jitsilab diagnose -", "sudo jitsilab diagnose --here"),
+     "docker compose logs | jitsilab diagnose -", "jitsilab diagnose today/ --against yesterday/",
+     "sudo jitsilab diagnose --here"),
 )  # fmt: skip
