@@ -1,4 +1,4 @@
-"""``jitsilab report``: the study's report, or that of another capture."""
+"""``jitsilab report``: the study's report, or the case report of one's own evidence."""
 
 import argparse
 import functools
@@ -7,14 +7,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from jitsilab.commands import Command, check_folders, takes_evidence
+from jitsilab.commands import Command, check_folders, load, takes_evidence
 from jitsilab.errors import ParameterError
+
+STUDY = "project3-2020"
+STAGES = 9  # that a case report tells of: reading, then what `casereport.write` says comes next
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    takes_evidence(parser, required=False, default="project3-2020")
+    takes_evidence(parser, required=False, default=STUDY)
     parser.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
-                        help="a parameter of the notebooks; may be given more than once")  # fmt: skip
+                        help="a parameter of the study's notebooks; may be given more than once")  # fmt: skip
     parser.add_argument("-o", type=Path, metavar="DIR", dest="out",
                         help="folder to write to (default: report/ for the study, else out/NAME/)")  # fmt: skip
     parser.add_argument("--share", action="store_true",
@@ -22,28 +25,56 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from jitsilab.pages import report
-
     parameters = {}
     for pair in arguments.parameters:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ParameterError(f"-p takes NAME=VALUE, not {pair!r}.")
         parameters[name] = value
-    if len(arguments.evidence) > 1 or len(arguments.keylog or ()) > 1 or len(arguments.facts or ()) > 1:
-        raise ParameterError("report takes one capture, one key log and one folder of facts.")
     check_folders(arguments)
-    make = functools.partial(
-        report.run, arguments.evidence[0], keylog=arguments.keylog[0].resolve() if arguments.keylog else None,
-        facts=arguments.facts[0] if arguments.facts else None, parameters=parameters,
-        point=arguments.point, use_keylog=not arguments.no_keylog,
-    )  # fmt: skip
-    folder = _shared(make, arguments.out) if arguments.share else make(out=arguments.out)
-    print(f"The report is in {folder}: Project3.md, Project3.html, Project3.pdf")
+    make = functools.partial(_study, arguments, parameters)
+    if arguments.evidence != [STUDY]:
+        if parameters:
+            raise ParameterError("-p sets what the study's notebooks take; a case report has no parameters.")
+        make = functools.partial(_case, arguments)
+    folder, files = _shared(make, arguments.out) if arguments.share else make(out=arguments.out)
+    print(f"The report is in {folder}: {', '.join(files)}")
     return 0
 
 
-def _shared(make: Callable[..., Path], out: Path | None) -> Path:
+def _study(arguments: argparse.Namespace, parameters: dict[str, str], out: Path | None) -> tuple[Path, list[str]]:
+    """The study's report, or what its notebooks say with other facts."""
+    from jitsilab.pages import report
+
+    if len(arguments.keylog or ()) > 1 or len(arguments.facts or ()) > 1:
+        raise ParameterError("The study's report takes one key log and one folder of facts.")
+    folder = report.run(
+        arguments.evidence[0], keylog=arguments.keylog[0].resolve() if arguments.keylog else None,
+        facts=arguments.facts[0] if arguments.facts else None, parameters=parameters,
+        point=arguments.point, use_keylog=not arguments.no_keylog, out=out,
+    )  # fmt: skip
+    return folder, ["Project3.md", "Project3.html", "Project3.pdf"]
+
+
+def _case(arguments: argparse.Namespace, out: Path | None) -> tuple[Path, list[str]]:
+    """The case report of whatever the arguments name."""
+    from tqdm import tqdm
+
+    with tqdm(total=STAGES, desc="reading the evidence", disable=None, leave=False,
+              bar_format="{desc:<48}{bar:20} {elapsed}") as bar:  # fmt: skip
+        call = load(arguments)
+
+        def tell(stage: str) -> None:
+            bar.update()
+            bar.set_description(stage)
+
+        from jitsilab.pages import casereport
+
+        folder = out or Path("out") / casereport.folder_name(call.name)
+        return folder, casereport.write(call, folder, tell)
+
+
+def _shared(make: Callable[..., tuple[Path, list[str]]], out: Path | None) -> tuple[Path, list[str]]:
     """Write the report where nobody looks, and hand it over only where it gives nothing away."""
     from jitsilab.sharing import LeakError, leaks
 
@@ -52,7 +83,7 @@ def _shared(make: Callable[..., Path], out: Path | None) -> Path:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ParameterError(f"{out} is there already: name a new folder.")
     with tempfile.TemporaryDirectory(prefix="jitsilab-", dir=out.absolute().parent) as scratch:
-        made = make(out=Path(scratch) / out.name)
+        made, files = make(out=Path(scratch) / out.name)
         found = leaks.scan([made])
         if found:
             first = "; ".join(f"{Path(one.input).name}, {one.place}: {one.kind}" for one in found[:5])
@@ -60,10 +91,11 @@ def _shared(make: Callable[..., Path], out: Path | None) -> Path:
         if out.is_dir():
             out.rmdir()
         shutil.move(made, out)
-    return out
+    return out, files
 
 
 COMMAND = Command(
-    "report", "write the Project3 report of a capture: Markdown, HTML, PDF, figures, results", _arguments, _run,
-    ("jitsilab report", "jitsilab report call.pcapng --keylog keys.log"),
+    "report", "write a report: the study's, or of one's own evidence as HTML, Markdown, PDF and JSON", _arguments, _run,
+    ("jitsilab report call.pcapng jvb.log console.txt --facts /etc", "jitsilab report call.pcapng --keylog keys.log",
+     "jitsilab report                                  # the study of 2020 again"),
 )  # fmt: skip

@@ -18,9 +18,14 @@ _CODE = re.compile(r"[A-Za-z0-9.:/\[\]_=+,@-]+")
 
 def escape(text: Any, limit: int = LONGEST) -> str:
     """Text that shows as it is, whatever it holds: no markup, no link, no line break, no hidden character."""
-    text = str(text)
-    shown = "".join(_visible(character) for character in text[:limit]) + ("…" if len(text) > limit else "")
+    shown = visible(text, limit)
     return re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", _ACTIVE.sub(r"\\\g<0>", shown))
+
+
+def visible(text: Any, limit: int = LONGEST) -> str:
+    """The text on one line, with every hidden character written out, cut where it is too long; no markup escaped."""
+    text = str(text)
+    return "".join(map(_visible, text[:limit])) + ("…" if len(text) > limit else "")
 
 
 def _visible(character: str) -> str:

@@ -1,0 +1,102 @@
+"""The case report of anybody's evidence: one HTML file, Markdown, PDF, and ``results.json`` by a published schema.
+
+Everything is computed once from one call; no notebook runs. The folder is written whole or not at all.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jitsilab import terminal
+from jitsilab.pages.casereport import cards, contents, evidence, results, story, unseen
+from jitsilab.pages.casereport.document import Document, Section, text
+
+if TYPE_CHECKING:
+    from jitsilab.call import Call
+
+FILES = ("report.html", "report.md", "report.pdf", "ladder.svg", "results.json")
+
+
+def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None) -> Document:
+    """The report of a call as a document; ``tell`` is called with what comes next."""
+    found = contents.gather(call, tell)
+    diagnosis = found.diagnosis
+    people, left_out = cards.of_people(diagnosis, found.places)
+    notices = [*cards.conditions(diagnosis, found.places), *cards.grave(found.findings, found.places)]
+    sections: list[Section] = [*story.section(found)]
+    open_ = unseen.section(found)
+    sections += evidence.sections(found)
+    place = next(i for i, one in enumerate(sections) if one.id == "evidence")
+    sections.insert(place, open_)
+    rooms = ", ".join(dict.fromkeys(str(one["room"]) for one in diagnosis.calls))
+    frames = sum(len(rows) for one in call.packets if (rows := one.table("frames")) is not None)
+    parts = [
+        f"{len(diagnosis.people)} participant{'' if len(diagnosis.people) == 1 else 's'}"
+        + (f" ({left_out} of those who are well have no card)" if left_out else ""),
+        f"room {rooms}" if rooms else "", evidence.span(found), f"{frames:,} frames" if frames else "",
+        f"{len(found.events):,} events in lines" if found.events is not None else "",
+    ]  # fmt: skip
+    return Document(
+        f"Case report: {call.name}", text("; ".join(filter(None, parts))), cards.tone(diagnosis),
+        cards.verdict(diagnosis), people, notices, found.ladders, sections, results.as_json(found, call.name),
+    )  # fmt: skip
+
+
+def write(call: "Call", out: Path, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Write the report of a call into a folder, and give the names of the files.
+
+    All is made beside the folder first: a failure leaves what was there. Without typst there is no PDF.
+    """
+    from jitsilab.pages.casereport import github, ladder_svg, web
+
+    document = assemble(call, tell)
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
+        made = Path(scratch) / "report"
+        made.mkdir()
+        tell("HTML and Markdown")
+        if document.ladders:
+            _put(made / "ladder.svg", ladder_svg.alone(document.ladders[0]))
+        _put(made / "report.html", web.page(document))
+        _put(made / "report.md", github.page(document))
+        _put(made / "results.json", terminal.to_json(document.results, indent=1) + "\n")
+        tell("PDF")
+        _pdf(document, made)
+        made.chmod(0o755)
+        _hand_over(made, out)
+    return [name for name in FILES if (out / name).exists()]
+
+
+def folder_name(name: str) -> str:
+    """The name of a folder for a case of this name: letters, digits and ``-_.`` alone."""
+    while Path(name).suffix in (".gz", ".zst", ".xz", ".pcap", ".pcapng", ".cap", ".csv", ".txt", ".log"):
+        name = Path(name).stem
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".")[:80] or "case"
+
+
+def _pdf(document: Document, made: Path) -> None:
+    from jitsilab.pages.casereport import paper
+
+    data = paper.pdf(document)
+    if data is not None:
+        (made / "report.pdf").write_bytes(data)
+
+
+def _put(path: Path, words: str) -> None:
+    path.write_text(words, encoding="utf-8", newline="\n")
+
+
+def _hand_over(made: Path, out: Path) -> None:
+    """Put the folder in its place; where there is one with other things in it, file by file."""
+    if out.is_dir() and any(out.iterdir()):
+        for name in FILES:
+            if (made / name).exists():
+                (made / name).replace(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+        return
+    if out.is_dir():
+        out.rmdir()
+    shutil.move(made, out)

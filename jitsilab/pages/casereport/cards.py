@@ -1,0 +1,207 @@
+"""The first screen: the verdict, a card a participant, and what else holds beside media."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from jitsilab.judge.causes import CONDITIONS, OPEN
+from jitsilab.judge.causes.catalogue import words_of
+from jitsilab.judge.diagnosis import text as terminal_text
+from jitsilab.judge.findings import SEVERITIES
+from jitsilab.pages.casereport.document import Card, Change, Code, Link, Mark, Text, joined, text
+from jitsilab.pages.casereport.places import Places
+from jitsilab.pages.markdown import visible
+
+if TYPE_CHECKING:
+    from jitsilab.judge.causes import Statement
+    from jitsilab.judge.diagnosis import Diagnosed, Diagnosis
+    from jitsilab.judge.findings import Finding
+
+MOST_CARDS = 24  # of people who are well; those without media are all there
+MOST_GRAVE = 3  # security findings on the first screen
+SEEN = 110  # characters of what such a one saw
+PATHS = {
+    "p2p": "directly to the other participant", "jvb-udp": "over UDP through the bridge", "turn-udp": "over TURN (UDP)",
+    "turn-tcp": "over TURN (TCP)", "turn-tls": "over TURN inside TLS",
+}  # fmt: skip
+TURN = {
+    "not-tried": "", "not-offered": "not offered", "unreachable": "not reached",
+    "auth-failed": "refused the credentials", "allocated": "gave an address, not asked to relay",
+    "permission-refused": "refused to relay", "permitted": "would relay", "relaying": "relays",
+}  # fmt: skip
+STAGES = {
+    "tls": "TLS", "xmpp": "login", "conference": "the conference", "jingle": "the offer", "checks": "ICE checks",
+    "nominated": "a nominated pair", "dtls": "DTLS", "media": "media",
+}  # fmt: skip
+
+
+def verdict(answer: "Diagnosis") -> str:
+    """The whole answer in a sentence, the same that a terminal shows first."""
+    return " ".join(terminal_text.verdict(answer).split())
+
+
+def tone(answer: "Diagnosis") -> str:
+    """How bad it is: bad, warn, open, good."""
+    if answer.causes or any(one.media_path == "none" for one in answer.people):
+        return "bad"
+    if answer.conditions:
+        return "warn"
+    unseen = not answer.people or any(one.media_path == "not-observable" for one in answer.people)
+    return "open" if unseen else "good"
+
+
+def of_people(answer: "Diagnosis", places: Places) -> tuple[list[Card], int]:
+    """A card each, those without media first, and how many of those who are well are left out."""
+    order = {"none": 0, "not-observable": 1}
+    people = sorted(answer.people, key=lambda one: order.get(one.media_path, 2))
+    well = [one for one in people if order.get(one.media_path, 2) == 2]
+    left_out = {id(one) for one in well[MOST_CARDS:]}
+    said: dict[tuple[str, str | None], Card] = {}
+    cards = list(_of_the_call(answer, places, said))
+    for number, one in enumerate(people, 1):
+        if id(one) not in left_out:
+            cards.append(_person(one, number, answer, places, said))
+    return cards, len(left_out)
+
+
+def _of_the_call(answer: "Diagnosis", places: Places, said: dict[tuple[str, str | None], Card]) -> Iterator[Card]:
+    """Causes that the evidence ties to nobody by name."""
+    known = {one.id for one in answer.people}
+    for number, cause in enumerate(answer.causes, 1):
+        if cause.participants and {*cause.participants} & known:
+            continue
+        who = joined(cause.participants) if cause.participants else text("everybody in the call")
+        card = Card(f"cause-{number}", "The call", "bad", "broken", _cause(cause.name, cause.reason))
+        card.facts = [("For", who), ("Known", text(cause.certainty))]
+        if cause.detail:
+            card.facts.append(("Seen", text(places.shortened(cause.detail))))
+        card.facts += _proof(cause.evidence, places, Link("the cause", card.id))
+        card.change = _change(answer, cause.name, cause.reason, places)
+        said[cause.name, cause.reason] = card
+        yield card
+
+
+def _cause(name: str, reason: str | None) -> Text:
+    words = words_of(name, reason)
+    return text(f"{words[0].upper()}{words[1:]} ", Code(f"{name}{'/' + reason if reason else ''}"))
+
+
+def _person(
+    one: "Diagnosed", number: int, answer: "Diagnosis", places: Places, said: dict[tuple[str, str | None], Card]
+) -> Card:
+    own, me = f"person-{number}", Link(one.id, f"person-{number}")
+    ways = _ways(one)
+    if one.media_path == "none":
+        card = Card(own, one.id, "bad", "no media", _why(one))
+    elif one.media_path == "not-observable":
+        card = Card(own, one.id, "open", "not to be seen here", text("Whether media flowed is not to be seen here"))
+        if one.cause and one.cause not in OPEN:
+            card.lead = _cause(one.cause, one.reason)
+    else:
+        card = Card(own, one.id, "warn" if one.conditions else "good", "has media", ways or text(PATHS[one.media_path]))
+    addresses = [Code(address) for address in one.addresses if address != one.id]
+    if addresses:
+        card.facts.append(("At", joined(addresses)))
+    if one.media_path in ("none", "not-observable"):
+        if ways:
+            card.facts.append(("Before", ways))
+        card.facts.append(("Came as far as", text(STAGES.get(one.stage, one.stage))))
+        if TURN.get(one.turn_stage):
+            card.facts.append(("TURN", text(TURN[one.turn_stage])))
+        if one.open_causes:
+            card.facts.append(("Open", joined(_open(name) for name in one.open_causes)))
+    if one.note:
+        card.facts.append(("Seen", text(places.shortened(one.note), f" ({one.certainty})")))
+    elif one.media_path == "none":
+        card.facts.append(("Known", text(one.certainty)))
+    card.facts += [
+        ("Beside", text(Link(CONDITIONS[held.name].words, _condition_id(answer, held.name)))) for held in one.conditions
+    ]
+    card.facts += _proof(one.evidence, places, me)[: None if one.media_path in ("none", "not-observable") else 1]
+    if one.cause and one.cause not in OPEN and one.media_path in ("none", "not-observable"):
+        before = said.get((one.cause, one.reason))
+        card.change = _change(answer, one.cause, one.reason, places)
+        if before is not None and card.change is not None:
+            card.change = Change("", like=text("as for ", Link(before.name, before.id)))
+        said.setdefault((one.cause, one.reason), card)
+    return card
+
+
+def _why(one: "Diagnosed") -> Text:
+    if one.cause and one.cause not in OPEN:
+        return _cause(one.cause, one.reason)
+    return text("The evidence does not single out why")
+
+
+def _open(name: str) -> Text:
+    return text(words_of(name, None) if name not in OPEN else name, " ", Code(name))
+
+
+def _ways(one: "Diagnosed") -> Text:
+    shown = one.media_paths[:3]
+    ways = ", then ".join(f"{PATHS[way.name]} from {way.start:.1f} to {way.end:.1f} s" for way in shown)
+    more = f", then {len(one.media_paths) - 3} more" if len(one.media_paths) > 3 else ""
+    return text(f"{ways[0].upper()}{ways[1:]}{more}") if ways else ()
+
+
+def _proof(evidence: Any, places: Places, by: Link) -> list[tuple[str, Text]]:
+    if not evidence:
+        return []
+    found = [("Proof", places.proof(evidence, by))]
+    for input, display_filter in places.filters(evidence):
+        found.append(("In Wireshark", text(Code(display_filter), f" in {input}" if len(places.captures) > 1 else "")))
+    return found
+
+
+def _change(answer: "Diagnosis", name: str, reason: str | None, places: Places) -> Change | None:
+    """What to change, in its parts where the diagnosis has them apart."""
+    advice: Any = answer.advice.get((name, reason), "")
+    if not advice:
+        return None
+    if isinstance(advice, str):
+        return Change(places.shortened(advice))
+    return Change(advice.text, places.shortened(advice.file), advice.line, advice.docker, advice.opens, advice.then)
+
+
+def _condition_id(answer: "Diagnosis", name: str) -> str:
+    return f"condition-{1 + next(number for number, one in enumerate(answer.conditions) if one.name == name)}"
+
+
+def conditions(answer: "Diagnosis", places: Places) -> list[Card]:
+    """What is true beside media."""
+    return [_condition(one, f"condition-{number}", answer, places) for number, one in enumerate(answer.conditions, 1)]
+
+
+def _condition(one: "Statement", own: str, answer: "Diagnosis", places: Places) -> Card:
+    words = CONDITIONS[one.name].words
+    status = f" {one.status}" if one.status else ""
+    card = Card(own, f"{words[0].upper()}{words[1:]}", "warn", one.certainty, text(Code(f"{one.name}{status}")))
+    if one.participants:
+        card.facts.append(("For", joined(one.participants)))
+    if one.detail:
+        card.facts.append(("Seen", text(places.shortened(one.detail))))
+    card.facts += _proof(one.evidence, places, Link(words, own))
+    card.change = _change(answer, one.name, one.reason, places)
+    return card
+
+
+def grave(findings: "list[Finding]", places: Places) -> list[Card]:
+    """The gravest failures of the security checks: medium and above, a few."""
+    failed = sorted(
+        (one for one in findings if one.result == "FAIL" and SEVERITIES.index(one.severity) <= 2),
+        key=lambda one: (SEVERITIES.index(one.severity), one.id),
+    )
+    return [
+        Card(f"grave-{one.id}", one.rule.title, severity_tone(one.severity), one.severity,
+             text(Link(one.id, one.id), f": {visible(places.shortened(one.evidence), SEEN)}"))
+        for one in failed[:MOST_GRAVE]
+    ]  # fmt: skip
+
+
+def severity_tone(severity: str) -> str:
+    """The colour of a severity."""
+    return {"critical": "bad", "high": "bad", "medium": "warn"}.get(severity, "plain")
+
+
+def severity(word: str) -> Mark:
+    """A severity as a label."""
+    return Mark(word, severity_tone(word))

@@ -1,0 +1,224 @@
+"""The evidence in tables: frames and lines that prove something, streams, every event, step and check, the inputs."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from jitsilab.ip import endpoint
+from jitsilab.judge.diagnosis.answer import iso
+from jitsilab.pages.casereport import cards, fields, story
+from jitsilab.pages.casereport.contents import Contents, plain
+from jitsilab.pages.casereport.document import Code, Link, Mark, Paragraph, Row, Section, Table, Text, joined, text
+
+MOST_ROWS = 1500  # of one table
+FEW = 200  # rows of a table that a page of paper may hold
+
+
+def sections(contents: Contents) -> Iterator[Section]:
+    """What is cited anywhere comes first; asked for last, when everything has been cited."""
+    yield Section("evidence", "Evidence", [Paragraph(text(
+        "Every proof above leads to a row here. Frames are numbered as Wireshark numbers them."))])  # fmt: skip
+    for own, title, table, folded in (
+        ("streams", "Media streams", _streams(contents), False),
+        ("events", "Events of the ladder, decoded", _events(contents), True),
+        ("steps-all", "Every step for every participant", _steps(contents), True),
+        ("checks-all", "Every security check", _checks(contents), True),
+        ("frames", "Frames that prove something", _frames(contents, proving=True), False),
+        ("frames-other", "Other frames that are cited", _frames(contents, proving=False), True),
+        ("lines", "Lines that prove something", _lines(contents), False),
+        ("errors", "What could not be read", _errors(contents), True),
+        ("inputs", "What was read", _inputs(contents), False),
+    ):
+        if table is not None:
+            yield Section(own, title, [table], folded, 3)
+
+
+def _streams(contents: Contents) -> Table | None:
+    if not contents.streams:
+        return None
+    table = Table("streams-table", text("Media streams, by whose they are."),
+                  ["Stream", "From", "To", "Packets", "Bytes", "Lost", "Jitter (ms)", "Between (s)", "SSRC", "Frame"],
+                  [], numbers=frozenset({3, 4, 5, 6}), command="jitsilab table media EVIDENCE...")  # fmt: skip
+    for one in contents.streams[:MOST_ROWS]:
+        frame = contents.places.frame(one.first_frame, Link(one.name, "streams"), one.input)
+        table.rows.append(
+            Row([text(one.name), text(one.sender), text(one.receiver), text(f"{one.packets:,}"), text(f"{one.bytes:,}"),
+                 text(f"{one.lost:,}"), text(f"{one.jitter_ms:.1f}" if one.jitter_ms == one.jitter_ms else ""),
+                 text(f"{one.start:.1f} to {one.end:.1f}"), text(Code(f"{one.ssrc:#010x}")), text(frame)])
+        )  # fmt: skip
+    table.left_out = max(len(contents.streams) - MOST_ROWS, 0)
+    table.paper = len(table.rows) <= FEW
+    return table
+
+
+def _events(contents: Contents) -> Table | None:
+    rows = []
+    for ladder in contents.ladders:
+        for one in ladder.events:
+            said = joined((f"{name}: {value}" for name, value in one.fields), "; ")
+            frame = contents.places.frame(one.frame, Link(one.label, one.id), _input(contents, ladder.id))
+            how = text(one.label, " ", Mark("by its length", "open")) if one.hidden else text(one.label)
+            ends = f"{one.source} to {one.target}" if one.source != one.target else one.source
+            rows.append(Row([text(f"{one.seconds:.3f}"), text(ends), text(one.kind), how, text(frame), said], one.id,
+                            "bad" if one.tone == "bad" else ""))  # fmt: skip
+    if not rows:
+        return None
+    return Table("events-table", text("Every event of the ladder with the fields of its message."),
+                 ["Time (s)", "Between", "Layer", "Event", "Frame", "Fields"], rows, numbers=frozenset({0}),
+                 paper=False)  # fmt: skip
+
+
+def _input(contents: Contents, ladder: str) -> str | None:
+    number = ladder.rpartition("-")[2]
+    return contents.places.captures[int(number) - 1 if number.isdigit() else 0]
+
+
+def _steps(contents: Contents) -> Table | None:
+    rows = contents.steps
+    if not len(rows):
+        return None
+    table = Table("steps-table", text("Every step, for each participant and session."),
+                  ["Step", "Who", "Session", "Verdict", "Known", "What was seen", "Frames", "Source"], [],
+                  command="jitsilab table steps EVIDENCE...", paper=False)  # fmt: skip
+    told = set(rows.loc[~rows["verdict"].isin(story.SIDE), "step"])
+    for row in rows.head(MOST_ROWS).itertuples():
+        word, tone = story.VERDICTS[str(row.verdict)]
+        input, by = contents.places.captures[int(row.capture)], Link(row.step, f"step-{row.step}")
+        by = by if row.step in told else Link(row.step, "steps-all")
+        linked = [contents.places.frame(int(frame), by, input) for frame in row.frames[:3]]
+        table.rows.append(
+            Row([text(f"{row.step} {row.title}"), text(plain(row.participant)), text(plain(row.session)),
+                 text(Mark(word, tone)), text(plain(row.certainty)), text(plain(row.note)), joined(linked),
+                 text(plain(row.source))])
+        )  # fmt: skip
+    table.left_out = max(len(rows) - MOST_ROWS, 0)
+    return table
+
+
+def _checks(contents: Contents) -> Table:
+    words = {"FAIL": ("fails", "bad"), "PASS": ("passes", "good"), "INFO": ("to know", "plain"),
+             "NOT_OBSERVABLE": ("not to be seen", "open"), "NOT_APPLICABLE": ("does not apply", "plain")}  # fmt: skip
+    table = Table("checks-table", text("Every security check; the severity is that of a failure."),
+                  ["Check", "Hazard", "Result", "Severity", "What was seen", "Evidence", "Source"], [],
+                  command="jitsilab audit EVIDENCE... -v", paper=False)  # fmt: skip
+    for one in contents.findings:
+        word, tone = words[one.result]
+        table.rows.append(
+            Row([text(one.id), text(one.rule.title), text(Mark(word, tone)),
+                 text(cards.severity(one.severity)) if one.result == "FAIL" else (),
+                 text(contents.places.shortened(one.evidence)), story.evidence(one, contents),
+                 text(one.rule.source)], f"check-{one.id}")
+        )  # fmt: skip
+    return table
+
+
+def _proves(by: list[Link], contents: Contents) -> bool:
+    """Whether the verdict, a condition or a step that went otherwise rests on what these cite."""
+    rows = contents.steps
+    broken = {f"step-{step}" for step in set(rows.loc[rows["verdict"].eq("DEVIATES"), "step"])} if len(rows) else set()
+    return any(one.to.startswith(("person-", "cause-", "condition-")) or one.to in broken for one in by)
+
+
+def _frames(contents: Contents, *, proving: bool) -> Table | None:
+    """Every frame that something above cites: those on which the verdict rests, or the others."""
+    cited = {place: by for place, by in contents.places.frames.items() if _proves(by, contents) is proving}
+    if not cited:
+        return None
+    several = len(contents.places.captures) > 1
+    words = "Frames on which the verdict rests, as they were decoded." if proving else "Other frames that are cited."
+    table = Table("frames-table" if proving else "frames-other-table", text(words),
+                  [*(["Capture"] if several else []), "Frame", "Time (s)", "From", "To", "Protocol", "Bytes",
+                   "What it is", "Cited by"], [])  # fmt: skip
+    table.numbers = frozenset({one + several for one in (0, 1, 5)})
+    for number, part in enumerate(contents.parts):
+        wanted = {frame for capture, frame in cited if capture == number}
+        known = fields.frame_words(part, wanted)
+        for frame in sorted(wanted):
+            row, said = known.get(frame, (None, ""))
+            by = cited[number, frame]
+            cells: list[Text] = [text(contents.places.short(contents.places.captures[number]))] if several else []
+            cells.append(text(f"{frame}"))
+            if row is None:
+                cells += [(), (), (), (), (), text("not in the table of frames")]
+            else:
+                cells += [text(f"{row.seconds:.6f}"), text(endpoint(str(row.src), row.src_port)),
+                          text(endpoint(str(row.dst), row.dst_port)), text(plain(row.protocol)),
+                          text(f"{int(row.length):,}"), text(said)]  # fmt: skip
+            cells.append(text(joined(by[:4]), f" and {len(by) - 4} more" if len(by) > 4 else ""))
+            table.rows.append(Row(cells, contents.places.frame_id(number, frame)))
+    table.paper = proving and len(table.rows) <= FEW
+    return table
+
+
+def _lines(contents: Contents) -> Table | None:
+    """Every line that something above cites, with what it means."""
+    cited = contents.places.lines
+    if not cited:
+        return None
+    meant: dict[tuple[str, int], list[object]] = {}
+    if contents.events is not None and len(contents.events):
+        numbered = contents.events[contents.events["line"].notna()]
+        for row in numbered.itertuples():
+            key = (str(row.input), int(row.line))
+            if key in cited:
+                meant.setdefault(key, []).append(row)
+    table = Table("lines-table", text("Lines that something above cites, and what they mean."),
+                  ["Place", "Time", "Program", "Who", "What it means", "About", "Cited by"], [])  # fmt: skip
+    for (input, line), by in sorted(cited.items()):
+        own = contents.places.line_id(input, line)
+        rows = [story.event_row(row, contents, set()) for row in meant.get((input, line), ())]
+        place = text(Code(f"{contents.places.short(input)}:{line}"))
+        cells: list[Text] = [(), (), (), (), ()]
+        if rows:
+            cells = [joined(dict.fromkeys(row.cells[i] for row in rows if row.cells[i]), "; ") for i in range(5)]
+        table.rows.append(Row([place, *cells, text(joined(by[:4]))], own))
+    table.left_out = max(len(table.rows) - MOST_ROWS, 0)
+    table.rows = table.rows[:MOST_ROWS] if table.left_out else table.rows
+    table.paper = len(table.rows) <= FEW
+    return table
+
+
+def _errors(contents: Contents) -> Table | None:
+    rows = contents.errors
+    if rows.empty:
+        return None
+    table = Table("errors-table", text("What could not be read, or is odd."),
+                  ["Input", "Frame", "Protocol", "At byte", "What"], [],
+                  command="jitsilab table errors EVIDENCE...", paper=False)  # fmt: skip
+    for row in rows.head(MOST_ROWS).itertuples():
+        input = getattr(row, "input", None)
+        table.rows.append(
+            Row([text(contents.places.short(plain(input)) if input else ""), text(plain(row.frame)),
+                 text(plain(row.protocol)), text(plain(row.offset)),
+                 text(contents.places.shortened(plain(row.message)))])
+        )  # fmt: skip
+    table.left_out = max(len(rows) - MOST_ROWS, 0)
+    return table
+
+
+def _inputs(contents: Contents) -> Table:
+    table = Table("inputs-table", text("What was read, and as what."), ["Input", "Read as", "Note", "SHA-256"], [])
+    every = contents.diagnosis.inputs
+    for one in every[:MOST_ROWS]:
+        table.rows.append(
+            Row([text(Code(contents.places.short(one["path"]))), text(str(one["kind"])),
+                 text(contents.places.shortened(one["note"] or "")), text(Code(one["sha256"] or ""))])
+        )  # fmt: skip
+    table.left_out = max(len(every) - MOST_ROWS, 0)
+    table.paper = len(table.rows) <= FEW
+    return table
+
+
+def span(contents: Contents) -> str:
+    """From when to when the captures go."""
+    found = []
+    for source in contents.call.packets:
+        rows = source.table("frames")
+        times = rows["time"].dropna() if rows is not None and "time" in rows else None
+        if times is not None and len(times):
+            found += [times.iloc[0], times.iloc[-1]]
+    if not found:
+        return ""
+    first, last = (iso(pd.Timestamp(one).value) or "" for one in (min(found), max(found)))
+    end = last[11:19] if last[:10] == first[:10] else f"{last[:10]} {last[11:19]}"
+    return f"{first[:10]} {first[11:19]} to {end} UTC"

@@ -1,0 +1,112 @@
+"""The ladder as SVG: text that can be searched, colours by class, a group a row that a script may hide or move."""
+
+from html import escape
+
+from jitsilab.pages.casereport.document import Event, Ladder
+from jitsilab.pages.markdown import visible
+
+ROW, HEAD = 24, 30  # pixels
+TIME, FRAME = 62, 54  # widths: of the time, of the frame number
+ACROSS, NARROW, WIDE = 590, 92, 150  # what the lanes of a small call share, and the least and most of one
+LETTER = 6.4  # pixels of a character, about
+LABEL = 46  # characters of a label; the whole of it stands in the tooltip
+
+#: colours of a drawing that stands alone, light and dark; in a page its own style gives them
+ALONE = """
+text{font:12px system-ui,sans-serif;fill:#1c1c1c}.head text{font-weight:600}.soft{fill:#5c5c5c}
+.lane{stroke:#b8bcc4}.arrow,.dot{stroke:#1f3b57;fill:#1f3b57}.hidden .arrow{stroke-dasharray:5 3}
+.bad .arrow,.bad .dot{stroke:#a3231d;fill:#a3231d}.bad .label{fill:#a3231d;font-weight:600}
+.back{fill:#fff}.label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
+@media (prefers-color-scheme:dark){text{fill:#e4e4e4}.soft{fill:#a8a8a8}.lane{stroke:#4a4f58}.back{fill:#17191c}
+.arrow,.dot{stroke:#9db8d9;fill:#9db8d9}.bad .arrow,.bad .dot{stroke:#ff8f87;fill:#ff8f87}.bad .label{fill:#ff8f87}
+.label{stroke:#17191c}}
+"""
+
+
+def width(ladder: Ladder) -> int:
+    """Of the whole drawing."""
+    return TIME + _lane(ladder) * max(len(ladder.lanes), 1) + FRAME
+
+
+def _lane(ladder: Ladder) -> int:
+    return max(NARROW, min(WIDE, ACROSS // max(len(ladder.lanes), 1)))
+
+
+def lane_x(place: int, ladder: Ladder) -> int:
+    """Where a lane stands."""
+    return TIME + _lane(ladder) // 2 + _lane(ladder) * place
+
+
+def head(ladder: Ladder) -> str:
+    """The names of the lanes."""
+    most = int(_lane(ladder) / 7.5)
+    names = "".join(
+        f'<text x="{lane_x(i, ladder)}" y="19" text-anchor="middle">{_words(lane, most)}'
+        f"<title>{_words(lane)}</title></text>"
+        for i, lane in enumerate(ladder.lanes)
+    )
+    edges = f'<text class="soft" x="{TIME - 12}" y="19" text-anchor="end">s</text>'
+    edges += f'<text class="soft" x="{width(ladder) - 6}" y="19" text-anchor="end">frame</text>'
+    return f'<g class="head">{names}{edges}</g>'
+
+
+def rows(ladder: Ladder, linked: bool = True) -> str:
+    """A group for each event, in order."""
+    return "".join(_row(one, i, ladder, linked) for i, one in enumerate(ladder.events))
+
+
+def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
+    place = {lane: i for i, lane in enumerate(ladder.lanes)}
+    start, end = lane_x(place[one.source], ladder), lane_x(place[one.target], ladder)
+    tip = f"{one.seconds:.3f} s, frame {one.frame}: {one.source} to {one.target}: {one.label}"
+    if one.hidden:
+        tip += " (read from the length of an encrypted record)"
+    if start == end:
+        drawn = f'<circle class="dot" cx="{start}" cy="18" r="4"/>'
+        label = f'<text class="label" x="{start + 9}" y="22">{_words(one.label, LABEL)}</text>'
+    else:
+        middle = _middle((start + end) // 2, one.label, ladder)
+        side = 1 if end > start else -1
+        tip_x = end - side * 2
+        drawn = f'<path class="arrow" d="M{start} 18H{tip_x - side * 6}"/>'
+        drawn += f'<path class="dot" d="M{tip_x} 18l{-side * 8} -4v8z"/>'
+        label = f'<text class="label" x="{middle}" y="13" text-anchor="middle">{_words(one.label, LABEL)}</text>'
+    body = (
+        f"<title>{_words(tip)}</title>"
+        f'<rect class="back" x="0" y="0" width="{width(ladder)}" height="{ROW}"/>'
+        f"{_crossed(ladder)}{drawn}{label}"
+        f'<text class="soft" x="{TIME - 12}" y="22" text-anchor="end">{one.seconds:.3f}</text>'
+        f'<text class="soft" x="{width(ladder) - 6}" y="22" text-anchor="end">{one.frame}</text>'
+    )
+    if linked:
+        body = f'<a href="#{one.id}">{body}</a>'
+    kinds = " ".join(filter(None, ("row", one.tone, "hidden" if one.hidden else "")))
+    who = " ".join(str(place[name]) for name in dict.fromkeys((one.source, one.target)))
+    data = f' data-layer="{one.kind}" data-lanes="{who}" data-event="{one.id}"' if linked else ""
+    return f'<g class="{kinds}" transform="translate(0,{number * ROW})"{data}>{body}</g>'
+
+
+def _middle(wanted: int, label: str, ladder: Ladder) -> int:
+    """Where a label stands, moved so far that it ends before the time and the frame."""
+    half = int(min(len(label), LABEL) * LETTER / 2)
+    return max(TIME + half - 6, min(wanted, width(ladder) - FRAME + 6 - half))
+
+
+def _crossed(ladder: Ladder) -> str:
+    """The upright lines of one row, so that a row that moves takes them along."""
+    return "".join(f'<path class="lane" d="M{lane_x(i, ladder)} 0v{ROW}"/>' for i in range(len(ladder.lanes)))
+
+
+def alone(ladder: Ladder) -> str:
+    """A whole file, with its own colours."""
+    across, down = width(ladder), HEAD + ROW * len(ladder.events) + 8
+    body = f'{head(ladder)}<g transform="translate(0,{HEAD})">{rows(ladder, linked=False)}</g>'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {down}" width="{across}" height="{down}" '
+        f'role="img"><title>The ladder</title><style>{ALONE}</style>'
+        f'<rect class="back" width="{across}" height="{down}"/>{body}</svg>\n'
+    )
+
+
+def _words(words: str, most: int = 300) -> str:
+    return escape(visible(words, most))

@@ -1,0 +1,215 @@
+"""The story, step by step: theory beside practice, what programs said, what the security checks found."""
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+
+from jitsilab.judge.causes import OPEN
+from jitsilab.judge.causes.catalogue import words_of
+from jitsilab.judge.findings import SEVERITIES, Finding
+from jitsilab.judge.theory import RANK
+from jitsilab.pages.casereport import cards
+from jitsilab.pages.casereport.contents import Contents, plain
+from jitsilab.pages.casereport.document import (
+    Block,
+    Code,
+    Link,
+    Mark,
+    Paragraph,
+    Part,
+    Row,
+    Section,
+    Table,
+    Text,
+    joined,
+    text,
+)
+from jitsilab.place import Place, of_text
+from jitsilab.tables.evidence import EVENTS
+
+MOST_PEOPLE = 8  # whom a cell of the story names
+MOST_SAID = 60  # events of programs in the story; the evidence has more
+VERDICTS = {  # verdict: its word here, its tone
+    "CONFORMS": ("as the text has it", "good"), "DEVIATES": ("otherwise", "bad"),
+    "NOT_OBSERVED": ("missing", "warn"), "INFO": ("to know", "plain"), "NOT_OBSERVABLE": ("not to be seen", "open"),
+    "NOT_APPLICABLE": ("does not apply", "plain"),
+}  # fmt: skip
+RANKS = [verdict.value for verdict in RANK]
+SIDE = ("NOT_APPLICABLE", "NOT_OBSERVABLE")
+
+
+def section(contents: Contents) -> Iterator[Section]:
+    """All that is told in order."""
+    steps = list(_steps(contents))
+    told = list(_said(contents))
+    if steps or told:
+        yield Section("story", "The story, step by step", steps)
+    if told:
+        yield Section("said", "What the programs said", told, level=3)
+    yield Section("security", "Security of session creation", list(_security(contents)))
+
+
+def _steps(contents: Contents) -> Iterator[Block]:
+    rows = contents.steps
+    if not len(rows) or rows["participant"].fillna("").eq("").all():
+        if contents.call.packets:
+            yield Paragraph(text("Nothing shows a participant of a Jitsi call, so no step of the theory applies."))
+        return
+    told = rows[~rows["verdict"].isin(SIDE)]
+    counts = rows.drop_duplicates(["step", "participant", "capture"])["verdict"].value_counts()
+    yield Paragraph(
+        text(
+            f"The specifications order the creation of a session into {rows['step'].nunique()} steps. Below are those "
+            f"of which this evidence tells something; {int(counts.get('NOT_OBSERVABLE', 0))} times a step is not to be "
+            "seen from here (", Link("what would show it", "unseen"), "), and a step that cannot be seen is never "
+            "taken for one that did not happen. ", Link("All steps", "steps-all"), ".",
+        )
+    )  # fmt: skip
+    causes = _causes(contents)
+    table = Table("steps", text("Theory and practice, in the order of a session."),
+                  ["Step", "How it went", "What was seen", "Frames", "Leads to"], [])  # fmt: skip
+    for step, some in told.groupby("step", sort=True):
+        table.rows.append(_step(str(step), some, contents, causes))
+    yield table
+
+
+def _step(
+    step: str, some: pd.DataFrame, contents: Contents, causes: "dict[int, tuple[Link, set[int], set[str]]]"
+) -> Row:
+    own = Link(step, f"step-{step}")
+    best = min(some["verdict"], key=RANKS.index)
+    went: list[Text] = []
+    for verdict in sorted(set(some["verdict"]), key=RANKS.index):
+        who = list(dict.fromkeys(some.loc[some["verdict"] == verdict, "participant"]))
+        names = ", ".join(map(str, who[:MOST_PEOPLE])) + (
+            f" and {len(who) - MOST_PEOPLE} more" if len(who) > MOST_PEOPLE else ""
+        )
+        word, tone = VERDICTS[verdict]
+        went.append(text(Mark(word, tone), f" {names}"))
+    worst = some[some["verdict"] == best]
+    notes = list(dict.fromkeys(note for note in worst["note"] if note))
+    frames = {(int(row.capture), int(frame)) for row in worst.itertuples() for frame in row.frames}
+    linked = [contents.places.frame(frame, own, contents.places.captures[capture]) for capture, frame in sorted(frames)]
+    more = f" and {len(linked) - 6} more" if len(linked) > 6 else ""
+    leads: list[Link] = []
+    if best in ("DEVIATES", "NOT_OBSERVED"):
+        whose = {str(one) for one in worst["participant"]}
+        numbers = {frame for _, frame in frames}
+        leads = [
+            link for link, proof, whom in causes.values() if (proof & numbers) or (best == "DEVIATES" and whom & whose)
+        ]
+    title = some["title"].iloc[0]
+    return Row(
+        [text(f"{step} {title}"), joined(went, "; "), text("; ".join(notes[:3])), text(joined(linked[:6]), more),
+         joined(leads)], own.to, {"DEVIATES": "bad", "NOT_OBSERVED": "warn"}.get(best, ""),
+    )  # fmt: skip
+
+
+def _causes(contents: Contents) -> "dict[int, tuple[Link, set[int], set[str]]]":
+    """Each cause with the card that tells it, the frames that prove it, and whom it holds for."""
+    found = {}
+    order = {"none": 0, "not-observable": 1}
+    people = sorted(contents.diagnosis.people, key=lambda one: order.get(one.media_path, 2))
+    for number, one in enumerate(people, 1):
+        if one.cause and one.cause not in OPEN and one.media_path in order:
+            link = Link(f"{one.id}: {words_of(one.cause, one.reason)}", f"person-{number}")
+            found[number] = (link, set(one.frames), {one.id})
+    return found
+
+
+def _said(contents: Contents) -> Iterator[Block]:
+    """The first of each event that a program tells of each participant, in the order in which it is dated."""
+    rows = contents.events
+    if rows is None or rows.empty:
+        return
+    firsts = rows.drop_duplicates(["event", "program", "participant"])
+    firsts = firsts.assign(dated=firsts["time"].isna()).sort_values(["dated", "time"], kind="stable")
+    yield Paragraph(
+        text(
+            f"{len(rows):,} lines and entries of logs, consoles and dumps were understood. The first of each kind, by "
+            "program and participant, as its source dates it; clocks of different machines may differ.",
+        )
+    )
+    table = Table("said-first", text("What programs and browsers said."),
+                  ["Time", "Program", "Who", "What it means", "About", "Place"], [])  # fmt: skip
+    cited = {(place.input, place.line) for place in _proofs(contents)}
+    for row in firsts.head(MOST_SAID).itertuples():
+        table.rows.append(event_row(row, contents, cited))
+    table.left_out = max(len(firsts) - MOST_SAID, 0)
+    table.command = "jitsilab table events EVIDENCE..."
+    yield table
+
+
+def _proofs(contents: Contents) -> list[Place]:
+    return [place for one in (*contents.diagnosis.causes, *contents.diagnosis.conditions) for place in one.evidence]
+
+
+def event_row(row: object, contents: Contents, cited: "set[tuple[str, int | None]]", own: str = "") -> Row:
+    """One row of the table ``events`` for people."""
+
+    def get(name: str) -> str:
+        return plain(getattr(row, name, None))
+
+    line = getattr(row, "line", None)
+    place = Place(
+        get("input"), line=None if line is None or pd.isna(line) else int(line), pointer=get("pointer") or None
+    )
+    who = get("participant")
+    about = " ".join(filter(None, (get("value"), get("status"), get("detail"))))
+    moment = getattr(row, "time", None)
+    time = "" if moment is None or pd.isna(moment) else pd.Timestamp(moment).strftime("%H:%M:%S.%f")[:-3]
+    meaning = EVENTS.get(get("event"), "").partition(":")[0]
+    proves = (place.input, place.line) in cited
+    return Row(
+        [text(time), text(get("program")), text(contents.names.get(who, who)), text(f"{meaning} ", Code(get("event"))),
+         text(contents.places.shortened(about)), contents.places.place(place)], own, "bad" if proves else "",
+    )  # fmt: skip
+
+
+def _security(contents: Contents) -> Iterator[Block]:
+    found = contents.findings
+    failed = sorted(
+        (one for one in found if one.result == "FAIL"), key=lambda one: (SEVERITIES.index(one.severity), one.id)
+    )
+    counts = {result: sum(one.result == result for one in found) for result in ("PASS", "NOT_OBSERVABLE")}
+    yield Paragraph(
+        text(
+            f"Of {len(found)} checks {len(failed)} fail{'s' if len(failed) == 1 else ''}, {counts['PASS']} found the "
+            f"hazard absent, and {counts['NOT_OBSERVABLE']} could not be judged (", Link("why", "unseen"), "). ",
+            Link("All checks", "checks-all"), ".",
+        )
+    )  # fmt: skip
+    if failed:
+        table = Table("findings", text("What fails, the gravest first."),
+                      ["Check", "Severity", "Hazard", "What was seen", "What to do", "Evidence"], [])  # fmt: skip
+        table.rows = [finding_row(one, contents) for one in failed]
+        yield table
+
+
+def finding_row(one: Finding, contents: Contents) -> Row:
+    """A failure for people."""
+    return Row(
+        [text(one.id), text(cards.severity(one.severity)), text(one.rule.title),
+         text(contents.places.shortened(one.evidence)), text(one.rule.advice), evidence(one, contents)],
+        one.id, cards.severity_tone(one.severity),
+    )  # fmt: skip
+
+
+def evidence(one: Finding, contents: Contents) -> Text:
+    """Frames and lines of a finding."""
+    by = Link(one.id, one.id if one.result == "FAIL" else f"check-{one.id}")
+    parts: list[Part | Text] = []
+    if one.frames:
+        noun = "frame " if len(one.frames) == 1 else "frames "
+        parts.append(text(noun, contents.places.frame_list(one.frames, by, 4)))
+    parts += _places(one.places[:4], contents)
+    return joined(parts)
+
+
+def _places(some: Iterable[str], contents: Contents) -> "list[Part | Text]":
+    found: list[Part | Text] = []
+    for one in some:
+        place = of_text(one)
+        short = contents.places.short(place.input)
+        found.append(Code(f"{short}:{place.line}" if place.line else short))
+    return found

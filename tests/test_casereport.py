@@ -1,0 +1,354 @@
+"""The case report: who, why and what to change first; hostile text inert; whole or not at all; the schema holds."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import secrets_of
+from browser_page import Browser, Page
+
+import jitsilab as jl
+from jitsilab import cli
+from jitsilab.pages import casereport
+from jitsilab.pages.casereport import document as parts
+from jitsilab.pages.casereport import github, paper, places, results, web
+
+HOSTILE = (
+    "<script>alert(1)</script>\"]=cmd|'/C calc'!A0 #set text(red) *b* [x](javascript:alert(1)) `c` $x$ "
+    "\u202e\x9b\ud800\n| #"
+)
+RECORDINGS = ("turn-refused", "hostile", "bridge-killed", "p2p-2")
+FIXED = "urn:jitsilab:case-report:1"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The report of a recording, made once."""
+    found: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in found:
+            out = tmp_path_factory.mktemp("reports") / name
+            assert casereport.write(jl.load(name), out)
+            found[name] = out
+        return found[name]
+
+    return get
+
+
+def hostile_document() -> parts.Document:
+    """A report in which every place that evidence can reach holds hostile text."""
+    text = parts.text
+    card = parts.Card(
+        "person-1", HOSTILE, "bad", HOSTILE, text(HOSTILE, parts.Code(HOSTILE)),
+        [(HOSTILE, text(HOSTILE, parts.Link(HOSTILE, "frame-1"), parts.Mark(HOSTILE, "bad"), parts.Strong(HOSTILE)))],
+        parts.Change(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+    )  # fmt: skip
+    event = parts.Event("event-1", 1.0, HOSTILE, "bridge", "ice", HOSTILE, 1, False, "bad", [(HOSTILE, HOSTILE)])
+    inside = parts.Event("event-2", 1.0, HOSTILE, HOSTILE, "ice", HOSTILE, 1, True, "plain", [])
+    ladder = parts.Ladder("ladder", text(HOSTILE), [HOSTILE, "bridge"], [HOSTILE], [event, inside])
+    rows = [parts.Row([text(HOSTILE), text(HOSTILE)], own) for own in ("frame-1", "event-1", "event-2")]
+    table = parts.Table("frames", text(HOSTILE), [HOSTILE, "x"], rows, 3, command=HOSTILE)
+    section = parts.Section("story", HOSTILE, [parts.Paragraph(text(HOSTILE)), parts.Commands(HOSTILE), table])
+    return parts.Document(HOSTILE, text(HOSTILE), "bad", HOSTILE, [card], [card], [ladder], [section], {})
+
+
+class Seen(HTMLParser):
+    """Tags with their attributes, and what a link or an id names."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_hostile_text_is_text_in_html() -> None:
+    page = web.page(hostile_document())
+    seen = Seen(page)
+    assert sum(tag == "script" for tag, _ in seen.tags) == 1
+    assert not [name for _, own in seen.tags for name in own if name.startswith("on") or name == "style"]
+    assert {own["href"] for _, own in seen.tags if own.get("href")} <= {"#frame-1", "#event-1", "#event-2", "#top",
+                                                                        "#ladder", "#story"}  # fmt: skip
+    assert "\u202e" not in page
+    assert "\x9b" not in page
+    page.encode()  # a lone surrogate could not be written
+
+
+def test_hostile_text_is_text_in_markdown() -> None:
+    page = github.page(hostile_document())
+    page.encode()
+    unfenced = re.sub(r"(?ms)^(`{3,})\n.*?^\1$", "", page)
+    outside = re.sub(r"(?s)(`+) ?.*? ?\1(?!`)", "", unfenced)
+    assert "<script" not in outside.replace("\\<script", "")
+    assert "](javascript" not in outside.replace("\\](javascript", "")
+    rows = [line for line in unfenced.splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
+
+
+def test_hostile_text_is_text_in_typst() -> None:
+    source = paper.source(hostile_document())
+    literals = re.compile(r'"(?:[^"\\]|\\.)*"')
+    head = source.index("#opening(")
+    bare = literals.sub('""', source[head:])
+    assert "set text" not in bare
+    assert "alert" not in bare
+    made = paper.pdf(hostile_document())
+    assert made is not None
+    assert made.startswith(b"%PDF")
+
+
+def test_the_policy_lets_nothing_run_but_the_pages_own_script() -> None:
+    page = web.page(hostile_document())
+    policy = html.unescape(re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[0])
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert "unsafe" not in policy
+    for name, kind in (("script", "script-src"), ("style", "style-src")):
+        code = re.findall(rf"<{name}>(.*?)</{name}>", page, re.DOTALL)
+        assert len(code) == 1
+        digest = base64.b64encode(hashlib.sha256(code[0].encode()).digest()).decode()
+        assert rules[kind] == f"'sha256-{digest}'"
+    assert page.index("Content-Security-Policy") < page.index("<style>") < page.index("<script>")
+
+
+def test_names_of_inputs_are_short_and_different() -> None:
+    names = places.short_names(["/x/a/jvb.log", "/x/b/jvb.log", "c.pcap", "/x/a.tar/logs/jvb.log", "-"])
+    assert names == {"/x/a/jvb.log": "a/jvb.log", "/x/b/jvb.log": "b/jvb.log", "c.pcap": "c.pcap",
+                     "/x/a.tar/logs/jvb.log": "logs/jvb.log", "-": "-"}  # fmt: skip
+    assert places.short_names(["/jvb.log", "/a/jvb.log"]) == {"/jvb.log": "jvb.log", "/a/jvb.log": "a/jvb.log"}
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_links_lead_somewhere(name: str, made: Callable[[str], Path]) -> None:
+    seen = Seen((made(name) / "report.html").read_text(encoding="utf-8"))
+    ids = [own["id"] for _, own in seen.tags if own.get("id")]
+    assert len(ids) == len(set(ids))
+    links = {str(own["href"]) for _, own in seen.tags if own.get("href")}
+    assert links
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+    text = (made(name) / "report.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"(?<!\\)\]\(#([^)]+)\)", text)) <= set(re.findall(r'<a id="([^"]+)"></a>', text))
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_results_keep_to_their_schema(name: str, made: Callable[[str], Path]) -> None:
+    schema = results.schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    found = json.loads((made(name) / "results.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(found)
+    assert found["format"] == schema["$id"] == FIXED
+    assert not [one for one in json.dumps(found).split('"') if one.startswith(str(Path.cwd()))]
+
+
+def test_the_schema_refuses_what_is_no_result(made: Callable[[str], Path]) -> None:
+    found = json.loads((made("turn-refused") / "results.json").read_text(encoding="utf-8"))
+    found["diagnosis"]["participants"][0]["media_path"] = "telepathy"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(results.schema()).validate(found)
+
+
+def test_who_why_and_what_to_change_come_first(made: Callable[[str], Path]) -> None:
+    page = (made("turn-refused") / "report.html").read_text(encoding="utf-8")
+    first = page[page.index("<main>") : page.index('id="story"')]
+    where = [first.index(words) for words in ("TURN refuses to relay to the bridge", ">cem<", "allowed-peer-ip=",
+                                              "frame.number in {601, 602}", ">ann<", 'class="ladder"')]  # fmt: skip
+    assert where == sorted(where)
+    assert not re.search(r"of 2020|[Tt]he study", page)
+    assert "ann&#x27;s audio, opus" in page
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_no_secret_is_in_a_report(name: str, made: Callable[[str], Path], recording: Callable[[str], Path]) -> None:
+    secrets = secrets_of.of(recording(name), jl.load(name))
+    for path in made(name).iterdir():
+        if path.suffix != ".pdf":
+            assert secrets_of.shown(path.read_text(encoding="utf-8"), secrets) == [], path.name
+
+
+def test_logs_alone_have_a_report(tmp_path: Path) -> None:
+    log = tmp_path / "jicofo.log"
+    log.write_text(
+        "Jicofo 2026-11-29 16:06:31.345 WARNING: [41] [room=standup@conference.meet.lab meeting_id=1] "
+        "BridgeSelector.selectBridge#196: There are no operational bridges.\n"
+    )
+    out = tmp_path / "out"
+    assert "report.html" in casereport.write(jl.load(str(log)), out)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "no-bridge" in page
+    assert 'id="ladder"' not in page
+    jsonschema.Draft202012Validator(results.schema()).validate(json.loads((out / "results.json").read_text()))
+
+
+def test_a_report_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "jicofo.log"
+    log.write_text("Jicofo 2026-11-29 16:06:31.345 WARNING: [41] BridgeSelector.selectBridge#196: "
+                   "There are no operational bridges.\n")  # fmt: skip
+    call = jl.load(str(log))
+    out = tmp_path / "deep" / "out"
+
+    def fails(_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paper, "pdf", fails)
+        with pytest.raises(KeyboardInterrupt):
+            casereport.write(call, out)
+    assert list(out.parent.iterdir()) == []
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
+    (out / "ladder.svg").write_text("of another call")
+    casereport.write(call, out)
+    assert (out / "mine.txt").read_text() == "kept"
+    assert not (out / "ladder.svg").exists()
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    casereport.write(jl.load(str(log)), out)
+    assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "jicofo.log"
+    log.write_text("Jicofo 2026-11-29 16:06:31.345 WARNING: [41] BridgeSelector.selectBridge#196: "
+                   "There are no operational bridges.\n")  # fmt: skip
+    assert cli.main(["report", str(log), "-o", str(tmp_path / "out")]) == 0
+    assert f"The report is in {tmp_path / 'out'}: report.html" in capsys.readouterr().out
+    assert cli.main(["report", str(log), "-p", "interval=2", "-o", str(tmp_path / "no")]) == 2
+    assert "no parameters" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("call.pcapng.zst", "call"), ("a/b\\c", "a-b-c"), ("..", "case"), ("x" * 300, "x" * 80)]
+)
+def test_the_folder_has_a_plain_name(name: str, folder: str) -> None:
+    assert casereport.folder_name(name) == folder
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance of #rgb or #rrggbb."""
+    digits = colour.lstrip("#")
+    digits = digits if len(digits) == 6 else "".join(c * 2 for c in digits)
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+              for c in (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))]  # fmt: skip
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [0, 1, 2])
+def test_words_stand_out_from_what_is_behind_them(theme: int) -> None:
+    style = re.findall(r"<style>(.*?)</style>", web.page(hostile_document()), re.DOTALL)[0]
+    colours = dict(re.findall(r"--([\w-]+): (#\w+)", re.findall(r":root[^{]*\{([^}]*)\}", style)[theme]))
+    pairs = [(ink, back) for ink in ("ink", "soft", "link", "bad") for back in ("page", "tint")]
+    pairs += [(tone, f"{tone}-back") for tone in ("good", "bad", "warn", "open")] + [("ink", "pick"), ("link", "pick")]
+    pairs += [("soft", "pick")]
+    for ink, back in pairs:
+        light, dark = sorted((luminance(colours[ink]), luminance(colours[back])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, back)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with Browser(program, tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+def settled(page: Page) -> list[str]:
+    """What went wrong in a page up to now."""
+    page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return page.problems
+
+
+@pytest.mark.tool("chromium")
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_a_page_fits_and_says_nothing_to_the_console(
+    name: str, width: int, browser: Browser, made: Callable[[str], Path]
+) -> None:
+    page = browser.open(made(name) / "report.html", width, dark=width == 1920)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run(
+        "Array.from(document.querySelectorAll('.card, .table, figure, header, nav'))"
+        ".filter((one) => one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.className + one.id)"
+    ) == []  # fmt: skip
+    assert page.run("getComputedStyle(document.body).backgroundColor") == (
+        "rgb(21, 24, 28)" if width == 1920 else "rgb(255, 255, 255)"
+    )
+    assert settled(page) == []
+
+
+@pytest.mark.tool("chromium")
+def test_the_first_screen_answers(browser: Browser, made: Callable[[str], Path]) -> None:
+    page = browser.open(made("turn-refused") / "report.html", 1280, 900)
+    for what in (".verdict", ".card.bad .change", ".ladder .scroll", ".notices .card"):
+        assert page.run(f"document.querySelector('{what}').getBoundingClientRect().bottom") <= 900, what
+    page = browser.open(made("turn-refused") / "report.html", 390, 844)
+    for what in (".verdict", ".card.bad .lead", ".card.bad .change"):
+        assert page.run(f"document.querySelector('{what}').getBoundingClientRect().bottom") <= 844, what
+
+
+@pytest.mark.tool("chromium")
+def test_clicks_do_what_they_say(browser: Browser, made: Callable[[str], Path]) -> None:
+    page = browser.open(made("turn-refused") / "report.html", 1280)
+    shown: Callable[[], Any] = lambda: page.run("document.querySelectorAll('.ladder .row:not(.off)').length")  # noqa: E731
+    every = shown()
+    page.run("document.querySelector('.ladder [data-kind=\"tls\"]').click()")
+    assert 0 < shown() < every
+    assert page.run("document.querySelectorAll('.row[data-layer=\"tls\"]:not(.off)').length") == 0
+    height = "Number(document.querySelector('svg.rows').getAttribute('height'))"
+    assert page.run(height) == 24 * shown()
+    page.run("document.querySelector('.ladder [data-kind=\"tls\"]').click()")
+    assert shown() == every
+    before = page.run(height)
+    page.run("document.querySelector('[data-zoom=\"1.25\"]').click()")
+    assert page.run(height) == before * 1.25
+    page.run(
+        "document.querySelector('.row.bad a').dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))"
+    )
+    assert "403" in page.run("document.querySelector('.chosen').textContent")
+    rows = "Array.from(document.querySelectorAll('#steps-table tbody tr')).filter((one) => !one.hidden).length"
+    every = page.run(rows)
+    page.run("const f = document.querySelector('#steps-table input'); f.value = 'otherwise cem'; "
+             "f.dispatchEvent(new Event('input'))")  # fmt: skip
+    assert 0 < page.run(rows) < every
+    first = "document.querySelector('#streams-table tbody tr').cells[3].textContent"
+    page.run("document.querySelectorAll('#streams-table thead th button')[3].click()")
+    least = page.run(first)
+    page.run("document.querySelectorAll('#streams-table thead th button')[3].click()")
+    assert int(least) < int(page.run(first).replace(",", ""))
+    assert page.run("document.querySelectorAll('#streams-table thead th')[3].getAttribute('aria-sort')") == "descending"
+    assert not page.run("document.getElementById('events').open")
+    page.run("location.hash = '#event-1'; new Promise((done) => setTimeout(done, 50))")
+    assert page.run("document.getElementById('events').open")
+    page.run("document.getElementById('theme').click()")
+    assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
+    assert settled(page) == []
+
+
+@pytest.mark.tool("chromium")
+def test_what_a_capture_holds_does_not_run(browser: Browser, made: Callable[[str], Path], tmp_path: Path) -> None:
+    page = browser.open(made("hostile") / "report.html", 1280)
+    assert "<script>alert(1)</script>" in page.run("document.querySelector('.cards').textContent")
+    assert page.run("document.scripts.length") == 1
+    assert settled(page) == []
+    broken = tmp_path / "broken.html"  # even where an escape were forgotten, the policy stands
+    text = (made("hostile") / "report.html").read_text(encoding="utf-8")
+    broken.write_text(
+        text.replace("<main>", "<main><script>window.ran = 1</script><img src=x onerror='window.ran = 1'>", 1)
+    )
+    page = browser.open(broken, 1280)
+    assert page.run("window.ran === undefined")
+    assert any("Content Security Policy" in one for one in settled(page))
