@@ -1,30 +1,35 @@
 """The numbers that decide: each has a unit and a source, and rules turn over where they say."""
 
+import re
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from jitsilab.analysis import limits
 from jitsilab.analysis.limits import LIMITS
+from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg, Media
 from jitsilab.case.signaling import Session, Stay
 from jitsilab.case.signs import bridge, entry, reach
+from jitsilab.judge.causes import paths
+from jitsilab.judge.diagnosis import packets
 
 
 def test_each_says_who_says_so() -> None:
-    assert {one.kind for one in LIMITS.values()} == {"specified", "program", "measured"}
+    assert {one.kind for one in LIMITS.values()} == {"specified", "program", "reasoned", "measured"}
     for name, one in LIMITS.items():
         assert name.isupper()
         assert one.value > 0
-        assert one.unit in ("s", "share", "bytes/s")
+        assert one.unit in ("s", "share", "times", "bytes", "bytes/s", "equations", "messages", "records")
         assert len(one.source) > 20, name
 
 
-def test_timers_are_those_of_their_sources() -> None:
-    sends = [0.5 * (2**n - 1) for n in range(7)]  # RFC 8489 section 6.2.1
-    assert sends[-1] + 16 * 0.5 == limits.STUN_GIVE_UP.value
-    assert limits.GUARD.value < limits.ICE_GIVE_UP.value < limits.CONSENT.value < limits.STUN_GIVE_UP.value
+def test_timers_stand_in_their_order() -> None:
+    assert limits.REPLACED.value < limits.GUARD.value < limits.CONSENT.value
+    assert limits.QUIET_STREAM.value * 5 == limits.NO_REPORT.value
 
 
 def call(*people: Person, end: float = 60.0) -> Cast:
@@ -126,3 +131,52 @@ def test_a_media_stream_lasts() -> None:
     for seconds, lasting in ((limits.LASTING.value, True), (limits.LASTING.value - 0.01, False)):
         assert Media(9, 5.0, 5.0 + seconds).lasting is lasting
     assert not Media(1, 5.0, 9.0).lasting
+
+
+def records(*sent: tuple[float, bool, int]) -> dict[str, pd.DataFrame]:
+    """A connection's records: when, whether they go up, how long."""
+    table = pd.DataFrame(sent, columns=["seconds", "up", "length"])
+    return {"tls": table.assign(flow=1, record_type="application_data", frame=range(1, len(table) + 1))}
+
+
+SIZE, SPAN = limits.ANSWERED_OFFER.value, limits.BURST.value
+
+
+@pytest.mark.parametrize(
+    ("sent", "frame"),
+    [
+        ([(1.0, True, 300), (1.1, False, 200), (2.0, True, SIZE)], 3),
+        ([(1.0, True, 300), (1.1, False, 200), (2.0, True, SIZE - 1)], 0),
+        ([(1.0, True, SIZE), (1.1, False, 200)], 0),  # a request with a long token comes before the server's first word
+        ([(1.0, False, 1), (2.0, True, SIZE / 2), (2.0 + SPAN * 0.99, True, SIZE / 2)], 3),
+        ([(1.0, False, 1), (2.0, True, SIZE / 2), (2.0 + SPAN * 1.01, True, SIZE / 2)], 0),
+    ],
+)
+def test_an_answered_offer_is_one_burst(sent: list[tuple[float, bool, int]], frame: int) -> None:
+    assert packets._burst(Person(flows={1: "websocket"}), records(*sent), 60.0) == frame
+
+
+def test_a_burst_that_nothing_could_follow_tells_nothing() -> None:
+    late = records((1.0, False, 1), (2.0, True, SIZE))
+    assert packets._burst(Person(flows={1: "websocket"}), late, 1.9) is None
+
+
+def relayed(rate: float, lasted: float = 10.0) -> Person:
+    rows = [(1.0 + lasted * i / 100, i % 2 == 0, 2 * rate * lasted / 100) for i in range(100)]
+    flow = TurnFlow(1, "turn-tls", "198.51.100.20", 0.5, 20.0, "permitted", relayed=rows)
+    return Person(turn=[flow])
+
+
+@pytest.mark.parametrize(("factor", "found"), [(1.1, 1), (0.9, 0)])
+def test_a_relay_carries_media_from_a_rate_on(factor: float, found: int) -> None:
+    person = relayed(limits.RELAYING.value * factor)
+    assert len(paths.paths(person, call(person))) == found
+
+
+def test_each_is_used_and_no_rule_keeps_its_own_seconds() -> None:
+    folder = Path(limits.__file__).parent.parent
+    rules = [one for room in ("analysis", "case", "judge") for one in (folder / room).rglob("*.py")]
+    text = {one: one.read_text() for one in rules if one.name != "limits.py"}
+    assert [name for name in LIMITS if not any(name in each for each in text.values())] == []
+    own = [(one.name, m[1]) for one, each in text.items() for m in re.finditer(r"(?m)^(\w+) = [\d.]+  # s\b", each)]
+    assert own == [("timeline.py", "TOGETHER")]  # what one line of a picture puts together

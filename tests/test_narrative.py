@@ -20,10 +20,12 @@ TELLING = {
                "credentials"),
     "media": ("by_flow", "relayed", "silence", "asymmetry"),
     "handshakes": ("dtls", "resumption", "back_ends", "stacks", "keep_alive"),
-    "claims": ("summary", "verdicts", "cause", "start", "clock"),
+    "moments": ("start", "clock"),
+    "refusal": ("cause",),
     "people": ("table", "advice", "summary"),
     "signaling": ("stanzas", "offer", "answer"),
-    "redaction": ("leaks",),
+    "study.claims": ("summary", "verdicts"),
+    "study.redaction": ("leaks",),
 }  # fmt: skip
 FUNCTIONS = [(module, name) for module, names in TELLING.items() for name in names]
 NAMES = re.compile(  # numbers that are part of a name
@@ -32,8 +34,12 @@ NAMES = re.compile(  # numbers that are part of a name
 )
 
 
+def where(module: str) -> str:
+    return f"jitsilab.pages.{module}" if "." in module else f"jitsilab.pages.narrative.{module}"
+
+
 def told(call: Call, module: str, name: str) -> list[Story | Table]:
-    function: Callable[[Call], Any] = getattr(importlib.import_module(f"jitsilab.pages.narrative.{module}"), name)
+    function: Callable[[Call], Any] = getattr(importlib.import_module(where(module)), name)
     blocks = function(call)
     return list(blocks) if isinstance(blocks, list) else [blocks]
 
@@ -108,9 +114,9 @@ def test_refusals_follow_the_table(study: Call) -> None:
 
 
 def test_the_start_of_the_study_is_read_from_its_ufrags(study: Call) -> None:
-    from jitsilab.pages.narrative import claims
+    from jitsilab.pages.narrative import moments
 
-    story = claims.start(study)
+    story = moments.start(study)
     assert story.values["begin"].startswith("2020-10-19 19:47:1")
     assert story.values["apart"] == pytest.approx(40.647)
     assert story.values["checks"] == pytest.approx(41.405, abs=0.001)

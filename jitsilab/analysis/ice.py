@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jitsilab.analysis import limits
 from jitsilab.tables import Schema, frame_from
 
 if TYPE_CHECKING:
@@ -81,8 +82,10 @@ SCHEMA: Schema = {
     "last_seconds": ("float64", "s since the first frame of the capture"),
 }
 
-SILENT = 3.0  # s: a session that began this long before another, and ended no later after its start, was replaced
-_ANSWER = 3.0  # s: where a table has no transaction ids, an answer belongs to the oldest open check within this time
+#: s: a session that began this long before another, and ended no later after its start, was replaced
+SILENT = limits.REPLACED.value
+#: s: where a table has no transaction ids, an answer belongs to the oldest open check within this time
+_ANSWER = limits.UNMATCHED_ANSWER.value
 _COLUMNS = (
     "frame", "seconds", "flow", "src", "src_port", "dst", "dst_port", "up", "transport", "depth", "message_class",
     "method", "transaction_id", "username", "mapped_address", "mapped_port", "relayed_address", "relayed_port",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from jitsilab.analysis import limits
 from jitsilab.analysis.turn_lengths import Opening, username_range
 from jitsilab.analysis.turn_reader import QUIET, Reading, readings, remembered
 from jitsilab.analysis.turn_records import candidates, ends_of
@@ -60,7 +61,7 @@ STAGES: Schema = {
     "username": ("Int64", "padded bytes of the TURN USERNAME: if the 401 says Unauthorized"),
     "realm_and_nonce": ("Int64", "padded bytes of REALM and NONCE together: under the same condition"),
 }
-RELAYING = 1000  # bytes a second each way: below, a relay that is set up carries checks and no media
+RELAYING = limits.RELAYING.value  # bytes a second each way: below, a relay that is set up carries checks and no media
 LIBWEBRTC = 28  # bytes of its first Allocate; its checks carry a network cost (8) and, nominating, USE-CANDIDATE (4)
 PEER = {True: 16, False: 20}  # longest padded USERNAME between browsers, from libwebrtc or not; a bridge's is longer
 ANSWER = 64  # bytes of a browser's answer to a check: a bridge's ice4j adds USERNAME and SOFTWARE

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from jitsilab.analysis import limits
 from jitsilab.analysis.turn_lengths import (
     SMALLEST_PAYLOAD,
     UNAUTHORIZED,
@@ -28,14 +29,14 @@ from jitsilab.analysis.turn_records import COLUMNS, Shown, candidates, ends_of
 
 READ = (*COLUMNS, "handshake", "alpn", "length_sum", "sharing")  # columns of the table tls
 Found = TypeVar("Found")
-PATIENCE = 0.1  # s that an answer may take, beyond what the opening took
+PATIENCE = limits.ANSWER_PATIENCE.value  # s that an answer may take, beyond what the opening took
 _PEERS = ("create-permission", "channel-bind")  # requests that name a peer, which a server may refuse
 SMALLEST_CHECK, LARGEST_CHECK = 84, 124  # bytes of an ICE check, which a Refresh may be as long as
-SLACK = 0.005  # s by which answers of one server differ
+SLACK = limits.ANSWER_SLACK.value  # s by which answers of one server differ
 EXPIRY = 12  # padded bytes of a time-limited USERNAME: ten digits of seconds, with or without a name behind them
-QUIET = 5.0  # s without a word after an answer: it was no success
-CROWD = 64  # Data indications; from then on records may hold pieces of messages, of any length
-CLOSING = 1.0  # s between the last message and the end of a flow that a client closes
+QUIET = limits.TURN_SILENCE.value  # s without a word after an answer: it was no success
+CROWD = limits.CROWD.value  # Data indications; from then on records may hold pieces of messages, of any length
+CLOSING = limits.CLOSING.value  # s between the last message and the end of a flow that a client closes
 OPENED = ("allocate", "allocate-error", "allocate", "allocate-success")
 
 
@@ -70,7 +71,8 @@ class Reading:
     @property
     def certainty(self) -> str:
         """From five equations on there is no other reading."""
-        return "deduced" if self.score >= 5 and self.opening is not None and not self.open else "inferred"
+        sure = self.score >= limits.EQUATIONS.value and self.opening is not None and not self.open
+        return "deduced" if sure else "inferred"
 
 
 @dataclass(slots=True)
@@ -172,7 +174,7 @@ def _read_records(number: int, records: _Records, flow: dict[str, Any]) -> Readi
         return None
     readings = [_named(number, records, places, opening, flow) for opening in choices]
     best = max(readings, key=lambda one: one.score)  # the first of equals: the likeliest
-    return best if best.score >= 3 else None
+    return best if best.score >= limits.FEW_EQUATIONS.value else None
 
 
 def _named(number: int, records: _Records, places: list[int], opening: Opening, flow: dict[str, Any]) -> Reading:

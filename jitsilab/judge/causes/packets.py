@@ -20,7 +20,6 @@ TURN_CAUSES = {
     "auth-failed": "turn-auth-failed",
     "unreachable": "turn-unreachable",
 }
-ANSWERED_OFFER = 5000  # bytes of one burst upstream: what a browser's answer to an offer takes, and nothing else does
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+from jitsilab.analysis import limits
 from jitsilab.analysis.turn_flows import RELAYING, TURN_ORDER, TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import LASTING, Leg
 from jitsilab.case.signaling import Session
 
 STAGES = ("tls", "xmpp", "conference", "jingle", "checks", "nominated", "dtls", "media")
+
+
+OVERLAP = limits.OVERLAP.value  # s
+SESSION_OF_PEERS = limits.SESSION_OF_PEERS.value  # s
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def _company(person: Person, first: float, last: float) -> bool:
     """Whether somebody else was in the room meanwhile; packets after the last one has left are no media of a call."""
     spans = [span for stay in person.stays for span in stay.others.values()]
     return not spans or any(
-        first < until and last > since and min(last, until) - max(first, since) > 0.5 for since, until in spans
+        first < until and last > since and min(last, until) - max(first, since) > OVERLAP for since, until in spans
     )
 
 
@@ -90,11 +95,13 @@ def _unseen_peer(person: Person, call: Cast, found: list[Path]) -> list[Path]:
             else max((stay.end_of_stay(call.end) for stay in person.stays), default=call.end)
         )
         start = session.offered_at
-        busy = any(path.start < until - 0.5 and path.end > start + 1 for path in found)
+        busy = any(path.start < until - OVERLAP and path.end > start + 1 for path in found)
         ready = any(leg.kind == "jvb" and (leg.connected or leg.secured) for leg in person.legs)
-        if bridge and ready and not busy and until - start >= 2:
+        if bridge and ready and not busy and until - start >= SESSION_OF_PEERS:
             result.append(Path("p2p", start, until, (session.accepted,), "inferred"))
-        elif session.ended and not busy and until - start >= 2 and "p2p session" in session.reason.lower():
+        elif (
+            session.ended and not busy and until - start >= SESSION_OF_PEERS and "p2p session" in session.reason.lower()
+        ):
             result.append(Path("p2p", start, until, (session.accepted, session.ended), "inferred"))
     return result
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from jitsilab.analysis.limits import ANSWERED_OFFER, BURST
 from jitsilab.case import cast as people
 from jitsilab.case import signs as signs_of
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.signs import PersonSigns, Sign, Signs, reach
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.ip import is_private
-from jitsilab.judge.causes.packets import ANSWERED_OFFER, Answer, cause
+from jitsilab.judge.causes.packets import Answer, cause
 from jitsilab.judge.causes.paths import Path, paths, stage, turn_stage
 from jitsilab.judge.causes.statement import Statement
 from jitsilab.judge.checks import GUARD
@@ -186,21 +187,22 @@ def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
 def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | None:
     """Frame of a burst upstream of the size that only an answered offer has, 0 for none, None if not to be seen.
 
-    One that came after ``until`` is too late for anything to have followed it.
+    What goes up before the server's first word is a request of HTTP, as long as its token. A burst that came after
+    ``until`` is too late for anything to have followed it.
     """
     flows = [flow for flow, role in person.flows.items() if role in ("websocket", "signaling", "web")]
     tls = tables.get("tls")
     if not flows or tls is None or tls.empty:
         return None
-    rows = tls[
-        tls["flow"].isin(flows) & tls["up"].fillna(False).astype(bool) & tls["record_type"].eq("application_data")
-    ]
-    for _, sent in rows.groupby("flow"):
+    rows = tls[tls["flow"].isin(flows) & tls["record_type"].eq("application_data")]
+    for _, records in rows.groupby("flow"):
+        up = records["up"].fillna(False).astype(bool)
+        sent = records[up & (~up).cumsum().gt(0)]
         times, sizes = sent["seconds"].to_numpy(float), sent["length"].fillna(0).to_numpy(float)
         start = 0
         for end in range(len(times)):
-            while times[end] - times[start] > 0.12:
+            while times[end] - times[start] > BURST.value:
                 start += 1
-            if sizes[start : end + 1].sum() >= ANSWERED_OFFER:
+            if sizes[start : end + 1].sum() >= ANSWERED_OFFER.value:
                 return int(sent["frame"].iloc[end]) if times[end] <= until else None
     return 0

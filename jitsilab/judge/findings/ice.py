@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jitsilab.analysis import clock
+from jitsilab.analysis import clock, limits
 from jitsilab.facts import programs, services
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.findings.rule import (
@@ -24,7 +24,7 @@ from jitsilab.judge.findings.rule import (
 )
 from jitsilab.judge.findings.turn import asked
 
-CONSENT = 30.0  # s, RFC 7675 section 5.1
+CONSENT = limits.CONSENT.value  # s
 
 
 def checks(view: View) -> pd.DataFrame | None:

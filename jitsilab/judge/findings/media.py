@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.analysis import joins
+from jitsilab.analysis import joins, limits
 from jitsilab.facts.versions import order
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.findings.rule import (
@@ -21,7 +21,7 @@ from jitsilab.judge.findings.rule import (
     unseen,
 )
 
-SETTLED = 1.0  # s into a capture from which on a flow that was there before would have shown
+SETTLED = limits.SETTLED.value  # s into a capture from which on a flow that was there before would have shown
 OLD = re.compile(r"^DTLS ?(1\.0|0\.9)", re.I)
 WEAK = re.compile(r"NULL|RC4|3DES|_DES_|EXPORT|_anon_|_MD5$|^TLS_RSA_WITH_")
 WEAK_SRTP = re.compile(r"NULL|_32$")
@@ -257,7 +257,7 @@ def _before_keys(media: pd.DataFrame | None, dtls: pd.DataFrame | None) -> list[
     streams = media[media["depth"].eq(0)]
     keyed = streams["flow"].map(hello.groupby("flow")["seconds"].min()).astype(float)  # NaN where none is seen
     begun = streams["first_seconds"]
-    early = begun.lt(keyed) & begun.lt(earliest) & keyed.sub(begun).le(5)
+    early = begun.lt(keyed) & begun.lt(earliest) & keyed.sub(begun).le(limits.GUARD.value)
     return [int(frame) for frame in streams.loc[early, "first_frame"]]
 
 

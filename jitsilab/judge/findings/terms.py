@@ -2,6 +2,7 @@
 
 import re
 
+from jitsilab.analysis import limits
 from jitsilab.facts import services
 from jitsilab.facts.model import UNKNOWN, Secret
 from jitsilab.judge.checks import Outcome
@@ -9,10 +10,10 @@ from jitsilab.judge.findings.rule import Rule, View, counted, failed, joined, li
 from jitsilab.judge.findings.turn import METHODS, asked, columns
 from jitsilab.protocols import xmpp as stanzas
 
-DAY = 86400  # s; what Jitsi's packages give TURN credentials
-SLACK = 300  # s between the server's clock and the capture's
-SAMPLES = 50  # answers before an average says something
-FACTOR = 3.0  # bytes out for one byte in
+DAY = int(limits.CREDENTIAL_LIFE.value)  # s; what Jitsi's packages give TURN credentials
+SLACK = limits.CLOCKS_APART.value  # s between the server's clock and the capture's
+SAMPLES = int(limits.SAMPLES.value)  # answers before an average says something
+FACTOR = limits.AMPLIFIES.value  # bytes out for one byte in
 
 
 # SEC-19

@@ -15,7 +15,7 @@ from jitsilab.judge.theory.signaling import KEYS, without_session
 PROMPT = limits.PROMPT.value  # s from an offer to the first connection to a relay
 CONSENT = limits.CONSENT.value  # s without an answer after which consent is gone (RFC 7675 section 5.1)
 AT_ONCE = 2  # checks of one side that may be under way on one pair: an ordinary and a triggered one
-STEADY = 0.05  # share by which intervals drawn from 0.8 to 1.2 of their mean always differ
+STEADY = limits.STEADY.value  # share of their mean within which intervals that are drawn anew seldom stay
 
 
 def gathered(scope: Scope) -> Outcome:

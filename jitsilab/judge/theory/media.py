@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from jitsilab.analysis import joins
+from jitsilab.analysis import joins, limits
 from jitsilab.case.signaling import Stay
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.theory.connectivity import watched
@@ -12,11 +12,11 @@ from jitsilab.judge.theory.signaling import KEYS, without_session
 from jitsilab.protocols import xmpp as stanzas
 
 OLD = ("DTLS 1.0",)
-TALK = 8  # records each way: an SCTP association that nobody uses has fewer
+TALK = limits.TALK.value  # records each way: an SCTP association that nobody uses has fewer
 REPORTS = (200, 201)  # SR and RR: what a compound begins with
-SILENT = 25.0  # s: five times the 5 s that lie between reports where there is bandwidth (RFC 3550 section 6.2)
-PAUSE = 5.0  # s
-AFTER = 3.0  # s that a packet may come after its sender left
+SILENT = limits.NO_REPORT.value  # s
+PAUSE = limits.QUIET_STREAM.value  # s
+AFTER = limits.AFTER_LEAVING.value  # s that a packet may come after its sender left
 
 
 def secured(stun: pd.DataFrame, scope: Scope) -> Outcome:

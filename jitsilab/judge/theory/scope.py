@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jitsilab.analysis import holes
+from jitsilab.analysis import holes, limits
 from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg
@@ -23,7 +23,7 @@ from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables.occupants import key
 from jitsilab.tables.parsed import stanzas_of
 
-TOGETHER = 1.0  # s within which relays are opened for one session
+TOGETHER = limits.TOGETHER.value  # s within which relays are opened for one session
 MOST_TEXT = 300  # characters of a note: some of it was said by whoever was captured
 MOST_FRAMES = 12  # that one verdict lists
 

@@ -307,7 +307,7 @@ def retries(call: Call) -> Story:
         )  # fmt: skip
     story.extend(
         "That is the rhythm of a client that reports a failed connection, waits two seconds and starts its session "
-        "anew, as the library of that year did. *Inferred.*"
+        "anew. *Inferred.*"
     )
     peer = found[(found["session"].fillna("") == "p2p") & (found["stage"] == "permission-refused")]
     if len(peer):

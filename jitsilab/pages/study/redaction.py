@@ -1,11 +1,9 @@
 """What a capture, or a table made of one, still gives away about its people and its place."""
 
-import ipaddress
-from typing import Any
-
 import pandas as pd
 
 from jitsilab.call import Call
+from jitsilab.ip import is_private
 from jitsilab.pages.narrative import Story, listed
 from jitsilab.pages.narrative.blocks import Table
 
@@ -15,7 +13,7 @@ def leaks(call: Call) -> Table | Story:
     rows: list[tuple[str, int, str, int | None, str]] = []
     arp, tcp, stun, tls = (call.table(name) for name in ("arp", "tcp", "stun", "tls"))
     if arp is not None and len(arp):
-        private = arp[arp["sender_ip"].map(_private)]
+        private = arp[arp["sender_ip"].map(is_private)]
         for address, some in private.groupby("sender_ip", sort=True):
             rows.append(("address inside the server's network", len(some), str(address), int(some["frame"].iloc[0]),
                          "which cloud and subnet"))  # fmt: skip
@@ -40,10 +38,3 @@ def leaks(call: Call) -> Table | Story:
         return Story().add("None of the tables gives anything of the kind away.")
     table = pd.DataFrame(rows, columns=["What", "How many", "For example", "Frame", "What it tells"])
     return Table("redaction-leaks", table, "What the tables still give away. *Measured.*", align="lrlrl")
-
-
-def _private(address: Any) -> bool:
-    try:
-        return ipaddress.ip_address(str(address)).is_private
-    except ValueError:
-        return False
