@@ -4,7 +4,7 @@ CAPTURE ?= project3-2020
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help report test lint types unit notebooks keep lab bench clean
+.PHONY: help report test lint types unit notebooks keep docs lab bench clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ keep: $(READY) ## run the notebooks and keep what they now find, after a change 
 		$(BIN)/papermill --no-progress-bar --cwd notebooks -k python3 $$book out/kept.ipynb 2>out/kept.log >&2 \
 		&& $(BIN)/nbstripout --keep-count --extra-keys "$(KEPT)" out/kept.ipynb \
 		&& cp out/kept.ipynb $$book || { tail -20 out/kept.log; exit 1; }; done
+
+docs: $(READY) ## the docs site, in out/docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs out/docs
+	@echo out/docs/index.html
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
