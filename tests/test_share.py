@@ -1,10 +1,12 @@
 """What is shared tells nobody, decodes as before, and is diagnosed alike."""
 
+import gzip
 import ipaddress
 import json
 import re
 import stat
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,6 +147,85 @@ def test_a_password_of_digits_goes_and_its_digits_elsewhere_stay(text: str, kept
     assert new.count("1234") == text.count("1234") - 1
     assert len(new) == len(text)
     assert kept in new
+
+
+def test_an_address_written_as_one_number_goes() -> None:
+    words = wording()
+    words.addresses.settle([ipaddress.ip_address("93.184.216.34").packed])
+    text = "peer 1572395042, in /proc/net/tcp 22D8B85D:1F90 and 0x5db8d822; 157239504 2015-05-12"
+    new = words.text(text.encode()).decode()
+    made = ipaddress.ip_address(words.addresses.text("93.184.216.34")).packed
+    assert new == (f"peer {int.from_bytes(made)}, in /proc/net/tcp {made[::-1].hex().upper()}:1F90 and 0x{made.hex()}; "
+                   "157239504 2015-05-12")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('"GET /WeeklySync HTTP/2.0" 200', {"WeeklySync"}),
+        ('"https://meet.acme.org/sales/Ann%27s%20Room?jwt=x"', {"sales", "Ann's Room"}),
+        (r'{"url":"https:\/\/meet.acme.org\/StandUp"}', {"StandUp"}),
+        ("GET /x.html?name=ann&dur=16&userInfo.displayName=%22Ben%22 HTTP", {"ann", "Ben"}),
+        ("https://meet.acme.org/Daily#userInfo.email=ann@acme.org", {"Daily"}),
+        ("GET /http-bind HTTP/1.1", set()),
+        ("POST /colibri-ws/default-id/x", set()),
+        ("https://jitsi.org/News", set()),
+    ],
+)
+def test_rooms_and_people_are_found_in_addresses_of_pages(text: str, found: set[str]) -> None:
+    seeds = Seeds(Names(b"k" * 32))
+    seeds.text(text.encode())
+    assert {one for one, kind in seeds.found.items() if kind != "host"} >= found
+    assert found or not [one for one, kind in seeds.found.items() if kind != "host"]
+
+
+def test_no_pseudonym_begins_with_an_original() -> None:
+    known = [ipaddress.ip_address(f"192.0.2.{n}").packed for n in (1, 2, 10, 25)]
+    for number in range(40):
+        addresses = Addresses(bytes([number]) * 32)
+        addresses.settle(known)
+        made = [str(ipaddress.ip_address(addresses.packed(one))) for one in known]
+        assert not [one for one in made if one.startswith(("192.0.2.1", "192.0.2.2"))]
+
+
+def test_addresses_of_a_full_network_change_places_with_free_ones() -> None:
+    known = [ipaddress.ip_address(f"198.51.100.{n}").packed for n in range(100, 200)]
+    addresses = Addresses(b"w" * 32)
+    addresses.settle(known)
+    made = {addresses.packed(one) for one in known}
+    assert not made & set(known)
+    assert len({addresses.packed(bytes([198, 51, 100, n])) for n in range(256)}) == 256
+
+
+def test_the_map_is_never_written_into_what_is_shared(tmp_path: Path) -> None:
+    (tmp_path / "jvb.log").write_text("JVB 2026-11-29 15:21:44.772 INFO: [16] x: y")
+    argv = ["share", str(tmp_path / "jvb.log"), "-o", str(tmp_path / "out"), "--map", str(tmp_path / "out" / "map")]
+    assert cli.main(argv) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_named_for_nobody_and_links_and_archives_give_their_content(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    case.mkdir()
+    line = "JVB 2026-11-29 15:21:44.772 INFO: [16] x: https://meet.acme.org/StandUp of anna.smith@acme.org\n"
+    (tmp_path / "outside.log").write_text(line)
+    (case / "anna.smith.log").symlink_to(tmp_path / "outside.log")
+    (case / "gone.log").symlink_to(tmp_path / "nowhere.log")
+    with gzip.open(case / "meet.acme.org.log.gz", "wt") as file:
+        file.write(line)
+    with tarfile.open(case / "logs.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "outside.log", "var/log/anna.smith/jvb.log")
+    (case / "turnserver.conf").write_text(
+        "realm=meet.acme.org\nexternal-ip=93.184.216.34\ndenied-peer-ip=100.64.0.0-100.127.255.255\n"
+    )
+    assert cli.main(["share", str(case), "-o", str(tmp_path / "out")]) == 0
+    assert "denied-peer-ip=100.64.0.0-100.127.255.255" in (tmp_path / "out" / "turnserver.conf").read_text()
+    files = [one for one in (tmp_path / "out").rglob("*") if one.is_file()]
+    assert not [one for one in files if one.is_symlink()]
+    texts = [gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data for data in (one.read_bytes() for one in files)]
+    assert sum(b"JVB 2026" in one for one in texts) == 3
+    names = [str(one.relative_to(tmp_path / "out")).encode() for one in files]
+    assert not [one for one in (*texts, *names) if re.search(rb"(?i)anna|acme|StandUp", one)]
 
 
 def test_a_layout_keeps_order_and_borders() -> None:

@@ -83,16 +83,15 @@ class Wording:
         return re.compile(b"|".join(parts)) if parts else None
 
     @cached_property
-    def _numbers(self) -> dict[bytes, bytes]:
-        """Addresses as one number, as databases and kernels write them: decimal or hexadecimal, of either order."""
-        found: dict[bytes, bytes] = {}
+    def _numbers(self) -> dict[bytes, tuple[bytes, bool, bool]]:
+        """Addresses as one number, as databases and kernels write them: which, turned round or not, decimal or not."""
+        found: dict[bytes, tuple[bytes, bool, bool]] = {}
         for text in self.addresses.originals:
-            old = ip_address(text).packed
-            if len(old) == 4 and len(set(old) - {0}) > 2:
-                new = self.addresses.packed(old)
-                for a, b in ((old, new), (old[::-1], new[::-1])):
-                    found.setdefault(str(int.from_bytes(a)).encode(), str(int.from_bytes(b)).encode())
-                    found.setdefault(a.hex().encode(), b.hex().encode())
+            packed = ip_address(text).packed
+            if len(packed) == 4 and len(set(packed) - {0}) > 2:
+                for turned, value in ((False, packed), (True, packed[::-1])):
+                    found.setdefault(str(int.from_bytes(value)).encode(), (packed, turned, True))
+                    found.setdefault(value.hex().encode(), (packed, turned, False))
         return found
 
     def known(self, data: bytes) -> bool:
@@ -161,10 +160,13 @@ class Wording:
         return (new.upper() if low.upper() == low and low.lower() != low else new).encode() + whole[len(low) :]
 
     def _number(self, whole: bytes, number: bytes) -> bytes:
-        new = self._numbers.get(number.lower())
-        if new is None:
+        found = self._numbers.get(number.lower())
+        if found is None:
             return whole
-        return whole[: -len(number)] + (new if number.lower() == number else new.upper())
+        packed, turned, decimal = found
+        new = self.addresses.packed(packed)[:: -1 if turned else 1]
+        text = (str(int.from_bytes(new)) if decimal else new.hex()).encode()
+        return whole[: -len(number)] + (text if number.lower() == number else text.upper())
 
     def _network(self, one: IPv4Address | IPv6Address, length: int, bits: bytes, low: bytes) -> bytes:
         host = int(one) & ((1 << (one.max_prefixlen - length)) - 1)
