@@ -6,6 +6,7 @@ as empty.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -187,6 +188,21 @@ class Call:
         events = self.table("events") if self.evidence.lines else None
         packets = {one.input: (self.casts[one.input], one) for one in self.packets}
         return clocks.clocks(events, told.of(self.evidence), self.owners, packets)
+
+    def to_wireshark(self, what: str, path: str | Path | None = None, *, with_keys: bool = False) -> Path:
+        """Write the frames that bear out a step, a cause, a condition or a check, with comments that say why.
+
+        ``what`` is ``S19``, ``turn-permission-refused`` or ``SEC-18``; the file is called after it where none is named.
+        TLS secrets go with them only if ``with_keys``. Raises ParameterError where nothing shows it.
+        """
+        from jitsilab.judge import proof
+
+        kind = "step" if re.fullmatch(r"[Ss]\d+", what) else "check" if what.upper().startswith("SEC-") else "cause"
+        found = proof.gather(self, **{kind: what})
+        target = Path(path) if path is not None else Path(f"{what.replace('/', '-')}.pcapng")
+        if not found.reasons or not proof.write(self, found, target, with_keys=with_keys).frames:
+            raise ParameterError(f"Lines alone bear out {what}, no frame: {', '.join(map(str, found.places[:6]))}.")
+        return target
 
     @cached_property
     def diagnosis(self) -> Any:

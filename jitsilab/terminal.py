@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, TextIO
 
@@ -51,6 +52,29 @@ def safe_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
+
+
+def unknown(kind: str, name: str, known: Iterable[str], most: int = 60) -> str:
+    """A sentence for a name that is none: those that it may be meant for, else what there is.
+
+    >>> unknown("table", "stunn", ["stun", "dtls"])
+    "There is no table 'stunn'. Did you mean stun?"
+    """
+    every = list(known)
+    near = nearest(name, every)
+    if near:
+        return f"There is no {kind} {name!r}. Did you mean {' or '.join(near)}?"
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return f"There is no {kind} {name!r}. There are: {', '.join(every[:most])}{more}."
+
+
+def nearest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names that somebody may have meant, the likeliest first."""
+    import difflib
+
+    folded = {one.casefold(): one for one in known}
+    near = difflib.get_close_matches(name.casefold()[:80], folded, n=3, cutoff=0.6)
+    return [folded[one] for one in near]
 
 
 COLOURS = ("auto", "always", "never")

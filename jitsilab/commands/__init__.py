@@ -23,6 +23,7 @@ NAMES = (
     "diagnose",
     "report",
     "audit",
+    "evidence",
     "table",
     "survey",
     "share",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jitsilab import terminal
-from jitsilab.commands import Command, load, takes_colour, takes_evidence
+from jitsilab.commands import Command, as_given, load, takes_colour, takes_evidence
 
 if TYPE_CHECKING:
     from jitsilab.judge.diagnosis import Diagnosis
@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
         print(terminal.printable(changed.to_text(terminal.width())))
     else:
         colour = terminal.coloured(arguments.color)
-        said = diagnosis.to_text(terminal.width(), colour=colour, short=True)
+        said = diagnosis.to_text(terminal.width(), colour=colour, short=True, given=as_given(arguments))
         print(said if colour else terminal.printable(said))
     return int(diagnosis.fails_at(arguments.fail_on))
 
