@@ -4,7 +4,9 @@ CAPTURE ?= project3-2020
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help report test lint types unit notebooks keep docs lab bench clean
+HOURS ?= 4
+
+.PHONY: help report test lint types unit notebooks keep docs lab bench fuzz nightly clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -54,6 +56,12 @@ lab: $(READY) ## open the notebooks in JupyterLab
 
 bench: $(READY) ## measure against tshark, scapy and others; rewrites benchmarks/results.md
 	$(BIN)/python -m benchmarks
+
+fuzz: $(READY) ## a minute of fuzzing, as CI does it
+	$(BIN)/python -m fuzz --seconds 60 --quick
+
+nightly: $(READY) ## what takes HOURS (default: 4): fuzzing, added to fuzz/results.md
+	$(BIN)/python -m fuzz --seconds $$(($(HOURS) * 3600)) --keep
 
 clean: ## remove what was made, the environment too
 	rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

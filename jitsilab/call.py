@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jitsilab.errors import CaptureError, ParameterError
+from jitsilab.errors import CaptureError, ParameterError, Problem
 from jitsilab.inputs import Evidence, Piece, collect
 from jitsilab.inputs.delivery import Delivery
 from jitsilab.inputs.packets import ANALYSED, WIRE_TABLES, PacketTables
@@ -268,6 +268,10 @@ class Call:
             for name in LINE_TABLES:
                 self.table(name)  # what a source could not read is known when it was read
         rows = [(input, problem) for input, source in sources for problem in source.problems]
+        rows += [
+            (piece.input, Problem(0, "packed", 0, piece.delivery.broken))
+            for piece in self.evidence.pieces if piece.delivery.broken and piece.kind != "capture"
+        ]  # fmt: skip
         table = frame_from([problem for _, problem in rows], ERRORS)
         return table.assign(input=[input for input, _ in rows]) if several else table
 

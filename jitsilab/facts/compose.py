@@ -199,11 +199,12 @@ def _publish(reader: _Reader, node: Any, service: Service) -> None:
         _publish_long(reader, node, service, place)
         return
     text = reader.text(node)
+    written = node.value if isinstance(node, yaml.ScalarNode) else ""
     match = _SHORT.match(str(text).strip()) if text is not UNKNOWN else None
-    if match is None and text is UNKNOWN and re.match(r"(127(\.\d+){3}|\[::1\]|localhost):", node.value):
+    if match is None and text is UNKNOWN and re.match(r"(127(\.\d+){3}|\[::1\]|localhost):", written):
         return  # whichever port it is, the host alone reaches it
     if match is None:
-        end = re.search(r"(?:^|:)(\d+)?(?:\$\{[^{}]*\})?(?:/(tcp|udp))?$", node.value)
+        end = re.search(r"(?:^|:)(\d+)?(?:\$\{[^{}]*\})?(?:/(tcp|udp))?$", written)
         behind = int(end[1]) if end is not None and end[1] else None
         transport = end[2] or "tcp" if end is not None else ""
         service.unread.append(Unread(place, transport, behind))

@@ -207,9 +207,10 @@ def _refuse(evidence: Evidence) -> None:
     if not evidence.pieces:
         raise CaptureError("There is nothing to read: the folder is empty.")
     first = evidence.pieces[0]
+    why = first.note if first.note.startswith("cannot") else f"is {first.note}"
     if len(evidence.pieces) == 1:
-        raise CaptureError(f"{first.input} is {first.note}.")
-    raise CaptureError(f"None of {len(evidence.pieces)} files is evidence of a call; {first.input} is {first.note}.")
+        raise CaptureError(f"{first.input} {why}.")
+    raise CaptureError(f"None of {len(evidence.pieces)} files is evidence of a call; {first.input} {why}.")
 
 
 def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) -> None:

@@ -15,7 +15,8 @@ import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,6 +31,7 @@ MAX_MEMBERS = 20_000  # of one archive, or files of one folder: a case has some 
 MAX_UNPACKED = 1 << 33  # bytes of all members of one archive
 NESTED = 2  # archives inside archives that are opened
 WAITED = 5.0  # s after which it is said what is waited for
+_OF_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, IndexError)
 _SKIPPED_FOLDERS = {".git", "__pycache__", ".venv", "node_modules"}
 
 
@@ -43,6 +45,7 @@ class Delivery:
     given: bool = True  # named by the user, not met in a folder
     note: str = ""
     modified: float | None = None  # s since the epoch: when a member of an archive was written
+    broken: str = ""  # why unpacking stopped before the end, known once it was read so far
 
     def raw(self) -> BinaryIO:
         """The bytes as they came, packed or not."""
@@ -53,8 +56,7 @@ class Delivery:
 
     def open(self) -> BinaryIO:
         """The bytes from the start, unpacked. What is damaged or cut short ends where it ends."""
-        raw = self.raw()
-        return io.BufferedReader(_Unpacked(raw), HEAD)
+        return io.BufferedReader(_Unpacked(self.raw(), self), HEAD)
 
     @cached_property
     def head(self) -> bytes:
@@ -107,17 +109,20 @@ class _View(io.RawIOBase):
 class _Unpacked(io.RawIOBase):
     """What a packed file holds; a plain one as it is."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BinaryIO, delivery: Delivery) -> None:
         from jitsilab.pcap.sources import Source as Packed  # loads numpy, which a command's start need not
 
-        self._file = raw
+        self._file, self._delivery = raw, delivery
         self._packed = Packed(raw, keep=False)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, into: "memoryview", /) -> int:  # type: ignore[override]
-        return self._packed.readinto(memoryview(into))
+        got = self._packed.readinto(memoryview(into))
+        if not got:
+            self._delivery.broken = self._packed.broken
+        return got
 
     def close(self) -> None:
         self._file.close()
@@ -134,7 +139,11 @@ def gather(paths: "list[str | Path]") -> "list[Delivery]":
     met: set[str] = set()
     found: list[Delivery] = []
     for path in paths:
+        own: Counter[str] = Counter()
         for one in _of(path):
+            own[one.input] += 1
+            if own[one.input] > 1:  # an archive may hold a name twice
+                one.input = f"{one.input} ({own[one.input]})"
             key = one.input if one.path is None else str(one.path.parent.resolve() / one.path.name)
             if key not in met:
                 met.add(key)
@@ -144,8 +153,9 @@ def gather(paths: "list[str | Path]") -> "list[Delivery]":
 
 def _of(given: str | Path) -> Iterator[Delivery]:
     if str(given) == "-":
-        stream = sys.stdin.buffer
-        yield from _unfolded(Delivery("standard input", spool=_spooled(stream, "standard input")), 0)
+        with _waiting("standard input") as heard:
+            spool = _spooled(sys.stdin.buffer, "standard input", heard=heard)
+        yield from _unfolded(Delivery("standard input", spool=spool), 0)
         return
     path = Path(given)
     try:
@@ -157,8 +167,9 @@ def _of(given: str | Path) -> Iterator[Delivery]:
     if stat.S_ISDIR(mode):
         yield from _folder(path, str(given))
     elif stat.S_ISFIFO(mode):
-        with _waiting(str(given)), path.open("rb") as pipe:
-            yield from _unfolded(Delivery(str(given), spool=_spooled(pipe, str(given))), 0)
+        with _waiting(str(given)) as heard, path.open("rb") as pipe:
+            spool = _spooled(pipe, str(given), heard=heard)
+        yield from _unfolded(Delivery(str(given), spool=spool), 0)
     elif stat.S_ISREG(mode):
         yield from _unfolded(Delivery(str(given), path), 0)
     else:
@@ -185,12 +196,14 @@ def _folder(folder: Path, name: str) -> Iterator[Delivery]:
                 yield Delivery(shown, None, io.BytesIO(), given=False, note="no regular file; not read")
 
 
-def _spooled(stream: IO[bytes], name: str, limit: int = 0) -> IO[bytes]:
-    """What a stream holds, where it can be read again."""
+def _spooled(stream: IO[bytes], name: str, limit: int = 0, heard: Callable[[], None] = lambda: None) -> IO[bytes]:
+    """What a stream holds, where it can be read again; ``heard`` is called when something comes."""
     spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (lives as long as its delivery)
     size = 0
     try:
-        while block := stream.read(1 << 18):
+        first = getattr(stream, "read1", stream.read)  # what there is, without waiting for all of a block
+        while block := (stream.read if size else first)(1 << 18):
+            heard()
             size += len(block)
             if limit and size > limit:
                 break
@@ -202,14 +215,14 @@ def _spooled(stream: IO[bytes], name: str, limit: int = 0) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def _waiting(name: str) -> Iterator[None]:
-    """Say after a while what is waited for."""
+def _waiting(name: str) -> Iterator[Callable[[], None]]:
+    """Say after a while what is waited for; gives what is to be called when it has come."""
     text = f"jitsilab: waiting for somebody to write to {name!r}\n"
     timer = threading.Timer(WAITED, lambda: sys.stderr.write(text))
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield timer.cancel
     finally:
         timer.cancel()
 
@@ -282,7 +295,7 @@ def _zip(archive: Delivery, depth: int) -> Iterator[Delivery]:
                 total += member.file_size
                 lies = member.file_size > BOMB_FREE and member.file_size > BOMB_RATIO * max(1, member.compress_size)
                 if stat.S_ISLNK(member.external_attr >> 16) or member.flag_bits & 1 or lies:
-                    why = "unpacks to many times its size" if lies else "a link or encrypted"
+                    why = "a member that unpacks to many times its size" if lies else "a link or encrypted"
                     shown = f"{archive.input}/{member.filename}"
                     yield Delivery(shown, None, io.BytesIO(), False, f"{why}; not read")
                     continue
@@ -291,9 +304,9 @@ def _zip(archive: Delivery, depth: int) -> Iterator[Delivery]:
                         _member(archive, member.filename, content, member.file_size, _packed(member)), depth + 1
                     )
     # zipfile says in as many ways that bytes are not what they should be: a broken directory (BadZipFile), a broken
-    # member (zlib.error, EOFError), a way of packing that it does not know (NotImplementedError), and a member that
-    # wants a password (RuntimeError)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    # member (zlib.error, EOFError), a way of packing that it does not know (NotImplementedError), a member that wants a
+    # password (RuntimeError), a place outside the file (ValueError), a member without a name (IndexError)
+    except (*_OF_ZIPFILE, OSError) as error:
         archive.note = f"the archive is damaged ({error}); what came before was read"
     if archive.note:
         yield archive

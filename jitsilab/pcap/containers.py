@@ -21,6 +21,7 @@ from jitsilab.pcap.sources import Source
 BUFFER = 1 << 22  # bytes read at a time
 PAD = 64  # zero bytes after the last frame, so that a fixed-size gather never leaves the buffer
 LONGEST_FRAME = 262_144  # what every capture tool uses as its largest snapshot length
+ZEROS = 64  # record headers of nothing but zeros in a row, with which a file ends; one alone is an empty frame
 LONGEST_BLOCK = 1 << 25  # of a pcapng block; secrets and name blocks are the only large ones
 SECOND = 1_000_000_000
 
@@ -162,6 +163,8 @@ class Container:
             whole = (captured <= LONGEST_FRAME) & (record + size + captured <= self._filled)
             count = len(record) if whole.all() else int(np.argmin(whole))
             long = count < len(record) and int(captured[count]) > LONGEST_FRAME
+            zeros = _zeros(head[:count])
+            count = count if zeros < 0 else zeros
             at = int(record[count - 1] + size + captured[count - 1]) if count else at
             if count:
                 head, captured = head[:count], captured[:count]
@@ -171,6 +174,8 @@ class Container:
                     data, self._base, record[:count] + size, captured, head["length"].astype(np.int64), time,
                     np.zeros(count, np.int64), np.ones(count, bool),
                 )  # fmt: skip
+            if zeros >= 0:
+                return self._problem(at, f"after frame {self.frames} the file holds zeros; reading ends there")
             if long:
                 return self._problem(at, f"record {self.frames + 1} claims more bytes than any frame has")
             if not self._fill(at):
@@ -379,6 +384,19 @@ def _chain(data: memoryview, at: int, order: str, size: int) -> list[int]:
             append(at)
             at += size + captured
     return found
+
+
+def _zeros(head: npt.NDArray[Any]) -> int:
+    """The first of `ZEROS` record headers in a row that are all zeros, -1 where there are none.
+
+    A file that was made larger before it was written, or that a crash left, ends so: each 16 bytes would be a frame.
+    """
+    nothing = (head["captured"] == 0) & (head["length"] == 0) & (head["seconds"] == 0) & (head["fraction"] == 0)
+    if np.count_nonzero(nothing) < ZEROS:
+        return -1
+    count = np.cumsum(nothing)
+    whole = np.flatnonzero(count[ZEROS - 1 :] - np.concatenate(([0], count[:-ZEROS])) == ZEROS)
+    return int(whole[0]) if len(whole) else -1
 
 
 def gather(data: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -1,0 +1,125 @@
+"""Run targets, and keep what was run as a table."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).with_name("results.md")
+OUT = ROOT / "out" / "fuzz"
+HEAD = """# What was fuzzed
+
+Made by `python -m fuzz --keep`; runs add up. A find is an exception that no caller is told of, more than a second of
+processor time for each kB of input, or memory over ten times the input plus 200 MB. Finds that were mended are vectors
+in `tests/vectors/fuzz/`, and `tests/test_fuzz.py` holds them.
+
+| target | executions | CPU hours | refused | slowest input | finds so far |
+|---|---|---|---|---|---|
+"""
+
+
+def main() -> int:
+    """Fuzz; exit 1 where there was a find."""
+    from fuzz import corpora
+    from fuzz.targets import TARGETS
+
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="of all targets together")
+    parser.add_argument("--target", action="append", choices=list(TARGETS), help="may be given more than once")
+    parser.add_argument("--keep", action="store_true", help="add to fuzz/results.md")
+    parser.add_argument("--quick", action="store_true", help="seeds from three recordings only, as CI does")
+    parser.add_argument(
+        "--seed", type=int, default=int(time.time()), help="of the mutator (default: another each time)"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help="for seeds, grown corpora and finds")
+    arguments = parser.parse_args()
+    seeds = arguments.out / ("quick" if arguments.quick else "seeds")
+    corpora.write(seeds, arguments.quick)
+    names = arguments.target or list(TARGETS)
+    each = max(1, round(arguments.seconds / len(names)))
+    failed = 0
+    for name in names:
+        state = _run(name, each, arguments, seeds)
+        failed += len(state["finds"])
+        took, size = state["slowest"]
+        print(f"{name}: {state['executions']} executions, {state['seconds']:.0f} s, {len(state['finds'])} finds, "
+              f"slowest {took:.2f} s ({size} bytes), coverage {state['coverage']}", flush=True)  # fmt: skip
+        for signature, text in state["finds"].items():
+            print(f"  FIND {signature}\n    " + text.strip().replace("\n", "\n    "), flush=True)
+        if arguments.keep:
+            _keep(name, state)
+    return int(failed > 0)
+
+
+def _run(name: str, seconds: int, arguments: argparse.Namespace, seeds: Path) -> dict[str, Any]:
+    from fuzz import corpora
+    from fuzz.targets import TARGETS
+
+    target, out = TARGETS[name], arguments.out
+    grown, finds, state = out / "grown" / name, out / "finds" / name, out / f"{name}.json"
+    grown.mkdir(parents=True, exist_ok=True)
+    finds.mkdir(parents=True, exist_ok=True)
+    state.unlink(missing_ok=True)
+    before = {path.name for path in finds.iterdir()}
+    words = out / f"{name}.dict"
+    lines = ("".join(f"\\x{byte:02x}" for byte in word) for word in corpora.words(seeds, target.corpus))
+    words.write_text("".join(f'"{line}"\n' for line in lines))
+    folders = [str(seeds / corpus) for corpus in target.corpus if (seeds / corpus).is_dir()]
+    command = [
+        sys.executable, "-m", "fuzz.worker", name, str(state), str(finds), "--", f"-max_total_time={seconds}",
+        f"-max_len={target.longest}", "-timeout=60", "-rss_limit_mb=3072", f"-artifact_prefix={finds}/",
+        f"-dict={words}", f"-seed={arguments.seed & 0x7FFFFFFF}", "-print_final_stats=1", str(grown), *folders,
+    ]  # fmt: skip
+    environment = {**os.environ, "FUZZ_KEYS": str(seeds / "keys"), "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    limit = seconds * 3 + 180
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=limit, check=False)
+        said = done.stderr.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired as error:
+        said = (error.stderr or b"").decode("utf-8", "replace") + "\nthe worker did not end\n"
+    (out / f"{name}.log").write_text(said)
+    empty = {"executions": 0, "refused": 0, "seconds": 0.0, "slowest": (0.0, 0), "finds": {}, "peak": 0}
+    found: dict[str, Any] = json.loads(state.read_text()) if state.is_file() else empty
+    for path in finds.iterdir():
+        if path.name not in before and path.name.startswith(("timeout-", "oom-", "crash-")):
+            found["finds"][f"libFuzzer: {path.name}"] = said[-1500:]
+    if not found["executions"]:
+        found["finds"]["the worker did not start"] = said[-3000:]
+    coverage = re.findall(r"cov: (\d+)", said)
+    found["coverage"] = coverage[-1] if coverage else "?"
+    return found
+
+
+def _keep(name: str, state: dict[str, Any]) -> None:
+    """Add a run to the table."""
+    rows: dict[str, list[str]] = {}
+    if RESULTS.is_file():
+        for line in RESULTS.read_text().splitlines():
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if len(cells) == 6 and cells[1].replace(",", "").isdigit() and cells[0] != "all":
+                rows[cells[0]] = cells
+    old = rows.get(name, [name, "0", "0", "0 %", "0.00 s, 0 bytes", "0"])
+    runs, hours = int(old[1].replace(",", "")), float(old[2])
+    refused = round(runs * float(old[3].split()[0]) / 100) + state["refused"]
+    runs, hours = runs + state["executions"], hours + state["seconds"] / 3600
+    took, size = state["slowest"]
+    slowest = max(old[4], f"{took:.2f} s, {size} bytes", key=lambda text: float(text.split()[0]))
+    rows[name] = [
+        name, f"{runs:,}", f"{hours:.3f}", f"{100 * refused / max(1, runs):.0f} %", slowest,
+        str(int(old[5]) + len(state["finds"])),
+    ]  # fmt: skip
+    whole = [int(row[1].replace(",", "")) for row in rows.values()]
+    total = ["all", f"{sum(whole):,}", f"{sum(float(row[2]) for row in rows.values()):.3f}", "", "",
+             str(sum(int(row[5]) for row in rows.values()))]  # fmt: skip
+    lines = [f"| {' | '.join(row)} |" for row in (*(rows[key] for key in sorted(rows)), total)]
+    RESULTS.write_text(HEAD + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
