@@ -20,6 +20,7 @@ class Limit(NamedTuple):
 
 # Waiting for what does not come
 CONSENT = Limit(30.0, "s", "specified", "RFC 7675 section 5.1: consent expires so long after the last answer")
+CHECK_INTERVAL = Limit(5.0, "s", "specified", "RFC 7675 section 5.1: a check is sent every 5 s, times 0.8 to 1.2")
 GUARD = Limit(
     5.0, "s", "program",
     "libwebrtc p2p/base/p2p_constants.cc CONNECTION_WRITE_CONNECT_TIMEOUT: a pair unanswered so long, and 5 "

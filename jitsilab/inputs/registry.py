@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import zstandard
 
 from jitsilab.errors import CaptureError, ParameterError
+from jitsilab.inputs import release
 
 DEFAULT = "jvb-3"  # the recording that examples and tests use where none is named
 STUDY = "project3-2020"
@@ -38,8 +39,12 @@ class File:
 
     @property
     def path(self) -> Path:
-        """Where the file lies on this machine."""
-        return data() / self.file
+        """Where the file lies on this machine; a recording that the installation leaves out is fetched."""
+        here = data() / self.file
+        parts = PurePosixPath(self.file).parts
+        if here.exists() or parts[0] != "captures" or not (data() / release.SUMS).is_file():
+            return here
+        return release.folder(parts[1], data() / release.SUMS).joinpath(*parts[2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class Entry:
 
 
 def data() -> Path:
-    """The folder ``data/`` of the clone this package runs from, else the one below the folder in JITSILAB_HOME.
+    """The folder ``data/`` of the clone this package runs from, of the one in JITSILAB_HOME, or of the installation.
 
     Raises CaptureError, with what to do, when there is neither.
     """
@@ -122,6 +127,9 @@ def data() -> Path:
     home = os.environ.get(HOME, "")
     if home and (Path(home) / "data" / "registry.csv").is_file():
         return Path(home).resolve() / "data"
+    installed = Path(__file__).resolve().parent.parent / "home" / "data"
+    if not home and (installed / "registry.csv").is_file():
+        return installed
     where = f"{HOME} names {home}, which has no data/registry.csv" if home else f"{HOME} is not set"
     raise CaptureError(
         f"The named captures are not here: jitsilab runs outside its clone and {where}. "

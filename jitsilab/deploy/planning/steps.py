@@ -131,7 +131,8 @@ def _debian(wishes: Wishes) -> list[Step]:
              f"sudo install -m 0644 etc/jitsi/meet/{domain}-config.js /etc/jitsi/meet/{domain}-config.js",
              "sudo install -g jitsi -m 0640 etc/jitsi/jicofo/jicofo.conf /etc/jitsi/jicofo/jicofo.conf",
              "sudo install -g jitsi -m 0640 etc/jitsi/videobridge/jvb.conf /etc/jitsi/videobridge/jvb.conf",
-             *(("sudo install -g turnserver -m 0640 etc/turnserver.conf /etc/turnserver.conf",) if wishes.turn else ())),
+             *(("sudo install -g turnserver -m 0640 etc/turnserver.conf /etc/turnserver.conf",)
+               if wishes.turn else ())),
             "docs/checks.md, the checks that these files pass; jitsi-videobridge reference.conf; turnserver(1)",
         ),
         Step(
