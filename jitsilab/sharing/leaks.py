@@ -15,17 +15,26 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
+
+import numpy as np
 
 from jitsilab.inputs.delivery import Delivery, gather
+from jitsilab.inputs.packets import PacketTables
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.names import WORDS, public
+from jitsilab.sharing.wording import reversed_address
 
 if TYPE_CHECKING:
+    from jitsilab.pcap import Packets
     from jitsilab.wire import Wire
 
 MARK = b"Pseudonymised by jitsilab share"
 _SUMS = "SHARED.txt"
-_LIMIT = 1 << 16  # characters of a line
+_LIMIT = 1 << 16  # bytes of a line that are looked at together
+_OVERLAP = 1 << 11  # of them that are looked at again with the next
+_PRINTED = re.compile(rb"[\x20-\x7e\t]{6,}")
+_WIDE = re.compile(rb"(?:[\x20-\x7e]\0){6,}")
 _FOUR = re.compile(r"(?<![0-9A-Za-z.])((?:\d{1,3}\.){3}\d{1,3})(?![0-9A-Za-z]|\.\d)")
 _SIX = re.compile(r"(?<![0-9A-Za-z:.])([0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]{2,36}[0-9A-Fa-f])(?![0-9A-Za-z:])")
 _MAC = re.compile(r"(?<![0-9A-Za-z:-])([0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5})(?![0-9A-Za-z:-])")
@@ -44,6 +53,10 @@ _PATH = re.compile(r"https?:|/[\w.-]+/[\w./-]*\Z|/\w+\.\w+\Z")
 _HOST = re.compile(r"(?i)(?:https?|wss?)://((?:[a-z0-9-]+\.)+[a-z]{2,24})|(?:server_name|VirtualHost|realm|SNI)\W{1,4}"
                    r"((?:[a-z0-9-]+\.)+[a-z]{2,24})")  # fmt: skip
 _RESERVED = (".example", ".test", ".invalid", ".localhost", ".local")
+_MADE = re.compile(r"\.(?:xa|qz|xqv|qvx|x([qzjv])\1*)\Z")  # a pseudonym's: of no host
+
+_HARDWARE = ((1, 0), (1, 6), (113, 6), (276, 12))  # link types, and where their headers hold a hardware address
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local\Z")  # what browsers hide addresses behind
 
 
 class Leak(NamedTuple):
@@ -66,13 +79,19 @@ class _Found:
     def add(self, kind: str, what: str, place: str) -> None:
         row = self._rows.setdefault((kind, what), [place, 0])
         row[1] = int(str(row[1])) + 1
+        numbers = [str(one).removeprefix("frame ") for one in (row[0], place)]
+        if all(one.isdigit() for one in numbers) and int(numbers[1]) < int(numbers[0]):
+            row[0] = place  # the first frame, in whatever order they are looked at
 
     def rows(self) -> list[Leak]:
         return [Leak(kind, what, self.name, str(row[0]), int(str(row[1]))) for (kind, what), row in self._rows.items()]
 
 
-def scan(paths: Iterable[str | Path]) -> list[Leak]:
-    """Everything that files, folders and archives still give away."""
+def scan(paths: Iterable[str | Path], *, trusted: bool = False) -> list[Leak]:
+    """Everything that files, folders and archives still give away.
+
+    ``trusted``: they are made of evidence that gives nothing away; then secrets alone are looked for.
+    """
     pieces = gather(list(paths))
     vouched = set()
     for one in pieces:
@@ -81,7 +100,7 @@ def scan(paths: Iterable[str | Path]) -> list[Leak]:
     found: list[Leak] = []
     for one in pieces:
         if not one.note and one.name != _SUMS:
-            found += _file(one, _sum(one) in vouched if vouched else False)
+            found += _file(one, trusted or (_sum(one) in vouched if vouched else False))
     return found
 
 
@@ -102,7 +121,7 @@ def _file(one: Delivery, vouched: bool) -> list[Leak]:
     elif one.head.startswith(b"%PDF"):
         _text(_pdf(one), found, vouched)
     elif b"\0" in one.head[:4096] and not one.head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        pass
+        _text(_strings(one), found, vouched)
     else:
         _text(_lines(one), found, vouched)
     return found.rows()
@@ -110,23 +129,48 @@ def _file(one: Delivery, vouched: bool) -> list[Leak]:
 
 # --- text
 
+Lines = Iterable[tuple[str, str]]  # place and text
 
-def _lines(one: Delivery) -> Iterator[str]:
+
+def _lines(one: Delivery) -> Iterator[tuple[str, str]]:
+    """Each line of a text; a long one in parts that overlap."""
     head = one.head
     code = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     if code == "utf-16":
         with one.open() as file:
-            yield from file.read().decode(code, "replace").splitlines()
+            for number, line in enumerate(file.read().decode(code, "replace").splitlines(), 1):
+                yield f"line {number}", line
         return
     web = head.lstrip()[:64].lower().startswith((b"<!doctype html", b"<html"))
+    number, before = 1, b""
     with one.open() as file:
         while raw := file.readline(_LIMIT):
-            line = raw.decode(code, "replace")
-            yield html.unescape(line) if web else line
+            line = (before + raw).decode(code, "replace")
+            yield f"line {number}", html.unescape(line) if web else line
+            ended = raw.endswith(b"\n")
+            number, before = number + ended, b"" if ended else raw[-_OVERLAP:]
 
 
-def _pdf(one: Delivery) -> Iterator[str]:
+def _strings(one: Delivery) -> Iterator[tuple[str, str]]:
+    """What can be read in a file that is no text, in ASCII or in UTF-16."""
+    at, before = 0, b""
+    with one.open() as file:
+        while block := file.read(1 << 20):
+            data, begin = before + block, at - len(before)
+            for match in _PRINTED.finditer(data):
+                yield f"byte {begin + match.start()}", match[0].decode("ascii")
+            for match in _WIDE.finditer(data):
+                yield f"byte {begin + match.start()}", match[0].decode("utf-16-le")
+            at, before = at + len(block), block[-_OVERLAP:]
+
+
+def _pdf(one: Delivery) -> Iterator[tuple[str, str]]:
     """What a PDF says: by pdftotext where that is here, else what its streams hold as they are."""
+    for number, line in enumerate(_printed(one), 1):
+        yield f"line {number}", line
+
+
+def _printed(one: Delivery) -> Iterator[str]:
     if shutil.which("pdftotext") and one.path is not None:
         done = subprocess.run(
             ["pdftotext", "-layout", str(one.path), "-"], capture_output=True, timeout=120, check=False
@@ -146,14 +190,16 @@ def _pdf(one: Delivery) -> Iterator[str]:
         yield b"".join(shown).decode("latin-1")
 
 
-def _text(lines: Iterable[str], found: _Found, vouched: bool) -> None:
-    for number, line in enumerate(lines, 1):
-        place = f"line {number}"
+def _text(lines: Lines, found: _Found, vouched: bool) -> None:
+    for place, line in lines:
         if _KEY.search(line):
             found.add("key", "a secret", place)
         if vouched:
             continue
+        line = line.replace("\\/", "/")  # as JSON may write a slash
         _line(line, place, found)
+        if "%" in line and (plain := unquote(line)) != line:
+            _line(plain, place, found)
 
 
 def _line(line: str, place: str, found: _Found) -> None:
@@ -170,7 +216,7 @@ def _line(line: str, place: str, found: _Found) -> None:
         found.add("uptime", "clocks of machines in TSval", place)
     for match in _MAIL.finditer(line):
         host = match[1].partition("@")[2].lower()
-        if not public(host) and not host.endswith(_RESERVED):
+        if not public(host) and not host.endswith(_RESERVED) and not _MADE.search(host):
             found.add("name", match[1], place)
     for match in _TURN.finditer(line):
         found.add("TURN user", match[1], place)
@@ -214,8 +260,9 @@ def _clock(ufrag: str, place: str, found: _Found) -> None:
 
 
 def _host(host: str, place: str, found: _Found) -> None:
-    if host and not public(host.lower()) and not host.lower().endswith(_RESERVED):
-        found.add("name", host.lower(), place)
+    host = host.lower().rstrip(".")
+    if "." in host and not public(host) and not host.endswith(_RESERVED) and not _MADE.search(host):
+        found.add("name", host, place)
 
 
 # --- captures
@@ -233,12 +280,16 @@ def _capture(one: Delivery, found: _Found) -> None:
         found.add("key", "TLS secrets", "file")
     for comment in packets.comments:
         found.add("comment", "a comment", f"frame {comment.frame}" if comment.frame else "file")
-    for text in packets.addresses:
-        _address(text, "", arp=False, place="addresses", found=found)
+    codes, begins = np.unique(np.stack([packets.src, packets.dst], 1), return_index=True)
+    rows = dict(zip(codes.tolist(), (begins // 2).tolist(), strict=True))
+    for code, text in enumerate(packets.addresses):
+        place = f"frame {rows[code] + packets.first}" if code in rows else "file"
+        _address(text, "", arp=False, place=place, found=found)
     _links(packets, found)
     wire = Wire(packets, KeyLog.load(packets.secrets) if packets.secrets else None)
     _stamps(wire, found)
     _units(wire, found)
+    _resolved(PacketTables(one.input, wire), found)
     for session in wire.sessions.values():
         first = f"frame {session.records[0].frame}" if session.records else "file"
         if session.sni:
@@ -250,19 +301,20 @@ def _capture(one: Delivery, found: _Found) -> None:
     for exchange in wire.carried.http:
         for head in (exchange.request, exchange.response):
             if head is not None:
-                _line(" ".join([head.target or "", *head.fields.values()]), f"frame {head.frames[1]}", found)
+                place = f"frame {head.frames[1]}"
+                _line(" ".join([head.target or "", *head.fields.values()]), place, found)
+                _host(str(head.fields.get("host") or "").partition(":")[0], place, found)
 
 
-def _links(packets: object, found: _Found) -> None:
-    import numpy as np
-
-    from jitsilab.pcap import Packets
-
-    assert isinstance(packets, Packets)
+def _links(packets: "Packets", found: _Found) -> None:
     links = np.array([one.link for one in packets.interfaces] or [0])[packets.interface]
-    rows = np.flatnonzero(links == 1)
-    heads = packets.frame_heads(rows, 0, 12)
-    for begin in (0, 6):
+    for link, begin in _HARDWARE:
+        rows = np.flatnonzero(links == link)
+        heads = packets.frame_heads(rows, 0, 20)
+        if link == 113:
+            rows, heads = (some[heads[:, 5] == 6] for some in (rows, heads))
+        elif link == 276:
+            rows, heads = (some[heads[:, 11] == 6] for some in (rows, heads))
         macs, first = np.unique(heads[:, begin : begin + 6], axis=0, return_index=True)
         for mac, row in zip(macs, first.tolist(), strict=True):
             _hardware(mac.tobytes(), f"frame {int(rows[row]) + packets.first}", found)
@@ -272,6 +324,40 @@ def _links(packets: object, found: _Found) -> None:
         if body[4:6] == b"\x06\x04" and len(body) >= 28:
             for at in (14, 24):
                 _address(str(ip_address(body[at : at + 4])), "", True, f"frame {row + packets.first}", found)
+            for at in (8, 18):
+                _hardware(body[at : at + 6], f"frame {row + packets.first}", found)
+    for row in np.flatnonzero((packets.src_port == 68) | (packets.src_port == 67)).tolist():
+        number = row + packets.first
+        payload = packets.payload(number)
+        if payload[236:240] == b"\x63\x82\x53\x63":  # DHCP (RFC 2131)
+            _hardware(payload[28:34], f"frame {number}", found)
+            name = _lease_name(payload)
+            if name:
+                found.add("name", name, f"frame {number}")
+
+
+def _lease_name(payload: bytes) -> str:
+    """The name that a device asks an address for (option 12, RFC 2132)."""
+    at = 240
+    while at + 2 <= len(payload) and payload[at] != 255:
+        if payload[at] == 12:
+            return payload[at + 2 : at + 2 + payload[at + 1]].decode("ascii", "replace")
+        at += 2 + payload[at + 1] if payload[at] else 1
+    return ""
+
+
+def _resolved(tables: PacketTables, found: _Found) -> None:
+    """Names that were asked for, and those that devices gave themselves."""
+    rows = tables.table("dns")
+    if rows is None:
+        return
+    for frame, name in zip(rows["frame"].tolist(), rows["name"].fillna("").astype(str), strict=True):
+        if name.endswith(".local") and not _UUID.match(name) and not name.startswith("_") and "._" not in name:
+            found.add("name", name, f"frame {frame}")
+        elif (reverse := reversed_address(name.rstrip("."))) is not None:
+            _address(str(reverse), "", arp=False, place=f"frame {frame}", found=found)
+        else:
+            _host(name, f"frame {frame}", found)
 
 
 def _stamps(wire: "Wire", found: _Found) -> None:
