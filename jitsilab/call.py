@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_SETTING = 1 << 24  # bytes of a configuration file
 LINE_TABLES = ("log", "events", "console", "requests", "peer_connections", "pc_events", "stats")
-JUDGED = ("participants", "steps", "findings", "timeline", "errors")
+JUDGED = ("participants", "steps", "findings", "timeline", "calls", "errors")
 TABLES = (*WIRE_TABLES, *ANALYSED, *LINE_TABLES, *JUDGED)
 
 
@@ -38,10 +38,11 @@ def schemas() -> "dict[str, Schema]":
     from jitsilab.analysis import ice, turn_in_tls
     from jitsilab.case import chronicle
     from jitsilab.judge import diagnosis, findings, theory
+    from jitsilab.judge.diagnosis import calls
     from jitsilab.tables import catalogue
 
     judged = {"participants": diagnosis.SCHEMA, "steps": theory.SCHEMA, "findings": findings.SCHEMA}
-    judged["timeline"] = chronicle.SCHEMA
+    judged |= {"timeline": chronicle.SCHEMA, "calls": calls.SCHEMA}
     every = {**catalogue.SCHEMAS, "ice": ice.SCHEMA, "turn_in_tls": turn_in_tls.SCHEMA, **judged}
     return {name: every[name] for name in TABLES}
 
@@ -251,6 +252,10 @@ class Call:
             events = self.table("events") if self.evidence.lines else None
             packets = {one.input: (self.casts[one.input], one) for one in self.packets}
             return chronicle.chronicle(events, self.clocks, self.owners, packets)
+        if name == "calls":
+            from jitsilab.judge.diagnosis import calls
+
+            return calls.table(self.diagnosis.calls, self.diagnosis.people, self.diagnosis.causes)
         if name == "steps":
             from jitsilab.judge import theory
 

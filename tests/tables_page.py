@@ -14,7 +14,8 @@ stun.parquet`). `jitsilab tables` prints what stands here. Each row leads back t
   alone in CSV and `[]` in JSON. That is not the same as an empty table, which says that there was nothing.
 - Times are UTC with nanoseconds, in CSV and JSON as ISO 8601; a study's printed tables have none, only `seconds`. A
   missing value is empty in CSV and `null` in JSON; lists are one string with spaces there and lists in Parquet.
-- Of several pieces the tables stand one after the other, with a column `input`; `timeline` is made of all of them.
+- Of several pieces the tables stand one after the other, with a column `input`; `timeline` and `calls` are made of all
+  pieces together.
 - These tables show what was said, passwords included; reports, diagnosis, audit, errors and notebooks never do.
 - What strangers said is data: a cell of a CSV file may begin with `=`. Import it as text rather than open it in a
   spreadsheet. On a terminal, characters that would steer it are shown as escapes; files and pipes get the data as is.
@@ -48,6 +49,7 @@ ROWS = {  # table: what one row is
     "participants": "a person: by name where one is known, else by address",
     "steps": "a step of session creation, for each participant or session that it is asked of",
     "findings": "a security check",
+    "calls": "a call",
     "timeline": "a happening, as packets, stanzas, a line or a browser date it, all on one clock and in one order",
     "log": "a line of a program's log",
     "events": "what a line, a packet or an entry of a dump means",

@@ -19,6 +19,7 @@ class Limit(NamedTuple):
 
 
 # Waiting for what does not come
+CHECK_INTERVAL = Limit(5.0, "s", "specified", "RFC 7675 section 5.1: a check is sent every 5 s, times 0.8 to 1.2")
 CONSENT = Limit(30.0, "s", "specified", "RFC 7675 section 5.1: consent expires so long after the last answer")
 CHECK_INTERVAL = Limit(5.0, "s", "specified", "RFC 7675 section 5.1: a check is sent every 5 s, times 0.8 to 1.2")
 GUARD = Limit(
@@ -155,8 +156,6 @@ MATCH = Limit(
 )  # fmt: skip
 MATCH_LEAD = Limit(0.1, "share", "measured", "in the same 28 the own outer flow led the second by 0.67 and more")
 
-LIMITS: Final[dict[str, Limit]] = {name: one for name, one in globals().items() if isinstance(one, Limit)}
-
 # Clocks
 CLOCK_LATE = Limit(
     60.0, "s", "measured",
@@ -167,3 +166,10 @@ CLOCK_NARROW = Limit(10.0, "s", "measured", "bounds from order alone are 0.1 to 
 CLOCK_WRONG = Limit(
     30.0, "s", "measured", "clocks that are set by NTP stand less than 1 s apart; what is named as wrong is more"
 )
+CALL_IDLE = Limit(
+    3600.0, "s", "program",
+    "Prosody and Jicofo log a conference's end; where neither log is at hand, somebody new after an hour of nothing "
+    "is another call",
+)  # fmt: skip
+
+LIMITS: Final[dict[str, Limit]] = {name: one for name, one in globals().items() if isinstance(one, Limit)}

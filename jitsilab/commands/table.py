@@ -11,7 +11,7 @@ from jitsilab.errors import ParameterError
 if TYPE_CHECKING:
     import pandas as pd
 
-WHOLE = ("timeline",)  # of all pieces together, not of each
+WHOLE = ("timeline", "calls")  # of all pieces together, not of each
 FORMS = ("csv", "json", "parquet")
 
 

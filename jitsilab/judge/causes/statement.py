@@ -26,6 +26,9 @@ class Statement:
     first_time: int | None = None  # ns since the epoch, as the source wrote it
     last_time: int | None = None
     file: str = ""  # that holds the line to change, where the configuration was given
+    call: str | None = None  # of which it is, where it is of one
+    ended: bool = False  # whether the evidence shows that it holds no more
+    ended_time: int | None = None  # ns since the epoch: when that showed
 
 
 @dataclass

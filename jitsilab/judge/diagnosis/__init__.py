@@ -5,11 +5,12 @@ The same rules run on whatever there is. What the evidence does not single out i
 """
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from jitsilab import ip
+from jitsilab.case.clocks import Clock, begin_of
 from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes import (
     CAUSES,
@@ -27,7 +28,7 @@ from jitsilab.judge.causes import (
 from jitsilab.judge.causes.catalogue import is_reason
 from jitsilab.judge.causes.remedy import Advice
 from jitsilab.judge.causes.trail import Trail
-from jitsilab.judge.diagnosis import lines, pieces
+from jitsilab.judge.diagnosis import calls, lines, pieces
 from jitsilab.judge.diagnosis.answer import SCHEMA, Diagnosed, Diagnosis
 from jitsilab.judge.diagnosis.packets import Seen, bridge_address
 
@@ -47,21 +48,27 @@ def diagnose(call: Any) -> Diagnosis:
     trail = trail.owned(call.owners).moved({pair: one.applied for pair, one in call.clocks.items()})
     facts = call.facts
     case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi}, call.clocks)
+    every = calls.calls(trail, _stays(seen, call.clocks))
     stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for one in seen for each in one.stated)])
+    if len(every.meetings) > 1:
+        stated = _kept([*stated, *calls.healed(case, every, stated, lambda one: servers.all_of(one, CAUSE_RULES))])
     if not any(one.people for one in seen) and (trail or (facts is not None and facts.prosody is not None)):
         for one in seen:  # what else there is shows that this is a Jitsi server, whose page never came
             one.people = one.refused
     people = _joined(seen) or lines.participants(trail)
     people = [lines.with_names(one, trail) for one in people]
+    people = [replace(one, call=of.id) if (of := every.of_person(one)) is not None else one for one in people]
     people = [_decided(one, stated, alone=len(people) == 1) for one in people]
     people = _explained(people, stated)
-    conditions = _conditions(people, seen, servers.all_of(case, CONDITION_RULES))
+    held = servers.all_of(case, CONDITION_RULES)
+    conditions = calls.placed(_conditions(people, seen, held), people, trail, every, held)
     people = [_with_conditions(one, conditions) for one in people]
-    causes = _causes(people, stated)
+    causes = calls.placed(_causes(people, stated), people, trail, every, stated)
     remedies = _remedies(causes, conditions, seen, facts)
     people = [replace(one, advice=str(remedies.get((one.cause or "", one.reason), ""))) for one in people]
     return Diagnosis(
-        people, _server(seen), causes, conditions, _open(people, causes, call, bool(trail)), _calls(call, seen, trail),
+        people, _server(seen), causes, conditions, _open(people, causes, call, bool(trail)),
+        [one.to_json() for one in every.meetings],
         pieces.inputs(call, trail), _hypotheses(call), remedies,
     )  # fmt: skip
 
@@ -327,24 +334,19 @@ def _question(question: str, decided_by: str) -> dict[str, str]:
     return {"question": question, "decided_by": piece, "command": command or piece}
 
 
-def _calls(call: Any, seen: list[Seen], trail: Trail) -> list[dict[str, Any]]:
-    """The calls that the evidence shows, by their rooms."""
-    from jitsilab.judge.diagnosis.answer import iso
-
-    rooms: dict[str, list[int]] = {}
-    for one in trail:
-        if one.room and one.time is not None:
-            rooms.setdefault(one.room, []).append(one.time)
+def _stays(seen: list[Seen], clocks: Mapping[tuple[str, str], Clock]) -> Iterator[tuple[int, str, str, str]]:
+    """When packets show somebody come into a room, and go: ns since the epoch, room, endpoint, event."""
     for capture in seen:
+        clock, begin = clocks.get((capture.input, "packets")), begin_of(capture.source)
+        if clock is None or (begin is None and clock.offset is None):
+            continue
+        start = (begin or 0.0) + clock.applied
         for person in capture.cast.people:
             for stay in person.stays:
-                if stay.room:
-                    rooms.setdefault(stay.room.partition("@")[0], [])
-    return [
-        {"id": room, "room": room, "first_time": iso(min(times, default=None)),
-         "last_time": iso(max(times, default=None))}
-        for room, times in rooms.items()
-    ]  # fmt: skip
+                if stay.room and stay.endpoint and stay.joined:
+                    room, end = stay.room.partition("@")[0], stay.end_of_stay(capture.cast.end)
+                    yield round((start + stay.joined_at) * 1e9), room, stay.endpoint, "participant-joined"
+                    yield round((start + end) * 1e9), room, stay.endpoint, "participant-left"
 
 
 def _hypotheses(call: Any) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from jitsilab.tables import Schema, frame_from
 
 SCHEMA: Schema = {
     "id": ("str", "display name, else address, else the endpoint's id"),
+    "call": ("str", "the last call in which the participant was, as in `calls`"),
     "nick": ("str", "display name"),
     "addresses": ("object", "addresses without ports"),
     "jids": ("object", "full JIDs, one for each connection to the XMPP server"),
@@ -61,6 +62,7 @@ class Diagnosed:
     input: str = ""  # the capture that shows most of it
     first_time: int | None = None  # ns since the epoch
     last_time: int | None = None
+    call: str | None = None  # of `calls`, the last in which he was
 
     @property
     def names(self) -> set[str]:
@@ -70,7 +72,7 @@ class Diagnosed:
     def to_json(self) -> dict[str, Any]:
         """As ``jitsilab diagnose --json`` prints it."""
         return {
-            "id": self.id, "call": None, "first_time": iso(self.first_time), "last_time": iso(self.last_time),
+            "id": self.id, "call": self.call, "first_time": iso(self.first_time), "last_time": iso(self.last_time),
             "nick": self.nick or None, "addresses": self.addresses, "jids": self.jids,
             "endpoints": self.endpoints, "ssrcs": self.ssrcs, "media_path": self.media_path,
             "media_paths": [
@@ -106,7 +108,7 @@ class Diagnosis:
         """The table ``participants``."""
         return frame_from(
             [
-                (one.id, one.nick or None, one.addresses, one.jids, one.endpoints, one.ssrcs, one.media_path,
+                (one.id, one.call, one.nick or None, one.addresses, one.jids, one.endpoints, one.ssrcs, one.media_path,
                  [f"{p.name}@{p.start:.3f}-{p.end:.3f}" for p in one.media_paths], one.stage, one.turn_stage, one.cause,
                  one.reason, one.open_causes, [each.name for each in one.conditions], one.certainty, one.frames,
                  [str(place).replace(" ", "_") for place in one.evidence], one.advice, one.note)
@@ -137,9 +139,10 @@ class Diagnosis:
         second = {"reason": one.reason} if kind == "cause" else {"status": one.status}
         advice = self.advice.get((one.name, one.reason), Advice(""))
         return {
-            kind: one.name, **second, "detail": one.detail or None, "call": None,
+            kind: one.name, **second, "detail": one.detail or None, "call": one.call,
             "participants": list(one.participants) if one.participants is not None else None,
-            "first_time": iso(one.first_time), "last_time": iso(one.last_time), "ended": False,
+            "first_time": iso(one.first_time), "last_time": iso(one.last_time), "ended": one.ended,
+            "ended_time": iso(one.ended_time),
             "certainty": one.certainty, "evidence": [place.to_json() for place in one.evidence],
             "advice": str(advice), "change": {"file": advice.file or None, "line": advice.line or None},
         }  # fmt: skip

@@ -11,6 +11,7 @@ from jitsilab.judge.causes import CAUSES, CONDITIONS, OPEN
 from jitsilab.judge.causes.catalogue import words_of
 from jitsilab.judge.causes.remedy import Advice
 from jitsilab.judge.causes.statement import Statement
+from jitsilab.judge.diagnosis.answer import iso
 from jitsilab.place import Place
 
 if TYPE_CHECKING:
@@ -26,8 +27,17 @@ _NAMES = {
     "turn-tcp": "over TURN (TCP)", "turn-tls": "over TURN inside TLS",
 }  # fmt: skip
 _KEEP = "\u00a0"  # a space at which no line is broken
-_COLOURS = {"FAILED": "1;31", "NOTE": "33", "OK": "32", "?": "36", "OPEN": "36", "UNREAD": "36", "CLAIM": "35"}
-_HEAD = re.compile(r"(?m)^(FAILED|NOTE|OK|\?|OPEN|UNREAD|CLAIM)(?= )")
+_COLOURS = {
+    "FAILED": "1;31",
+    "NOTE": "33",
+    "OK": "32",
+    "?": "36",
+    "OPEN": "36",
+    "UNREAD": "36",
+    "CALL": "36",
+    "CLAIM": "35",
+}
+_HEAD = re.compile(r"(?m)^(FAILED|NOTE|OK|\?|OPEN|UNREAD|CALL|CLAIM)(?= )")
 
 
 def text(answer: "Diagnosis", width: int = 100, *, colour: bool = False, short: bool = False, given: str = "") -> str:
@@ -133,6 +143,7 @@ class _Page:
         yield from self._failures()
         yield from self._conditions()
         yield from _block([*self._well(), *self._unread()])
+        yield from _block(self._calls())
         yield from _block(self._open())
         yield from _block(self._wrapped(f"CLAIM   {one['verdict'].upper()}: {one['claim']} {one['note']}")
                           for one in self.answer.hypotheses)  # fmt: skip
@@ -165,6 +176,9 @@ class _Page:
             yield "\n".join([*lines, *self._stated(one)])
 
     def _stated(self, one: Statement) -> Iterator[str]:
+        if one.ended:
+            call = f"in the call {one.call}; " if one.call else ""
+            yield self._labelled("ended", f"{call}from {iso(one.ended_time)} on it is well")
         if one.detail:
             yield self._labelled("seen", one.detail)
         yield from self._advised(self.answer.advice.get((one.name, one.reason)))
@@ -230,6 +244,13 @@ class _Page:
                 notes.setdefault(note, []).append(self._short(str(one["path"])))
         for note, paths in notes.items():
             yield self._wrapped(f"UNREAD  {_listed(paths)}: {note}")
+
+    def _calls(self) -> Iterator[str]:
+        """Which calls there are, where there are several."""
+        for call in self.answer.calls if len(self.answer.calls) > 1 else ():
+            who = [one.id for one in self.answer.people if one.call == call["id"]]
+            span = f"{call['first_time']} to {call['last_time']}"
+            yield self._wrapped(f"CALL    {call['id']}, {span}: {_listed(who) if who else 'nobody is named'}")
 
     def _open(self) -> Iterator[str]:
         for one in self.answer.open:
