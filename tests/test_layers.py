@@ -10,9 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent / "jitsilab"
 
 FLOORS = [  # from the ground up; several names on one floor may not import each other
     ("errors", "terminal", "ip", "place"), ("protocols",), ("pcap",), ("wire",), ("tables",), ("facts",), ("analysis",),
-    ("case",), ("inputs",), ("judge",), ("deploy",), ("call",), ("sharing", "recording", "fleet"), ("pages",),
-    ("commands",),
-    ("cli",), ("__main__",),
+    ("case",), ("inputs",), ("judge",), ("deploy",), ("call",),
+    ("sharing", "recording", "fleet", "assistants"), ("pages",), ("commands",), ("cli",), ("__main__",),
 ]  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -30,6 +30,7 @@ NAMES = (
     "leaks",
     "record",
     "deploy",
+    "mcp",
     "tables",
     "captures",
 )  # in the order of ``--help``

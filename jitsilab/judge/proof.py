@@ -24,7 +24,7 @@ MOST_FLOW = 20_000  # frames of a connection that go with its keys
 MOST_LINE = 2_000  # characters of a line
 MOST_LINES = 1 << 22  # lines of a file that are gone through
 _SECRET = re.compile(
-    r"(?i)((?<![a-z])(?:\w*passw(?:or)?d|passwd|pwd|\w*secret|app_id|token|jwt|authorization|ice-pwd|ufrag|username)"
+    r"(?i)((?<![a-z])(?:\w*passw(?:or)?d|passwd|pwd|\w*secret|credentials?|app_id|token|jwt|authorization|ice-pwd|ufrag|username)"
     r"[\"'\\]{0,2}\s?[=:]\s?[\"'\\]{0,2})([^\s\"'<>&;,}\\]{3,})"
 )
 _SASL = re.compile(r"(<(?:auth|response|challenge|success)\b[^>]*>)[^<]+")

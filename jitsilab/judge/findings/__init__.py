@@ -7,7 +7,7 @@
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -48,11 +48,31 @@ def audit(call: Any, facts: Facts | None = None) -> list[Finding]:
     ``call`` is a `jitsilab.call.Call` or None, ``facts`` what `jitsilab.facts.load` gives or None: a check that
     needs what is not there says NOT_OBSERVABLE.
     """
+    captures = getattr(call, "packets", ())
+    if len(captures) > 1:
+        return _of_several(captures, facts)
     view = View(call, facts)
     asked = [rule for rule in RULES if view.may_be_jitsi or not rule.jitsi]
     outcomes = {rule.id: outcome for rule, outcome in judge(asked, view.tables, {"view": view})}
     other = beside("the signaling is not that of Jitsi Meet")
     return [_finding(rule, outcomes.get(rule.id, other)) for rule in RULES]
+
+
+class _Alone(NamedTuple):
+    """One capture of several, as a check looks at a call: their frames and flows have the same numbers."""
+
+    source: Any
+
+    def tables(self) -> Any:
+        """Its tables by name."""
+        return self.source
+
+
+def _of_several(captures: Sequence[Any], facts: Facts | None) -> list[Finding]:
+    """Every check of each capture: a failure wins, then what was seen to hold."""
+    rank = ("FAIL", "PASS", "INFO", "NOT_APPLICABLE", "NOT_OBSERVABLE")
+    every = [[replace(f, input=one.input) for f in audit(_Alone(one), facts)] for one in captures]
+    return [min(same, key=lambda one: rank.index(one.result)) for same in zip(*every, strict=True)]
 
 
 def _finding(rule: Rule, outcome: Outcome) -> Finding:

@@ -22,6 +22,7 @@ class Finding:
     evidence: str  # what was seen, in words
     certainty: str
     accepted: Accepted | None = None  # a risk that somebody has taken
+    input: str = ""  # the capture that the frames are of, where there are several
 
     @property
     def id(self) -> str:
@@ -38,7 +39,7 @@ class Finding:
         made: dict[str, Any] = {
             "id": self.rule.id, "area": self.rule.area, "title": self.rule.title, "says": self.title,
             "result": self.result, "severity": self.severity, "certainty": self.certainty, "seen": self.evidence,
-            "evidence": [*(_frame(one, capture) for one in self.frames), *map(_place, self.places)],
+            "evidence": [*(_frame(one, self.input or capture) for one in self.frames), *map(_place, self.places)],
             "frames": list(self.frames), "places": list(self.places), "advice": self.rule.advice,
             "reference": self.rule.source, "proven": self.rule.proven,
         }  # fmt: skip

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
@@ -48,8 +48,13 @@ def steps(call: Source) -> pd.DataFrame:
     """Each step with its verdict, for each participant and, where it is about one, each media session.
 
     A capture of what can be no Jitsi call has each step once, NOT_APPLICABLE; one that could be, and is not shown to
-    be, is held against the theory, and nobody in it is claimed to have taken part.
+    be, is held against the theory, and nobody in it is claimed to have taken part. Of several captures each has its
+    own, with a column ``input``.
     """
+    captures = getattr(call, "packets", ())
+    if len(captures) > 1:  # their frames and flows have the same numbers
+        each = [steps(_Alone(one)).assign(input=one.input) for one in captures]
+        return pd.concat(each, ignore_index=True)
     tables = call.tables()
     who = people.of(tables)
     if not (who.jitsi or who.recognition.could_be) or not who.people:
@@ -64,6 +69,16 @@ def steps(call: Source) -> pd.DataFrame:
                 found[step.id].append((scope.name.strip("-"), outcome))
         rows += [_row(step, person.id, name, outcome) for step in STEPS for name, outcome in found[step.id]]
     return frame_from(rows, SCHEMA)
+
+
+class _Alone(NamedTuple):
+    """One capture of several, as steps look at a call."""
+
+    source: "Mapping[str, pd.DataFrame | None]"
+
+    def tables(self) -> "Mapping[str, pd.DataFrame | None]":
+        """Its tables by name."""
+        return self.source
 
 
 def _nobody(step: Step, reason: Outcome, tables: "Mapping[str, pd.DataFrame | None]") -> Outcome:
