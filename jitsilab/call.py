@@ -83,6 +83,12 @@ class Call:
         kinds = ", ".join(dict.fromkeys(piece.kind for piece in self.evidence.pieces))
         return f"<Call {self.name!r}: {kinds}>" if kinds else f"<Call {self.name!r}>"
 
+    def _repr_html_(self) -> str:
+        """The answer as a card, where a notebook shows the call."""
+        from jitsilab.judge.diagnosis.card import card
+
+        return card(self.diagnosis, self.name)
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *TABLES]
 

@@ -5,6 +5,7 @@ A party is a participant (an address, or a name for it) or a role of the server:
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -55,18 +56,32 @@ class Event:
     hidden: bool
 
 
+class End(NamedTuple):
+    """Whose a flow is."""
+
+    person: str
+    is_client: bool  # whether the participant is the flow's client
+    other: str = ""  # the participant at its other end, where it goes to no server
+
+
+Ends = Mapping[int, End]
+
+
 def events(tables: Mapping[str, pd.DataFrame | None], names: Mapping[str, str] | None = None) -> pd.DataFrame:
     """All events in order; ``tables`` by name, ``flows`` at least, and ``names`` of people by address."""
     flows = tables["flows"]
     if flows is None or flows.empty:
         return frame_from([], SCHEMA)
     people, known = cast.addresses(cast.of(tables), flows), names or {}
-    ends: dict[int, tuple[str, bool]] = {}  # flow: participant, and whether it is the flow's client
+    ends: dict[int, End] = {}
     for row in flows.itertuples():
-        for address, is_client in ((str(row.client), True), (str(row.server), False)):
-            if address in people:
-                ends[int(row.flow)] = (known.get(address, known.get(people[address], people[address])), is_client)
-                break
+        both = [
+            (known.get(address, known.get(people[address], people[address])), is_client)
+            for address, is_client in ((str(row.client), True), (str(row.server), False)) if address in people
+        ]  # fmt: skip
+        if both:
+            other = next((name for name, _ in both[1:] if name != both[0][0]), "")
+            ends[int(row.flow)] = End(*both[0], other)
     found = [*_tls(tables, ends), *_turn(tables, ends), *_stun(tables, ends), *_dtls(tables, ends),
              *_media(tables, ends), *_jingle(tables, ends)]  # fmt: skip
     return frame_from(map(astuple, sorted(_together(found), key=lambda event: (event.seconds, event.frame))), SCHEMA)
@@ -78,16 +93,16 @@ def parties(table: pd.DataFrame, people: list[str]) -> list[str]:
     return [name for name in (*people, SIGNALING, TURN, BRIDGE) if name in there]
 
 
-def _rows(tables: Mapping[str, pd.DataFrame | None], name: str, ends: Mapping[int, tuple[str, bool]]) -> pd.DataFrame:
+def _rows(tables: Mapping[str, pd.DataFrame | None], name: str, ends: Ends) -> pd.DataFrame:
     table = tables.get(name)
     if table is None:
         return pd.DataFrame()
     return table[table["flow"].isin(list(ends))]
 
 
-def _between(ends: Mapping[int, tuple[str, bool]], flow: int, up: bool, role: str) -> tuple[str, str]:
-    person, is_client = ends[flow]
-    return (person, role) if up == is_client else (role, person)
+def _between(ends: Ends, flow: int, up: bool, role: str) -> tuple[str, str]:
+    person, is_client, other = ends[flow]
+    return (person, other or role) if up == is_client else (other or role, person)
 
 
 def turn_flows(tables: Mapping[str, pd.DataFrame | None]) -> set[int]:
@@ -101,7 +116,7 @@ def turn_flows(tables: Mapping[str, pd.DataFrame | None]) -> set[int]:
     return turn
 
 
-def _tls(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
+def _tls(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
     turn, flows = turn_flows(tables), tables["flows"]
     tls = _rows(tables, "tls", ends)
     if tls.empty or flows is None:
@@ -123,7 +138,7 @@ def _tls(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str
         yield Event(row.first_seconds, row.first_frame, row.first_frame, 1, flow, source, target, "tls", label, False)
 
 
-def _turn(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
+def _turn(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
     words = {"error": "refused", "success": "granted"}
     for row in _rows(tables, "turn_in_tls", ends).itertuples():
         base, _, result = str(row.message).rpartition("-")
@@ -135,7 +150,7 @@ def _turn(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[st
         yield Event(row.seconds, row.frame, row.frame, 1, int(row.flow), source, target, "turn", name, True)
 
 
-def _stun(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
+def _stun(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
     turn = turn_flows(tables)
     stun = _rows(tables, "stun", ends)
     if stun.empty:
@@ -173,7 +188,7 @@ def _stun(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[st
                 yield Event(row.seconds, row.frame, row.frame, 1, flow, source, target, "ice", "nomination", False)
 
 
-def _dtls(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
+def _dtls(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
     rows = _rows(tables, "dtls", ends)
     if rows.empty:
         return
@@ -188,36 +203,36 @@ def _dtls(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[st
                 yield Event(row.seconds, row.frame, last, len(mine), int(flow), source, target, "dtls", label, False)
 
 
-def _media(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
+def _media(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
     frames = _rows(tables, "frames", ends)
     if frames.empty:
         return
     frames = frames[frames["protocol"].isin(["UDP", "RTP", "SRTP"])]
     for flow, rows in frames.groupby("flow", sort=True):
-        person, _ = ends[int(flow)]
+        person, _, other = ends[int(flow)]
         for up, some in rows.groupby(rows["src"].isin([_address(tables, int(flow), ends)]), sort=True):
             if len(some) < 10:
                 continue
-            source, target = (person, BRIDGE) if up else (BRIDGE, person)
+            source, target = (person, other or BRIDGE) if up else (other or BRIDGE, person)
             first = some.iloc[0]
             label = f"SRTP and SRTCP: {len(some):,} packets, {some['length'].sum() / 1000:,.0f} kB"
             yield Event(first.seconds, first.frame, some["frame"].iloc[-1], len(some), int(flow), source, target,
                         "media", label, False)  # fmt: skip
 
 
-def _address(tables: Mapping[str, pd.DataFrame | None], flow: int, ends: Mapping[int, tuple[str, bool]]) -> str:
+def _address(tables: Mapping[str, pd.DataFrame | None], flow: int, ends: Ends) -> str:
     flows = tables["flows"]
     assert flows is not None  # ends was made from it
     row = flows[flows["flow"] == flow].iloc[0]
     return str(row.client if ends[flow][1] else row.server)
 
 
-def _jingle(tables: Mapping[str, pd.DataFrame | None], ends: Mapping[int, tuple[str, bool]]) -> Iterator[Event]:
+def _jingle(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
     rows = _rows(tables, "jingle", ends)
     if rows.empty:
         return
     for row in rows.drop_duplicates("stanza").itertuples():
-        person, _ = ends[int(row.flow)]
+        person = ends[int(row.flow)].person
         down = (row.dst if ends[int(row.flow)][1] else row.src) == _address(tables, int(row.flow), ends)
         source, target = (SIGNALING, person) if down else (person, SIGNALING)
         label = f"{_STANZAS.get(str(row.action), str(row.action))} ({row.session})"

@@ -49,7 +49,7 @@ def write(call: "Call", out: Path, tell: Callable[[str], None] = lambda _: None)
 
     All is made beside the folder first: a failure leaves what was there. Without typst there is no PDF.
     """
-    from jitsilab.pages.casereport import github, ladder_svg, web
+    from jitsilab.pages.casereport import github, ladder_svg, ladders, web
 
     document = assemble(call, tell)
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def write(call: "Call", out: Path, tell: Callable[[str], None] = lambda _: None)
         made.mkdir()
         tell("HTML and Markdown")
         if document.ladders:
-            _put(made / "ladder.svg", ladder_svg.alone(document.ladders[0]))
+            _put(made / "ladder.svg", ladder_svg.alone(ladders.without_lines(document.ladders[0])))
         _put(made / "report.html", web.page(document))
         _put(made / "report.md", github.page(document))
         _put(made / "results.json", terminal.to_json(document.results, indent=1) + "\n")

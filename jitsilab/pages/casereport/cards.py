@@ -104,7 +104,7 @@ def _person(
     if one.media_path in ("none", "not-observable"):
         if ways:
             card.facts.append(("Before", ways))
-        card.facts.append(("Came as far as", text(STAGES.get(one.stage, one.stage))))
+        card.facts.append(("Reached", text(STAGES.get(one.stage, one.stage))))
         if TURN.get(one.turn_stage):
             card.facts.append(("TURN", text(TURN[one.turn_stage])))
         if one.open_causes:
@@ -148,7 +148,7 @@ def _proof(evidence: Any, places: Places, by: Link) -> list[tuple[str, Text]]:
         return []
     found = [("Proof", places.proof(evidence, by))]
     for input, display_filter in places.filters(evidence):
-        found.append(("In Wireshark", text(Code(display_filter), f" in {input}" if len(places.captures) > 1 else "")))
+        found.append(("Wireshark", text(Code(display_filter), f" in {input}" if len(places.captures) > 1 else "")))
     return found
 
 

@@ -8,17 +8,13 @@ import pandas as pd
 
 from jitsilab.call import Call
 from jitsilab.inputs import Evidence
-from jitsilab.pages.casereport import fields, streams
-from jitsilab.pages.casereport.document import Event, Ladder, text
+from jitsilab.pages.casereport import ladders, streams
+from jitsilab.pages.casereport.document import Ladder
 from jitsilab.pages.casereport.places import Places
 
 if TYPE_CHECKING:
     from jitsilab.judge.diagnosis import Diagnosis
     from jitsilab.judge.findings import Finding
-
-MOST_EVENTS = 400  # of one ladder; the rest is counted
-MOST_LADDERS = 4
-TONES = {"CONFORMS": "good", "DEVIATES": "bad"}
 
 Progress = Callable[[str], None]
 
@@ -36,6 +32,7 @@ class Contents:
     ladders: list[Ladder]
     streams: list[streams.Stream]
     events: pd.DataFrame | None  # of lines
+    told: pd.DataFrame | None  # what every source dates, on one clock, where there are lines
     errors: pd.DataFrame
     names: dict[str, str] = field(default_factory=dict)  # whom an endpoint id, a JID or an address means
 
@@ -54,13 +51,15 @@ def gather(call: Call, tell: Progress = lambda _: None) -> Contents:
 
     audited = findings.audit(call if call.packets else None, call.facts)
     tell("the ladder")
-    ladders = [one for number, part in enumerate(parts[:MOST_LADDERS], 1)
-               if (one := _ladder(part, number, len(parts), places)) is not None]  # fmt: skip
+    proofs = frozenset(place for one in diagnosis.causes for place in one.evidence)
+    drawn = ladders.of_captures(parts, places, proofs)
+    told = call.timeline if call.evidence.lines else None
+    drawn = ladders.with_lines(drawn, told, places, proofs)
     tell("streams, lines, what could not be read")
     names = {known: one.id for one in diagnosis.people for known in sorted(one.names)}
     shown = [one for part in parts for one in streams.of_call(part, names)]
     events = call.table("events") if call.evidence.lines else None
-    return Contents(call, parts, places, diagnosis, steps, audited, ladders, shown, events, call.errors, names)
+    return Contents(call, parts, places, diagnosis, steps, audited, drawn, shown, events, told, call.errors, names)
 
 
 def each_capture(call: Call) -> list[Call]:
@@ -79,32 +78,6 @@ def _steps(parts: Iterable[Call]) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=[*theory.SCHEMA, "capture"])
     return pd.concat(tables, ignore_index=True)
-
-
-def _ladder(part: Call, number: int, of_them: int, places: Places) -> Ladder | None:
-    from jitsilab.pages.narrative import ladder
-
-    table = ladder.events(part)
-    if table.empty:
-        return None
-    shown = table.head(MOST_EVENTS)
-    decoded = fields.Decoded(part, shown)
-    before = "" if of_them == 1 else f"{number}-"
-    events = [
-        Event(
-            f"event-{before}{place}", float(row.seconds), str(row.source), str(row.target), str(row.kind),
-            str(row.label), int(row.frame), bool(row.hidden),
-            TONES.get(str(row.verdict), "bad" if "refused" in str(row.label) else "plain"), decoded.of(row),
-        )
-        for place, row in enumerate(shown.itertuples(), 1)
-    ]  # fmt: skip
-    lanes = [name for name in shown["lane_order"].iloc[0] if name in {*shown["source"], *shown["target"]}]
-    roles = {"signaling", "TURN", "bridge"}
-    people = [lane for lane in lanes[: len(lanes) - len(roles & {*lanes})] if lane]
-    name = places.short(part.packets[0].input)
-    caption = text(f"{name}: who told whom what, and when. The server's roles stand to the right.")
-    return Ladder(f"ladder-{number}" if of_them > 1 else "ladder", caption, lanes, people, events,
-                  len(table) - len(shown))  # fmt: skip
 
 
 def plain(value: Any) -> str:

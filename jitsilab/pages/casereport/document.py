@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from jitsilab.place import Place
+
 
 class Link(NamedTuple):
     """Words that lead to something with an id in the same document."""
@@ -138,15 +140,20 @@ class Event:
     target: str
     kind: str  # a layer
     label: str
-    frame: int
+    place: Place
     hidden: bool  # read from the length of an encrypted record
     tone: str
     fields: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def where(self) -> str:
+        """The frame, or the line, in few characters."""
+        return str(self.place.frame or (f":{self.place.line}" if self.place.line else ""))
+
 
 @dataclass
 class Ladder:
-    """Who told whom what, in order; of one capture."""
+    """Who told whom what, in order."""
 
     id: str
     caption: Text

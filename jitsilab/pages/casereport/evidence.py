@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from jitsilab.ip import endpoint
 from jitsilab.judge.diagnosis.answer import iso
 from jitsilab.pages.casereport import cards, fields, story
 from jitsilab.pages.casereport.contents import Contents, plain
@@ -25,7 +24,8 @@ def sections(contents: Contents) -> Iterator[Section]:
         ("checks-all", "Every security check", _checks(contents), True),
         ("frames", "Frames that prove something", _frames(contents, proving=True), False),
         ("frames-other", "Other frames that are cited", _frames(contents, proving=False), True),
-        ("lines", "Lines that prove something", _lines(contents), False),
+        ("lines", "Lines that prove something", _lines(contents, proving=True), False),
+        ("lines-other", "Other lines that are cited", _lines(contents, proving=False), True),
         ("errors", "What could not be read", _errors(contents), True),
         ("inputs", "What was read", _inputs(contents), False),
     ):
@@ -56,21 +56,16 @@ def _events(contents: Contents) -> Table | None:
     for ladder in contents.ladders:
         for one in ladder.events:
             said = joined((f"{name}: {value}" for name, value in one.fields), "; ")
-            frame = contents.places.frame(one.frame, Link(one.label, one.id), _input(contents, ladder.id))
+            place = contents.places.place(one.place, Link(one.label, one.id))
             how = text(one.label, " ", Mark("by its length", "open")) if one.hidden else text(one.label)
             ends = f"{one.source} to {one.target}" if one.source != one.target else one.source
-            rows.append(Row([text(f"{one.seconds:.3f}"), text(ends), text(one.kind), how, text(frame), said], one.id,
+            rows.append(Row([text(f"{one.seconds:.3f}"), text(ends), text(one.kind), how, place, said], one.id,
                             "bad" if one.tone == "bad" else ""))  # fmt: skip
     if not rows:
         return None
     return Table("events-table", text("Every event of the ladder with the fields of its message."),
-                 ["Time (s)", "Between", "Layer", "Event", "Frame", "Fields"], rows, numbers=frozenset({0}),
+                 ["Time (s)", "Between", "Layer", "Event", "Place", "Fields"], rows, numbers=frozenset({0}),
                  paper=False)  # fmt: skip
-
-
-def _input(contents: Contents, ladder: str) -> str | None:
-    number = ladder.rpartition("-")[2]
-    return contents.places.captures[int(number) - 1 if number.isdigit() else 0]
 
 
 def _steps(contents: Contents) -> Table | None:
@@ -104,7 +99,7 @@ def _checks(contents: Contents) -> Table:
     for one in contents.findings:
         word, tone = words[one.result]
         table.rows.append(
-            Row([text(one.id), text(one.rule.title), text(Mark(word, tone)),
+            Row([text(one.id), text(one.title), text(Mark(word, tone)),
                  text(cards.severity(one.severity)) if one.result == "FAIL" else (),
                  text(contents.places.shortened(one.evidence)), story.evidence(one, contents),
                  text(one.rule.source)], f"check-{one.id}")
@@ -141,8 +136,8 @@ def _frames(contents: Contents, *, proving: bool) -> Table | None:
             if row is None:
                 cells += [(), (), (), (), (), text("not in the table of frames")]
             else:
-                cells += [text(f"{row.seconds:.6f}"), text(endpoint(str(row.src), row.src_port)),
-                          text(endpoint(str(row.dst), row.dst_port)), text(plain(row.protocol)),
+                cells += [text(f"{row.seconds:.6f}"), text(fields.end(row.src, row.src_port)),
+                          text(fields.end(row.dst, row.dst_port)), text(plain(row.protocol)),
                           text(f"{int(row.length):,}"), text(said)]  # fmt: skip
             cells.append(text(joined(by[:4]), f" and {len(by) - 4} more" if len(by) > 4 else ""))
             table.rows.append(Row(cells, contents.places.frame_id(number, frame)))
@@ -150,11 +145,12 @@ def _frames(contents: Contents, *, proving: bool) -> Table | None:
     return table
 
 
-def _lines(contents: Contents) -> Table | None:
-    """Every line that something above cites, with what it means."""
-    cited = contents.places.lines
+def _lines(contents: Contents, *, proving: bool) -> Table | None:
+    """Every line that something above cites, with what it means: those on which the verdict rests, or the others."""
+    cited = {place: by for place, by in contents.places.lines.items() if _proves(by, contents) is proving}
     if not cited:
         return None
+    words = "Lines on which the verdict rests, and what they mean." if proving else "Other lines that are cited."
     meant: dict[tuple[str, int], list[object]] = {}
     if contents.events is not None and len(contents.events):
         numbered = contents.events[contents.events["line"].notna()]
@@ -162,19 +158,17 @@ def _lines(contents: Contents) -> Table | None:
             key = (str(row.input), int(row.line))
             if key in cited:
                 meant.setdefault(key, []).append(row)
-    table = Table("lines-table", text("Lines that something above cites, and what they mean."),
+    table = Table("lines-table" if proving else "lines-other-table", text(words),
                   ["Place", "Time", "Program", "Who", "What it means", "About", "Cited by"], [])  # fmt: skip
     for (input, line), by in sorted(cited.items()):
         own = contents.places.line_id(input, line)
-        rows = [story.event_row(row, contents, set()) for row in meant.get((input, line), ())]
+        rows = [story.event_row(row, contents) for row in meant.get((input, line), ())]
         place = text(Code(f"{contents.places.short(input)}:{line}"))
         cells: list[Text] = [(), (), (), (), ()]
         if rows:
-            cells = [joined(dict.fromkeys(row.cells[i] for row in rows if row.cells[i]), "; ") for i in range(5)]
+            cells = [joined(dict.fromkeys(row[i] for row in rows if row[i]), "; ") for i in range(5)]
         table.rows.append(Row([place, *cells, text(joined(by[:4]))], own))
-    table.left_out = max(len(table.rows) - MOST_ROWS, 0)
-    table.rows = table.rows[:MOST_ROWS] if table.left_out else table.rows
-    table.paper = len(table.rows) <= FEW
+    table.paper = proving and len(table.rows) <= FEW
     return table
 
 

@@ -52,7 +52,7 @@ class Decoded:
         frame = int(event.frame)
         found: list[tuple[str, str]] = []
         for row in self._rows["frames"].get(frame, ())[:1]:
-            ends = f"{endpoint(str(row.src), row.src_port)} to {endpoint(str(row.dst), row.dst_port)}"
+            ends = f"{end(row.src, row.src_port)} to {end(row.dst, row.dst_port)}"
             found += [("time", f"{row.seconds:.6f} s ({_time(row.time)})"), ("from and to", ends),
                       ("frame", f"{frame}, {row.protocol}, {int(row.length)} bytes")]  # fmt: skip
         if int(event.count) > 1:
@@ -77,7 +77,7 @@ class Decoded:
     def _candidates(self, frame: int) -> list[tuple[str, str]]:
         rows = self._rows["candidates"].get(frame, ())
         return [
-            ("candidate", f"{row.type} {row.protocol} {endpoint(str(row.address), row.port)}")
+            ("candidate", f"{row.type} {row.protocol} {end(row.address, row.port)}")
             for row in rows[:MOST_CANDIDATES]
         ]  # fmt: skip
 
@@ -108,12 +108,19 @@ def _shown(row: Any, column: str) -> str:
         return " ".join(map(str, value))
     if column.endswith("_address"):
         port = getattr(row, column.replace("address", "port"), None)
-        return endpoint(str(value), None if port is None or pd.isna(port) else port)
+        return end(value, port)
     if isinstance(value, bool) or type(value).__name__ == "bool":
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6f}".rstrip("0").rstrip(".")
     return "" if column == "depth" and not value else str(value)
+
+
+def end(address: Any, port: Any) -> str:
+    """An address with its port; alone where there is none, and nothing where there is neither."""
+    if pd.isna(address):
+        return ""
+    return str(address) if pd.isna(port) else endpoint(str(address), port)
 
 
 def _time(value: Any) -> str:

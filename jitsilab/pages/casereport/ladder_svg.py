@@ -6,8 +6,8 @@ from jitsilab.pages.casereport.document import Event, Ladder
 from jitsilab.pages.markdown import visible
 
 ROW, HEAD = 24, 30  # pixels
-TIME, FRAME = 62, 54  # widths: of the time, of the frame number
-ACROSS, NARROW, WIDE = 590, 92, 150  # what the lanes of a small call share, and the least and most of one
+TIME, FRAME = 56, 52  # widths: of the time, of the frame number
+ACROSS, NARROW, WIDE = 556, 88, 150  # what the lanes of a small call share, and the least and most of one
 LETTER = 6.4  # pixels of a character, about
 LABEL = 46  # characters of a label; the whole of it stands in the tooltip
 
@@ -16,9 +16,11 @@ ALONE = """
 text{font:12px system-ui,sans-serif;fill:#1c1c1c}.head text{font-weight:600}.soft{fill:#5c5c5c}
 .lane{stroke:#b8bcc4}.arrow,.dot{stroke:#1f3b57;fill:#1f3b57}.hidden .arrow{stroke-dasharray:5 3}
 .bad .arrow,.bad .dot{stroke:#a3231d;fill:#a3231d}.bad .label{fill:#a3231d;font-weight:600}
+.proof .label{fill:#1a4f96;font-weight:600}
 .back{fill:#fff}.label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
 @media (prefers-color-scheme:dark){text{fill:#e4e4e4}.soft{fill:#a8a8a8}.lane{stroke:#4a4f58}.back{fill:#17191c}
 .arrow,.dot{stroke:#9db8d9;fill:#9db8d9}.bad .arrow,.bad .dot{stroke:#ff8f87;fill:#ff8f87}.bad .label{fill:#ff8f87}
+.proof .label{fill:#8fb8f2}
 .label{stroke:#17191c}}
 """
 
@@ -46,7 +48,7 @@ def head(ladder: Ladder) -> str:
         for i, lane in enumerate(ladder.lanes)
     )
     edges = f'<text class="soft" x="{TIME - 12}" y="19" text-anchor="end">s</text>'
-    edges += f'<text class="soft" x="{width(ladder) - 6}" y="19" text-anchor="end">frame</text>'
+    edges += f'<text class="soft" x="{width(ladder) - 6}" y="19" text-anchor="end">{_column(ladder)}</text>'
     return f'<g class="head">{names}{edges}</g>'
 
 
@@ -58,12 +60,14 @@ def rows(ladder: Ladder, linked: bool = True) -> str:
 def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
     place = {lane: i for i, lane in enumerate(ladder.lanes)}
     start, end = lane_x(place[one.source], ladder), lane_x(place[one.target], ladder)
-    tip = f"{one.seconds:.3f} s, frame {one.frame}: {one.source} to {one.target}: {one.label}"
+    ends = f"{one.source} to {one.target}" if one.source != one.target else one.source
+    tip = f"{one.seconds:.3f} s, {one.place._replace(input='').__str__().strip()}: {ends}: {one.label}"
     if one.hidden:
         tip += " (read from the length of an encrypted record)"
     if start == end:
         drawn = f'<circle class="dot" cx="{start}" cy="18" r="4"/>'
-        label = f'<text class="label" x="{start + 9}" y="22">{_words(one.label, LABEL)}</text>'
+        x, anchor = _beside(start, one.label, ladder)
+        label = f'<text class="label" x="{x}" y="22" text-anchor="{anchor}">{_words(one.label, LABEL)}</text>'
     else:
         middle = _middle((start + end) // 2, one.label, ladder)
         side = 1 if end > start else -1
@@ -76,7 +80,7 @@ def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
         f'<rect class="back" x="0" y="0" width="{width(ladder)}" height="{ROW}"/>'
         f"{_crossed(ladder)}{drawn}{label}"
         f'<text class="soft" x="{TIME - 12}" y="22" text-anchor="end">{one.seconds:.3f}</text>'
-        f'<text class="soft" x="{width(ladder) - 6}" y="22" text-anchor="end">{one.frame}</text>'
+        f'<text class="soft" x="{width(ladder) - 6}" y="22" text-anchor="end">{_words(one.where)}</text>'
     )
     if linked:
         body = f'<a href="#{one.id}">{body}</a>'
@@ -86,10 +90,23 @@ def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
     return f'<g class="{kinds}" transform="translate(0,{number * ROW})"{data}>{body}</g>'
 
 
+def _column(ladder: Ladder) -> str:
+    """What the last column holds."""
+    kinds = {"line" if one.place.frame is None else "frame" for one in ladder.events}
+    return kinds.pop() if len(kinds) == 1 else "place"
+
+
 def _middle(wanted: int, label: str, ladder: Ladder) -> int:
     """Where a label stands, moved so far that it ends before the time and the frame."""
     half = int(min(len(label), LABEL) * LETTER / 2)
     return max(TIME + half - 6, min(wanted, width(ladder) - FRAME + 6 - half))
+
+
+def _beside(start: int, label: str, ladder: Ladder) -> tuple[int, str]:
+    """Where the label of a dot stands: to the right where there is room, else to the left."""
+    right, left = width(ladder) - FRAME - start - 9, start - 9 - TIME
+    wide = min(len(label), LABEL) * LETTER
+    return (start + 9, "start") if wide <= right or right >= left else (start - 9, "end")
 
 
 def _crossed(ladder: Ladder) -> str:

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from jitsilab.errors import LabError
+from jitsilab.pages.casereport import ladders
 from jitsilab.pages.casereport.document import (
     Card,
     Change,
@@ -26,6 +27,7 @@ from jitsilab.pages.casereport.document import (
 from jitsilab.pages.markdown import visible
 
 LONGEST = 1200  # characters of one part
+SHORT = 14  # characters of a column that takes what it needs
 MOST_EVENTS = 120  # of the ladder on paper
 
 
@@ -53,7 +55,7 @@ def source(document: Document) -> str:
     opening = f'#opening({_string(document.title)}, {_string(document.verdict)}, [{about}], "{document.tone}")'
     parts = [head, opening]
     parts += [_card(one, there) for one in document.cards]
-    parts += [_ladder(one, there) for one in document.ladders[:1]]
+    parts += [_ladder(ladders.without_lines(one), there) for one in document.ladders[:1]]
     if document.notices:
         parts += ["= Conditions and gravest findings", *(_card(one, there) for one in document.notices)]
     for one in document.sections:
@@ -153,8 +155,10 @@ def _widths(table: Table) -> list[str]:
     found = []
     for i, name in enumerate(table.columns):
         lengths = sorted(sum(len(p if isinstance(p, str) else p.words) for p in row.cells[i]) for row in table.rows)
-        long = lengths[int(len(lengths) * 0.9)] if lengths else 0
-        found.append("auto" if max(long, len(name)) <= 14 else f"{max(2, min(round(long**0.6), 16))}fr")
+        filled = [one for one in lengths if one]
+        long = filled[int(len(filled) * 0.9)] if filled else 0
+        short = max([len(name), *lengths]) <= SHORT
+        found.append("auto" if short else f"{max(3, min(round(long**0.6), 16))}fr")
     return found if any(one != "auto" for one in found) else [*found[:-1], "1fr"]
 
 
@@ -173,6 +177,6 @@ def _ladder(ladder: Ladder, there: set[str]) -> str:
 
 def _event(one: Event, place: dict[str, int]) -> str:
     return (
-        f"({place[one.source]}, {place[one.target]}, {_string(f'{one.seconds:.3f}')}, {_string(one.frame)}, "
+        f"({place[one.source]}, {place[one.target]}, {_string(f'{one.seconds:.3f}')}, {_string(one.where)}, "
         f"{_string(visible(one.label, 60))}, {str(one.hidden).lower()}, {str(one.tone == 'bad').lower()}), "
     )

@@ -42,7 +42,8 @@ def as_json(contents: Contents, name: str) -> dict[str, Any]:
         "ladders": [
             {"caption": words(ladder.caption), "lanes": ladder.lanes, "left_out": ladder.left_out,
              "events": [
-                 {"seconds": round(one.seconds, 6), "frame": one.frame, "source": one.source, "target": one.target,
+                 {"seconds": round(one.seconds, 6), "place": _short(one.place.to_json(), contents),
+                  "source": one.source, "target": one.target,
                   "layer": one.kind, "label": one.label, "by_length": one.hidden}
                  for one in ladder.events
              ]}

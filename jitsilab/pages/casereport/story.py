@@ -8,7 +8,7 @@ from jitsilab.judge.causes import OPEN
 from jitsilab.judge.causes.catalogue import words_of
 from jitsilab.judge.findings import SEVERITIES, Finding
 from jitsilab.judge.theory import RANK
-from jitsilab.pages.casereport import cards
+from jitsilab.pages.casereport import cards, ladders
 from jitsilab.pages.casereport.contents import Contents, plain
 from jitsilab.pages.casereport.document import (
     Block,
@@ -28,7 +28,7 @@ from jitsilab.place import Place, of_text
 from jitsilab.tables.evidence import EVENTS
 
 MOST_PEOPLE = 8  # whom a cell of the story names
-MOST_SAID = 60  # events of programs in the story; the evidence has more
+MOST_SAID = 80  # rows of what sources say
 VERDICTS = {  # verdict: its word here, its tone
     "CONFORMS": ("as the text has it", "good"), "DEVIATES": ("otherwise", "bad"),
     "NOT_OBSERVED": ("missing", "warn"), "INFO": ("to know", "plain"), "NOT_OBSERVABLE": ("not to be seen", "open"),
@@ -45,7 +45,7 @@ def section(contents: Contents) -> Iterator[Section]:
     if steps or told:
         yield Section("story", "The story, step by step", steps)
     if told:
-        yield Section("said", "What the programs said", told, level=3)
+        yield Section("said", "What every source says, on one clock", told, level=3)
     yield Section("security", "Security of session creation", list(_security(contents)))
 
 
@@ -118,25 +118,36 @@ def _causes(contents: Contents) -> "dict[int, tuple[Link, set[int], set[str]]]":
 
 
 def _said(contents: Contents) -> Iterator[Block]:
-    """The first of each event that a program tells of each participant, in the order in which it is dated."""
-    rows = contents.events
+    """The first of each thing that a source says of each participant, on the clock of the case."""
+    rows = contents.told
     if rows is None or rows.empty:
         return
-    firsts = rows.drop_duplicates(["event", "program", "participant"])
-    firsts = firsts.assign(dated=firsts["time"].isna()).sort_values(["dated", "time"], kind="stable")
+    first = ladders.firsts(rows)
+    count = len(contents.events) if contents.events is not None else 0
     yield Paragraph(
         text(
-            f"{len(rows):,} lines and entries of logs, consoles and dumps were understood. The first of each kind, by "
-            "program and participant, as its source dates it; clocks of different machines may differ.",
+            f"{count:,} lines and entries of logs, consoles and dumps were understood. Below is the first of each "
+            "kind, by source and participant, on the clock of the case; where nothing ties a source's "
+            "clock to it, its own times stand in brackets."
         )
     )
-    table = Table("said-first", text("What programs and browsers said."),
-                  ["Time", "Program", "Who", "What it means", "About", "Place"], [])  # fmt: skip
+    table = Table("said-table", text("What programs, browsers and stanzas say."),
+                  ["Time", "Says", "Who", "What", "Place"], [])  # fmt: skip
     cited = {(place.input, place.line) for place in _proofs(contents)}
-    for row in firsts.head(MOST_SAID).itertuples():
-        table.rows.append(event_row(row, contents, cited))
-    table.left_out = max(len(firsts) - MOST_SAID, 0)
-    table.command = "jitsilab table events EVIDENCE..."
+    for row in first.head(MOST_SAID).itertuples():
+        place = ladders.place_of(row)
+        moment = "" if pd.isna(row.time) else pd.Timestamp(row.time).strftime("%H:%M:%S.%f")[:-3]
+        time = moment if not moment or plain(row.clock) else f"({moment})"
+        meaning = EVENTS.get(str(row.kind), "").partition(":")[0]
+        label = contents.places.shortened(str(row.label))
+        table.rows.append(
+            Row([text(time), text(plain(row.source)), text(plain(row.participant)),
+                 text(f"{label}: {meaning}" if meaning else label),
+                 contents.places.place(place, Link("what programs said", "said"))], "",
+                "bad" if (place.input, place.line) in cited else "")
+        )  # fmt: skip
+    table.left_out = max(len(first) - MOST_SAID, 0)
+    table.command = "jitsilab table timeline EVIDENCE..."
     yield table
 
 
@@ -144,26 +155,19 @@ def _proofs(contents: Contents) -> list[Place]:
     return [place for one in (*contents.diagnosis.causes, *contents.diagnosis.conditions) for place in one.evidence]
 
 
-def event_row(row: object, contents: Contents, cited: "set[tuple[str, int | None]]", own: str = "") -> Row:
-    """One row of the table ``events`` for people."""
+def event_row(row: object, contents: Contents) -> list[Text]:
+    """One row of the table ``events`` for people: time, program, participant, meaning, what it is about."""
 
     def get(name: str) -> str:
         return plain(getattr(row, name, None))
 
-    line = getattr(row, "line", None)
-    place = Place(
-        get("input"), line=None if line is None or pd.isna(line) else int(line), pointer=get("pointer") or None
-    )
     who = get("participant")
     about = " ".join(filter(None, (get("value"), get("status"), get("detail"))))
     moment = getattr(row, "time", None)
     time = "" if moment is None or pd.isna(moment) else pd.Timestamp(moment).strftime("%H:%M:%S.%f")[:-3]
     meaning = EVENTS.get(get("event"), "").partition(":")[0]
-    proves = (place.input, place.line) in cited
-    return Row(
-        [text(time), text(get("program")), text(contents.names.get(who, who)), text(f"{meaning} ", Code(get("event"))),
-         text(contents.places.shortened(about)), contents.places.place(place)], own, "bad" if proves else "",
-    )  # fmt: skip
+    return [text(time), text(get("program")), text(contents.names.get(who, who)),
+            text(f"{meaning} ", Code(get("event"))), text(contents.places.shortened(about))]  # fmt: skip
 
 
 def _security(contents: Contents) -> Iterator[Block]:
@@ -189,7 +193,7 @@ def _security(contents: Contents) -> Iterator[Block]:
 def finding_row(one: Finding, contents: Contents) -> Row:
     """A failure for people."""
     return Row(
-        [text(one.id), text(cards.severity(one.severity)), text(one.rule.title),
+        [text(one.id), text(cards.severity(one.severity)), text(one.title),
          text(contents.places.shortened(one.evidence)), text(one.rule.advice), evidence(one, contents)],
         one.id, cards.severity_tone(one.severity),
     )  # fmt: skip

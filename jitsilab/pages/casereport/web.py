@@ -32,6 +32,7 @@ LONGEST = 3000  # characters of one part
 SORTED = 3  # rows from which a table is worth sorting
 LAYERS = {
     "tls": "TLS", "jingle": "offer and answer", "ice": "ICE", "turn": "TURN", "dtls": "DTLS", "media": "media",
+    "lines": "what programs say",
 }  # fmt: skip
 
 

@@ -1,0 +1,69 @@
+"""The answer for a notebook: verdict, who has media and who has none, what to change; all of it escaped."""
+
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING
+
+from jitsilab import terminal
+from jitsilab.judge.causes import CONDITIONS, OPEN
+from jitsilab.judge.causes.catalogue import words_of
+from jitsilab.judge.diagnosis.text import verdict
+
+if TYPE_CHECKING:
+    from jitsilab.judge.diagnosis.answer import Diagnosed, Diagnosis
+
+MOST = 12  # people of a card; the table has all
+_COLOURS = {"bad": "#c0392b", "warn": "#b7791f", "good": "#2f8f5b", "open": "#7a828e"}
+_CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0;border:0"
+
+
+def card(answer: "Diagnosis", name: str) -> str:
+    """One box of HTML without script, style sheet or link."""
+    order = {"none": 0, "not-observable": 1}
+    people = sorted(answer.people, key=lambda one: order.get(one.media_path, 2))
+    colour = _COLOURS[_tone(answer)]
+    parts = [
+        f'<div style="border-left:4px solid {colour};padding:4px 0 4px 12px;max-width:62em">',
+        f'<div style="opacity:.7">{_words(name)}</div><div style="font-size:1.15em;font-weight:600">',
+        f"{_words(verdict(answer))}</div>",
+    ]
+    if people:
+        rows = "".join(_row(one) for one in people[:MOST])
+        parts.append(f'<table style="border:0;margin:6px 0">{rows}</table>')
+    if len(people) > MOST:
+        parts.append(f"<div>{len(people) - MOST} more: <code>call.participants</code></div>")
+    parts += _changes(answer)
+    parts += [f"<div>Open: {_words(one['question'])}: <code>{_words(one['command'])}</code></div>"
+              for one in answer.open[:MOST]]  # fmt: skip
+    return "".join([*parts, "</div>"])
+
+
+def _tone(answer: "Diagnosis") -> str:
+    if answer.causes or any(one.media_path == "none" for one in answer.people):
+        return "bad"
+    if answer.conditions:
+        return "warn"
+    return "good" if any(one.media_path != "not-observable" for one in answer.people) else "open"
+
+
+def _row(one: "Diagnosed") -> str:
+    tone = "bad" if one.media_path == "none" else "open" if one.media_path == "not-observable" else "good"
+    why = "" if one.cause is None or one.cause in OPEN else words_of(one.cause, one.reason)
+    frames = f"frames {', '.join(map(str, one.frames[:6]))}" if one.frames else ""
+    said = "; ".join(filter(None, (why, *(CONDITIONS[each.name].words for each in one.conditions))))
+    sign = f'<span style="color:{_COLOURS[tone]}">●</span>'
+    cells = (f"{sign} <b>{_words(one.id)}</b>", _words(", ".join(one.addresses)), _words(one.media_path),
+             _words(said), _words(frames))  # fmt: skip
+    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+
+
+def _changes(answer: "Diagnosis") -> Iterator[str]:
+    """What to change, each once: in words, then the lines to have in a file."""
+    for advice in dict.fromkeys(answer.advice.values()):
+        file = f"<div><code>{_words(advice.file)}</code></div>" if advice.file and advice.line else ""
+        line = f'<pre style="margin:2px 0">{_words(advice.line)}</pre>' if advice.line else ""
+        yield f'<div style="margin-top:4px"><b>Change:</b> {_words(advice.text)}</div>{file}{line}'
+
+
+def _words(text: str) -> str:
+    return escape(terminal.printable(text))
