@@ -175,3 +175,33 @@ def test_what_stands_in_a_field_is_of_its_class_and_another(
     assert after
     assert not set(after.split(",")) & set(before.split(","))
     assert after.startswith(same)
+
+
+@pytest.mark.parametrize("point", ["eth0", "any"])
+def test_many_frames_of_media_become_what_each_becomes(point: str, recording: Callable[[str], Path]) -> None:
+    from jitsilab.pcap.containers import Container
+    from jitsilab.pcap.sources import Source
+    from jitsilab.sharing import media
+    from jitsilab.sharing.addresses import Addresses
+    from jitsilab.sharing.certificates import Certificates
+    from jitsilab.sharing.connections import Connections
+    from jitsilab.sharing.floors import Floors
+    from jitsilab.sharing.frames import Frames
+    from jitsilab.sharing.messages import Messages
+    from jitsilab.sharing.names import Names
+    from jitsilab.sharing.wording import Wording
+
+    path = recording("jvb-3") / f"capture-{point}.pcapng"
+    words = Wording(Names(b"k" * 32), Addresses(b"k" * 32))
+    wire, messages = Floors(read(path)), Messages(words, Certificates(words))
+    frames = Frames(wire, messages, Connections(wire, messages))
+    container = Container(Source(path, keep=False))
+    chunk = next(iter(container.chunks()))
+    links = [one.link for one in container.interfaces]
+    frames.begin(0, len(chunk.start))
+    made = media.rewrite(chunk, 0, links, wire.packets, frames)
+    assert len(made) > 900
+    for row, data in made.items():
+        start, captured = int(chunk.start[row]), int(chunk.captured[row])
+        one = chunk.data[start : start + captured].tobytes()
+        assert frames.frame(row, one, links[int(chunk.interface[row])], int(chunk.length[row]))[0] == data

@@ -11,10 +11,11 @@ import numpy as np
 
 from jitsilab.analysis import joins
 from jitsilab.inputs.packets import PacketTables
+from jitsilab.pcap import Packets
 from jitsilab.pcap.containers import Chunk, Container, Interface
 from jitsilab.pcap.sources import Source
 from jitsilab.pcap.writing import Array, Writer, packed
-from jitsilab.sharing import floors
+from jitsilab.sharing import floors, media
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.connections import Connections
@@ -176,7 +177,7 @@ class Case:
                     out.secrets(secrets)
                 described = len(container.interfaces)
                 links = [interface.link for interface in container.interfaces]
-                made = _Rewritten(chunk, row, links)
+                made = _Rewritten(chunk, row, links, wire.packets)
                 made.rewrite(frames)
                 for number in made.telling(self._packed):
                     made.once_more(frames, number, self._packed)
@@ -219,21 +220,27 @@ class Case:
 class _Rewritten:
     """The frames of a chunk."""
 
-    def __init__(self, chunk: Chunk, first: int, links: list[int]) -> None:
-        self._chunk, self._first, self._links = chunk, first, links
+    def __init__(self, chunk: Chunk, first: int, links: list[int], packets: Packets) -> None:
+        self._chunk, self._first, self._links, self._packets = chunk, first, links, packets
         self._data: list[bytes] = []
         self._wires: list[int] = []
 
     def rewrite(self, frames: Frames) -> None:
         """Rewrite all of them."""
         chunk, links, row = self._chunk, self._links, self._first
+        frames.begin(row, len(chunk.start))
+        done = media.rewrite(chunk, row, links, self._packets, frames)
         columns = (chunk.start.tolist(), chunk.captured.tolist(), chunk.length.tolist(), chunk.interface.tolist())
         with memoryview(chunk.data.data) as view:
-            for start, captured, length, interface in zip(*columns, strict=True):
+            for number, (start, captured, length, interface) in enumerate(zip(*columns, strict=True)):
+                if number in done:
+                    self._data.append(done[number])
+                    self._wires.append(length)
+                    continue
+                row = self._first + number
                 data, wire = frames.frame(row, bytes(view[start : start + captured]), links[interface], length)
                 self._data.append(data)
                 self._wires.append(max(wire, len(data)))
-                row += 1
 
     def telling(self, finder: Finder) -> list[int]:
         """Which of them hold one of some patterns."""

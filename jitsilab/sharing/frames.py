@@ -21,6 +21,7 @@ class Frames:
         self.messages, self.connections = messages, connections
         self.addresses = messages.addresses
         self.of_frame, self.up = wire.flows.of_frame, wire.flows.up
+        self._first, self._flow, self._up = 0, list[int](), list[bool]()
         self._fields = wire.packets.tcp_fields
         self._clocks: dict[int, tuple[int, int]] = {}
         self._turns = 0
@@ -41,6 +42,12 @@ class Frames:
             return bytes(out[:at]), length
         return new
 
+    def begin(self, first: int, count: int) -> None:
+        """Take up some rows, from a first one on."""
+        self._first = first
+        self._flow = self.of_frame[first : first + count].tolist()
+        self._up = self.up[first : first + count].tolist()
+
     def once_more(self, row: int, data: bytes, link: int, length: int) -> tuple[bytes, int]:
         """The same with other noise."""
         names = self.messages.names
@@ -55,6 +62,12 @@ class Frames:
         return made
 
     # --- links
+
+    def link_header(self, header: bytes, link: int) -> bytes:
+        """A header of a link alone."""
+        out = bytearray(header)
+        self._link(out, link)
+        return bytes(out)
 
     def _link(self, out: bytearray, link: int) -> tuple[int, int]:
         """EtherType and where it begins; the hardware addresses are changed on the way."""
@@ -123,15 +136,20 @@ class Frames:
 
     # --- networks
 
+    def pair(self, pair: bytes) -> bytes:
+        """Two addresses, one behind the other."""
+        new = self._heads.get(pair)
+        if new is None:
+            half = len(pair) // 2
+            new = self._heads[pair] = self.addresses.packed(pair[:half]) + self.addresses.packed(pair[half:])
+        return new
+
     def _ip4(self, row: int, out: bytearray, at: int, length: int) -> tuple[bytes, int]:
         size = (out[at] & 15) * 4
         total = int.from_bytes(out[at + 2 : at + 4])
         if size < 20 or at + size > len(out):
             return bytes(out[:at]), length
-        pair = bytes(out[at + 12 : at + 20])
-        new = self._heads.get(pair)
-        if new is None:
-            new = self._heads[pair] = self.addresses.packed(pair[:4]) + self.addresses.packed(pair[4:])
+        new = self.pair(bytes(out[at + 12 : at + 20]))
         out[at + 12 : at + 20] = new
         if size > 20:
             self._options(out, at + 20, at + size)
@@ -176,10 +194,7 @@ class Frames:
             at += size
 
     def _ip6(self, row: int, out: bytearray, at: int, length: int) -> tuple[bytes, int]:
-        pair = bytes(out[at + 8 : at + 40])
-        new = self._heads.get(pair)
-        if new is None:
-            new = self._heads[pair] = self.addresses.packed(pair[:16]) + self.addresses.packed(pair[16:])
+        new = self.pair(bytes(out[at + 8 : at + 40]))
         out[at + 8 : at + 40] = new
         total = int.from_bytes(out[at + 4 : at + 6])
         end = min(len(out), at + 40 + total) if total else len(out)
@@ -246,11 +261,11 @@ class Frames:
 
     def _tcp(self, row: int, out: bytearray, at: int, end: int, length: int, pseudo: bytes) -> int:
         size = (out[at + 12] >> 4) * 4
-        flow = int(self.of_frame[row]) if row >= 0 else -1
+        flow = self._flow[row - self._first] if row >= 0 else -1
         if size < 20 or at + size > end or flow < 0:
             out[at + 20 : end] = self.messages.noise(bytes(out[at + 20 : end]))
             return 0
-        up = bool(self.up[row])
+        up = self._up[row - self._first]
         mine, theirs = self.connections.side(flow, up), self.connections.side(flow, not up)
         sequence, acknowledged = struct.unpack_from(">II", out, at + 4)
         flags = out[at + 13]
