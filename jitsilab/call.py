@@ -9,9 +9,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jitsilab import terminal
 from jitsilab.errors import CaptureError, ParameterError, Problem
 from jitsilab.inputs import Evidence, Piece, collect
 from jitsilab.inputs.delivery import Delivery
@@ -149,7 +151,7 @@ class Call:
     def table(self, name: str) -> "pd.DataFrame | None":
         """A table by name, or None where no piece can show it. Of several pieces, one after the other."""
         if name not in TABLES:
-            raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
+            raise ParameterError(terminal.unknown("table", name, TABLES))
         if name not in self._tables:
             if name in JUDGED:
                 self._tables[name] = self._judged(name)
@@ -334,11 +336,20 @@ def locate(capture: str | Path, point: str | None = None) -> Located:
     if there:
         return Located(path.name or str(path.resolve().name), path)
     if path.suffix or len(path.parts) > 1:
-        raise CaptureError(f"There is no file {capture}.")
+        raise CaptureError(f"There is no file {capture}.{_beside(path)}")
     from jitsilab.inputs import registry
 
     entry = registry.find(str(capture))
     return Located(entry.name, entry.path(point), entry.keylog, entry.facts, () if point else entry.evidence)
+
+
+def _beside(path: Path) -> str:
+    """What lies beside a file that is not there, and may be meant."""
+    try:
+        near = terminal.nearest(path.name, (one.name for one in islice(path.parent.iterdir(), 1000)))
+    except (OSError, ValueError):
+        return ""
+    return f" Did you mean {' or '.join(str(path.parent / one) for one in near)}?" if near else ""
 
 
 def load(

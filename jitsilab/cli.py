@@ -4,8 +4,10 @@ import argparse
 import atexit
 import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from jitsilab import terminal
 from jitsilab.errors import LabError
@@ -39,7 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        arguments = parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else list(argv)
+        if not words:
+            from jitsilab.commands.help import first
+
+            print(first())
+            return 0
+        arguments, unknown = parser().parse_known_args(words)
+        if unknown:
+            arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(arguments.run(arguments) or 0)
     except LabError as error:
         return _refused(str(error))
@@ -59,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     from jitsilab import __version__
     from jitsilab.commands import commands
 
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="jitsilab",
         description="Reads whatever evidence there is of a Jitsi Meet call: which step of session creation failed for "
         "whom, why, what to change, and which holes there are. It sends nothing.",
@@ -73,5 +83,29 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         one.arguments(command)
-        command.set_defaults(run=one.run)
+        command.set_defaults(run=one.run, top=top, parser=command)
     return top
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors say what may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the usage, what is wrong, and a suggestion."""
+        super().error(terminal.printable(_suggesting(message, self)).replace("\n", "\\n"))
+
+
+_CHOICE = re.compile(r"(?s)(.*invalid choice: )'(.*)' \(choose from (.*)\)\Z")
+_UNKNOWN = re.compile(r"(?s)unrecognized arguments: (\S+)")
+
+
+def _suggesting(message: str, parser: argparse.ArgumentParser) -> str:
+    if match := _CHOICE.fullmatch(message):
+        known = [one.strip(" '") for one in match[3].split(",")]
+        near = terminal.nearest(match[2], known)
+        return f"{match[1]}{match[2]!r}. Did you mean {' or '.join(near)}?" if near else message
+    if match := _UNKNOWN.match(message):
+        known = [name for action in parser._actions for name in action.option_strings]
+        near = terminal.nearest(match[1].partition("=")[0], known) if match[1].startswith("-") else []
+        return f"{message}. Did you mean {' or '.join(near)}?" if near else message
+    return message

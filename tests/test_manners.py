@@ -1,6 +1,8 @@
 """What a person reads first, and how the command line answers who does not know it yet."""
 
 import re
+import shlex
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -158,3 +160,141 @@ def test_fail_on_decides_the_exit_code(capsys: pytest.CaptureFixture[str], tmp_p
     for name, codes in {"turn-refused": (0, 1, 1), "udp-closed": (0, 1, 0), "jvb-ipv6": (0, 0, 0)}.items():
         answer = opened(name).diagnosis
         assert tuple(int(answer.fails_at(level)) for level in ("none", "degraded", "no-media")) == codes
+
+
+# ---- who does not know it yet
+
+
+def test_no_arguments_say_what_to_do_next(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([]) == 0
+    said = capsys.readouterr().out
+    assert "sudo jitsilab diagnose --here" in said
+    assert "what lies here" not in said
+    (tmp_path / "call.pcapng").write_bytes(b"")
+    (tmp_path / "my\x1b[31m jvb.log").write_bytes(b"")
+    assert cli.main([]) == 0
+    said = capsys.readouterr().out
+    assert "what lies here           jitsilab diagnose call.pcapng 'my\\x1b[31m jvb.log'" in said
+    for line in said.splitlines():
+        if match := re.search(r"(?<!sudo )jitsilab (diagnose|audit|record|captures) ?(\S*)$", line):
+            assert match[1] in cli.parser().format_help()
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["diagnos", "x"], "Did you mean diagnose?"),
+        (["diagnose", "x", "--jsn"], "Did you mean --json?"),
+        (["audit", "x", "--fail-on", "hihg"], "Did you mean high?"),
+        (["diagnose", "turn-refusd"], "Did you mean turn-refused"),
+        (["table", "stunn", "turn-refused"], "Did you mean stun?"),
+        (["help", "evidense"], "Did you mean evidence?"),
+        (["captures", "--cause", "udp-bloked"], "Did you mean udp-blocked?"),
+        (["evidence", "turn-refused", "--step", "S999"], "There is no step 'S999'. There are: S01, S02"),
+    ],
+)
+def test_what_is_misspelt_gets_a_suggestion(words: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = cli.main(words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == 2
+    assert meant in capsys.readouterr().err
+
+
+def test_a_missing_file_names_the_one_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "call.pcapng").write_bytes(b"")
+    assert cli.main(["diagnose", str(tmp_path / "cal.pcapng")]) == 2
+    assert f"Did you mean {tmp_path / 'call.pcapng'}?" in capsys.readouterr().err
+
+
+def test_errors_fit_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, content, word in (
+        ("notes.txt", b"buy milk\n", "a text file, not a capture"), ("empty.pcap", b"", "empty"),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "a.png is"),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+        assert cli.main(["diagnose", str(tmp_path / name)]) == 2
+        err = capsys.readouterr().err
+        assert word in err
+        assert err.count("\n") == 1
+
+
+def test_every_command_has_examples_that_it_takes() -> None:
+    parser = cli.parser()
+    from jitsilab.commands import commands
+
+    for one in commands():
+        assert one.examples, one.name
+        for line in one.examples:
+            found = re.findall(r"jitsilab ([^|>&)]+)", line)
+            assert found, line
+            for words in found:
+                assert parser.parse_args(shlex.split(words, comments=True)).run is not None
+
+
+def test_help_of_a_command_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["help", "evidence"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("usage: jitsilab evidence")
+    assert "examples:\n  jitsilab evidence turn-refused" in said
+    assert cli.main(["help"]) == 0
+    assert "completion" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["-V"])
+    assert capsys.readouterr().out == f"jitsilab {jl.__version__}\n"
+
+
+def test_captures_are_grouped_and_filtered(capsys: pytest.CaptureFixture[str]) -> None:
+    def names(*words: str) -> list[str]:
+        assert cli.main(["captures", *words]) == 0
+        out = capsys.readouterr().out
+        return [line.split()[0] for line in out.splitlines() if line[:1] not in (" ", "#")]
+
+    from jitsilab.inputs import registry
+
+    assert sorted(names()) == sorted(registry.names())
+    failing = names("--kind", "failing")
+    assert {"turn-refused", "bridge-killed", "dtls-drop"} <= set(failing)
+    assert not {"jvb-3", "udp-closed", "no-mic", registry.STUDY} & set(failing)
+    assert {"udp-closed", "no-mic", "colibri-403", "jvb-lossy"} <= set(names("--kind", "degraded"))
+    assert "jvb-3" in names("--kind", "healthy")
+    assert set(names("--cause", "udp-blocked")) <= set(failing)
+    assert names("--cause", "sends-nothing") == ["no-mic"]
+    assert names("october", "2020") == [registry.STUDY]
+    assert cli.main(["captures", "nothing", "like", "it"]) == 2
+
+
+def test_bash_completes_commands_options_and_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("shtab")
+    assert cli.main(["completion", "bash"]) == 0
+    script = tmp_path / "completion.bash"
+    script.write_text(capsys.readouterr().out)
+
+    def complete(*words: str) -> set[str]:
+        line = " ".join(map(shlex.quote, words))
+        program = (
+            f"source {script}; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; COMPREPLY=(); "
+            "$(complete -p jitsilab | sed 's/.*-F \\([^ ]*\\).*/\\1/') jitsilab; printf '%s\\n' \"${COMPREPLY[@]}\""
+        )
+        done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+        return set(done.stdout.split())
+
+    assert complete("jitsilab", "dia") == {"diagnose"}
+    assert "--against" in complete("jitsilab", "diagnose", "--")
+    assert {"turn-refused", "turn-off"} <= complete("jitsilab", "diagnose", "turn-")
+    (tmp_path / "mine.pcapng").write_bytes(b"")
+    assert complete("jitsilab", "diagnose", "mi") == {"mine.pcapng"}
+    for shell in ("zsh", "fish"):
+        assert cli.main(["completion", shell]) in (0, 2)  # 2 where an old shtab does not know it
+        assert "jitsilab" in "".join(capsys.readouterr())
+
+
+def test_the_page_of_commands_is_that_of_the_parser() -> None:
+    from commands_page import page
+
+    root = Path(__file__).resolve().parent.parent
+    assert (root / "docs" / "commands.md").read_text(encoding="utf-8") == page(), "run: python tests/commands_page.py"

@@ -61,8 +61,10 @@ def test_a_recording_is_what_was_made(data: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_or_point_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ParameterError, match=r"No capture 'jvb-4'.*jvb-3.*project3-2020"):
+    with pytest.raises(ParameterError, match=r"No file and no recording 'jvb-4'. Did you mean .*jvb-3"):
         registry.find("jvb-4")
+    with pytest.raises(ParameterError, match="jitsilab captures lists"):
+        registry.find("quite-another")
     with pytest.raises(ParameterError, match="There are: eth0, any"):
         registry.find("jvb-3").path("loopback")
     with pytest.raises(ParameterError, match="folder of tables"):

@@ -33,6 +33,8 @@ NAMES = (
     "mcp",
     "tables",
     "captures",
+    "completion",
+    "help",
 )  # in the order of ``--help``
 
 
@@ -92,6 +94,7 @@ def as_given(arguments: argparse.Namespace) -> str:
     words += [word for one in arguments.facts or () for word in ("--facts", str(one))]
     words += ["--point", arguments.point] if arguments.point else []
     words += ["--no-keylog"] if arguments.no_keylog else []
+    words += ["--tz", arguments.tz] if getattr(arguments, "tz", None) else []
     return shlex.join(words)
 
 

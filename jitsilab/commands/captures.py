@@ -1,12 +1,38 @@
-"""``jitsilab captures``: the recordings that are known by name."""
+"""``jitsilab captures``: the recordings that are known by name, by what they show."""
 
 import argparse
+import json
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from jitsilab import terminal
 from jitsilab.commands import Command
+from jitsilab.errors import ParameterError
+
+if TYPE_CHECKING:
+    from jitsilab.inputs.registry import Entry
+
+KINDS = {
+    "failing": "Somebody has no media",
+    "degraded": "Everybody has media, and something is amiss",
+    "healthy": "No failure of media",
+    "study": "The study",
+}
+
+
+class Shown(NamedTuple):
+    """A recording with what is true of it."""
+
+    entry: "Entry"
+    kind: str
+    causes: tuple[str, ...]  # and conditions
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="only those whose name or description has these words")
+    parser.add_argument("--kind", choices=tuple(KINDS), help="only those of this kind")
+    parser.add_argument("--cause", metavar="NAME", help="only those with this cause or condition")
     parser.add_argument(
         "--export", nargs=2, metavar=("NAME", "DIR"), help="write a recording's plain files to a folder"
     )
@@ -19,11 +45,65 @@ def _run(arguments: argparse.Namespace) -> int:
         name, folder = arguments.export
         print(f"{name} is in {registry.export(name, Path(folder))}")
         return 0
-    entries = registry.entries()
-    width = max(len(entry.name) for entry in entries)
-    for entry in entries:
-        print(f"{entry.name:{width}}  {entry.shows}")
+    every = [_shown(entry) for entry in registry.entries()]
+    known = sorted({cause for one in every for cause in one.causes})
+    if arguments.cause and arguments.cause not in known:
+        raise ParameterError(terminal.unknown("recording with the cause", arguments.cause, known))
+    chosen = [one for one in every if _fits(one, arguments)]
+    width = max((len(one.entry.name) for one in every), default=0)
+    for kind, title in KINDS.items():
+        some = [one for one in chosen if one.kind == kind]
+        if some:
+            print(f"# {title} ({len(some)})")
+        for one in some:
+            told = [cause for cause in one.causes if cause not in one.entry.shows]
+            causes = f" [{', '.join(told)}]" if told else ""
+            print(_wrapped(f"{one.entry.name:{width}}  {one.entry.shows}{causes}", width + 2))
+    if not chosen:
+        raise ParameterError(f"None of {len(every)} recordings is so. jitsilab captures lists all.")
     return 0
 
 
-COMMAND = Command("captures", "list the captures known by name", _arguments, _run)
+def _fits(one: Shown, arguments: argparse.Namespace) -> bool:
+    text = f"{one.entry.name} {one.entry.shows} {' '.join(one.causes)}".casefold()
+    return (
+        (not arguments.kind or one.kind == arguments.kind)
+        and (not arguments.cause or arguments.cause in one.causes)
+        and all(word.casefold() in text for word in arguments.text)
+    )
+
+
+def _shown(entry: "Entry") -> Shown:
+    """What the recording's own truth, or its description, says of it."""
+    from jitsilab.inputs import registry
+    from jitsilab.judge.causes.catalogue import CAUSES, CONDITIONS
+
+    if entry.name == registry.STUDY:
+        return Shown(entry, "study", ())
+    path = next((file.path for file in entry.files if file.role == "truth"), None)
+    truth = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+    people = truth.get("participants") or []
+    causes = [str(one.get("cause")) for one in people if one.get("cause")]
+    conditions = [
+        one if isinstance(one, str) else str(one.get("condition"))
+        for each in (*people, truth.get("server") or {}) for one in each.get("conditions") or ()
+    ]  # fmt: skip
+    words = entry.shows.replace("(", " ").replace(")", " ").replace(",", " ").split()
+    causes += [one for one in words if one in CAUSES]
+    conditions += [one for one in words if one in CONDITIONS]
+    failing = causes or any(one.get("media_path") == "none" for one in people)
+    kind = "failing" if failing else "degraded" if conditions else "healthy"
+    named = dict.fromkeys(one for one in (*causes, *conditions) if one in CAUSES or one in CONDITIONS)
+    return Shown(entry, kind, tuple(named))
+
+
+def _wrapped(line: str, indent: int) -> str:
+    width = max(terminal.width(), indent + 30)
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+COMMAND = Command(
+    "captures", "list the recordings known by name, by what they show", _arguments, _run,
+    ("jitsilab captures", "jitsilab captures --kind failing turn", "jitsilab captures --cause udp-blocked",
+     "jitsilab captures --export turn-refused /tmp/turn-refused"),
+)  # fmt: skip

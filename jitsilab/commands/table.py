@@ -29,7 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     name, evidence = arguments.name, arguments.evidence
     if name not in TABLES:
-        raise ParameterError(f"There is no table {name!r}. There are: {', '.join(TABLES)}.")
+        raise ParameterError(terminal.unknown("table", name, TABLES))
     to = arguments.to or (arguments.out.suffix.lstrip(".") if arguments.out else "") or "csv"
     if to not in FORMS:
         to = "csv"

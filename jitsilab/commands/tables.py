@@ -15,4 +15,6 @@ def _run(_: argparse.Namespace) -> int:
     return 0
 
 
-COMMAND = Command("tables", "list the tables and their columns", lambda _: None, _run)
+COMMAND = Command(
+    "tables", "list the tables and their columns", lambda _: None, _run, ("jitsilab tables", "jitsilab tables | less")
+)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import zstandard
 
+from jitsilab import terminal
 from jitsilab.errors import CaptureError, ParameterError
 from jitsilab.inputs import release
 
@@ -167,7 +168,10 @@ def find(name: str) -> Entry:
     for entry in entries():
         if entry.name == name:
             return entry
-    raise ParameterError(f"No capture {name!r} in data/registry.csv. There are: {', '.join(sorted(names()))}.")
+    near = terminal.nearest(name, names())
+    if near:
+        raise ParameterError(f"No file and no recording {name!r}. Did you mean {' or '.join(near)}?")
+    raise ParameterError(f"No file and no recording {name!r}: jitsilab captures lists what there is by name.")
 
 
 def capture_path(entry: Entry, point: str | None = None) -> Path:
