@@ -197,7 +197,7 @@ def test_a_file_that_is_no_capture_gets_one_sentence(
 
 
 def test_names_points_and_tables_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "jvb-3" in refused(capsys, "diagnose", "no-such-name")
+    assert "jitsilab captures" in refused(capsys, "diagnose", "no-such-name")
     assert "eth0, any" in refused(capsys, "diagnose", "jvb-3", "--point", "moon")
     assert "point" in refused(capsys, "diagnose", "project3-2020", "--point", "any")
     assert "frames" in refused(capsys, "table", "no-such-table", "jvb-3")
@@ -214,7 +214,7 @@ def test_names_points_and_tables_that_are_not_there(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["fly"], ["diagnose"], ["table"], ["table", "stun"], ["diagnose", "alone", "--colour"],
+    [["fly"], ["diagnose"], ["table"], ["table", "stun"], ["diagnose", "alone", "--colour"],
      ["audit", "--json", "--sarif", "alone"], ["audit", "alone", "--fail-on", "sunday"],
      ["table", "stun", "a", "--to", "xml"],
      ["diagnose", "alone", "--keylog", "x", "--no-keylog"], ["captures", "--export", "alone"], ["deploy", "moon"]],
