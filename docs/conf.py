@@ -28,3 +28,5 @@ html_theme = "furo"
 html_title = "jitsilab"
 html_theme_options = {"source_edit_link": "", "top_of_page_buttons": []}
 html_static_path: list[str] = []
+html_show_copyright = False
+html_show_sphinx = False
