@@ -8,6 +8,7 @@ as empty.
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from jitsilab.case.cast import Cast
     from jitsilab.case.clocks import Clock
     from jitsilab.facts import Facts
+    from jitsilab.inputs.window import Window
     from jitsilab.pcap import Packets
     from jitsilab.tables import Schema
     from jitsilab.wire import Wire
@@ -198,6 +200,43 @@ class Call:
         packets = {one.input: (self.casts[one.input], one) for one in self.packets}
         return clocks.clocks(events, told.of(self.evidence), self.owners, packets)
 
+    def within(self, since: str = "", until: str = "", room: str = "", tz: str = "") -> "Call":
+        """The same call from a time until a time, and of one room; what is of the servers as a whole stays.
+
+        Times are dates and times of day (``2026-11-29T16:06``, in ``tz`` or UTC where they name no zone), times of day
+        where the evidence is of one day, or what lies before its end (``15m``). Raises ParameterError for what is no
+        such time, a room that is not there, and where nothing is within.
+        """
+        from jitsilab.inputs import window
+
+        events = self.table("events") if self.evidence.lines else None
+        shifts, begins = window.shifts(self.clocks), self._begins()
+        lengths = [(begins[one.input], self.casts[one.input].end) for one in self.packets]
+        span = window.span_of(events, shifts, lengths)
+        whose = window.rooms(events)
+        stays = [stay for cast in self.casts.values() for person in cast.people for stay in person.stays if stay.room]
+        there = {*whose.values(), *(stay.room.partition("@")[0] for stay in stays)}
+        there |= set() if events is None else set(events["room"].dropna())
+        part = window.Window(
+            window.moment(since, "--since", tz, span) if since else None,
+            window.moment(until, "--until", tz, span) if until else None,
+            window.room_of(room, there) if room else "",
+        )
+        window.check(part, span)
+        return _Part(self, part, shifts, whose)
+
+    def _begins(self) -> dict[str, float | None]:
+        """When each capture began by the clock of the case, s since the epoch; None where nothing dates it."""
+        from jitsilab.case.clocks import begin_of
+
+        found: dict[str, float | None] = {}
+        for one in self.packets:
+            clock, begin = self.clocks.get((one.input, "packets")), begin_of(one)
+            applied = clock.applied if clock is not None else 0.0
+            dated = begin is not None or (clock is not None and clock.offset is not None)
+            found[one.input] = (begin or 0.0) + applied if dated else None
+        return found
+
     def to_wireshark(self, what: str, path: str | Path | None = None, *, with_keys: bool = False) -> Path:
         """Write the frames that bear out a step, a cause, a condition or a check, with comments that say why.
 
@@ -287,6 +326,37 @@ class Call:
         ]  # fmt: skip
         table = frame_from([problem for _, problem in rows], ERRORS)
         return table.assign(input=[input for input, _ in rows]) if several else table
+
+
+class _Part(Call):
+    """A call from a time until a time, of one room."""
+
+    def __init__(
+        self, whole: Call, window: "Window", shifts: Mapping[tuple[str, str], float], whose: Mapping[str, str]
+    ) -> None:
+        from jitsilab.inputs import window as cut
+
+        begins = whole._begins()
+        self.window = window
+        pieces = [
+            replace(piece, source=cut.Part(piece.source, window, begins[piece.input]))
+            if isinstance(piece.source, PacketTables) else piece
+            for piece in whole.evidence.pieces
+        ]  # fmt: skip
+        super().__init__(whole.name, Evidence(pieces), facts=whole.facts)
+        self._whole, self._shifts, self._whose = whole, shifts, whose
+        self.__dict__["clocks"], self.__dict__["owners"] = whole.clocks, whole.owners  # known from all of it
+        from jitsilab.case import cast
+
+        self.__dict__["casts"] = {
+            one.input: cut.people(cast.of(one), window, begins[one.input], one.table("flows")) for one in self.packets
+        }  # fmt: skip
+
+    def _of_lines(self, name: str) -> "dict[str, pd.DataFrame | None]":
+        from jitsilab.inputs import window as cut
+
+        rows = self._whole.table(name)
+        return {name: None if rows is None else cut.lines(rows, self.window, self._shifts, self._whose)}
 
 
 class _Tables(Mapping[str, "pd.DataFrame | None"]):

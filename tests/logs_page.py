@@ -29,6 +29,9 @@ content. `jitsilab table log`, `events` and `requests` show what was read.
   measured (bounded by what both name, or the clock that others are held against), deduced (the one zone that the bounds
   leave), inferred (nothing else dates what this source dates). An offset that is not known is null, its bounds those of
   all zones. A browser whose clock is wrong is `clock-wrong`. Tables show what was written; the answer has UTC.
+- **A part of it.** `diagnose --since 2026-11-29T16:00 --until 17:00 --room standup` takes what was then and there;
+  times are in `--tz`, else UTC, or `15m` before the end. What is of no room, the servers' own lines, stays.
+- **Several calls** in one log are several `calls`; a cause of an earlier one that does not hold at the end has `ended`.
 - **Hidden addresses.** Since 2024 the bridge writes its clients' addresses as `xx.xx.xx.xx`: the value is then empty,
   or the port alone in a pair.
 - **Old bridges** name no participant in some lines: the ICE user fragment stands for him (`participant`).

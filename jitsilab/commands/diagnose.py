@@ -26,6 +26,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", metavar="OLD",
                         help="say what changed since an older case, and nothing else: who has media now, which "
                         "causes and conditions went, came, stayed; OLD is evidence, or a saved --json")  # fmt: skip
+    for name, words in (("since", "from"), ("until", "until")):
+        parser.add_argument(f"--{name}", metavar="T", default="",
+                            help=f"only what was {words} then: 2026-11-29T16:06 (in --tz, else UTC), 16:06 where the "
+                            "evidence is of one day, or 15m before its end")  # fmt: skip
+    parser.add_argument("--room", default="", help="only this room's calls: its name, JID or address")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--fail-on", choices=LEVELS, default="none",
                         help="exit 1 where somebody has no media, or (degraded) where a condition holds or media "
@@ -41,6 +46,8 @@ def _run(arguments: argparse.Namespace) -> int:
     elif not arguments.evidence:
         arguments.refuse("nothing to read: name some EVIDENCE, or give --here on the server itself")
     call = load(arguments)
+    if arguments.since or arguments.until or arguments.room:
+        call = call.within(arguments.since, arguments.until, arguments.room, arguments.tz)
     diagnosis = call.diagnosis
     for claim in arguments.claim or ():
         from jitsilab.judge import claims

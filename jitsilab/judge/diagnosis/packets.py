@@ -47,7 +47,7 @@ class Seen:
         if not self.cast.jitsi:
             self._refused()
             return
-        routes = {id(person): paths(person, self.cast) for person in self.cast.people}
+        routes = {id(person): self._timely(paths(person, self.cast)) for person in self.cast.people}
         relayed = [
             number for number, person in enumerate(self.cast.people)
             if routes[id(person)] and routes[id(person)][-1].name.startswith("turn")
@@ -56,6 +56,11 @@ class Seen:
         for person in self.cast.people:
             self.people.append(self._row(person, routes[id(person)], self.signs.of(person)))
         self._server(self.signs)
+
+    def _timely(self, found: list[Path]) -> list[Path]:
+        """The ways that had not ended before the part of the capture that is asked for; all where all had."""
+        since = getattr(self.source, "since", float("-inf"))
+        return [one for one in found if one.end >= since] or found
 
     def _refused(self) -> None:
         """Nothing shows a Jitsi call, since the page never came: the server's certificate was refused."""
