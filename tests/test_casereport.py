@@ -393,3 +393,16 @@ def test_a_notebook_shows_the_answer() -> None:
     hostile = jl.load("hostile")._repr_html_()
     assert "<script" not in hostile
     assert "\u202e" not in hostile
+
+
+def test_what_changed_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert cli.main(["report", "jvb-3", "--against", "turn-refused", "-o", str(out)]) == 0
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(results.schema()).validate(found)
+    assert [one["change"] for one in found["changes"]["participants"]] == ["has-media"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    since = page[page.index('id="since"') : page.index('id="story"')]
+    assert "cem has media now over TURN inside TLS, had none before" in since
+    assert "TURN refuses to relay to the bridge" in since
+    assert 'id="since"' not in web.page(hostile_document())

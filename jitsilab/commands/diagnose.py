@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from jitsilab.judge import claims
 
         diagnosis.hypotheses.append(claims.tested(claim, diagnosis, call.tables()))
-    changed = _changed(arguments, diagnosis) if arguments.against is not None else None
+    changed = since(arguments, diagnosis) if arguments.against is not None else None
     if arguments.json:
         answer = diagnosis.to_json() | ({"changes": changed.to_json()} if changed is not None else {})
         print(terminal.to_json(answer, indent=1))
@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return int(diagnosis.fails_at(arguments.fail_on))
 
 
-def _changed(arguments: argparse.Namespace, diagnosis: "Diagnosis") -> "Changes":
+def since(arguments: argparse.Namespace, diagnosis: "Diagnosis") -> "Changes":
     """What changed since the older case: a file of its answer, else its evidence."""
     from jitsilab.judge.diagnosis import changes
 

@@ -20,6 +20,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
                         help="a parameter of the study's notebooks; may be given more than once")  # fmt: skip
     parser.add_argument("-o", type=Path, metavar="DIR", dest="out",
                         help="folder to write to (default: report/ for the study, else out/NAME/)")  # fmt: skip
+    parser.add_argument("--against", metavar="OLD",
+                        help="also what changed since an older case: its evidence, or a saved --json")  # fmt: skip
     parser.add_argument("--share", action="store_true",
                         help="do not finish where the report gives away addresses, names, clocks or keys")  # fmt: skip
 
@@ -33,7 +35,10 @@ def _run(arguments: argparse.Namespace) -> int:
         parameters[name] = value
     check_folders(arguments)
     make = functools.partial(_study, arguments, parameters)
-    if arguments.evidence != [STUDY]:
+    if arguments.evidence == [STUDY]:
+        if arguments.against is not None:
+            raise ParameterError("The study's report is compared with nothing: name the evidence of a newer case.")
+    else:
         if parameters:
             raise ParameterError("-p sets what the study's notebooks take; a case report has no parameters.")
         make = functools.partial(_case, arguments)
@@ -68,10 +73,15 @@ def _case(arguments: argparse.Namespace, out: Path | None) -> tuple[Path, list[s
             bar.update()
             bar.set_description(stage)
 
+        changed = None
+        if arguments.against is not None:
+            from jitsilab.commands import diagnose
+
+            changed = diagnose.since(arguments, call.diagnosis)
         from jitsilab.pages import casereport
 
         folder = out or Path("out") / casereport.folder_name(call.name)
-        return folder, casereport.write(call, folder, tell)
+        return folder, casereport.write(call, folder, tell, changed)
 
 
 def _shared_before(arguments: argparse.Namespace) -> bool:

@@ -10,22 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jitsilab import terminal
-from jitsilab.pages.casereport import cards, contents, evidence, results, story, unseen
+from jitsilab.pages.casereport import cards, contents, evidence, results, since, story, unseen
 from jitsilab.pages.casereport.document import Document, Section, text
 
 if TYPE_CHECKING:
     from jitsilab.call import Call
+    from jitsilab.judge.diagnosis.changes import Changes
 
 FILES = ("report.html", "report.md", "report.pdf", "ladder.svg", "results.json")
 
 
-def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None) -> Document:
-    """The report of a call as a document; ``tell`` is called with what comes next."""
+def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None, changed: "Changes | None" = None) -> Document:
+    """The report of a call as a document; ``tell`` is called with what comes next.
+
+    ``changed`` is what `jitsilab.judge.diagnosis.changes` tells of an older case.
+    """
     found = contents.gather(call, tell)
     diagnosis = found.diagnosis
     people, left_out = cards.of_people(diagnosis, found.places)
     notices = [*cards.conditions(diagnosis, found.places), *cards.grave(found.findings, found.places)]
-    sections: list[Section] = [*story.section(found)]
+    sections: list[Section] = [*([] if changed is None else [since.section(changed)]), *story.section(found)]
     open_ = unseen.section(found)
     sections += evidence.sections(found)
     place = next(i for i, one in enumerate(sections) if one.id == "evidence")
@@ -40,18 +44,20 @@ def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None) -> Docu
     ]  # fmt: skip
     return Document(
         f"Case report: {call.name}", text("; ".join(filter(None, parts))), cards.tone(diagnosis),
-        cards.verdict(diagnosis), people, notices, found.ladders, sections, results.as_json(found, call.name),
+        cards.verdict(diagnosis), people, notices, found.ladders, sections, results.as_json(found, call.name, changed),
     )  # fmt: skip
 
 
-def write(call: "Call", out: Path, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+def write(
+    call: "Call", out: Path, tell: Callable[[str], None] = lambda _: None, changed: "Changes | None" = None
+) -> list[str]:
     """Write the report of a call into a folder, and give the names of the files.
 
     All is made beside the folder first: a failure leaves what was there. Without typst there is no PDF.
     """
     from jitsilab.pages.casereport import github, ladder_svg, ladders, web
 
-    document = assemble(call, tell)
+    document = assemble(call, tell, changed)
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
         made = Path(scratch) / "report"

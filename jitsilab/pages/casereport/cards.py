@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from jitsilab.judge.causes import CONDITIONS, OPEN
 from jitsilab.judge.causes.catalogue import words_of
 from jitsilab.judge.diagnosis import text as terminal_text
+from jitsilab.judge.diagnosis.answer import iso
 from jitsilab.judge.findings import SEVERITIES
 from jitsilab.pages.casereport.document import Card, Change, Code, Link, Mark, Text, joined, text
 from jitsilab.pages.casereport.places import Places
@@ -41,9 +42,9 @@ def verdict(answer: "Diagnosis") -> str:
 
 def tone(answer: "Diagnosis") -> str:
     """How bad it is: bad, warn, open, good."""
-    if answer.causes or any(one.media_path == "none" for one in answer.people):
+    if any(not one.ended for one in answer.causes) or any(one.media_path == "none" for one in answer.people):
         return "bad"
-    if answer.conditions:
+    if any(not one.ended for one in (*answer.causes, *answer.conditions)):
         return "warn"
     unseen = not answer.people or any(one.media_path == "not-observable" for one in answer.people)
     return "open" if unseen else "good"
@@ -57,10 +58,12 @@ def of_people(answer: "Diagnosis", places: Places) -> tuple[list[Card], int]:
     left_out = {id(one) for one in well[MOST_CARDS:]}
     said: dict[tuple[str, str | None], Card] = {}
     cards = list(_of_the_call(answer, places, said))
+    healed = [one for one in cards if one.tone == "open"]
+    cards = [one for one in cards if one.tone != "open"]
     for number, one in enumerate(people, 1):
         if id(one) not in left_out:
             cards.append(_person(one, number, answer, places, said))
-    return cards, len(left_out)
+    return [*cards, *healed], len(left_out)
 
 
 def _of_the_call(answer: "Diagnosis", places: Places, said: dict[tuple[str, str | None], Card]) -> Iterator[Card]:
@@ -70,14 +73,21 @@ def _of_the_call(answer: "Diagnosis", places: Places, said: dict[tuple[str, str 
         if cause.participants and {*cause.participants} & known:
             continue
         who = joined(cause.participants) if cause.participants else text("everybody in the call")
-        card = Card(f"cause-{number}", "The call", "bad", "broken", _cause(cause.name, cause.reason))
+        state = ("open", "healed") if cause.ended else ("bad", "broken")
+        card = Card(f"cause-{number}", "The call", *state, _cause(cause.name, cause.reason))
         card.facts = [("For", who), ("Known", text(cause.certainty))]
         if cause.detail:
             card.facts.append(("Seen", text(places.shortened(cause.detail))))
-        card.facts += _proof(cause.evidence, places, Link("the cause", card.id))
+        card.facts += [*_when(cause), *_proof(cause.evidence, places, Link("the cause", card.id))]
         card.change = _change(answer, cause.name, cause.reason, places)
         said[cause.name, cause.reason] = card
         yield card
+
+
+def _when(one: "Statement") -> list[tuple[str, Text]]:
+    """In which of several calls it held, and from when on it is well."""
+    found = [("In", text(one.call))] if one.call else []
+    return [*found, ("Healed", text(f"from {iso(one.ended_time)} on it is well"))] if one.ended else found
 
 
 def _cause(name: str, reason: str | None) -> Text:
@@ -175,8 +185,11 @@ def _condition(one: "Statement", own: str, answer: "Diagnosis", places: Places) 
     words = CONDITIONS[one.name].words
     status = f" {one.status}" if one.status else ""
     card = Card(own, f"{words[0].upper()}{words[1:]}", "warn", one.certainty, text(Code(f"{one.name}{status}")))
+    if one.ended:
+        card.tone = "open"
     if one.participants:
         card.facts.append(("For", joined(one.participants)))
+    card.facts += _when(one)
     if one.detail:
         card.facts.append(("Seen", text(places.shortened(one.detail))))
     card.facts += _proof(one.evidence, places, Link(words, own))

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from jitsilab import __version__
+from jitsilab.judge.diagnosis.changes import Changes
 from jitsilab.pages.casereport import cards
 from jitsilab.pages.casereport.contents import Contents
 from jitsilab.pages.casereport.document import words
@@ -21,7 +22,7 @@ def schema() -> dict[str, Any]:
     return made
 
 
-def as_json(contents: Contents, name: str) -> dict[str, Any]:
+def as_json(contents: Contents, name: str, changed: Changes | None = None) -> dict[str, Any]:
     """Everything, with inputs by their short names."""
     diagnosis = _short(contents.diagnosis.to_json(), contents)
     capture = contents.places.short(contents.places.captures[0]) if len(contents.places.captures) == 1 else ""
@@ -57,6 +58,7 @@ def as_json(contents: Contents, name: str) -> dict[str, Any]:
              "capture": contents.places.short(one.input)}
             for one in contents.streams
         ],
+        "changes": changed.to_json() if changed is not None else None,
     }  # fmt: skip
 
 

@@ -109,8 +109,8 @@ def _contents(document: Document) -> str:
 def _card(card: Card) -> str:
     facts = "".join(f"<div><dt>{_words(name)}</dt><dd>{_text(value)}</dd></div>" for name, value in card.facts)
     return (
-        f'<article class="card {card.tone}" id="{card.id}"><h3><bdi>{_words(card.name, 90)}</bdi> '
-        f'<span class="mark {card.tone}">{_words(card.state)}</span></h3>'
+        f'<article class="card {card.tone}" id="{card.id}"><h2><bdi>{_words(card.name, 90)}</bdi> '
+        f'<span class="mark {card.tone}">{_words(card.state)}</span></h2>'
         f'<p class="lead">{_text(card.lead)}</p>{_change(card.change)}'
         f"{'<dl>' + facts + '</dl>' if facts else ''}</article>"
     )
