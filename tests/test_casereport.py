@@ -406,3 +406,36 @@ def test_what_changed_is_told(tmp_path: Path) -> None:
     assert "cem has media now over TURN inside TLS, had none before" in since
     assert "TURN refuses to relay to the bridge" in since
     assert 'id="since"' not in web.page(hostile_document())
+
+
+def test_several_captures_of_one_call_keep_their_frames_apart(recording: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = recording("alone")
+    call = jl.load(folder / "capture-eth0.pcapng", folder / "capture-any.pcapng", keylog=folder / "keys.txt")
+    out = tmp_path / "out"
+    casereport.write(call, out)
+    seen = Seen((out / "report.html").read_text(encoding="utf-8"))
+    ids = [own["id"] for _, own in seen.tags if own.get("id")]
+    assert len(ids) == len(set(ids))
+    assert {str(own["href"])[1:] for _, own in seen.tags if own.get("href")} <= set(ids)
+    for number in (1, 2):
+        assert any(str(one).startswith(f"frame-{number}-") for one in ids)
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(results.schema()).validate(found)
+    assert {one["capture"] for one in found["steps"]} == {"capture-eth0.pcapng", "capture-any.pcapng"}
+
+
+def test_a_line_that_proves_is_shown_without_its_secret(tmp_path: Path) -> None:
+    log = tmp_path / "<img src=x onerror=alert(1)>.log"
+    log.write_text(
+        "Jicofo 2026-11-29 16:06:31.345 WARNING: [41] [room=<script>alert(1)</script>@conference.meet.lab "
+        "meeting_id=1 password=hunter22hunter] BridgeSelector.selectBridge#196: There are no operational bridges.\n"
+    )
+    out = tmp_path / "out"
+    casereport.write(jl.load(log), out)
+    seen = Seen((out / "report.html").read_text(encoding="utf-8"))
+    assert not [tag for tag, _ in seen.tags if tag == "img"]
+    assert sum(tag == "script" for tag, _ in seen.tags) == 1
+    lines = (out / "report.html").read_text(encoding="utf-8").partition('id="lines-table"')[2]
+    assert "There are no operational bridges." in lines
+    for path in out.iterdir():
+        assert b"hunter22" not in path.read_bytes()

@@ -66,7 +66,8 @@ def each_capture(call: Call) -> list[Call]:
     """The call once for each capture, since frames and flows are numbered in each; they share what was read."""
     if len(call.packets) == 1:
         return [call]
-    pieces = [piece for piece in call.evidence.pieces if piece.source in call.packets]
+    captures = {id(one) for one in call.packets}
+    pieces = [piece for piece in call.evidence.pieces if id(piece.source) in captures]
     return [Call(piece.input, Evidence([piece])) for piece in pieces]
 
 

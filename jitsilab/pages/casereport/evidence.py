@@ -1,16 +1,19 @@
 """The evidence in tables: frames and lines that prove something, streams, every event, step and check, the inputs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from jitsilab.judge import proof
 from jitsilab.judge.diagnosis.answer import iso
 from jitsilab.pages.casereport import cards, fields, story
 from jitsilab.pages.casereport.contents import Contents, plain
 from jitsilab.pages.casereport.document import Code, Link, Mark, Paragraph, Row, Section, Table, Text, joined, text
+from jitsilab.place import Place
 
 MOST_ROWS = 1500  # of one table
 FEW = 200  # rows of a table that a page of paper may hold
+LINE = 600  # characters of a line of a log
 
 
 def sections(contents: Contents) -> Iterator[Section]:
@@ -60,7 +63,7 @@ def _events(contents: Contents) -> Table | None:
             how = text(one.label, " ", Mark("by its length", "open")) if one.hidden else text(one.label)
             ends = f"{one.source} to {one.target}" if one.source != one.target else one.source
             rows.append(Row([text(f"{one.seconds:.3f}"), text(ends), text(one.kind), how, place, said], one.id,
-                            "bad" if one.tone == "bad" else ""))  # fmt: skip
+                            "bad" if "bad" in one.tone else ""))  # fmt: skip
     if not rows:
         return None
     return Table("events-table", text("Every event of the ladder with the fields of its message."),
@@ -159,7 +162,9 @@ def _lines(contents: Contents, *, proving: bool) -> Table | None:
             if key in cited:
                 meant.setdefault(key, []).append(row)
     table = Table("lines-table" if proving else "lines-other-table", text(words),
-                  ["Place", "Time", "Program", "Who", "What it means", "About", "Cited by"], [])  # fmt: skip
+                  ["Place", "Time", "Program", "Who", "What it means", "About", *(["The line"] if proving else []),
+                   "Cited by"], [])  # fmt: skip
+    written = _written(contents, cited) if proving else {}
     for (input, line), by in sorted(cited.items()):
         own = contents.places.line_id(input, line)
         rows = [story.event_row(row, contents) for row in meant.get((input, line), ())]
@@ -167,9 +172,17 @@ def _lines(contents: Contents, *, proving: bool) -> Table | None:
         cells: list[Text] = [(), (), (), (), ()]
         if rows:
             cells = [joined(dict.fromkeys(row[i] for row in rows if row[i]), "; ") for i in range(5)]
-        table.rows.append(Row([place, *cells, text(joined(by[:4]))], own))
+        shown = [text(Code(written.get((input, line), "")))] if proving else []
+        table.rows.append(Row([place, *cells, *shown, text(joined(by[:4]))], own))
     table.paper = proving and len(table.rows) <= FEW
     return table
+
+
+def _written(contents: Contents, cited: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """The lines as they stand in the evidence, what may be a secret left out."""
+    wanted = proof.Proof("", places=[Place(input, line=line) for input, line in cited][:FEW])
+    found = proof.lines(contents.call, wanted)
+    return {(one.place.input, one.place.line or 0): one.text[:LINE] for one in found}
 
 
 def _errors(contents: Contents) -> Table | None:

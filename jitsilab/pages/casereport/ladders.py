@@ -53,7 +53,8 @@ def _of_capture(part: Call, number: int, of_them: int, places: Places, proofs: f
 
 
 def _tone(verdict: str, proves: bool) -> str:
-    return "bad" if verdict == "DEVIATES" else "proof" if proves else "good" if verdict == "CONFORMS" else "plain"
+    tone = "bad" if verdict == "DEVIATES" else "good" if verdict == "CONFORMS" else ""
+    return f"{tone} proof".strip() if proves else tone or "plain"
 
 
 def with_lines(

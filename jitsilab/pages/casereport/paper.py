@@ -178,5 +178,5 @@ def _ladder(ladder: Ladder, there: set[str]) -> str:
 def _event(one: Event, place: dict[str, int]) -> str:
     return (
         f"({place[one.source]}, {place[one.target]}, {_string(f'{one.seconds:.3f}')}, {_string(one.where)}, "
-        f"{_string(visible(one.label, 60))}, {str(one.hidden).lower()}, {str(one.tone == 'bad').lower()}), "
+        f"{_string(visible(one.label, 60))}, {str(one.hidden).lower()}, {str('bad' in one.tone).lower()}), "
     )

@@ -58,10 +58,12 @@ class Places:
         """The id of a line's row."""
         return f"line-{self._numbers[input]}-{line}"
 
-    def frame_list(self, numbers: Iterable[int], by: Link | None = None, most: int = MOST) -> Text:
+    def frame_list(
+        self, numbers: Iterable[int], by: Link | None = None, most: int = MOST, input: str | None = None
+    ) -> Text:
         """``601, 602 and 4 more``, each a link."""
         every = list(dict.fromkeys(int(one) for one in numbers))
-        shown: list[Part | Text] = [self.frame(one, by) for one in every[:most]]
+        shown: list[Part | Text] = [self.frame(one, by, input) for one in every[:most]]
         return text(joined(shown), f" and {len(every) - most} more" if len(every) > most else "")
 
     def place(self, one: Place, by: Link | None = None) -> Text:

@@ -205,7 +205,8 @@ def evidence(one: Finding, contents: Contents) -> Text:
     parts: list[Part | Text] = []
     if one.frames:
         noun = "frame " if len(one.frames) == 1 else "frames "
-        parts.append(text(noun, contents.places.frame_list(one.frames, by, 4)))
+        whose = f"{contents.places.short(one.input)}, " if one.input else ""
+        parts.append(text(whose + noun, contents.places.frame_list(one.frames, by, 4, one.input or None)))
     parts += _places(one.places[:4], contents)
     return joined(parts)
 

@@ -67,7 +67,8 @@ def page(document: Document) -> str:
         "policy": escape(policy()), "title": _words(document.title), "style": _asset("casereport.css"),
         "subtitle": _text(document.subtitle), "tone": document.tone, "verdict": _words(document.verdict, LONGEST),
         "contents": _contents(document), "cards": "".join(map(_card, document.cards)),
-        "ladders": "".join(_ladder(one, i) for i, one in enumerate(document.ladders)),
+        "ladder": "".join(map(_ladder, document.ladders[:1])),
+        "ladders": "".join(map(_folded, document.ladders[1:])),
         "notices": _notices(document.notices), "sections": _sections(document.sections),
     }  # fmt: skip
     return re.sub(r"\$(\w+)\$", lambda found: values[found[1]], _asset("casereport.html"))
@@ -146,7 +147,12 @@ def _notices(cards: Iterable[Card]) -> str:
     return f'<section class="notices" aria-label="Conditions and gravest findings">{shown}</section>' if shown else ""
 
 
-def _ladder(ladder: Ladder, number: int) -> str:
+def _folded(ladder: Ladder) -> str:
+    """The ladder of one more capture."""
+    return f"<details><summary>Ladder: {_text(ladder.caption)}</summary>{_ladder(ladder)}</details>"
+
+
+def _ladder(ladder: Ladder) -> str:
     """The drawing with what filters it; each row links to its fields in the evidence."""
     across, down = ladder_svg.width(ladder), ladder_svg.ROW * len(ladder.events)
     layers = [one for one in LAYERS if any(event.kind == one for event in ladder.events)]
