@@ -60,6 +60,7 @@ def contenders(python: str) -> list[Contender]:
         Contender("jitsilab --like-tshark", [*table, "--like-tshark"], SIZES[-1]),
         Contender("jitsilab diagnose", [sys.executable, "-m", "jitsilab", "diagnose", "{path}"], 1_000_000),
         Contender("jitsilab audit", [*audit, "{path}"], 1_000_000),
+        Contender("jitsilab share", [*ours, "share", "{path}"], 1_000_000),
     ]
     tshark = "" if shutil.which("tshark") else "tshark is not installed"
     piped = f"{shlex.join(TSHARK)} | {shlex.join([*ours, 'read_csv', '-'])}"

@@ -22,6 +22,19 @@ def tables(path: str) -> int:
     return len(jitsilab.load(path).frames)
 
 
+def share(path: str) -> int:
+    """Everything under other names, written, and searched for what it was."""
+    import tempfile
+
+    import jitsilab
+    from jitsilab import pcap, sharing
+
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "shared"
+        sharing.share(jitsilab.load(path).evidence, [], made, sharing.Options())
+        return len(pcap.read(made / Path(path).name))
+
+
 def nfstream(path: str) -> int:
     import nfstream
 

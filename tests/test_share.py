@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 import jitsilab as jl
-from jitsilab import cli
+from jitsilab import cli, sharing
 from jitsilab.errors import ParseError
 from jitsilab.pcap import read
+from jitsilab.pcap.containers import Interface
+from jitsilab.pcap.writing import Writer
 from jitsilab.sharing import search
 from jitsilab.sharing.addresses import Addresses, CryptoPan
+from jitsilab.sharing.connections import Connections
 from jitsilab.sharing.layout import Block, Layout
 from jitsilab.sharing.names import Names
 from jitsilab.sharing.seeds import Seeds
@@ -51,6 +54,17 @@ def wording(*names: str) -> Wording:
     for name in names:
         known.add(name, "host" if "." in name else "name")
     return Wording(known, Addresses(b"k" * 32))
+
+
+@pytest.mark.parametrize("name", ["StandUp", "weekly-sync", "room123", "room555", "team2024", "xkcdvbnm42", "321", "q"])
+def test_a_name_that_is_easily_guessed_is_so_under_another(name: str) -> None:
+    from jitsilab.judge.findings.access import bits
+
+    made = {Names(bytes([number]) * 32).alike(name) for number in range(40)}
+    assert len(made) > 3
+    for one in made:
+        assert bits(one) == pytest.approx(bits(name))
+        assert [c.isupper() for c in one] == [c.isupper() for c in name]
 
 
 @pytest.mark.parametrize("address", TRACE)
@@ -242,6 +256,57 @@ def test_a_layout_keeps_order_and_borders() -> None:
 def test_a_shared_capture_is_diagnosed_as_the_original(shared: tuple[Path, Path]) -> None:
     where, out = shared
     assert said(out / "capture-eth0.pcapng") == said(where / "capture-eth0.pcapng", where / "keys.txt")
+
+
+def test_what_is_found_is_found_in_what_is_shared(shared: tuple[Path, Path]) -> None:
+    where, out = shared
+    before, after = jl.load(where / "capture-eth0.pcapng", keylog=where / "keys.txt"), jl.load(out)
+    told = [dict(zip(call.findings["id"], call.findings["result"], strict=True)) for call in (before, after)]
+    assert told[0] == told[1]
+    assert len(set(told[0].values())) > 3
+    steps = [call.steps[["step", "verdict"]].value_counts().to_dict() for call in (before, after)]
+    assert steps[0] == steps[1]
+
+
+def test_flows_are_let_go_behind_their_last_frame(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    passed = Connections.passed
+
+    def count(self: Connections, row: int) -> None:
+        passed(self, row)
+        kept.append(len(self._made))
+
+    monkeypatch.setattr(Connections, "passed", count)
+    monkeypatch.setattr("jitsilab.pcap.containers.BUFFER", 1 << 16)
+    where = recording("jvb-3")
+    evidence = jl.load(where / "capture-eth0.pcapng", keylog=where / "keys.txt").evidence
+    sharing.share(evidence, [], tmp_path / "out", sharing.Options())
+    assert len(kept) > 3
+    assert max(kept) > 0
+    assert kept[-1] == 0
+
+
+def test_noise_that_looks_like_an_address_is_made_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All noise is an address at first: the frames are made again, and the last search finds nothing."""
+    noise = Names.noise
+
+    def unlucky(self: Names, label: bytes, size: int) -> bytes:
+        return noise(self, label, size) if self.turn else (bytes([93, 184, 216, 34]) * size)[:size]
+
+    monkeypatch.setattr(Names, "noise", unlucky)
+    inside = bytes.fromhex("16feff0000000000000001") + (40).to_bytes(2) + b"x" * 40  # DTLS, epoch 0
+    ends = bytes([10, 0, 0, 1, 93, 184, 216, 34])
+    head = bytes.fromhex("4500") + (28 + len(inside)).to_bytes(2) + bytes.fromhex("000000004011") + b"\0\0" + ends
+    with Writer(tmp_path / "call.pcapng") as out:
+        out.interface(Interface(101))
+        data = head + bytes.fromhex("13882710") + (8 + len(inside)).to_bytes(2) + b"\0\0" + inside
+        out.frame(0, 1, data, len(data))
+    assert cli.main(["share", str(tmp_path / "call.pcapng"), "-o", str(tmp_path / "out")]) == 0
+    made = read(tmp_path / "out" / "call.pcapng").frame(1)
+    assert bytes([93, 184, 216, 34]) not in made
+    assert made[28:41] == inside[:13]
 
 
 def test_checks_are_signed_anew_and_fit(shared: tuple[Path, Path]) -> None:

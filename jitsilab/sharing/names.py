@@ -5,10 +5,14 @@ Each name has one pseudonym over all pieces of a case, made from the case's key 
 
 import hashlib
 import hmac
+import itertools
 import re
 from collections.abc import Iterable
 
 ALPHABETS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+VOWELS, CONSONANTS = "aeiouy", "bcdfghjklmnpqrstvwxz"
+_RUNS = re.compile(r"[A-Za-z]+|[0-9]+")
+_YEAR = re.compile(r"(?:19|20)[0-9][0-9]")
 _HEXADECIMAL = re.compile(r"[0-9a-f]+(?:-[0-9a-f]+)*\Z|[0-9A-F]+(?:-[0-9A-F]+)*\Z")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"
@@ -128,7 +132,33 @@ class Names:
                 c if c == "-" else (first if not i else digits)[noise[i] % len(first if not i else digits)]
                 for i, c in enumerate(value)
             )
-        return "".join(_letter(c, noise[2 * i] << 8 | noise[2 * i + 1]) for i, c in enumerate(value))
+        numbers = [noise[2 * i] << 8 | noise[2 * i + 1] for i in range(len(value))]
+        out = [_letter(c, number) for c, number in zip(value, numbers, strict=True)]
+        for run in _RUNS.finditer(value):
+            begin, end = run.span()
+            out[begin:end] = (_digits if run[0].isdigit() else _word)(run[0], numbers[begin:end])
+        return "".join(out)
+
+
+def _word(run: str, numbers: list[int]) -> list[str]:
+    """Letters with as many vowels, at other places: what looks like a word, and is easily guessed, still does."""
+    vowels = sum(letter in VOWELS for letter in run.lower())
+    chosen = set(sorted(range(len(run)), key=lambda k: (numbers[k] % 251, k))[:vowels])
+    made = [(VOWELS if k in chosen else CONSONANTS) for k in range(len(run))]
+    letters = [kind[number // 251 % len(kind)] for kind, number in zip(made, numbers, strict=True)]
+    return [b.upper() if a.isupper() else b for a, b in zip(run, letters, strict=True)]
+
+
+def _digits(run: str, numbers: list[int]) -> list[str]:
+    """Digits; a year stays one, and what counts or repeats goes on doing so."""
+    digits = [int(one) for one in run]
+    steps = {b - a for a, b in itertools.pairwise(digits)}
+    if len(run) > 2 and len(steps) == 1:
+        low = max(0, digits[0] - digits[-1])
+        first = low + numbers[0] % (10 - abs(digits[-1] - digits[0]))
+        return [str(first + k * (digits[1] - digits[0])) for k in range(len(run))]
+    made = [str(number % 10) for number in numbers]
+    return [*run[:2], *made[2:]] if _YEAR.fullmatch(run) else made
 
 
 def _letter(letter: str, number: int) -> str:
