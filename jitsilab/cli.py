@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="jitsilab",
         description="Reads whatever evidence there is of a Jitsi Meet call: which step of session creation failed for "
-        "whom, why, what to change, and which holes there are. It sends nothing.",
+        "whom, why, what to change, and which holes there are. Only `deploy check` sends anything.",
     )
     top.add_argument("-V", "--version", action="version", version=f"jitsilab {__version__}")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")

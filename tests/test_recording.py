@@ -367,3 +367,60 @@ def test_key_logs_are_told_for_every_platform(capsys: pytest.CaptureFixture[str]
 
 def test_the_sniffer_knows_its_links() -> None:
     assert sniffer._link("lo") == 1
+
+
+PAGE = b"""<!DOCTYPE html><script>
+console.log('[modules/xmpp/x.js] <hello> there');
+(async () => {
+  const one = new RTCPeerConnection(), other = new RTCPeerConnection();
+  one.createDataChannel('x');
+  await one.setLocalDescription(await one.createOffer());
+  await other.setRemoteDescription(one.localDescription);
+  window.kept = [one, other];
+  console.log('offer is ready');
+})();
+</script>"""
+SERVER = """
+import http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(open(sys.argv[1], "rb").read())
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 443), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.tool("dumpcap", "chromium", "openssl")
+def test_a_browser_s_own_recording(network: tuple[str, ...], tmp_path: Path) -> None:
+    page, pem = tmp_path / "page.html", tmp_path / "both.pem"
+    page.write_bytes(PAGE)
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run(
+        [*make, "-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "crt")], check=True, capture_output=True
+    )
+    pem.write_bytes((tmp_path / "key").read_bytes() + (tmp_path / "crt").read_bytes())
+    out = tmp_path / "call.pcapng"
+    with subprocess.Popen(
+        [*network, sys.executable, "-c", SERVER, str(page), str(pem)], stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            done = record(
+                network, "-i", "lo", "-d", "5", "-f", "tcp port 443", "--browser", "https://localhost/room?jwt=x",
+                "--browser-flag=--ignore-certificate-errors", "--embed", "-o", str(out),
+            )  # fmt: skip
+        finally:
+            server.kill()
+    assert done.returncode == 0, done.stderr
+    assert "TLS can be opened with the keys at hand" in done.stdout
+    assert (load(out).tls["decrypted"] == True).any()  # noqa: E712  # by the secrets inside, without the key log
+    console = (tmp_path / "call.console.txt").read_text()
+    assert "[modules/xmpp/x.js] <hello> there" in console
+    assert "offer is ready" in console
+    assert len(load(tmp_path / "call.webrtc-internals.txt").peer_connections) == 2
+    for name in ("call.keys.txt", "call.console.txt", "call.webrtc-internals.txt", "call.pcapng"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600

@@ -14,6 +14,7 @@ from jitsilab.errors import LabError, ParameterError
 
 if TYPE_CHECKING:
     from jitsilab.recording import Recording
+    from jitsilab.recording.browser import Browser
     from jitsilab.recording.containers import Namespace
 
 
@@ -43,7 +44,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", type=Path, metavar="DIR", help="with --docker: folder of the compose file")
     parser.add_argument("--service", action="append", metavar="NAME", help="with --docker: this service alone")
     parser.add_argument("--keylog", type=Path, metavar="FILE", help="TLS secrets that somebody writes meanwhile")
-    parser.add_argument("--embed", action="store_true", help="put the secrets of --keylog into the pcapng")
+    parser.add_argument("--browser", metavar="URL",
+                        help="open this page in a Chromium with a fresh profile and a key log; its console and its "
+                        "webrtc-internals dump are kept beside the capture")  # fmt: skip
+    parser.add_argument("--browser-flag", action="append", metavar="FLAG", help="with --browser: one more of its flags")
+    parser.add_argument("--embed", action="store_true", help="put the secrets of --keylog or --browser into the pcapng")
     parser.add_argument("--keylog-help", nargs="?", const="", choices=("", "linux", "macos", "windows"),
                         help="how to have browsers and servers write their TLS secrets; records nothing")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="what was recorded, for programs")
@@ -75,18 +80,31 @@ def _run(arguments: argparse.Namespace) -> int:
         _tell(f"note: {line}")
     again = session.again(sys.argv[1:])
     sessions, inputs = [], []
+    browser = _browser(arguments, out)
     try:
         for namespace in _namespaces(arguments):
             path = _raw(out, chosen.recorder.form, namespace, ring[0])
-            order = recording.Order(arguments.interface, path, arguments.seconds, keep, arguments.snap_length, *ring)
+            order = recording.Order(arguments.interface, path, _own_end(arguments), keep, arguments.snap_length, *ring)
             sessions.append(recording.Session(order, chosen, before=namespace.before if namespace else (), again=again))
             inputs.append(files.Input(path, namespace.name if namespace else "", arguments.interface))
+        for one in sessions:
+            one.open()
+        if browser is not None:
+            browser.start()
         bar = _Progress(arguments.seconds)
         done = recording.run(sessions, arguments.seconds, bar.update)
         bar.close()
+        if browser is not None:
+            made = browser.finish(
+                out.with_name(f"{out.stem}.console.txt"), out.with_name(f"{out.stem}.webrtc-internals.txt")
+            )
+            files.hand_over(made)
+            _tell(f"of the browser: {', '.join(str(path) for path in made) or 'nothing'}")
     except BaseException:
         for one in sessions:
             one.stop()
+        if browser is not None:
+            browser.close()
         raise
     paths = _joined(out, inputs, done, bool(ring[0]))
     return _afterwards(arguments, out, paths, done)
@@ -97,12 +115,30 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ParameterError("Record for more than 0 and at most 604,800 seconds (a week).")
     if arguments.snap_length and not 32 <= arguments.snap_length <= 262_144:
         raise ParameterError("A snap length lies between 32 and 262,144 bytes; 0 keeps all.")
-    if arguments.embed and arguments.keylog is None:
-        raise ParameterError("--embed needs --keylog FILE, the secrets to put in.")
+    if arguments.browser and arguments.keylog:
+        raise ParameterError("--browser writes a key log of its own, so it goes without --keylog.")
+    if arguments.embed and arguments.keylog is None and arguments.browser is None:
+        raise ParameterError("--embed needs --keylog FILE, the secrets to put in, or --browser.")
     if arguments.docker and arguments.ring:
         raise ParameterError("--docker joins its captures when they end, so it goes without --ring.")
     if (arguments.project or arguments.service) and not arguments.docker:
         raise ParameterError("--project and --service go with --docker.")
+
+
+def _own_end(arguments: argparse.Namespace) -> float | None:
+    """When a recorder ends by itself: with a browser, whose start takes its time, later than it is ended."""
+    seconds: float | None = arguments.seconds
+    return seconds + 90 if seconds is not None and arguments.browser else seconds
+
+
+def _browser(arguments: argparse.Namespace, out: Path) -> "Browser | None":
+    """The browser that records itself, ready to be started; its key log stands for --keylog from here on."""
+    if not arguments.browser:
+        return None
+    from jitsilab.recording.browser import Browser
+
+    arguments.keylog = out.with_name(f"{out.stem}.keys.txt").absolute()
+    return Browser(arguments.browser, arguments.keylog, tuple(arguments.browser_flag or ()))
 
 
 def _namespaces(arguments: argparse.Namespace) -> "list[Namespace | None]":
@@ -249,5 +285,5 @@ def _tell(line: str) -> None:
 COMMAND = Command(
     "record", "record a call on this machine, and say what the file can be trusted with", _arguments, _run,
     ("sudo jitsilab record -d 60 --for jitsi", "sudo jitsilab record --docker --project docker-jitsi-meet --cut-media",
-     "jitsilab record --keylog-help"),
+     "jitsilab record -d 60 --browser https://meet.example.org/ROOM --embed", "jitsilab record --keylog-help"),
 )  # fmt: skip

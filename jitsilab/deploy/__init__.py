@@ -1,4 +1,4 @@
-"""What to run on a server of one's own: collecting what it knows without secrets, and recording what a question needs.
+"""What to run on a server of one's own: planning it, looking at it, collecting what it knows, recording what is needed.
 
 `facts_command` and `capture_commands` print what whoever owns the server runs; `collect_here` alone runs something, on
 this machine, when it is asked to.

@@ -7,7 +7,7 @@ that can be trusted with.
 from jitsilab.recording.cutting import cut_media
 from jitsilab.recording.integrity import Integrity, forecast, inspect
 from jitsilab.recording.recorders import RECORDERS, Order, choose
-from jitsilab.recording.session import Recording, Session, run
+from jitsilab.recording.session import Recording, Session, record, run
 
 __all__ = [
     "RECORDERS",
@@ -19,5 +19,6 @@ __all__ = [
     "cut_media",
     "forecast",
     "inspect",
+    "record",
     "run",
 ]

@@ -18,7 +18,8 @@ from typing import Any
 
 from jitsilab.errors import CaptureError, ParameterError
 from jitsilab.recording import files
-from jitsilab.recording.recorders import Chosen, Counts, Order
+from jitsilab.recording.filters import expression
+from jitsilab.recording.recorders import Chosen, Counts, Order, choose
 
 _TICK = 0.1  # s
 _BEGIN = 10.0  # s for a recorder to open its device and file
@@ -302,6 +303,23 @@ def run(
             if short:
                 recording.problem = f"{recording.recorder} ended before its time, without a reason."
     return found
+
+
+def record(interface: str = "any", seconds: float = 60.0, out: "str | Path | None" = None) -> Recording:
+    """Record what a Jitsi session is made of, with the recorder that is there, and wait until it is done.
+
+    ``out`` is by default a new file in the current folder. Raises CaptureError with one sentence where it cannot.
+    """
+    chosen = choose()
+    path = Path(out) if out is not None else Path(time.strftime(f"call-%Y%m%d-%H%M%S.{chosen.recorder.form}"))
+    check_output(path)
+    session = Session(Order(interface, path, seconds, expression("jitsi")), chosen)
+    try:
+        (done,) = run([session], seconds)
+    except BaseException:
+        session.stop()
+        raise
+    return done
 
 
 def _sum(values: Iterator[int | None]) -> int | None:
