@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jitsilab import terminal
+from jitsilab import outputs, terminal
 from jitsilab.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -124,6 +124,6 @@ def check_folders(arguments: argparse.Namespace) -> None:
 def output(path: Path | None) -> Any:
     """A text file to write to, or standard output, which stays open and, where it is a terminal, shows no controls."""
     if path is not None:
-        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        return outputs.whole(path, text=True)
     shown = sys.stdout or io.StringIO()  # closed by who started us
     return contextlib.nullcontext(terminal.Printable(shown) if shown.isatty() else shown)

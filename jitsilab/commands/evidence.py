@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from jitsilab import terminal
+from jitsilab import outputs, terminal
 from jitsilab.commands import Command, load, takes_evidence
 from jitsilab.errors import ParameterError
 
@@ -35,7 +35,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None and arguments.out.suffix == ".txt":
         if not shown:
             raise ParameterError("No line bears it out, frames alone: name a .pcapng with -o.")
-        arguments.out.write_text("\n".join(shown) + "\n", encoding="utf-8", errors="backslashreplace")
+        with outputs.whole(arguments.out, text=True) as file:
+            file.write("\n".join(shown) + "\n")
         print(terminal.printable(f"{len(shown)} lines are in {arguments.out}."))
         return 0
     for one in shown:
@@ -44,11 +45,12 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     if not found.reasons:
         raise ParameterError("No frame bears it out, lines alone: name a .txt with -o.")
-    made = proof.write(call, found, arguments.out, with_keys=arguments.with_keys)
-    for input in made.unwritten:
-        print(terminal.printable(f"{input} is no capture: of its packets there are no bytes."))
-    if not made.frames:
-        raise ParameterError("Of these frames there are no bytes: nothing was written.")
+    with outputs.place(arguments.out) as part:
+        made = proof.write(call, found, part, with_keys=arguments.with_keys)
+        for input in made.unwritten:
+            print(terminal.printable(f"{input} is no capture: of its packets there are no bytes."))
+        if not made.frames:
+            raise ParameterError("Of these frames there are no bytes: nothing was written.")
     several = f" of {made.captures} captures, in order of time" if made.captures > 1 else ""
     print(terminal.printable(f"{made.frames} frames{several} are in {arguments.out}: frame.comment says why."))
     print(

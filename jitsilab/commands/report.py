@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from jitsilab import outputs
 from jitsilab.commands import Command, check_folders, load, takes_evidence
 from jitsilab.errors import ParameterError
 
@@ -102,7 +103,7 @@ def _shared(
         raise ParameterError("report --share needs a folder: -o DIR.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ParameterError(f"{out} is there already: name a new folder.")
-    with tempfile.TemporaryDirectory(prefix="jitsilab-", dir=out.absolute().parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=out.absolute().parent) as scratch:
         made, files = make(out=Path(scratch) / out.name)
         found = leaks.scan([made], trusted=_shared_before(arguments))
         if found:

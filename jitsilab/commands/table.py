@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jitsilab import terminal
+from jitsilab import outputs, terminal
 from jitsilab.commands import Command, check_folders, load, output, takes_evidence
 from jitsilab.errors import ParameterError
 
@@ -42,7 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     rows = _rows(arguments, name, evidence)
     if to == "parquet":
-        rows.to_parquet(arguments.out, index=False)
+        with outputs.place(arguments.out) as part:
+            rows.to_parquet(part, index=False)
     else:
         with output(arguments.out) as out:
             write(rows, to, out)

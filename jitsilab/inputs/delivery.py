@@ -25,6 +25,7 @@ from typing import IO, BinaryIO
 
 from jitsilab.errors import CaptureError
 from jitsilab.inputs.source import HEAD
+from jitsilab.outputs import PART
 
 IN_MEMORY = 1 << 24  # bytes of a stream or member held in memory; what is longer goes to a private temporary file
 MAX_MEMBERS = 20_000  # of one archive, or files of one folder: a case has some hundred
@@ -179,8 +180,8 @@ def _of(given: str | Path) -> Iterator[Delivery]:
 def _folder(folder: Path, name: str) -> Iterator[Delivery]:
     count = 0
     for where, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one not in _SKIPPED_FOLDERS)
-        for file in sorted(files):
+        folders[:] = sorted(one for one in folders if one not in _SKIPPED_FOLDERS and not one.startswith(PART))
+        for file in sorted(one for one in files if not one.startswith(PART)):
             path = Path(where) / file
             count += 1
             if count > MAX_MEMBERS:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import zstandard
 
-from jitsilab import terminal
+from jitsilab import outputs, terminal
 from jitsilab.errors import CaptureError, ParameterError
 from jitsilab.inputs import release
 
@@ -215,12 +215,14 @@ def _unpack(packed: Path, folder: Path) -> None:
                 if content is None or name.is_absolute() or ".." in name.parts:
                     continue
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(content.read())
+                with outputs.whole(folder / name) as out:
+                    shutil.copyfileobj(content, out)
     elif packed.suffix == ".zst":
-        with packed.open("rb") as file, (folder / packed.stem).open("wb") as out:
+        with packed.open("rb") as file, outputs.whole(folder / packed.stem) as out:
             zstandard.ZstdDecompressor().copy_stream(file, out, read_size=PORTION, write_size=PORTION)
     else:
-        shutil.copyfile(packed, folder / packed.name)
+        with packed.open("rb") as file, outputs.whole(folder / packed.name) as out:
+            shutil.copyfileobj(file, out)
 
 
 def fetch(name: str) -> list[Path]:

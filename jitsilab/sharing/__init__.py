@@ -4,7 +4,6 @@
 `messages`, `talk` and `encryption` inside captures, and `search` looks through what was made for every original.
 """
 
-import os
 import secrets
 import shutil
 import tarfile
@@ -13,8 +12,9 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jitsilab import outputs
 from jitsilab.errors import LabError, ParameterError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
     key = options.key or secrets.token_bytes(32)
     found: list[str] = []
     captures = floors.of(evidence.packets)
-    with tempfile.TemporaryDirectory(prefix="jitsilab-", dir=_near(target)) as scratch:
+    with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=_near(target)) as scratch:
         for attempt in range(ATTEMPTS):
             bundle = Path(scratch) / f"bundle{attempt}"
             bundle.mkdir()
@@ -75,8 +75,12 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
             raise LeakError(
                 f"The shared case would still hold {len(found)} originals: {'; '.join(found[:5])}. Nothing was written."
             )
-        _deliver(bundle, target)
-    write_map(place, shared.mapping)
+        write_map(place, shared.mapping)  # first: without it nobody knows who is who in what was shared
+        try:
+            _deliver(bundle, target)
+        except OSError:
+            place.unlink(missing_ok=True)
+            raise
     shared.map_path = place
     return shared
 
@@ -91,12 +95,13 @@ def _near(target: Path) -> Path | None:
 def _deliver(bundle: Path, target: Path) -> None:
     name = target.name.lower()
     if name.endswith(".zip"):
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        with outputs.whole(target) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
                 archive.write(path, str(path.relative_to(bundle)))
         return
     if name.endswith(ARCHIVES):
-        with tarfile.open(target, "w:gz" if name.endswith("gz") else "w") as archive:
+        form: Any = "w:gz" if name.endswith("gz") else "w"
+        with outputs.whole(target) as out, tarfile.open(fileobj=out, mode=form) as archive:
             for path in sorted(bundle.rglob("*")):
                 archive.add(path, str(path.relative_to(bundle)), recursive=False, filter=_nobody)
         return
@@ -122,7 +127,5 @@ def write_map(path: Path, mapping: object) -> None:
     """What stands for what, for its owner alone."""
     from jitsilab import terminal
 
-    if path.exists():
-        path.unlink()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with outputs.whole(path, text=True, private=True) as file:
         file.write(terminal.to_json(mapping, indent=1) + "\n")

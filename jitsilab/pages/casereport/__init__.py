@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jitsilab import terminal
+from jitsilab import outputs, terminal
 from jitsilab.pages.casereport import cards, contents, evidence, results, since, story, unseen
 from jitsilab.pages.casereport.document import Document, Section, text
 
@@ -59,7 +59,7 @@ def write(
 
     document = assemble(call, tell, changed)
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.absolute().parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=out.absolute().parent) as scratch:
         made = Path(scratch) / "report"
         made.mkdir()
         tell("HTML and Markdown")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jitsilab import call as captures
-from jitsilab import errors
+from jitsilab import errors, outputs
 from jitsilab.errors import CaptureError, LabError
 from jitsilab.inputs import registry
 from jitsilab.pages import markdown
@@ -67,8 +67,9 @@ def run(
             documents.assemble(document, notebook.stem, executed, study=study)
         documents.number(document)
         folder = Path(out) if out else (registry.data().parent / "report" if study else Path("out") / _plain(name))
-        _write(document, study, folder, Path(scratch))
-        _manifest(folder, name, Path(opened), values)
+        made = _write(document, study, Path(scratch))
+        _manifest(made, name, Path(opened), values)
+        outputs.folder(made, folder)  # a failure until here leaves the former report whole
     return folder
 
 
@@ -148,8 +149,8 @@ def _environment(scratch: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _write(document: documents.Document, study: bool, folder: Path, scratch: Path) -> None:
-    """Make all files aside, then put them in place: a failure leaves the former report whole."""
+def _write(document: documents.Document, study: bool, scratch: Path) -> Path:
+    """Make all files aside, in the folder ``report`` of ``scratch``."""
     every = json.loads((render.ASSETS / "references.json").read_text(encoding="utf-8"))
     references = documents.references(every, document.cited(), study=study)
     made = scratch / "report"
@@ -162,8 +163,7 @@ def _write(document: documents.Document, study: bool, folder: Path, scratch: Pat
     (made / "Project3.pdf").write_bytes(render.pdf(document, references, made))
     results = json.dumps(document.results, indent=1, sort_keys=True, ensure_ascii=False)
     (made / "results.json").write_text(results + "\n", encoding="utf-8")
-    shutil.rmtree(folder / "figures", ignore_errors=True)
-    shutil.copytree(made, folder, dirs_exist_ok=True)
+    return made
 
 
 def _manifest(folder: Path, name: str, opened: Path, values: Mapping[str, Any]) -> None:
