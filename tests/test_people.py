@@ -10,6 +10,8 @@ import pytest
 
 import jitsilab as jl
 from jitsilab.case import cast as people
+from jitsilab.case.cast import Person, gateways
+from jitsilab.case.legs import Leg
 
 
 def participants(folder: Path, point: str = "eth0", keys: bool = True) -> pd.DataFrame:
@@ -124,3 +126,34 @@ def test_both_families_of_addresses_are_the_same_server_and_people(
 def test_others_captures_have_nobody_of_a_call(data: Path) -> None:
     for path in sorted((data / "pcaps").glob("*.pcap*")):
         assert jl.load(path).participants.empty, path.name
+
+
+def leg(port: int, first: float, last: float, kind: str = "jvb") -> Leg:
+    return Leg(port, "udp", "172.31.32.1", port=port, kind=kind, ufrags={(f"own{port}", "bridge")}, sent=[1],
+               first=first, last=last)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("legs", "address", "found"),
+    [
+        ([leg(1000, 3.0, 20.0), leg(1001, 4.0, 18.0)], "172.31.32.1", True),
+        (
+            [leg(1000, 3.0, 9.0), leg(1001, 10.0, 18.0)],
+            "172.31.32.1",
+            False,
+        ),  # somebody came again
+        ([leg(1000, 3.0, 20.0), leg(1001, 4.0, 18.0, "p2p")], "172.31.32.1", False),  # bridge and peer of one browser
+        ([leg(1000, 3.0, 20.0)], "172.31.32.1", False),
+        ([leg(1000, 3.0, 20.0), leg(1001, 4.0, 18.0)], "198.51.100.7", False),  # people behind one public address
+    ],
+)
+def test_a_gateway_that_puts_in_its_own_address_is_nobody(legs: list[Leg], address: str, found: bool) -> None:
+    pages = [Person(addresses=[one], flows={number: "web"}) for number, one in enumerate(("198.51.100.1", "10.0.0.9"))]
+    stranger = Person(addresses=[address], legs=legs, udp=True)
+    assert bool(gateways([*pages, stranger])) is found
+    assert not gateways([stranger])  # of pages that were opened before the capture nothing is known
+
+
+def test_the_logs_of_a_call_name_its_two_participants_alone(recording: Callable[[str], Path]) -> None:
+    people = jl.load(recording("bridge-killed") / "logs-whole").diagnosis.people
+    assert sorted(one.id for one in people) == ["1d13aac9", "e2ade3e5"]

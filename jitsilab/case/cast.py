@@ -15,11 +15,11 @@ from jitsilab.analysis import holes
 from jitsilab.analysis.turn_flows import TurnFlow, turn_flows
 from jitsilab.case import legs, proxies, signaling
 from jitsilab.case import topology as hosts
-from jitsilab.case.legs import Leg
+from jitsilab.case.legs import LASTING, Leg
 from jitsilab.case.recognition import Recognition, recognised
 from jitsilab.case.signaling import Session, Stay
 from jitsilab.case.topology import Topology
-from jitsilab.ip import is_loopback
+from jitsilab.ip import is_loopback, is_private
 from jitsilab.tables import Tables, frame
 
 
@@ -81,6 +81,7 @@ class Cast:
         default_factory=Recognition
     )  # the same with frames, certainty, and what could be one
     lossy: bool = False  # the capture lost bytes of some flow, so it may have lost datagrams too
+    gateways: list[Person] = field(default_factory=list)  # who puts an own address in for several: nobody of the call
 
 
 _DECIDING = ("flows", "frames", "tcp", "tls", "stun", "dtls", "media", "http", "xmpp", "jingle", "candidates")
@@ -146,6 +147,8 @@ def _cast(tables: Tables) -> Cast:
         person.turn = [one for one in turn if one.address in person.addresses]
         person.udp = bool(udp & set(person.addresses))
         person.flows = {flow: role for flow, (address, role) in roles.items() if address in person.addresses}
+    strange = [] if own else gateways(people)
+    people = [person for person in people if not any(person is one for one in strange)]
     broken = holes.broken(flows, tables.get("tcp"))
     _mark(people, flows, broken)
     for leg in (leg for person in people if own in person.addresses for leg in person.legs):
@@ -166,7 +169,30 @@ def _cast(tables: Tables) -> Cast:
         udp_served=bool(udp),
         recognition=why,
         lossy=bool(broken),
+        gateways=strange,
     )
+
+
+def gateways(people: list[Person]) -> list[Person]:
+    """Inner addresses from which the sessions of several come at once, of people whose pages come from elsewhere.
+
+    A router that puts its own address in for everybody's, or a relay on another host. Whoever takes part has opened the
+    page, and one browser has one session with the bridge at a time.
+    """
+    elsewhere = sum(bool(one.flows) and not one.udp for one in people)
+    found = []
+    for person in people:
+        if person.flows or person.stays or person.nick or not all(map(is_private, person.addresses)):
+            continue
+        legs = [leg for leg in person.legs if leg.direct and leg.kind != "p2p" and leg.sent and leg.ufrags]
+        at_once = [
+            (one, other) for number, one in enumerate(legs) for other in legs[number + 1 :]
+            if one.port != other.port and not {mine for mine, _ in one.ufrags} & {mine for mine, _ in other.ufrags}
+            and min(one.last, other.last) - max(one.first, other.first) >= LASTING
+        ]  # fmt: skip
+        if at_once and elsewhere >= 2:
+            found.append(person)
+    return found
 
 
 def _of_call(stays: list[Stay], flows: pd.DataFrame, servers: Collection[str]) -> list[Stay]:

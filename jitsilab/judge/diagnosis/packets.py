@@ -151,7 +151,8 @@ class Seen:
             return _answer("turn-unreachable", signs.turn_tls_refused), "tls-certificate"
         if signs.outbound_blocked is not None and opened & {"udp-blocked", "checks-unanswered"}:
             return _answer("udp-blocked", signs.outbound_blocked), "outbound"
-        if answer.name == "udp-blocked" and self._nameless_udp(person):
+        behind = bool(self.cast.gateways) and not person.udp and answer.name == "undetermined"
+        if behind or (answer.name == "udp-blocked" and self._nameless_udp(person)):
             note = "UDP of an inner address that opened no page reaches the bridge: a gateway may put it in for others"
             return Answer("undetermined", "inferred", answer.frames, ("udp-blocked", "not-observable"), note), ""
         if answer.name == "udp-blocked" and not others and not self._true_address(person):
@@ -162,7 +163,8 @@ class Seen:
 
     def _nameless_udp(self, person: Person) -> bool:
         """Whether somebody who never fetched a page, from a private address, sends checks to the bridge."""
-        others = (one for one in self.cast.people if one is not person and not one.flows and not one.stays)
+        others = [one for one in self.cast.people if one is not person and not one.flows and not one.stays]
+        others += self.cast.gateways
         return any(leg.direct and leg.sent and is_private(leg.address) for one in others for leg in one.legs)
 
     def _true_address(self, person: Person) -> bool:
