@@ -439,3 +439,18 @@ def test_a_line_that_proves_is_shown_without_its_secret(tmp_path: Path) -> None:
     assert "There are no operational bridges." in lines
     for path in out.iterdir():
         assert b"hunter22" not in path.read_bytes()
+
+
+@pytest.mark.tool("chromium")
+def test_paper_is_white_and_folded_sections_stay_folded(browser: Browser, made: Callable[[str], Path]) -> None:
+    page = browser.open(made("turn-refused") / "report.html", 1280, dark=True)
+    page.run("document.getElementById('theme').click(); document.getElementById('theme').click()")
+    assert page.run("document.documentElement.dataset.theme") == "dark"
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    page.send("Emulation.setEmulatedMedia", media="print", features=[dark])
+    assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.run("getComputedStyle(document.querySelector('.verdict')).color") == "rgb(0, 0, 0)"
+    assert page.run("getComputedStyle(document.querySelector('svg .back')).fill") == "rgb(255, 255, 255)"
+    assert page.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    assert page.printed().startswith(b"%PDF")
+    assert not page.run("document.getElementById('steps-all').open")
