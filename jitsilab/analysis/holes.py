@@ -42,7 +42,8 @@ def _unseen_ends(tcp: pd.DataFrame) -> set[int]:
     Of a side that the capture never saw at all, an acknowledgment after a SYN says the same.
     """
     rows = tcp[["flow", "up", "seq", "ack", "length", "flags"]].dropna(subset=["flow", "up", "seq", "ack", "length"])
-    names, kinds = pd.factorize(rows["flags"].fillna(""))
+    flags = rows["flags"]
+    names, kinds = pd.factorize(flags if isinstance(flags.dtype, pd.CategoricalDtype) else flags.fillna(""))
     syn, fin, reset, acks = (
         np.array([word in str(kind) for kind in kinds], bool)[names] for word in ("SYN", "FIN", "RST", "ACK")
     )

@@ -20,7 +20,7 @@ from jitsilab.case.recognition import Recognition, recognised
 from jitsilab.case.signaling import Session, Stay
 from jitsilab.case.topology import Topology
 from jitsilab.ip import is_loopback, is_private
-from jitsilab.tables import Tables, frame
+from jitsilab.tables import Tables, frame, part
 
 
 @dataclass(slots=True)
@@ -93,10 +93,15 @@ def of(tables: Tables) -> Cast:
 
     Several ask in turn for the same: the latest answer is kept as long as its tables live. Nobody changes it.
     """
-    asked = [tables.get(name) for name in _DECIDING]
+    long = () if getattr(tables, "wire", None) is None else ("frames", "tcp")  # made of the same wire as the others
+    asked = [tables.get(name) for name in _DECIDING if name not in long]
     if _latest:
         known = [one() if one is not None else None for one in _latest[0][0]]
-        if all(a is b for a, b in zip(known, asked, strict=True)) and any(one is not None for one in known):
+        if (
+            len(known) == len(asked)
+            and all(a is b for a, b in zip(known, asked, strict=True))
+            and any(one is not None for one in known)
+        ):
             return _latest[0][1]
     found = _cast(tables)
     _latest[:] = [([weakref.ref(one) if one is not None else None for one in asked], found)]
@@ -149,7 +154,7 @@ def _cast(tables: Tables) -> Cast:
         person.flows = {flow: role for flow, (address, role) in roles.items() if address in person.addresses}
     strange = [] if own else gateways(people)
     people = [person for person in people if not any(person is one for one in strange)]
-    broken = holes.broken(flows, tables.get("tcp"))
+    broken = holes.broken(flows, part(tables, "segments"))
     _mark(people, flows, broken)
     for leg in (leg for person in people if own in person.addresses for leg in person.legs):
         leg.received = True
@@ -306,8 +311,9 @@ def _through_proxy(
     hidden = [
         stay for stay in stays if all(is_loopback(clients.get(f, "127.")) or clients[f] in servers for f in stay.flows)
     ]
-    xmpp, tcp = tables.get("xmpp"), tables.get("tcp")
-    if not hidden or xmpp is None or tcp is None:
+    xmpp = tables.get("xmpp")
+    tcp = part(tables, "segments") if hidden and xmpp is not None else None
+    if xmpp is None or tcp is None:
         return {}
     rows = xmpp[xmpp["connection"].isin([stay.connection for stay in hidden])]
     outer = {flow for flow, (_, role) in roles.items() if role in ("web", "websocket", "signaling")}

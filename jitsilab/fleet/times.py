@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jitsilab.case.cast import Person
 from jitsilab.judge.causes.trail import Trail
 from jitsilab.judge.diagnosis.answer import Diagnosed
+from jitsilab.tables import part
 
 if TYPE_CHECKING:
     from jitsilab.call import Call
@@ -71,7 +72,7 @@ def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times
     """From the first connection, where the capture has the beginning of every one, or of the signaling."""
     opened = [stay.start for stay in person.stays if stay.whole]
     begun = person.begun if person.begun != float("inf") else min(opened, default=float("inf"))
-    frames = source.table("frames")
+    frames = part(source, "outline")
     if begun == float("inf") or frames is None or frames.empty:
         return None
     joined = [stay.joined_at for stay in person.stays if stay.joined]

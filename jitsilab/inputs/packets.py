@@ -18,6 +18,7 @@ WIRE_TABLES = (
     "frames", "tcp", "arp", "flows", "stun", "dtls", "tls", "rtp", "rtcp", "media", "dns", "http", "xmpp", "bridge",
     "jingle", "payload_types", "header_extensions", "candidates", "sources",
 )  # fmt: skip
+PARTS = ("segments", "stamps", "outline", "icmp")  # as `jitsilab.tables.PARTS` has them
 ANALYSED = ("ice", "turn_in_tls")  # made of other tables
 PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
 NAMES = (*WIRE_TABLES, *ANALYSED)
@@ -42,6 +43,8 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         self._problems: dict[str, list[Problem]] = {}
 
     def __getitem__(self, name: str) -> "pd.DataFrame | None":
+        if name in PARTS:
+            return self._part(name)
         if name not in NAMES:
             raise KeyError(name)
         return self.table(name)
@@ -58,6 +61,20 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
             self._tables[name] = self._analysed(name) if name in ANALYSED else self._built(name)
         found: pd.DataFrame | None = self._tables[name]
         return found
+
+    def _part(self, name: str) -> "pd.DataFrame | None":
+        """A part of a long table, by itself where the whole was not made anyhow; the short ones are kept."""
+        if self.wire is None:
+            return None
+        if name not in self._tables:
+            from jitsilab.tables import frames
+
+            found: pd.DataFrame = frames.PARTS[name](self.wire)
+            if name != "icmp":
+                return found
+            self._tables[name] = found
+        kept: pd.DataFrame = self._tables[name]
+        return kept
 
     def read(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of some tables; those of a capture are asked for by `table`."""

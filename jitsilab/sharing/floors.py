@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.wire import Wire, decrypt
+from jitsilab.wire.decrypt.records import Records
 
 if TYPE_CHECKING:
     from jitsilab.wire.decrypt import Session
@@ -29,7 +30,12 @@ class Floors(Wire):
                 theirs, ours = (tuple(known.setdefault(one, one) for one in some)
                                 for some in (session.certificates, session.client_certificates))  # fmt: skip
                 session = replace(
-                    session, records=[], problems=[], heard={}, certificates=theirs, client_certificates=ours
+                    session,
+                    records=Records(session.flow),
+                    problems=[],
+                    heard={},
+                    certificates=theirs,
+                    client_certificates=ours,
                 )
             found[session.flow] = session
         return found

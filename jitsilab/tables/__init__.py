@@ -71,6 +71,16 @@ def frame(tables: Tables, name: str) -> pd.DataFrame:
     return frame_from([], schema) if schema is not None else pd.DataFrame()
 
 
+#: what analysis needs of the long tables, in a few bytes a row: the part, and the table that it is a part of
+PARTS = {"segments": "tcp", "stamps": "tcp", "outline": "frames", "icmp": "frames"}
+
+
+def part(tables: Tables, name: str) -> "pd.DataFrame | None":
+    """A part of a long table, where the source can give it alone, else the whole table; None where there is neither."""
+    found = tables.get(name)
+    return found if found is not None else tables.get(PARTS[name])
+
+
 def wire_schemas() -> dict[str, Schema]:
     """Columns of the tables that are made from the wire, by name."""
     from jitsilab.tables import catalogue

@@ -60,17 +60,22 @@ _TIMESTAMP = 0x0101080A  # NOP, NOP, timestamp option of 10 bytes: what nearly e
 
 def frames(wire: Wire) -> Table:
     """One row a frame."""
+    return Table(_frames(wire, np.arange(len(wire.packets))), list(wire.packets.errors))
+
+
+def _frames(wire: Wire, rows: Array) -> pd.DataFrame:
     packets = wire.packets
-    columns = common(wire, np.arange(len(packets))) | {
-        "protocol": texts(wire.labels, list(labels.NAMES)),
-        "length": packets.length.astype(np.int64),
-        "captured_length": packets.captured_length.astype(np.int64),
-        "ip_version": integers(packets.ip_version, packets.ip_version > 0),
-        "ip_protocol": integers(packets.ip_protocol, packets.ip_protocol >= 0),
-        "interface": packets.interface.astype(np.int64),
-        "duplicate_of": integers(packets.duplicate_of, packets.duplicate_of > 0),
+    version, protocol, again = packets.ip_version[rows], packets.ip_protocol[rows], packets.duplicate_of[rows]
+    columns = common(wire, rows) | {
+        "protocol": texts(wire.labels[rows], list(labels.NAMES)),
+        "length": packets.length[rows].astype(np.int64),
+        "captured_length": packets.captured_length[rows].astype(np.int64),
+        "ip_version": integers(version, version > 0),
+        "ip_protocol": integers(protocol, protocol >= 0),
+        "interface": packets.interface[rows].astype(np.int64),
+        "duplicate_of": integers(again, again > 0),
     }
-    return Table(pd.DataFrame(columns, copy=False), list(packets.errors))
+    return pd.DataFrame(columns, copy=False)
 
 
 def tcp(wire: Wire) -> Table:
@@ -96,6 +101,55 @@ def tcp(wire: Wire) -> Table:
     return Table(pd.DataFrame(columns, copy=False), problems)
 
 
+def segments(wire: Wire) -> pd.DataFrame:
+    """Of the table ``tcp`` what order and loss need, in 30 bytes a row."""
+    packets = wire.packets
+    rows = packets.tcp_rows[packets.duplicate_of[packets.tcp_rows] == 0]
+    fields = packets.tcp_fields(rows)
+    kinds, codes = np.unique(fields["flags"] & 0x1FF, return_inverse=True)
+    columns = {
+        "flow": wire.flows.of_frame[rows],
+        "seconds": _seconds(wire, rows),
+        "up": wire.flows.up[rows],
+        "flags": pd.Categorical.from_codes(codes, [_flag_text(kind) for kind in kinds.tolist()]),
+        "seq": fields["seq"].astype(np.uint32),
+        "ack": fields["ack"].astype(np.uint32),
+        "length": wire_lengths(packets, rows).astype(np.uint32),
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def stamps(wire: Wire) -> pd.DataFrame:
+    """Of the table ``tcp`` the timestamps."""
+    packets = wire.packets
+    rows = packets.tcp_rows[packets.duplicate_of[packets.tcp_rows] == 0]
+    return pd.DataFrame(
+        {"frame": rows + np.int64(packets.first), "tsval": _options(wire, rows)[0]["tsval"]}, copy=False
+    )
+
+
+def outline(wire: Wire) -> pd.DataFrame:
+    """Of the table ``frames`` lengths, times and addresses, in 40 bytes a row."""
+    packets = wire.packets
+    rows = np.arange(len(packets))
+    columns = {
+        "frame": rows + np.int64(packets.first),
+        "time": _times(wire, rows),
+        "seconds": _seconds(wire, rows),
+        "src": pd.Categorical.from_codes(packets.src, packets.addresses),
+        "dst": pd.Categorical.from_codes(packets.dst, packets.addresses),
+        "length": packets.length,
+        "captured_length": packets.captured_length,
+    }
+    return pd.DataFrame(columns, copy=False)
+
+
+def icmp(wire: Wire) -> pd.DataFrame:
+    """Of the table ``frames`` the ICMP messages."""
+    kinds = [number for number, name in enumerate(labels.NAMES) if name in ("ICMP", "ICMPv6")]
+    return _frames(wire, np.flatnonzero(np.isin(wire.labels, kinds)))
+
+
 def arp(wire: Wire) -> Table:
     """One row an ARP packet over Ethernet for IPv4 (RFC 826); others are a row in ``errors``."""
     packets, found, problems = wire.packets, [], []
@@ -113,27 +167,36 @@ def arp(wire: Wire) -> Table:
 
 
 BUILD = {"frames": frames, "tcp": tcp, "arp": arp}
+PARTS = {"segments": segments, "stamps": stamps, "outline": outline, "icmp": icmp}
 
 
 def common(wire: Wire, rows: Array) -> dict[str, Any]:
     """The columns of ``COMMON`` for some rows of the capture (frame number less the first), made without a loop."""
     packets = wire.packets
     flow = wire.flows.of_frame[rows]
-    time = packets.time[rows]
-    zero = packets.time[0] if len(packets) else 0
-    timed = packets.timed[rows]
-    if not timed.all():
-        time = np.where(timed, time, np.iinfo(np.int64).min)  # NaT
     return {
         "frame": rows + np.int64(packets.first),
-        "time": pd.Series(time.view("datetime64[ns]")).dt.tz_localize("UTC"),
-        "seconds": np.where(timed, (packets.time[rows] - zero) / 1e9, np.nan),
+        "time": _times(wire, rows),
+        "seconds": _seconds(wire, rows),
         "flow": integers(flow, flow >= 0),
         "src": texts(packets.src[rows], packets.addresses),
         "src_port": integers(packets.src_port[rows], packets.src_port[rows] >= 0),
         "dst": texts(packets.dst[rows], packets.addresses),
         "dst_port": integers(packets.dst_port[rows], packets.dst_port[rows] >= 0),
     }
+
+
+def _times(wire: Wire, rows: Array) -> "pd.Series[pd.Timestamp]":
+    time, timed = wire.packets.time[rows], wire.packets.timed[rows]
+    if not timed.all():
+        time = np.where(timed, time, np.iinfo(np.int64).min)  # NaT
+    return pd.Series(time.view("datetime64[ns]")).dt.tz_localize("UTC")
+
+
+def _seconds(wire: Wire, rows: Array) -> Array:
+    packets = wire.packets
+    zero = packets.time[0] if len(packets) else 0
+    return np.where(packets.timed[rows], (packets.time[rows] - zero) / 1e9, np.nan)
 
 
 def integers(values: Array, there: Array) -> Any:
@@ -149,8 +212,11 @@ def texts(codes: Array, names: list[str]) -> Any:
 
 def _flag_names(flags: Array) -> Any:
     kinds, codes = np.unique(flags, return_inverse=True)
-    names = [",".join(name for bit, name in enumerate(_FLAGS) if kind >> bit & 1) for kind in kinds.tolist()]
-    return texts(codes.astype(np.int32), names)
+    return texts(codes.astype(np.int32), [_flag_text(kind) for kind in kinds.tolist()])
+
+
+def _flag_text(kind: int) -> str:
+    return ",".join(name for bit, name in enumerate(_FLAGS) if kind >> bit & 1)
 
 
 def _options(wire: Wire, rows: Array) -> tuple[dict[str, Any], list[Problem]]:

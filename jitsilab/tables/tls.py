@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from jitsilab.errors import ParseError, Problem
 from jitsilab.protocols import dtls as dtls_protocol
@@ -21,13 +21,16 @@ from jitsilab.protocols.tls_registry import (
     version_name,
 )
 from jitsilab.tables import COMMON, Schema, Table, frame_from
-from jitsilab.tables.frames import common
+from jitsilab.tables.frames import common, texts
 from jitsilab.wire import x509
+from jitsilab.wire.decrypt.records import NONE, Said
 from jitsilab.wire.units import Unit
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire
     from jitsilab.wire.decrypt import Record, Session
+
+Array = npt.NDArray[Any]
 
 TLS: Schema = {
     **COMMON,
@@ -110,64 +113,80 @@ def _words(names: "list[str] | tuple[str, ...]") -> str | None:
 
 def tls_table(wire: "Wire") -> Table:
     """One row a record, in the order in which they could be read, with or without a key log."""
-    ready: list[int] = []
-    records: list[Record] = []
-    owners: list[Session] = []
     told: dict[int, dict[str, Any]] = {}  # of those with handshake messages, what these say
+    said: dict[int, Said] = {}
+    sessions = [one for one in wire.sessions.values() if len(one.records)]
     problems = list(wire.keylog.problems) if wire.keylog is not None else []
+    count, ready = 0, []
     for session in wire.sessions.values():
-        latest = 0
-        for record in session.records:
-            latest = max(latest, record.frame)
-            if record.messages:
-                told[len(ready)] = _tls_messages(session, record, problems)
-            ready.append(latest)
-        records += session.records
-        owners += [session] * len(session.records)
+        for place, one in session.records.said.items():
+            said[count + place] = one
+            if one.messages:
+                told[count + place] = _tls_messages(session, session.records[place], problems)
+        ready.append(np.maximum.accumulate(session.records.headers["frame"]))
+        count += len(session.records)
         problems += session.problems
-    if not records:
+    if not count:
         return Table(frame_from([], TLS), problems)
-    order = sorted(range(len(ready)), key=ready.__getitem__)
-    made = _tls_columns(wire, [records[row] for row in order], [owners[row] for row in order])
-    number = {row: place for place, row in enumerate(told)}
-    places = np.array([number.get(row, -1) for row in order])
+    order = np.argsort(np.concatenate(ready), kind="stable")
+    made = _tls_columns(wire, sessions, said, order)
+    place_of = np.full(count, -1)
+    place_of[list(told)] = np.arange(len(told))
+    places = place_of[order]
+    nothing: dict[str, Any] = {}  # by dtype: the columns that nobody filled share one
     for name, (dtype, _) in TLS.items():
         if name not in made:
             values = pd.array([fields.get(name) for fields in told.values()], dtype=dtype)
-            made[name] = values.take(places, allow_fill=True)
+            if values.isna().all():
+                if dtype not in nothing:
+                    nothing[dtype] = pd.array([None], dtype=dtype).take(np.full(count, -1), allow_fill=True)
+                made[name] = nothing[dtype]
+            else:
+                made[name] = values.take(places, allow_fill=True)
     return Table(pd.DataFrame({name: made[name] for name in TLS}, copy=False), problems)
 
 
-def _tls_columns(wire: "Wire", records: "list[Record]", owners: "list[Session]") -> dict[str, Any]:
-    """The columns that every record fills."""
-    one = dict(zip(records[0]._fields, zip(*records, strict=True), strict=True))
-    names = {number: version_name(number) for number in set(one["version"])}
-    opened = [plaintext is not None for plaintext in one["plaintext"]]
-    texts = {
-        "record_type": one["record_type"],
-        "inner_type": one["inner_type"],
-        # what is newer than TLS 1.1 writes the number of TLS 1.2
-        "version": [
-            session.version or (names[record.version] if record.encrypted and record.version < 0x0303 else None)
-            for session, record in zip(owners, records, strict=True)
-        ],
-        "record_version": [names[number] for number in one["version"]],
-        "alert": one["alert"],
-        "reason": [
-            session.reason or ("it does not authenticate" if record.complete else "bytes missing")
-            if record.encrypted and record.plaintext is None
-            else None
-            for session, record in zip(owners, records, strict=True)
-        ],
-    }
+def _tls_columns(wire: "Wire", sessions: "list[Session]", said: "dict[int, Said]", order: Array) -> dict[str, Any]:
+    """The columns that every record fills, in ``order``."""
+    heads = np.concatenate([one.records.headers for one in sessions])[order]
+    owner = np.repeat(np.arange(len(sessions), dtype=np.int32), [len(one.records) for one in sessions])[order]
+    number = np.full(len(order), -1, np.int32)  # of what is said of it
+    number[list(said)] = np.arange(len(said))
+    number = number[order]
+    opened = np.array([one.plaintext is not None for one in said.values()] + [False])[number]
+    kinds = np.where(heads["inner"] == NONE, -1, heads["inner"])
+    # what is newer than TLS 1.1 writes the number of TLS 1.2
+    negotiated = [one.version for one in sessions]
+    known = np.array([one is not None for one in negotiated])[owner]
+    shown = np.where(heads["encrypted"] & (heads["version"] < 0x0303), heads["version"].astype(np.int32), -1)
+    unread = heads["encrypted"] & ~opened
+    reasons = [one.reason for one in sessions]
+    given = np.array([bool(reason) for reason in reasons])[owner]
+    plain = [f"{version_name(value)}" for value in range(0x0300, 0x0305)]
+    alerts = [one.alert for one in said.values()]
     return {
-        **common(wire, np.array(one["frame"]) - wire.packets.first),
-        "first_frame": np.array(one["first_frame"]),
-        "up": pd.array(np.array(one["up"]), dtype="boolean"),
-        "length": np.array(one["length"]),
-        "decrypted": pd.arrays.BooleanArray(np.array(opened), ~np.array(one["encrypted"])),
-        "complete": pd.array(np.array(one["complete"]), dtype="boolean"),
-    } | {name: pd.array(pa.array(column, pa.large_string()), dtype="str") for name, column in texts.items()}
+        **common(wire, heads["frame"].astype(np.int64) - wire.packets.first),
+        "first_frame": heads["first_frame"].astype(np.int64),
+        "up": pd.array(heads["up"], dtype="boolean"),
+        "length": heads["length"].astype(np.int64),
+        "decrypted": pd.arrays.BooleanArray(opened, ~heads["encrypted"]),
+        "complete": pd.array(heads["complete"], dtype="boolean"),
+        "record_type": texts(heads["kind"].astype(np.int32), [content_type_name(kind) for kind in range(256)]),
+        "inner_type": texts(kinds.astype(np.int32), [content_type_name(kind) for kind in range(256)]),
+        "version": texts(
+            np.where(known, owner, np.where(shown >= 0, len(sessions) + shown - 0x0300, -1)).astype(np.int32),
+            [one or "" for one in negotiated] + plain,
+        ),
+        "record_version": texts(heads["version"].astype(np.int32) - 0x0300, plain),
+        "alert": texts(
+            np.array([-1 if alert is None else place for place, alert in enumerate(alerts)] + [-1], np.int32)[number],
+            [alert or "" for alert in alerts],
+        ),
+        "reason": texts(
+            np.where(unread, np.where(given, owner, len(sessions) + (~heads["complete"]).astype(np.int32)), -1),
+            [*reasons, "it does not authenticate", "bytes missing"],
+        ),
+    }  # fmt: skip
 
 
 def _tls_messages(session: "Session", record: "Record", problems: list[Problem]) -> dict[str, Any]:

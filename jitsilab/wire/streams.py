@@ -2,8 +2,8 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 MOVES = 1 << 31  # stretches that late segments may push aside; nobody but an attacker sends so many in reverse
 MANY = 1 << 23  # bytes of payload that are read at a time
+KEPT = 1 << 24  # bytes of streams that were put together and may be asked for again; others are read again
 LATE = 3_000_000  # ns: a hole that stayed open longer was a loss, a shorter one a reordering
 
 
@@ -58,6 +59,36 @@ class _Payloads:
             self._found = [found[place] for place in np.argsort(order).tolist()]
         return self._found[low - self._low : high - self._low]
 
+    def forget(self) -> None:
+        """Let go what was read."""
+        self._low, self._found = 0, []
+
+
+class _Recent:
+    """The streams that were put together last, as long as they are not too much together."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[int, list[Piece]] = OrderedDict()  # by number of the stream, the latest last
+        self._bytes = 0
+
+    def get(self, number: int) -> list[Piece] | None:
+        """The pieces of a stream, where they are still there."""
+        found: list[Piece] | None = self._held.get(number)
+        if found is not None:
+            self._held.move_to_end(number)
+        return found
+
+    def add(self, number: int, pieces: list[Piece]) -> None:
+        """Remember a stream, and forget the oldest ones where they are too much."""
+        self._held[number] = pieces
+        self._bytes += sum(len(piece.data) for piece in pieces)
+        while self._bytes > KEPT and len(self._held) > 2:  # both directions of one flow are asked for in turn
+            self.drop(next(iter(self._held)))
+
+    def drop(self, number: int) -> None:
+        """Forget a stream."""
+        self._bytes -= sum(len(piece.data) for piece in self._held.pop(number, ()))
+
 
 class Stream:
     """One direction of a TCP connection.
@@ -76,33 +107,44 @@ class Stream:
         skips: list[int] | None = None,
         *,
         from_start: bool,
+        number: int = 0,
+        recent: "_Recent | None" = None,
     ) -> None:
         self.from_start = from_start  # the SYN was seen
         self._payloads, self._low = payloads, low  # where the payloads are, and which is the first
         self._begins, self._ends, self._frames = begins, ends, frames  # of what each segment brought, in stream order
         self._skips = skips  # bytes of each segment's payload before that
+        self._number, self._recent = number, recent if recent is not None else _Recent()
 
     @classmethod
     def of_nothing(cls, packets: "Packets") -> "Stream":
         """The stream of a direction without segments."""
         return cls(_Payloads(packets, np.zeros(0, np.int64)), 0, [], [], [], from_start=False)
 
-    @cached_property
+    @property
     def pieces(self) -> list[Piece]:
-        """Runs of bytes in stream order; bytes are missing between two of them. Read when first asked for."""
+        """Runs of bytes in stream order; bytes are missing between two of them. Read when asked for, soon let go."""
         if not self._frames:
             return []
+        pieces = self._recent.get(self._number)
+        if pieces is None:
+            pieces = self._read()
+            self._recent.add(self._number, pieces)
+        return pieces
+
+    def _read(self) -> list[Piece]:
         payloads = self._payloads.read(self._low, self._low + len(self._frames))
         if self._skips is not None:
             columns = zip(payloads, self._skips, self._begins, self._ends, strict=True)
             payloads = [payload[skip : skip + end - begin] for payload, skip, begin, end in columns]
+            self._payloads.forget()  # nobody else's
         borders = [k for k, met in enumerate(map(int.__eq__, self._begins[1:], self._ends), 1) if not met]
         runs = zip([0, *borders], [*borders, len(payloads)], strict=True)
         return [Piece(self._begins[low], b"".join(payloads[low:high])) for low, high in runs]
 
     def release(self) -> None:
         """Let go of the bytes; they are read again when they are asked for."""
-        self.__dict__.pop("pieces", None)
+        self._recent.drop(self._number)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, that brought bytes from ``start`` to before ``end``; 0, 0 for none."""
@@ -157,11 +199,12 @@ def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream]
     columns = (at[kept], (at + there)[kept], frames[kept])  # as arrays, or each number would take 40 bytes
     begins, ends, numbers = (array("q", column.astype(np.int64).tobytes()) for column in columns)
     bounds = np.searchsorted(side[kept], np.arange(count + 1)).tolist()
-    payloads = _Payloads(packets, rows[counted[kept]])
+    payloads, recent = _Payloads(packets, rows[counted[kept]]), _Recent()
     streams = [
-        Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen)
-        for low, high, seen in zip(bounds, bounds[1:], from_start.tolist(), strict=False)
-    ]
+        Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen, number=number,
+               recent=recent)
+        for number, (low, high, seen) in enumerate(zip(bounds, bounds[1:], from_start.tolist(), strict=False))
+    ]  # fmt: skip
     told = (at, sent, there, packets.time[rows[counted]], control)
     for number in np.flatnonzero(shuffled).tolist():
         low, high = np.searchsorted(side, [number, number + 1]).tolist()
@@ -171,7 +214,7 @@ def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream]
         found = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
         lists = [list(column) for column in zip(*found, strict=True)] or [[], [], [], []]
         mine = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
-        streams[number] = Stream(mine, 0, *lists, from_start=bool(from_start[number]))
+        streams[number] = Stream(mine, 0, *lists, from_start=bool(from_start[number]), number=number, recent=recent)
     return streams, again
 
 

@@ -9,7 +9,7 @@ from jitsilab.case.legs import Leg
 from jitsilab.case.signaling import Stay
 from jitsilab.case.signs.sign import DEDUCED, INFERRED, MEASURED, Sign, frames_of
 from jitsilab.ip import is_loopback
-from jitsilab.tables import Tables, frame
+from jitsilab.tables import Tables, frame, part
 
 CHANNEL = "/colibri-ws/"
 
@@ -93,8 +93,8 @@ def _port_closed(person: Person, legs: list[Leg], call: Cast, tables: Tables) ->
 
     An echo that the participant asks for is none; on the wire an error follows what it is about at once.
     """
-    frames = frame(tables, "frames")
-    if not len(frames):
+    frames = part(tables, "icmp")
+    if frames is None or not len(frames):
         return []
     icmp = frames[frames["protocol"].isin(["ICMP", "ICMPv6"])]
     if icmp.empty:

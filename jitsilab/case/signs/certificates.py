@@ -4,11 +4,13 @@ With keys, or under TLS 1.2, the alert and the certificate are read. Without, an
 (2 of the alert, 1 of the content type, 16 of the tag; RFC 8446 sections 5.2 and 6), shorter than any Finished.
 """
 
+import weakref
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jitsilab.case.signs.sign import DEDUCED, INFERRED, MEASURED, Sign, frames_of
@@ -38,31 +40,53 @@ class Handshake:
         return not self.finished and (self.alert == "unread" or self.alert in OF_CERTIFICATE)
 
 
+_latest: list[tuple["weakref.ref[pd.DataFrame]", dict[int, Handshake]]] = []
+
+
 def handshakes(tables: Tables, flows: Collection[int]) -> dict[int, Handshake]:
     """Of each of these flows in which the server answered a ClientHello how the client took it."""
     tls = frame(tables, "tls")
     if not len(tls):
         return {}
-    rows = tls[tls["flow"].isin(list(flows))]
-    found = {int(flow): _handshake(int(flow), some) for flow, some in rows.groupby("flow", sort=True)}
-    return {flow: one for flow, one in found.items() if one is not None}
+    known = _latest[0] if _latest else None
+    if known is None or known[0]() is not tls:  # each participant asks for its own flows of one table
+        known = (weakref.ref(tls), _handshakes(tls))
+        _latest[:] = [known]
+    return {flow: known[1][flow] for flow in sorted({int(flow) for flow in flows} & known[1].keys())}
 
 
-def _handshake(flow: int, rows: pd.DataFrame) -> Handshake | None:
-    up = rows["up"].fillna(False).astype(bool)
-    words = rows["handshake"].fillna("")
-    answer = rows[~up & words.str.contains("server_hello", regex=False)]
-    if answer.empty:
-        return None
-    shown = rows[~up & words.str.contains(r"\bcertificate\b")]
-    said = rows[up & rows["frame"].ge(int(answer["frame"].iloc[0])) & rows["record_type"].ne("change_cipher_spec")]
-    said = said[~said["handshake"].fillna("").str.contains("client_hello", regex=False)]  # after a HelloRetryRequest
-    faults, seen = _faults(shown, rows)
-    if said.empty:
+def _handshakes(tls: pd.DataFrame) -> dict[int, Handshake]:
+    """The same of every flow of the table."""
+    up = tls["up"].fillna(False).astype(bool).to_numpy()
+    spoke = np.flatnonzero(tls["handshake"].notna().to_numpy() & tls["flow"].notna().to_numpy())
+    few = tls.iloc[spoke]
+    words, sent = few["handshake"].astype(str), up[spoke]
+    answers = few[~sent & words.str.contains("server_hello", regex=False)].drop_duplicates("flow")
+    shown = few[~sent & words.str.contains(r"\bcertificate\b")]
+    certificates = dict(list(shown.groupby("flow", sort=False)))
+    names = dict(list(few[few["sni"].notna()].groupby("flow", sort=False)["sni"])) if "sni" in few else {}
+    again = np.zeros(len(tls), bool)  # a ClientHello after a HelloRetryRequest
+    again[spoke] = words.str.contains("client_hello", regex=False)
+    since = tls["flow"].map(dict(zip(answers["flow"], answers["frame"], strict=True)))
+    after = (tls["frame"] >= since).fillna(False).to_numpy(bool) & since.notna().to_numpy()
+    said = tls[up & after & ~again & tls["record_type"].ne("change_cipher_spec").to_numpy()].drop_duplicates("flow")
+    first = {int(flow): place for place, flow in enumerate(said["flow"])}
+    return {
+        int(flow): _handshake(
+            int(flow), int(number), certificates.get(flow), names.get(flow),
+            said.iloc[first[int(flow)]] if int(flow) in first else None,
+        )
+        for flow, number in zip(answers["flow"], answers["frame"], strict=True)
+    }  # fmt: skip
+
+
+def _handshake(flow: int, answer: int, shown: Any, names: Any, first: Any) -> Handshake:
+    """One flow: frame of the ServerHello, rows of certificates, names asked for, the client's first record after it."""
+    faults, seen = _faults(shown, names) if shown is not None else ((), False)
+    if first is None:
         return Handshake(flow, finished=False, faults=faults, seen=seen)
-    first = said.iloc[0]
     alert = _alert(first)
-    frames = frames_of(shown["frame"].head(1) if len(shown) else answer["frame"].head(1), int(first["frame"]))
+    frames = frames_of(int(shown["frame"].iloc[0]) if shown is not None else answer, int(first["frame"]))
     return Handshake(flow, not alert, alert, float(first["seconds"]), frames, faults, seen)
 
 
@@ -76,7 +100,7 @@ def _alert(record: Any) -> str:
     return "unread" if opaque and record["length"] == ALERT else ""
 
 
-def _faults(shown: pd.DataFrame, rows: pd.DataFrame) -> tuple[tuple[str, ...], bool]:
+def _faults(shown: pd.DataFrame, names: "pd.Series[str] | None") -> tuple[tuple[str, ...], bool]:
     """What a client holds against a certificate: its dates, its names, that it vouches for itself."""
     read = shown[shown["certificate_sha256"].notna()] if "certificate_sha256" in shown else shown.iloc[:0]
     if read.empty:
@@ -89,9 +113,9 @@ def _faults(shown: pd.DataFrame, rows: pd.DataFrame) -> tuple[tuple[str, ...], b
             faults.append("expired")
         if since is not None and now < since:
             faults.append("not-yet-valid")
-    asked = [str(one) for one in rows["sni"].dropna()]
-    names = str(row["certificate_names"]).split() if isinstance(row["certificate_names"], str) else []
-    if asked and not any(_covers(name, asked[0]) for name in names):
+    asked = [str(one) for one in names] if names is not None else []
+    covered = str(row["certificate_names"]).split() if isinstance(row["certificate_names"], str) else []
+    if asked and not any(_covers(name, asked[0]) for name in covered):
         faults.append("name-mismatch")
     if pd.notna(row["certificate_self_signed"]) and bool(row["certificate_self_signed"]):
         faults.append("self-signed")

@@ -140,7 +140,7 @@ def _secrets_of(stanza: stanzas.Stanza) -> set[str]:
 
 def redaction(view: View) -> Outcome:
     """A capture or table that was made nameless still tells where, when and who."""
-    rows = view.rows("frames")
+    rows = view.part("outline")
     if rows is None:
         return unseen("there are no frames to look into")
     addresses = {*rows["src"].dropna().unique(), *rows["dst"].dropna().unique()}
@@ -174,7 +174,7 @@ def _leaks(view: View) -> dict[str, list[Any]]:
         relay = stun[stun["username"].fillna("").str.match(r"\d{9,11}(:|$)") & ~stun["method"].eq("Binding")]
         if len(relay):
             found["TURN user names with their end"] = list(relay["frame"])
-    tcp = view.rows("tcp")
+    tcp = view.part("stamps")
     if tcp is not None and "tsval" in tcp and tcp["tsval"].notna().any():
         found["TCP timestamps"] = list(tcp.loc[tcp["tsval"].notna(), "frame"])
     tls = view.rows("tls")

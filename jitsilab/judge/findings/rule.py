@@ -16,6 +16,7 @@ from jitsilab.facts.deployment import Deployment
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
+from jitsilab.tables import part
 from jitsilab.tables.parsed import stanzas_of
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -95,6 +96,11 @@ class View:
         again = found.get("duplicate")
         return found if again is None else found[~again.fillna(False).astype(bool)]
 
+    def part(self, name: str) -> pd.DataFrame | None:
+        """A part of a long table, where it can be seen and holds something."""
+        found = part(self.tables, name)
+        return None if found is None or not len(found) else found
+
     @cached_property
     def said(self) -> list[Said]:
         """The stanzas of the call, read; empty where no signaling can be seen."""
@@ -150,17 +156,17 @@ class View:
     @cached_property
     def cut(self) -> set[int]:
         """Frames of which the capture kept only a part: what is missing in them proves nothing."""
-        return holes.cut(self.rows("frames"))
+        return holes.cut(self.part("outline"))
 
     @cached_property
     def lossy(self) -> bool:
         """Whether the capture lost bytes of some flow: then it may have lost any datagram too."""
         flows = self.rows("flows")
-        return flows is not None and bool(holes.broken(flows, self.rows("tcp")))
+        return flows is not None and bool(holes.broken(flows, self.part("segments")))
 
     def captured_at(self) -> Any:
         """Time of the first frame, or None."""
-        rows = self.rows("frames")
+        rows = self.part("outline")
         times = rows["time"].dropna() if rows is not None else None
         return times.iloc[0] if times is not None and len(times) else None
 

@@ -316,7 +316,7 @@ def _relays(view: View) -> list[_Relay]:
 
 def _told_in_time(view: View, relays: list[_Relay]) -> bool:
     """Whether the capture goes on long enough after the first refusal for UDP to have been answered."""
-    rows = view.rows("frames")
+    rows = view.part("outline")
     refused = {frame for one in relays for frame in one.frames}
     if rows is None or not refused:
         return True

@@ -4,43 +4,25 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jitsilab.errors import Problem
 from jitsilab.protocols import demux, tls
 from jitsilab.protocols.hello import ClientHello, ServerHello
-from jitsilab.protocols.tls_registry import content_type_name, suite_name, version_name
+from jitsilab.protocols.tls_registry import suite_name, version_name
 from jitsilab.wire.decrypt import record_layer
 from jitsilab.wire.decrypt.keylog import KeyLog
 from jitsilab.wire.decrypt.record_layer import Connection, Side
+from jitsilab.wire.decrypt.records import NONE, Record, Records, Said
 from jitsilab.wire.flows import ByteStream, Piece
 
 if TYPE_CHECKING:
     from jitsilab.pcap import Packets
     from jitsilab.wire.flows import Flow, Flows
 
-__all__ = ["KeyLog", "Plaintext", "Record", "Session", "each", "session", "sessions"]
+__all__ = ["KeyLog", "Plaintext", "Record", "Records", "Session", "each", "session", "sessions"]
 
 _LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
-
-
-class Record(NamedTuple):
-    """A TLS record of a flow (RFC 8446 section 5.1)."""
-
-    flow: int
-    up: bool
-    offset: int  # of its header, in bytes of the TCP stream
-    frame: int  # the last that brought bytes of it
-    first_frame: int
-    record_type: str  # what the header says: application_data for all that TLS 1.3 encrypts
-    inner_type: str | None  # what it is: None where that is encrypted and was not opened
-    version: int  # of the header, not what was negotiated
-    length: int  # of the fragment, by the header
-    plaintext: bytes | None  # the fragment without padding; None where it could not be read
-    encrypted: bool
-    complete: bool  # False: bytes of it are missing in the capture
-    messages: tuple[tls.Message, ...]  # handshake messages that end in it
-    alert: str | None  # such as "fatal handshake_failure"
 
 
 class Plaintext:
@@ -100,7 +82,7 @@ class Session:
     retried: bool = False  # by a HelloRetryRequest
     certificates: tuple[bytes, ...] = ()  # the server's, as DER
     client_certificates: tuple[bytes, ...] = ()
-    records: list[Record] = field(default_factory=list)
+    records: Records = field(default_factory=lambda: Records(-1))
     decrypted: bool = False  # records were opened
     reason: str = ""  # why not, or why not in one direction
     problems: list[Problem] = field(default_factory=list)
@@ -166,7 +148,8 @@ def _describe(made: Session, connection: Connection, client: Side, server: Side)
 
 def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, Side]) -> None:
     """Records of both directions in the order in which they could be read, and what went wrong in them."""
-    records: list[Record] = []
+    rows: list[tuple[Any, ...]] = []
+    said: dict[int, Said] = {}
     ready: list[int] = []  # frame at which each can be read: not before those in front of it
     for up, side in sorted(sides.items()):
         latest, span = 0, streams[up].span
@@ -174,31 +157,20 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
             raw = opened.record
             first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
             latest = max(latest, last)
+            if opened.plaintext is not None or opened.messages or opened.alert is not None:
+                said[len(ready)] = Said(opened.plaintext, opened.messages, opened.alert)
             ready.append(latest)
-            records.append(
-                Record(
-                    made.flow,
-                    up,
-                    raw.offset,
-                    last,
-                    first,
-                    content_type_name(raw.content_type),
-                    None if opened.inner_type is None else content_type_name(opened.inner_type),
-                    raw.version,
-                    raw.length,
-                    opened.plaintext,
-                    opened.encrypted,
-                    raw.complete,
-                    opened.messages,
-                    opened.alert,
-                )
-            )
+            inner = NONE if opened.inner_type is None else opened.inner_type
+            rows.append((
+                raw.offset, last, first, raw.content_type, inner, raw.version, raw.length, up, opened.encrypted,
+                raw.complete,
+            ))  # fmt: skip
             if opened.failure:
                 made.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
         made.problems += [
             Problem(streams[up].span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in side.odd
         ]
-    made.records = [records[k] for k in sorted(range(len(ready)), key=ready.__getitem__)]
+    made.records = Records.sorted(made.flow, rows, said, ready)
     made.problems.sort()
 
 

@@ -1,0 +1,94 @@
+"""The records of a TLS session, nearly all of which say nothing but their length: as columns, not as objects."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from jitsilab.protocols import tls
+from jitsilab.protocols.tls_registry import content_type_name
+
+HEADERS = np.dtype(
+    [("offset", "u8"), ("frame", "u4"), ("first_frame", "u4"), ("kind", "u1"), ("inner", "i2"), ("version", "u2"),
+     ("length", "u2"), ("up", "?"), ("encrypted", "?"), ("complete", "?")]
+)  # fmt: skip
+NONE = -1  # in ``inner``: not known
+
+
+class Record(NamedTuple):
+    """A TLS record of a flow (RFC 8446 section 5.1)."""
+
+    flow: int
+    up: bool
+    offset: int  # of its header, in bytes of the TCP stream
+    frame: int  # the last that brought bytes of it
+    first_frame: int
+    record_type: str  # what the header says: application_data for all that TLS 1.3 encrypts
+    inner_type: str | None  # what it is: None where that is encrypted and was not opened
+    version: int  # of the header, not what was negotiated
+    length: int  # of the fragment, by the header
+    plaintext: bytes | None  # the fragment without padding; None where it could not be read
+    encrypted: bool
+    complete: bool  # False: bytes of it are missing in the capture
+    messages: tuple[tls.Message, ...]  # handshake messages that end in it
+    alert: str | None  # such as "fatal handshake_failure"
+
+
+class Said(NamedTuple):
+    """What is known of a record beyond its header."""
+
+    plaintext: bytes | None
+    messages: tuple[tls.Message, ...]
+    alert: str | None
+
+
+class Records(Sequence[Record]):
+    """Records in the order in which they could be read; each becomes an object when it is asked for."""
+
+    def __init__(
+        self, flow: int, headers: "npt.NDArray[Any] | None" = None, said: dict[int, Said] | None = None
+    ) -> None:
+        self.flow = flow
+        self.headers = headers if headers is not None else np.zeros(0, HEADERS)
+        self.said = said if said is not None else {}  # by place
+
+    @classmethod
+    def sorted(cls, flow: int, rows: list[tuple[Any, ...]], said: dict[int, Said], ready: list[int]) -> "Records":
+        """From headers as tuples, by the frame at which each can be read."""
+        order = np.argsort(np.array(ready, np.int64), kind="stable")
+        places = {int(row): place for place, row in enumerate(order.tolist())} if said else {}
+        known = {places[row]: one for row, one in said.items()}
+        return cls(flow, np.array(rows, HEADERS)[order], dict(sorted(known.items())))
+
+    def __len__(self) -> int:
+        return len(self.headers)
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Record]: ...
+
+    def __getitem__(self, place: "int | slice") -> "Record | list[Record]":
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"there is no record {place}, the session has {len(self)}")
+        place %= len(self)
+        return self._made(self.headers[place].item(), place)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self._made(row, place) for place, row in enumerate(self.headers.tolist()))
+
+    def _made(self, row: tuple[Any, ...], place: int) -> Record:
+        offset, frame, first, kind, inner, version, length, up, encrypted, complete = row
+        said = self.said.get(place, _NOTHING)
+        return Record(
+            self.flow, up, offset, frame, first, content_type_name(kind),
+            None if inner == NONE else content_type_name(inner), version, length, said.plaintext, encrypted, complete,
+            said.messages, said.alert,
+        )  # fmt: skip
+
+
+_NOTHING = Said(None, (), None)
