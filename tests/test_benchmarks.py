@@ -69,3 +69,33 @@ def test_the_nine_columns_as_a_dataframe_are_the_export(capture: Path, tmp_path:
             assert have[name].astype(str).tolist() == want[name].astype(str).tolist()
         else:
             assert np.allclose(have[name].astype("float64"), want[name].astype("float64"), equal_nan=True)
+
+
+def test_the_exponent_is_the_slope_of_growth() -> None:
+    from benchmarks import growth
+
+    proportional = {size: size / 1e5 for size in (10_000, 100_000, 1_000_000)}
+    assert abs(growth.exponent(proportional) - 1) < 1e-9
+    assert abs(growth.exponent({size: taken**2 for size, taken in proportional.items()}) - 2) < 1e-9
+
+
+def test_growth_is_written_with_the_floor_beside_it(tmp_path: Path) -> None:
+    from benchmarks import growth
+
+    growth.main(["--sizes", "4000", "8000", "--only", "sequential read", "table stun", "--out", str(tmp_path)])
+    text = (tmp_path / "growth.md").read_text()
+    assert "| sequential read |" in text
+    assert "| table stun |" in text
+    assert (tmp_path / "growth.png").stat().st_size > 10_000
+
+
+def test_renamed_recordings_have_the_same_answer(tmp_path: Path) -> None:
+    import jitsilab as jl
+    from benchmarks import fleet
+
+    fleet.build(tmp_path, 2 * len(fleet.RECORDINGS))
+    assert len(list(tmp_path.iterdir())) == 2 * len(fleet.RECORDINGS)
+    last = fleet.RECORDINGS[-1]
+    one, other = (jl.load(path).diagnosis for path in sorted(tmp_path.glob(f"*-{last}.pcap")))
+    assert [each.media_path for each in one.people] == [each.media_path for each in other.people] != []
+    assert {a for each in one.people for a in each.addresses}.isdisjoint(a for e in other.people for a in e.addresses)

@@ -52,6 +52,7 @@ def test_commands_print_what_the_page_shows(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "fleet").symlink_to(DOCS.parent / "data/fleet")  # what `jitsilab survey` of the page wrote
     there: dict[str, object] = {}
     for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
         if match[1] == "python":

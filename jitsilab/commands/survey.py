@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jitsilab import terminal
 from jitsilab.commands import Command
+from jitsilab.errors import ParameterError
 
 TABLES = "calls, participants, findings, errors"
 
@@ -30,6 +31,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
                        help="a running Dask scheduler, for example tcp://10.0.0.5:8786; its workers must see the "
                        "paths and DIR")  # fmt: skip
     parser.add_argument("--again", action="store_true", help="do every case, done or not")
+    parser.add_argument("--report", action="store_true",
+                        help="also write report.html and report.md of the whole dataset into DIR")  # fmt: skip
+    parser.add_argument("--by", default="", metavar="WHAT",
+                        help="what the report compares: server (default), version, bridge_version, focus_version, "
+                        "prosody_version, domain, or a date (before and after)")  # fmt: skip
+    parser.add_argument("--reports", type=Path, metavar="DIR2",
+                        help="folder of single reports that the report links to: DIR2/ID/report.html")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="say what the cases are, and do nothing")
 
 
@@ -42,6 +50,11 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     from jitsilab.fleet import survey
 
+    if arguments.report:
+        try:
+            from jitsilab.pages import overview
+        except ImportError as error:
+            raise ParameterError(f"--report needs {error.name}: pip install 'jitsilab[lab]'.") from None
     done = survey(
         arguments.paths, arguments.out, scheduler=arguments.scheduler, workers=arguments.workers,
         whole=arguments.whole, keylog=arguments.keylog, facts=arguments.facts, tables=arguments.table,
@@ -53,6 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
         print(terminal.printable(f"  not read: {source}: {why}").replace("\n", "\\n"))
     if done.states["failed"] > len(done.failures):
         print(f"  and {done.states['failed'] - len(done.failures)} more: table errors, where lost is true")
+    if arguments.report:
+        found = overview.Overview(done, arguments.by, arguments.reports)
+        print(f"The report: {arguments.out}/{overview.write(found, arguments.out)[-1]}")
     return 0
 
 

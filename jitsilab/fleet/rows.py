@@ -255,8 +255,8 @@ def _call(
         "reason": cause.reason if cause else None,
         "causes": [f"{one.name}:{one.reason}" if one.reason else one.name for one in diagnosis.causes],
         "conditions": [one.name for one in diagnosis.conditions], "certainty": cause.certainty if cause else None,
-        "advice": diagnosis.advice.get((cause.name, cause.reason)) if cause else None, "open": len(diagnosis.open),
-        "failed": len(failed),
+        "advice": str(diagnosis.advice.get((cause.name, cause.reason), "")) if cause else None,
+        "open": len(diagnosis.open), "failed": len(failed),
         "worst": min((one.severity for one in failed), key=SEVERITIES.index, default=None),
         "kinds": list(dict.fromkeys(piece.kind for piece in call.evidence.pieces)),
         "unread": [piece.input for piece in call.evidence.of("unknown", "archive")],
@@ -321,7 +321,7 @@ def table(rows: "list[dict[str, Any]]", schema: Schema, rename: Mapping[str, str
         if pa.types.is_list(kind):
             values = [[_clean(str(each), rename) for each in value or ()] for value in values]
         elif pa.types.is_large_string(kind):
-            values = [_clean(value, rename) if value else None for value in values]
+            values = [_clean(str(value), rename) if value else None for value in values]
         columns[name] = pa.array(values, kind)
     return pa.table(columns, schema=arrow(schema))
 

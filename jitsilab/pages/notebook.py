@@ -5,14 +5,19 @@ output carries, beside what JupyterLab draws, the JSON from which `jitsilab.page
 """
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
 from jitsilab import call as captures
+from jitsilab.errors import CaptureError
+from jitsilab.fleet import Survey
+from jitsilab.inputs import registry
 from jitsilab.pages import figures
 from jitsilab.pages.narrative import Story, plain
 from jitsilab.pages.narrative.blocks import Figure, Table, Transcript
+from jitsilab.pages.overview import Overview
 
 if TYPE_CHECKING:
     from jitsilab.call import Call
@@ -36,6 +41,16 @@ def start(capture: str, keylog: str = "", point: str = "", facts: str = "") -> "
         use_keylog=keylog != "none",
     )  # fmt: skip
     return lab
+
+
+def start_fleet(dataset: str, by: str = "", reports: str = "") -> Overview:
+    """Open the dataset of a survey, or the one that comes with the project, and begin a new set of results."""
+    figures.set_style()
+    _told.clear()
+    folder = Path(dataset) if Path(dataset).is_dir() else registry.data() / dataset
+    if not (folder / "calls").is_dir():
+        raise CaptureError(f"{dataset} is no dataset of a survey: jitsilab survey PATH... -o {dataset} writes one.")
+    return Overview(Survey(folder), by, reports or None)
 
 
 def show(*blocks: Story | Table | Transcript | Figure) -> None:

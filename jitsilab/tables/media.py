@@ -110,13 +110,17 @@ MEDIA: Schema = {
 SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
 
 
+def _found(wire: "Wire") -> tuple[Array, list[Unit]]:
+    """RTP over plain UDP as rows of the capture, and what TURN wraps as units."""
+    rows = np.flatnonzero((wire.labels == Label.RTP) & (wire.packets.ip_protocol == 17))
+    return rows, [u for u in wire.units if u.kind == "rtp" and len(u.data) >= 12]
+
+
 class _Columns:
     """RTP packets in the order of their frames, one array a field."""
 
-    def __init__(self, wire: "Wire") -> None:
+    def __init__(self, wire: "Wire", rows: Array, nested: list[Unit]) -> None:
         packets, flows = wire.packets, wire.flows
-        rows = np.flatnonzero((wire.labels == Label.RTP) & (packets.ip_protocol == 17))
-        nested = [u for u in wire.units if u.kind == "rtp" and len(u.data) >= 12]
         frames = np.array([u.frame for u in nested], np.int64)
         heads = np.concatenate([packets.heads(rows, 12), _matrix([u.data[:12] for u in nested])])
         frame = np.concatenate([rows + packets.first, frames])
@@ -177,7 +181,7 @@ def _seconds(wire: "Wire", time: Array) -> Array:
 
 def rtp(wire: "Wire") -> Table:
     """One row an RTP packet, in the order of frames."""
-    columns = _Columns(wire)
+    columns = _Columns(wire, *_found(wire))
     count = len(columns.frame)
     profile, extensions, csrcs = np.full(count, None, object), np.full(count, None, object), columns.first & 15
     problems: list[Problem] = []
@@ -233,10 +237,26 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     and payload type where sessions differ; RFC 3551's fixed types are known without. On an `any` capture both legs of
     a relay are flows of their own, so a relayed stream is there once for each.
     """
-    columns = _Columns(wire)
+    rows, nested = _found(wire)
+    flow = wire.flows.of_frame[rows]
+    parts = []
+    for low, high in wire.flows.ranges(rows):  # a stream is of one flow
+        some, inside = rows[(flow >= low) & (flow < high)], [unit for unit in nested if low <= unit.flow < high]
+        if len(some) or inside:
+            parts.append(_streams(wire, _Columns(wire, some, inside), clock_rates or {}))
+    parts = [one for one in parts if len(one)]
+    if not parts:
+        return Table(frame_from([], MEDIA), [])
+    order = ["first_frame", "flow", "depth", "ssrc"]
+    every = pd.concat(parts) if len(parts) > 1 else parts[0]
+    return Table(every.sort_values(order, kind="stable", ignore_index=True), [])
+
+
+def _streams(wire: "Wire", columns: _Columns, clock_rates: "Mapping[int | tuple[int, int], int]") -> pd.DataFrame:
+    """The streams of some flows."""
     kept = np.flatnonzero(~columns.duplicate)
     if not len(kept):
-        return Table(frame_from([], MEDIA), [])
+        return frame_from([], MEDIA)
     key = (columns.flow[kept] << 6 | columns.depth[kept] << 1 | columns.up[kept], columns.ssrc[kept])
     order = np.lexsort(key[::-1])  # stable: in order of arrival within a stream
     kept = kept[order]
@@ -245,7 +265,7 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     start = np.flatnonzero(begins)
     first, last = kept[start], kept[np.concatenate([start[1:], [len(kept)]]) - 1]
     main, every = streams.payload_types(columns.payload_type[kept], start)
-    rates = [_rate(int(f), int(t), clock_rates or {}) for f, t in zip(columns.flow[first], main, strict=True)]
+    rates = [_rate(int(f), int(t), clock_rates) for f, t in zip(columns.flow[first], main, strict=True)]
     order_of_numbers = streams.sequences(columns.sequence[kept], start)
     made = {
         "flow": columns.flow[first],
@@ -268,8 +288,7 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
         "first_seconds": _seconds(wire, columns.time[first]),
         "last_seconds": _seconds(wire, columns.time[last]),
     }
-    rows = _frame(made, MEDIA).sort_values(["first_frame", "flow", "depth", "ssrc"], kind="stable", ignore_index=True)
-    return Table(rows, [])
+    return _frame(made, MEDIA)
 
 
 def _rate(flow: int, payload_type: int, signalled: "Mapping[int | tuple[int, int], int]") -> int | None:

@@ -19,6 +19,7 @@ __all__ = ["ByteStream", "Flow", "Flows", "Piece", "Stream", "build", "wire_leng
 
 Array = npt.NDArray[Any]
 
+TOGETHER = 1 << 18  # rows of flows that are labelled or counted at once
 _SERVICES, _EPHEMERAL = 1024, 32768  # ports below the first are services; from the second on they are handed out
 
 
@@ -167,6 +168,16 @@ class Flows:
     def stream(self, number: int, up: bool) -> Stream:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
         return self._segments.stream(number, up)
+
+    def ranges(self, rows: Array) -> Iterator[tuple[int, int]]:
+        """Flow numbers, from and to before, that have some `TOGETHER` of these rows: what is read at once.
+
+        Every flow is in one range, so that what is decided or counted by flow comes out as if all were read at once.
+        """
+        counts = np.bincount(self.of_frame[rows], minlength=len(self))
+        part = (np.cumsum(counts) - counts) // TOGETHER
+        lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
+        yield from zip(lows, [*lows[1:], len(self)], strict=True)
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from jitsilab.pages.figures.bars import plot_media, plot_staircase, plot_traffic
 from jitsilab.pages.figures.ladder import plot_ladder
 from jitsilab.pages.figures.matrix import plot_matrix, plot_pairs
 from jitsilab.pages.figures.style import render, set_style
+from jitsilab.pages.figures.waits import plot_waits
 
 __all__ = [
     "Axes",
@@ -19,6 +20,7 @@ __all__ = [
     "plot_pairs",
     "plot_staircase",
     "plot_traffic",
+    "plot_waits",
     "render",
     "set_style",
 ]

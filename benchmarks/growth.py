@@ -1,0 +1,120 @@
+"""How time and memory grow with a capture: ``python -m benchmarks.growth [--sizes N]`` writes growth.md, growth.png.
+
+Beside each command stands the floor: the file read once from front to back. The exponent is the slope of the line
+through the points on logarithmic axes: 1 is proportional to the packets.
+"""
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.__main__ import HERE, SNAPPED, Contender
+
+SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000)
+RUN = [sys.executable, "-m", "jitsilab"]
+_READ = "import sys\nf = open(sys.argv[1], 'rb', buffering=0)\nb = bytearray(1 << 22)\nwhile f.readinto(b): pass"
+
+
+def contenders() -> list[Contender]:
+    """The floor, and what is measured against it."""
+    return [
+        Contender("sequential read", [sys.executable, "-c", _READ, "{path}"], SIZES[-1]),
+        Contender("load", [sys.executable, "-m", "benchmarks.contenders", "jitsilab", "{path}"], SIZES[-1]),
+        Contender("table stun", [*RUN, "table", "stun", "{path}"], SIZES[-1]),
+        Contender("table media", [*RUN, "table", "media", "{path}"], SIZES[-1]),
+        Contender("diagnose", [*RUN, "diagnose", "{path}"], SIZES[-1]),
+        Contender("audit", [*RUN, "audit", "--fail-on", "never", "{path}"], SIZES[-1]),
+    ]
+
+
+def exponent(seconds: Mapping[int, float], start: float = 0.0) -> float:
+    """Slope of log time over log packets by least squares, ``start`` (what nothing takes) left out of each time."""
+    points = [(math.log(size), math.log(max(taken - start, 1e-3))) for size, taken in sorted(seconds.items())]
+    if len(points) < 2:
+        return float("nan")
+    x, y = (sum(values) / len(points) for values in zip(*points, strict=True))
+    return sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points)
+
+
+def write(folder: Path, measured: Sequence[Contender], files: Mapping[int, int]) -> None:
+    """The tables and the plot."""
+    sizes = sorted(files)
+    start = {one.name: min(one.seconds.values()) for one in measured if one.seconds}
+    lines = ["# How it grows", "", "Written by `python -m benchmarks.growth`. Whole processes, file in the cache.", "",
+             "| seconds | " + " | ".join(f"{size:,}" for size in sizes) + " | exponent from 100,000 on |",
+             "|---" * (len(sizes) + 2) + "|"]  # fmt: skip
+    for one in measured:
+        late = {size: taken for size, taken in one.seconds.items() if size >= 100_000}
+        cells = [f"{one.seconds[size]:.2f}" if size in one.seconds else "" for size in sizes]
+        shown = exponent(late, 0.9 * start.get(one.name, 0.0)) if len(late) > 1 else float("nan")
+        lines.append(f"| {one.name} | " + " | ".join(cells) + f" | {'' if math.isnan(shown) else f'{shown:.2f}'} |")
+    lines += ["", "| peak memory, MB | " + " | ".join(f"{size:,}" for size in sizes) + " |",
+              "|---" * (len(sizes) + 1) + "|"]  # fmt: skip
+    for one in measured:
+        cells = [f"{one.memory[size] / 1e6:.0f}" if size in one.memory else "" for size in sizes]
+        lines.append(f"| {one.name} | " + " | ".join(cells) + " |")
+    (folder / "growth.md").write_text("\n".join([*lines, "", "![growth](growth.png)", ""]))
+    _plot(folder / "growth.png", measured)
+
+
+def _plot(path: Path, measured: Sequence[Contender]) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, panes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for one in measured:
+        sizes = sorted(one.seconds)
+        floor = one.name == "sequential read"
+        style = {"color": "0.4", "linestyle": ":"} if floor else {}
+        panes[0].plot(sizes, [one.seconds[size] for size in sizes], marker="o", label=one.name, **style)
+        panes[1].plot(sizes, [one.memory[size] / 1e6 for size in sizes], marker="o", label=one.name, **style)
+    panes[0].set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
+    panes[1].set(xscale="log", yscale="log", xlabel="frames", ylabel="peak memory, MB")
+    for pane in panes:
+        pane.grid(which="major", alpha=0.3)
+    panes[0].legend(fontsize="small", frameon=False)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--only", nargs="+", help="names of commands")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="where the captures stay (default: they are removed)")
+    parser.add_argument("--out", type=Path, default=HERE)
+    given = parser.parse_args(arguments)
+    measured = [one for one in contenders() if not given.only or one.name in given.only]
+    files = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for size in given.sizes:
+            path = (given.folder or Path(temporary)) / f"{size}.pcap"
+            if not path.exists():
+                argv = [sys.executable, "-m", "benchmarks.captures", str(path), str(size)]
+                subprocess.run([*argv, "96" if size >= SNAPPED else "262144"], cwd=HERE.parent, check=True)
+            files[size] = path.stat().st_size
+            for _ in range(given.rounds):
+                for one in measured:
+                    if size <= one.largest:
+                        seconds, memory = one.run(path)
+                        one.seconds[size] = min(seconds, one.seconds.get(size, seconds))
+                        one.memory[size] = min(memory, one.memory.get(size, memory))
+                        print(f"{size:>10,} {one.name:<18} {seconds:8.2f} s {memory / 1e6:7.0f} MB", flush=True)
+            if given.folder is None:
+                path.unlink()
+            write(given.out, measured, files)
+
+
+if __name__ == "__main__":
+    begun = time.perf_counter()
+    main(sys.argv[1:])
+    print(f"{time.perf_counter() - begun:.0f} s on {os.cpu_count()} cores")

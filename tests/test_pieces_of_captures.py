@@ -1,0 +1,78 @@
+"""What is read of a long capture in pieces is what all of it at once shows; parts of tables are what the tables say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jitsilab as jl
+from jitsilab.inputs.packets import PacketTables
+from jitsilab.tables import PARTS, part
+from jitsilab.wire import flows, labels, streams
+from jitsilab.wire.decrypt.records import Record, Records
+
+
+def opened(name: str) -> PacketTables:
+    return jl.load(name, point="eth0").packets[0]
+
+
+def test_labels_and_streams_do_not_depend_on_how_many_flows_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, pieces = opened("jvb-3"), opened("jvb-3")
+    assert whole.wire is not None
+    assert pieces.wire is not None
+    media = whole.table("media")
+    for module in (flows, labels):
+        monkeypatch.setattr(module, "TOGETHER", 300)
+    rows = np.arange(len(pieces.wire.packets))[pieces.wire.flows.of_frame >= 0]
+    ranges = list(pieces.wire.flows.ranges(rows))
+    assert len(ranges) > 3
+    assert [low for low, _ in ranges[1:]] == [high for _, high in ranges[:-1]]
+    assert (ranges[0][0], ranges[-1][1]) == (0, len(pieces.wire.flows))
+    assert (pieces.wire.labels == whole.wire.labels).all()
+    pd.testing.assert_frame_equal(pieces.table("media"), media)
+
+
+def test_a_stream_that_was_let_go_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "KEPT", 0)
+    wire = opened("jvb-3").wire
+    assert wire is not None
+    first = {(flow.number, up): flow.stream(up).pieces for flow in wire.flows for up in (True, False)}
+    held = next(iter(wire.flows)).stream(True)._recent._held
+    assert len(held) <= 2
+    assert sum(len(piece.data) for pieces in first.values() for piece in pieces) > 10_000
+    for (number, up), pieces in first.items():
+        assert wire.flows.stream(number, up).pieces == pieces
+
+
+def test_records_are_the_same_as_objects_and_as_columns() -> None:
+    wire = opened("jvb-3").wire
+    assert wire is not None
+    session = max(wire.sessions.values(), key=lambda one: len(one.records))
+    records = session.records
+    every = list(records)
+    assert isinstance(records, Records)
+    assert len(every) == len(records) > 20
+    assert all(isinstance(one, Record) for one in every)
+    assert [records[place] for place in range(len(records))] == every
+    assert records[-1] == every[-1]
+    assert records[2:5] == every[2:5]
+    assert any(one.messages for one in every)
+    assert [one.frame for one in every] == records.headers["frame"].tolist()
+    with pytest.raises(IndexError):
+        records[len(records)]
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_a_part_says_what_its_table_says(name: str) -> None:
+    source = opened("jvb-3")
+    some, whole = part(source, name), source.table(PARTS[name])
+    assert some is not None
+    assert whole is not None
+    if name == "icmp":
+        whole = whole[whole["protocol"].isin(["ICMP", "ICMPv6"])].reset_index(drop=True)
+    assert len(some) == len(whole)
+    for column in some:
+        mine, theirs = some[column], whole[column]
+        assert mine.isna().tolist() == theirs.isna().tolist()
+        assert mine.dropna().tolist() == theirs.dropna().tolist(), column
+    assert part({PARTS[name]: whole}, name) is whole  # of a print, or of several captures
+    assert part({}, name) is None
