@@ -72,6 +72,13 @@ def show(*blocks: Story | Table | Transcript | Figure) -> None:
         display({"text/plain": f"<{type(block).__name__}>", **bundle}, raw=True)  # type: ignore[no-untyped-call]
 
 
+def aside(*blocks: Story | Table) -> None:
+    """Show what is for the reader of the notebook alone: it is no part of the report, and none of the results."""
+    for block in blocks:
+        text = block.text if isinstance(block, Story) else f"{block.text}\n\n*{block.caption}*"
+        display({"text/plain": f"<{type(block).__name__}>", "text/markdown": text}, raw=True)  # type: ignore[no-untyped-call]
+
+
 def figure(axes: figures.Axes, name: str, caption: str) -> None:
     """Show a drawing under a name and with a caption, and close it."""
     show(figures.render(axes, name, caption))
