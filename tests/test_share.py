@@ -18,7 +18,7 @@ from jitsilab.errors import ParseError
 from jitsilab.pcap import read
 from jitsilab.pcap.containers import Interface
 from jitsilab.pcap.writing import Writer
-from jitsilab.sharing import search
+from jitsilab.sharing import leaks, search
 from jitsilab.sharing.addresses import Addresses, CryptoPan
 from jitsilab.sharing.connections import Connections
 from jitsilab.sharing.layout import Block, Layout
@@ -266,6 +266,27 @@ def test_what_is_found_is_found_in_what_is_shared(shared: tuple[Path, Path]) -> 
     assert len(set(told[0].values())) > 3
     steps = [call.steps[["step", "verdict"]].value_counts().to_dict() for call in (before, after)]
     assert steps[0] == steps[1]
+
+
+def test_a_pack_has_what_proves_its_diagnosis_beside_the_case(recording: Recording, tmp_path: Path) -> None:
+    where, pack = recording("turn-refused"), tmp_path / "pack"
+    given = [str(where / "capture-any.pcapng"), str(where / "logs")]
+    assert cli.main(["share", *given, "--pack", "-o", str(pack)]) == 0
+    answer = json.loads((pack / "diagnosis.json").read_text())
+    assert (
+        said(pack / "case")
+        == said(where / "capture-any.pcapng")
+        == sorted((p["media_path"], p["stage"], p["turn_stage"], p["cause"] or "") for p in answer["participants"])
+    )
+    frames = {
+        int(one.text.split()[1].rstrip(":")) for one in read(pack / "proof-capture-any.pcapng").comments if one.frame
+    }
+    places = [place for one in answer["causes"] for place in one["evidence"]]
+    assert frames >= {place["frame"] for place in places if place["input"] == "capture-any.pcapng"}
+    assert "turn-permission-refused" in (pack / "ISSUE.md").read_text().splitlines()[0]
+    text = "".join(one.read_text() for one in pack.iterdir() if one.suffix in (".md", ".txt", ".json"))
+    assert str(tmp_path) not in text
+    assert leaks.scan([pack]) == []
 
 
 def test_flows_are_let_go_behind_their_last_frame(

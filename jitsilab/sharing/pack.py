@@ -3,6 +3,8 @@
 All of it is made from the shared evidence, so it cannot say more than that does.
 """
 
+import gzip
+import itertools
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -15,40 +17,75 @@ from jitsilab.pcap.writing import Writer
 
 if TYPE_CHECKING:
     from jitsilab.sharing.case import Shared
+    from jitsilab.wire import Wire
 
+CASE = "case"  # the folder with the evidence
 MANY = 200  # frames of one capture that are quoted
 _NOTE = "Pseudonymised by jitsilab share: the frames that prove the diagnosis."
 
 
 def write(bundle: Path, shared: "Shared") -> None:
-    """Add diagnosis, proof and text to a bundle."""
-    call = calls.load(bundle)
+    """Move the evidence into a folder of its own, and put diagnosis, proof and text beside it."""
+    case = bundle / CASE
+    (bundle / "SHARED.txt").unlink()
+    pieces = list(bundle.iterdir())
+    case.mkdir()
+    for one in pieces:
+        one.rename(case / one.name)
+    call = calls.load(case)
     diagnosis = call.diagnosis
     said = diagnosis.to_json()
-    (bundle / "diagnosis.json").write_text(terminal.to_json(said, indent=1).replace(f"{bundle}/", "") + "\n")
-    text = diagnosis.to_text().replace(f"{bundle}/", "")
+    (bundle / "diagnosis.json").write_text(terminal.to_json(said, indent=1).replace(f"{case}/", "") + "\n")
+    text = diagnosis.to_text().replace(f"{case}/", "")
     (bundle / "diagnosis.txt").write_text(text + "\n")
     proof = _proof(bundle, call, said)
-    (bundle / "ISSUE.md").write_text(_issue(call, said, text, [*shared.files, *proof]))
+    files = [f"{CASE}/{name}" for name in shared.files]
+    (bundle / "ISSUE.md").write_text(_issue(call, said, text, [*files, *proof]))
     from jitsilab.sharing.case import sums
 
-    shared.files += ["diagnosis.json", "diagnosis.txt", "ISSUE.md", *proof]
+    shared.files = [*files, "diagnosis.json", "diagnosis.txt", "ISSUE.md", *proof]
     sums(bundle, shared.files)
 
 
 def _proof(bundle: Path, call: Any, said: dict[str, Any]) -> list[str]:
-    """The frames that the diagnosis names, of the first capture, with what they are named for."""
-    wire = call.wire
-    wanted: dict[int, list[str]] = {}
-    for one in said.get("participants") or ():
-        who = one.get("nick") or one.get("id") or "a participant"
-        for frame in list(one.get("frames") or ())[:MANY]:
-            if isinstance(frame, int):
-                wanted.setdefault(frame, []).append(f"{who}: {one.get('cause') or one.get('media_path')}")
-    if wire is None or not wanted:
-        return []
+    """The frames and lines that the diagnosis names, with what they are named for."""
+    frames: dict[str, dict[int, list[str]]] = {}
+    lines: dict[tuple[str, int], list[str]] = {}
+    for what, one in [
+        *((str(one.get("cause")), one) for one in said.get("causes") or ()),
+        *((f"{one.get('nick') or one.get('id')}: {one.get('cause') or one.get('media_path')}", one)
+          for one in said.get("participants") or ()),
+    ]:  # fmt: skip
+        for place in list(one.get("evidence") or ())[:MANY]:
+            name = str(place.get("input")).removeprefix(f"{bundle / CASE}/")
+            if isinstance(place.get("frame"), int):
+                frames.setdefault(name, {}).setdefault(place["frame"], []).append(what)
+            elif isinstance(place.get("line"), int):
+                lines.setdefault((name, place["line"]), []).append(what)
+    made = []
+    for name, wanted in frames.items():
+        wire = next((one.wire for one in call.evidence.packets if one.wire and _same(one.input, name)), None)
+        if wire is not None:
+            made.append(f"proof-{Path(name).name.split('.')[0]}.pcapng")
+            _excerpt(bundle / made[-1], wire, wanted)
+    quoted = []
+    for (name, number), told in sorted(lines.items())[:MANY]:
+        line = _line(bundle / CASE / name, number)
+        if line is not None:
+            quoted += [f"{name}, line {number}: {'; '.join(dict.fromkeys(told))}", f"    {line}"]
+    if quoted:
+        made.append("proof.txt")
+        (bundle / made[-1]).write_text("\n".join(quoted) + "\n")
+    return made
+
+
+def _same(path: str, name: str) -> bool:
+    return path == name or path.endswith(f"/{name}")
+
+
+def _excerpt(path: Path, wire: "Wire", wanted: dict[int, list[str]]) -> None:
     packets = wire.packets
-    with Writer(bundle / "proof.pcapng", _NOTE) as out:
+    with Writer(path, _NOTE) as out:
         for interface in packets.interfaces:
             out.interface(interface)
         if packets.secrets:
@@ -60,7 +97,15 @@ def _proof(bundle: Path, call: Any, said: dict[str, Any]) -> list[str]:
                 int(packets.interface[row]), int(packets.time[row]), packets.frame(number),
                 int(packets.length[row]), comment,
             )  # fmt: skip
-    return ["proof.pcapng"]
+
+
+def _line(path: Path, number: int) -> str | None:
+    """A line of a text, where that is a file of its own."""
+    if not path.is_file():
+        return None
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8", errors="replace") as file:
+        return next((line.rstrip()[:2000] for line in itertools.islice(file, number - 1, number)), None)
 
 
 def _issue(call: Any, said: dict[str, Any], text: str, files: list[str]) -> str:
@@ -77,7 +122,7 @@ def _issue(call: Any, said: dict[str, Any], text: str, files: list[str]) -> str:
         "## Evidence", "",
         "Names, addresses, ids and secrets are pseudonyms, the same in every file; media payloads were dropped.", "",
         *(f"- `{name}`" for name in sorted(files)), "",
-        "## How to look at it", "", "```", "jitsilab diagnose .", "```", "",
+        "## How to look at it", "", "```", f"jitsilab diagnose {CASE}/", "```", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
