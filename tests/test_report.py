@@ -130,7 +130,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-4]-*.ipynb"))
 @pytest.mark.parametrize(
     ("given", "says"),
     [({"interval": "x"}, "type float"), ({"flow": "1.5"}, "type int"), ({"flow": True}, "type int"),
-     ({"nothing": 1}, "flow (int, default 0)"), ({"capture": "x"}, "argument of the command")],
+     ({"nothing": 1}, "flow (int, default 0)"), ({"evidence": "x"}, "argument of the command")],
 )  # fmt: skip
 def test_unknown_and_ill_typed_parameters_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ParameterError, match=re.escape(says)):

@@ -5,6 +5,9 @@ output carries, beside what JupyterLab draws, the JSON from which `jitsilab.page
 """
 
 import json
+import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +31,17 @@ RESULT = "application/vnd.jitsilab.result+json"
 _told: dict[str, Any] = {}
 
 
-def start(capture: str, keylog: str = "", point: str = "", facts: str = "") -> "Call":
-    """Open the capture that the parameters name, set the style of the figures and begin a new set of results.
+def start(evidence: "str | Path | Sequence[str | Path]", keylog: str = "", point: str = "", facts: str = "") -> "Call":
+    """Open what the parameters name, set the style of the figures and begin a new set of results.
 
+    ``evidence`` is a path, a name of the registry, several with spaces between (quoted as a shell quotes), or a list.
     An empty ``keylog``, ``point`` or ``facts`` means what the registry has for that name; ``keylog="none"`` opens it
     without keys.
     """
     figures.set_style()
     _told.clear()
     lab = captures.load(
-        capture, keylog=None if keylog in ("", "none") else keylog, point=point or None, facts=facts or None,
+        *named(evidence), keylog=None if keylog in ("", "none") else keylog, point=point or None, facts=facts or None,
         use_keylog=keylog != "none",
     )  # fmt: skip
     return lab
@@ -51,6 +55,17 @@ def start_fleet(dataset: str, by: str = "", reports: str = "") -> Overview:
     if not (folder / "calls").is_dir():
         raise CaptureError(f"{dataset} is no dataset of a survey: jitsilab survey PATH... -o {dataset} writes one.")
     return Overview(Survey(folder), by, reports or None)
+
+
+def named(evidence: "str | Path | Sequence[str | Path]") -> "list[str | Path]":
+    """The pieces that a parameter names: one where such a path exists, else the words of it.
+
+    >>> named("call.pcapng 'my logs/'"), named(["a b", "c"])
+    (['call.pcapng', 'my logs/'], ['a b', 'c'])
+    """
+    if isinstance(evidence, str):
+        return [evidence] if not evidence.strip() or os.path.exists(evidence) else [*shlex.split(evidence)]  # noqa: PTH110
+    return [evidence] if isinstance(evidence, Path) else [*evidence]
 
 
 def show(*blocks: Story | Table | Transcript | Figure) -> None:

@@ -55,7 +55,7 @@ def run(
             raise CaptureError(f"There is no folder {facts}.")
         study = name == registry.STUDY
         values |= {
-            "capture": opened, "point": point or "", "facts": str(Path(facts).resolve()) if facts else "",
+            "evidence": opened, "point": point or "", "facts": str(Path(facts).resolve()) if facts else "",
             "keylog": str(Path(keylog).resolve()) if keylog else "" if use_keylog else "none",
         }  # fmt: skip
         document = documents.Document(

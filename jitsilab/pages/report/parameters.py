@@ -7,7 +7,7 @@ from typing import Any
 from jitsilab.errors import ParameterError
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool}
-OWN = ("capture", "keylog", "point", "facts")  # what the arguments of a report set
+OWN = ("evidence", "keylog", "point", "facts")  # what the arguments of a report set
 
 
 def known(notebooks: list[Path]) -> dict[str, dict[str, Any]]:
