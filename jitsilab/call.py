@@ -287,7 +287,17 @@ class Call:
                     rows[chunk.table] += chunk.rows
         return {one: frame_from(rows[one], catalogue.LINES[one]) if one in rows else None for one in wanted}
 
+    def describe(self, name: str) -> "pd.DataFrame":
+        """The columns of a table: type, unit, meaning, and the text that defines it; of this call or not."""
+        from jitsilab.tables.meanings import describe
+
+        if name not in TABLES:
+            raise ParameterError(terminal.unknown("table", name, TABLES))
+        return describe(schemas()[name])
+
     def _judged(self, name: str) -> "pd.DataFrame | None":
+        from jitsilab.tables.meanings import ordered
+
         if name == "errors":
             return self._errors()
         if name == "participants":
@@ -306,10 +316,10 @@ class Call:
         if name == "steps":
             from jitsilab.judge import theory
 
-            return theory.steps(self)
+            return ordered(theory.steps(self))
         from jitsilab.judge import findings
 
-        return findings.table(self)
+        return ordered(findings.table(self))
 
     def _errors(self) -> "pd.DataFrame":
         from jitsilab.tables import ERRORS, frame_from

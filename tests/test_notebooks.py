@@ -23,7 +23,7 @@ def tagged(notebook: Any, tag: str) -> list[Any]:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS][:3] == ["01-deploy", "02-capture", "03-signaling"]
+    assert [path.stem for path in NOTEBOOKS][:4] == ["00-explore", "01-deploy", "02-capture", "03-signaling"]
 
 
 @each
@@ -67,7 +67,7 @@ def test_only_the_results_are_kept(path: Path) -> None:
 
 
 def test_nbval_fails_where_a_kept_result_was_altered(tmp_path: Path) -> None:
-    notebook = nbformat.read(NOTEBOOKS[1], 4)
+    notebook = nbformat.read(FOLDER / "02-capture.ipynb", 4)
     (cell,) = tagged(notebook, "results")
     bundle = next(output.data for output in cell.outputs if RESULT in output.get("data", {}))
     bundle[RESULT]["frames"] += 1

@@ -34,8 +34,8 @@ SCHEMA: Schema = {
     "result": ("str", "FAIL, PASS, INFO, NOT_OBSERVABLE or NOT_APPLICABLE"),
     "severity": ("str", "critical, high, medium, low, info: of a failure"),
     "certainty": ("str", "measured, deduced, or inferred"),
-    "frames": ("str", "frames that show it"),
-    "places": ("str", "file:line of the configuration that shows it"),
+    "frames": ("object", "frames that show it"),
+    "places": ("object", "file:line of the configuration that shows it"),
     "evidence": ("str", "what was seen"),
     "advice": ("str", "what to change"),
     "reference": ("str", "where the demand is made"),
@@ -88,7 +88,7 @@ def table(call: Any) -> pd.DataFrame:
     rows = []
     for one in audit(call, getattr(call, "facts", None)):
         said = {**one.as_dict(), "evidence": one.evidence}
-        said["frames"], said["places"] = " ".join(map(str, one.frames)), " ".join(one.places)
+        said["frames"], said["places"] = list(one.frames), list(one.places)
         rows.append([said[column] for column in SCHEMA])
     return frame_from(rows, SCHEMA)
 
