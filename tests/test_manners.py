@@ -187,7 +187,7 @@ def test_no_arguments_say_what_to_do_next(
     ("words", "meant"),
     [
         (["diagnos", "x"], "Did you mean diagnose?"),
-        (["diagnose", "x", "--jsn"], "Did you mean --json?"),
+        (["diagnose", "x", "--jsn"], "Did you mean --json"),
         (["audit", "x", "--fail-on", "hihg"], "Did you mean high?"),
         (["diagnose", "turn-refusd"], "Did you mean turn-refused"),
         (["table", "stunn", "turn-refused"], "Did you mean stun?"),
