@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from jitsilab import call as calls
 from jitsilab.analysis import traffic
 from jitsilab.call import Call
 from jitsilab.case import cast
@@ -18,7 +19,7 @@ def overview(call: Call) -> Story:
     """Size, span and parties of the capture."""
     frames = call.table("frames")
     if frames is None or frames.empty:
-        return Story().add("The capture holds no frames.", frames=0)
+        return Story().add("There is no capture here, or it holds no frames.", frames=0)
     flows = call.flows
     who = cast.of(call.tables())
     people, servers = list(dict.fromkeys(cast.addresses(who, flows).values())), who.servers
@@ -43,9 +44,15 @@ def overview(call: Call) -> Story:
     return story
 
 
+def _rows(call: Call, name: str) -> pd.DataFrame:
+    """A table of packets, without rows where the evidence holds none."""
+    found = call.table(name)
+    return calls.empty(name) if found is None else found
+
+
 def protocols(call: Call) -> Table:
     """Frames and bytes by protocol."""
-    frames = call.frames
+    frames = _rows(call, "frames")
     rows = frames.groupby("protocol", dropna=False)["length"].agg(Frames="size", Bytes="sum").reset_index()
     rows = rows.sort_values(["Frames", "protocol"], ascending=[False, True]).rename(columns={"protocol": "Protocol"})
     caption = "Frames and bytes by protocol, each frame counted once, by the innermost protocol that it shows."
@@ -54,7 +61,7 @@ def protocols(call: Call) -> Table:
 
 def flows(call: Call) -> Table:
     """Every five-tuple and what it is."""
-    every = call.flows
+    every = _rows(call, "flows")
     shown = every.assign(bytes=every["bytes_up"] + every["bytes_down"]).nlargest(MOST_FLOWS, "bytes")
     shown = shown.sort_values("first_frame", kind="stable")
     reading = roles(call)
@@ -89,7 +96,7 @@ def roles(call: Call) -> dict[int, str]:
     web = set() if tls is None else set(tls["flow"].dropna().astype(int))
     versions = {} if tls is None else tls.dropna(subset=["version"]).groupby("flow")["version"].max().to_dict()
     found = {}
-    for row in call.flows.itertuples():
+    for row in _rows(call, "flows").itertuples():
         flow, kind = int(row.flow), str(row.kind)
         if flow in turn:
             found[flow] = "TURN inside TLS" if flow in hidden or row.transport == "tcp" else "TURN"
@@ -108,11 +115,11 @@ def roles(call: Call) -> dict[int, str]:
 
 def by_participant(call: Call, interval: float = 1.0) -> pd.DataFrame:
     """What `jitsilab.pages.figures.plot_traffic` draws, with TURN told apart from signaling."""
-    flows = call.flows
+    flows = _rows(call, "flows")
     paths = {flow: "TURN in TLS" for flow, role in roles(call).items() if role.startswith("TURN inside")}
     who = cast.of(call.tables())
     people = cast.addresses(who, flows)
-    amounts = traffic.by_participant(call.frames, flows, people, who.servers, interval, paths)
+    amounts = traffic.by_participant(_rows(call, "frames"), flows, people, who.servers, interval, paths)
     return amounts.assign(participant=amounts["participant"].replace(names(call)))
 
 
