@@ -450,7 +450,27 @@ def test_paper_is_white_and_folded_sections_stay_folded(browser: Browser, made: 
     page.send("Emulation.setEmulatedMedia", media="print", features=[dark])
     assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.run("getComputedStyle(document.querySelector('.verdict')).color") == "rgb(0, 0, 0)"
-    assert page.run("getComputedStyle(document.querySelector('svg .back')).fill") == "rgb(255, 255, 255)"
+    assert page.run("getComputedStyle(document.querySelector('svg.lanes text')).fill") == "rgb(0, 0, 0)"
     assert page.run("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert page.printed().startswith(b"%PDF")
     assert not page.run("document.getElementById('steps-all').open")
+
+
+def test_a_crowd_keeps_the_report_small(tmp_path: Path) -> None:
+    log = tmp_path / "jicofo.log"
+    line = (
+        "Jicofo 2026-11-29 16:%02d:%02d.345 INFO: [41] [room=standup@conference.meet.lab meeting_id=1 "
+        "participant=%08x] ParticipantInviteRunnable.doInviteOrReinvite#1: Sending session-initiate to: "
+        "standup@conference.meet.lab/%08x sources={}\n"
+    )
+    log.write_text("".join(line % (i // 60, i % 60, i + 1, i + 1) for i in range(600)))
+    out = tmp_path / "out"
+    casereport.write(jl.load(log), out)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 3_000_000
+    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert len(found["diagnosis"]["participants"]) == 600
+    assert page.count('<article class="card') <= 100
+    seen = Seen(page)
+    ids = {own["id"] for _, own in seen.tags if own.get("id")}
+    assert {str(own["href"])[1:] for _, own in seen.tags if own.get("href")} <= ids

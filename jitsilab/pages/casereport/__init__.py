@@ -38,7 +38,7 @@ def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None, changed
     frames = sum(len(rows) for one in call.packets if (rows := one.table("frames")) is not None)
     parts = [
         f"{len(diagnosis.people)} participant{'' if len(diagnosis.people) == 1 else 's'}"
-        + (f" ({left_out} of those who are well have no card)" if left_out else ""),
+        + (f" ({left_out} have no card here: diagnose --json has all)" if left_out else ""),
         f"room {rooms}" if rooms else "", evidence.span(found), f"{frames:,} frames" if frames else "",
         f"{len(found.events):,} events in lines" if found.events is not None else "",
     ]  # fmt: skip

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from jitsilab.judge.diagnosis import Diagnosed, Diagnosis
     from jitsilab.judge.findings import Finding
 
-MOST_CARDS = 24  # of people who are well; those without media are all there
+MOST_CARDS = 24  # of people who are well
+MOST_FAILED = 60  # of people without media, or of whom it is not to be seen
 MOST_GRAVE = 3  # security findings on the first screen
 SEEN = 110  # characters of what such a one saw
 PATHS = {
@@ -51,11 +52,12 @@ def tone(answer: "Diagnosis") -> str:
 
 
 def of_people(answer: "Diagnosis", places: Places) -> tuple[list[Card], int]:
-    """A card each, those without media first, and how many of those who are well are left out."""
+    """A card each, those without media first, and how many are left out."""
     order = {"none": 0, "not-observable": 1}
     people = sorted(answer.people, key=lambda one: order.get(one.media_path, 2))
     well = [one for one in people if order.get(one.media_path, 2) == 2]
-    left_out = {id(one) for one in well[MOST_CARDS:]}
+    others = [one for one in people if order.get(one.media_path, 2) != 2]
+    left_out = {id(one) for one in (*well[MOST_CARDS:], *others[MOST_FAILED:])}
     said: dict[tuple[str, str | None], Card] = {}
     cards = list(_of_the_call(answer, places, said))
     healed = [one for one in cards if one.tone == "open"]

@@ -7,7 +7,7 @@ from jitsilab.pages.markdown import visible
 
 ROW, HEAD = 24, 30  # pixels
 TIME, FRAME = 56, 52  # widths: of the time, of the frame number
-ACROSS, NARROW, WIDE = 556, 88, 150  # what the lanes of a small call share, and the least and most of one
+ACROSS, NARROW = 556, 88  # what the lanes of a small call share, and the least of one
 LETTER = 6.4  # pixels of a character, about
 LABEL = 46  # characters of a label; the whole of it stands in the tooltip
 
@@ -17,7 +17,7 @@ text{font:12px system-ui,sans-serif;fill:#1c1c1c}.head text{font-weight:600}.sof
 .lane{stroke:#b8bcc4}.arrow,.dot{stroke:#1f3b57;fill:#1f3b57}.hidden .arrow{stroke-dasharray:5 3}
 .bad .arrow,.bad .dot{stroke:#a3231d;fill:#a3231d}.bad .label{fill:#a3231d;font-weight:600}
 .proof .label{fill:#1a4f96;font-weight:600}
-.back{fill:#fff}.label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
+.row .back{fill:none}.back{fill:#fff}.label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
 @media (prefers-color-scheme:dark){text{fill:#e4e4e4}.soft{fill:#a8a8a8}.lane{stroke:#4a4f58}.back{fill:#17191c}
 .arrow,.dot{stroke:#9db8d9;fill:#9db8d9}.bad .arrow,.bad .dot{stroke:#ff8f87;fill:#ff8f87}.bad .label{fill:#ff8f87}
 .proof .label{fill:#8fb8f2}
@@ -31,7 +31,7 @@ def width(ladder: Ladder) -> int:
 
 
 def _lane(ladder: Ladder) -> int:
-    return max(NARROW, min(WIDE, ACROSS // max(len(ladder.lanes), 1)))
+    return max(NARROW, ACROSS // max(len(ladder.lanes), 1))
 
 
 def lane_x(place: int, ladder: Ladder) -> int:
@@ -53,8 +53,11 @@ def head(ladder: Ladder) -> str:
 
 
 def rows(ladder: Ladder, linked: bool = True) -> str:
-    """A group for each event, in order."""
-    return "".join(_row(one, i, ladder, linked) for i, one in enumerate(ladder.events))
+    """The upright lines, then a group for each event in order."""
+    down = ROW * len(ladder.events)
+    upright = "".join(f"M{lane_x(i, ladder)} 0v{down}" for i in range(len(ladder.lanes)))
+    every = "".join(_row(one, i, ladder, linked) for i, one in enumerate(ladder.events))
+    return f'<path class="lane" d="{upright}"/>{every}'
 
 
 def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
@@ -78,7 +81,7 @@ def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
     body = (
         f"<title>{_words(tip)}</title>"
         f'<rect class="back" x="0" y="0" width="{width(ladder)}" height="{ROW}"/>'
-        f"{_crossed(ladder)}{drawn}{label}"
+        f"{drawn}{label}"
         f'<text class="soft" x="{TIME - 12}" y="22" text-anchor="end">{one.seconds:.3f}</text>'
         f'<text class="soft" x="{width(ladder) - 6}" y="22" text-anchor="end">{_words(one.where)}</text>'
     )
@@ -107,11 +110,6 @@ def _beside(start: int, label: str, ladder: Ladder) -> tuple[int, str]:
     right, left = width(ladder) - FRAME - start - 9, start - 9 - TIME
     wide = min(len(label), LABEL) * LETTER
     return (start + 9, "start") if wide <= right or right >= left else (start - 9, "end")
-
-
-def _crossed(ladder: Ladder) -> str:
-    """The upright lines of one row, so that a row that moves takes them along."""
-    return "".join(f'<path class="lane" d="M{lane_x(i, ladder)} 0v{ROW}"/>' for i in range(len(ladder.lanes)))
 
 
 def alone(ladder: Ladder) -> str:

@@ -101,7 +101,7 @@ def _step(
     title = some["title"].iloc[0]
     return Row(
         [text(f"{step} {title}"), joined(went, "; "), text("; ".join(notes[:3])), text(joined(linked[:6]), more),
-         joined(leads)], own.to, {"DEVIATES": "bad", "NOT_OBSERVED": "warn"}.get(best, ""),
+         joined(leads[:MOST_PEOPLE])], own.to, {"DEVIATES": "bad", "NOT_OBSERVED": "warn"}.get(best, ""),
     )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _causes(contents: Contents) -> "dict[int, tuple[Link, set[int], set[str]]]":
     found = {}
     order = {"none": 0, "not-observable": 1}
     people = sorted(contents.diagnosis.people, key=lambda one: order.get(one.media_path, 2))
-    for number, one in enumerate(people, 1):
+    for number, one in enumerate(people[: cards.MOST_FAILED], 1):
         if one.cause and one.cause not in OPEN and one.media_path in order:
             link = Link(f"{one.id}: {words_of(one.cause, one.reason)}", f"person-{number}")
             found[number] = (link, set(one.frames), {one.id})

@@ -165,7 +165,7 @@ def _ladder(ladder: Ladder) -> str:
     more = f" {ladder.left_out:,} later events are left out." if ladder.left_out else ""
     return (
         f'<figure class="ladder" id="{ladder.id}"><div class="tools" role="group" aria-label="What the ladder shows">'
-        f'<fieldset class="filter"><legend>Who</legend>{people}</fieldset>'
+        f"{f'<fieldset class=filter><legend>Who</legend>{people}</fieldset>' if people else ''}"
         f'<fieldset class="filter"><legend>Layer</legend>{kinds}</fieldset>'
         '<span class="zoom"><button type="button" data-zoom="0.8" aria-label="Smaller">−</button>'
         '<button type="button" data-zoom="1.25" aria-label="Larger">+</button></span></div>'
