@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from xml.etree.ElementTree import XMLPullParser
 
+from jitsilab.deploy import planning
 from jitsilab.protocols import stun
 
 DOMAIN, ADDRESS, SECRET = "meet.example.org", "192.0.2.1", "component-secret"
@@ -165,6 +166,59 @@ CONFIG = f"""var config = {{ hosts: {{ domain: '{DOMAIN}', muc: 'conference.{DOM
 """
 
 
+#: Jitsi's Prosody modules that a plan loads, in no package here: empty ones of their names stand in
+MODULES = (
+    "muc_hide_all", "muc_meeting_id", "muc_domain_mapper", "muc_rate_limit", "muc_password_whitelist",
+    "features_identity", "jitsi_session", "conference_duration", "muc_lobby_rooms", "limits_exception",
+    "speakerstats_component", "end_conference", "av_moderation_component", "room_metadata_component",
+)  # fmt: skip
+
+
+def planned(folder: Path) -> dict[str, str]:
+    """What `jitsilab deploy plan` writes for this server, moved below a folder; the stand-ins are let in."""
+    wishes = planning.Wishes(DOMAIN, "me@example.org", ADDRESS, secrets=planning.made_secrets())
+    files = {one.path: one.text for one in planning.files(wishes)}
+    modules = folder / "modules"
+    modules.mkdir(exist_ok=True)
+    for name in MODULES:
+        (modules / f"mod_{name}.lua").write_text("-- stands in\n")
+    (modules / "mod_auth_jitsi-anonymous.lua").write_text('module:require("auth_anonymous");\n')
+    library = next(Path(one) for one in ("/usr/lib/prosody/modules",) if Path(one).is_dir())
+    (modules / "auth_anonymous.lib.lua").write_text((library / "mod_auth_anonymous.lua").read_text())
+    hosts = files[f"etc/prosody/conf.d/{DOMAIN}.cfg.lua"]
+    hosts = hosts.replace(
+        '"client_proxy"\n\ttarget_address = "focus@auth.' + DOMAIN + '"', f'\n\tcomponent_secret = "{SECRET}"'
+    )
+    hosts += f'Component "bridge.{DOMAIN}"\n\tcomponent_secret = "{SECRET}"\n'
+    inside = f'"focus@auth.{DOMAIN}", "focus@focus.{DOMAIN}", "jvb@bridge.{DOMAIN}"'
+    hosts = hosts.replace(f'"focus@auth.{DOMAIN}", "jvb@auth.{DOMAIN}"', inside)
+    main = files["etc/prosody/prosody.cfg.lua"].replace(
+        f'admins = {{ "focus@auth.{DOMAIN}" }}', f"admins = {{ {inside} }}"
+    )
+    main = main.replace("/usr/share/jitsi-meet/prosody-plugins", str(modules)).replace("/run/prosody/", f"{folder}/")
+    main = main.replace("/var/log/prosody/", f"{folder}/").replace('Include "conf.d/*.cfg.lua"', hosts)
+    site = files[f"etc/nginx/sites-available/{DOMAIN}.conf"].replace(
+        "listen [::]", f"listen {ADDRESS}:1; # listen [::]"
+    )
+    site = site.replace("listen 443", f"listen {ADDRESS}:443").replace("listen 80", f"listen {ADDRESS}:80")
+    site = site.replace("/var/log/nginx", str(folder)).replace("/usr/share/jitsi-meet", f"{folder}/page")
+    for ending in ("crt", "key"):
+        site = site.replace(f"/etc/jitsi/meet/{DOMAIN}.{ending}", f"{folder}/good.{ending}")
+        for name in (DOMAIN, f"auth.{DOMAIN}"):
+            main = main.replace(f"/etc/prosody/certs/{name}.{ending}", f"{folder}/good.{ending}")
+    (folder / "settings.js").write_text(files[f"etc/jitsi/meet/{DOMAIN}-config.js"])
+    site = site.replace(f"/etc/jitsi/meet/{DOMAIN}-config.js", f"{folder}/settings.js")
+    temporary = "".join(f"{name}_temp_path {folder};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    relay = files["etc/turnserver.conf"].replace("/etc/coturn/certs/" + DOMAIN, f"{folder}/good")
+    relay = relay.replace("syslog", f"pidfile={folder}/turn.pid\nuserdb={folder}/turn.db\nlog-file={folder}/turn.log")
+    return {
+        "prosody.cfg.lua": f'run_as_root = true\ndata_path = "{folder}/data"\n{main}',
+        "nginx.conf": f"user root; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx-error.log;\n"
+        f"events {{ }}\nhttp {{ include /etc/nginx/mime.types; {temporary}\n{site} }}\n",
+        "turn.conf": relay,
+    }
+
+
 class Component:
     """An XMPP component (XEP-0114)."""
 
@@ -246,7 +300,8 @@ def focus(fault: str) -> None:
                     f"<iq type='set' id='j1' from='focus@focus.{DOMAIN}/1' to='{occupant}'>"
                     "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='s1'><content name='audio'>"
                     f"<transport xmlns='urn:xmpp:jingle:transports:ice-udp:1' ufrag='{UFRAG}' pwd='{PASSWORD}'>"
-                    f"<web-socket xmlns='http://jitsi.org/protocol/colibri' url='wss://{DOMAIN}/colibri-ws/x/y/z?pwd=p'/>"
+                    f"<web-socket xmlns='http://jitsi.org/protocol/colibri' "
+                    f"url='wss://{DOMAIN}/colibri-ws/default-id/y/z?pwd=p'/>"
                     f"<candidate ip='{address}' port='10000' protocol='udp' component='1' type='host' foundation='1' "
                     "generation='0' id='1' priority='1' network='0'/></transport></content></jingle></iq>"
                 )
@@ -317,7 +372,7 @@ def main(folder: Path, fault: str) -> None:
         "nginx.conf": nginx(folder, fault),
         "turn.conf": coturn(folder, fault),
     }
-    for name, text in texts.items():
+    for name, text in (planned(folder) if fault == "planned" else texts).items():
         (folder / name).write_text(text)
     running = []
 

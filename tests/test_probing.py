@@ -105,6 +105,18 @@ def test_each_fault_is_named(network: tuple[str, ...], certificates: Path, tmp_p
     assert "turn-secret" not in json.dumps(steps)
 
 
+@TOOLS
+def test_a_planned_server_passes(network: tuple[str, ...], certificates: Path, tmp_path: Path) -> None:
+    """The files of `deploy plan` in the real programs, with stand-ins for Jitsi's own modules, focus and bridge."""
+    with World(network, certificates, tmp_path / "world", "planned") as world:
+        steps = world.check()
+    results = {name: one["result"] for name, one in steps.items()}
+    assert results.pop("dns") == results.pop("turn-udp") == results.pop("turn-tcp") == "NOT_APPLICABLE"
+    assert set(results.values()) == {"PASS"}, {
+        name: one["seen"] for name, one in steps.items() if one["result"] == "FAIL"
+    }
+
+
 ALSO = {  # what the same fault shows elsewhere too
     "prosody-down": {"websocket"}, "turn-denies": {"turn-tcp", "turn-tls"}, "turn-secret": {"turn-tcp", "turn-tls"},
     "turn-down": {"turn-udp", "turn-tcp", "stun"},

@@ -424,3 +424,12 @@ def test_a_browser_s_own_recording(network: tuple[str, ...], tmp_path: Path) -> 
     assert len(load(tmp_path / "call.webrtc-internals.txt").peer_connections) == 2
     for name in ("call.keys.txt", "call.console.txt", "call.webrtc-internals.txt", "call.pcapng"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.tool("dumpcap", "sh")
+def test_what_the_machine_knows_is_put_beside(network: tuple[str, ...], tmp_path: Path) -> None:
+    done = record(network, "-i", "lo", "-d", "1", "--all", "-o", str(tmp_path / "call.pcapng"))
+    assert done.returncode == 0, done.stderr
+    index = (tmp_path / "call.here" / "index.txt").read_text()
+    assert "taken: facts/" in index
+    assert json.loads((tmp_path / "call.recording.json").read_text())["beside"] == str(tmp_path / "call.here")

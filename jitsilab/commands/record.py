@@ -213,9 +213,10 @@ def _afterwards(arguments: argparse.Namespace, out: Path, paths: list[Path], don
     )  # fmt: skip
     files.hand_over(paths)
     beside = out.with_name(out.stem + ".recording.json")
+    longest = max((one.ended - one.started for one in done), default=0.0)
     whole = {
         "recordings": [one.to_json() for one in done], "files": [str(path) for path in paths],
-        "integrity": report.to_json(), "problem": problem, "beside": _collect(arguments, out),
+        "integrity": report.to_json(), "problem": problem, "beside": _collect(arguments, out, longest),
     }  # fmt: skip
     try:
         beside.write_text(json.dumps(whole, indent=1, default=str) + "\n")
@@ -234,7 +235,7 @@ def _afterwards(arguments: argparse.Namespace, out: Path, paths: list[Path], don
     return int(bool(problem))
 
 
-def _collect(arguments: argparse.Namespace, out: Path) -> str | None:
+def _collect(arguments: argparse.Namespace, out: Path, seconds: float) -> str | None:
     """Logs, answers and configuration of this machine, in a folder beside the capture."""
     if not arguments.everything:
         return None
@@ -243,8 +244,9 @@ def _collect(arguments: argparse.Namespace, out: Path) -> str | None:
     from jitsilab import deploy
 
     folder = out.with_name(out.stem + ".here")
+    hours = max(1, -int(-seconds // 3600))  # a log's lines of the whole span, however it began within an hour
     try:
-        shutil.copytree(deploy.collect_here(), folder)
+        shutil.copytree(deploy.collect_here(hours=hours), folder)
     except (LabError, OSError) as error:
         _tell(f"logs, answers and configuration were not collected: {error}")
         return None

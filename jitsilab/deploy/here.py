@@ -13,8 +13,8 @@ from jitsilab.errors import ParameterError
 LONGEST = 1800  # s; each program that the script asks has a minute
 
 
-def collect_here(root: str = "") -> Path:
-    """A folder with what this machine knows of its calls: configuration, logs of the last day, answers, sockets.
+def collect_here(root: str = "", hours: int = 24) -> Path:
+    """A folder with what this machine knows of its calls: configuration, logs of the last hours, answers, sockets.
 
     ``root`` is another root folder for files. Raises ParameterError where there is no POSIX shell, or where the script
     cannot collect, with its reason.
@@ -24,9 +24,10 @@ def collect_here(root: str = "") -> Path:
         raise ParameterError("--here needs a POSIX shell: run it on the server, or `jitsilab deploy facts` there.")
     folder = Path(tempfile.mkdtemp(prefix="jitsilab-here-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    environment = {**os.environ, "JITSILAB_TO": str(folder), "ROOT": root}
     try:
         done = subprocess.run(
-            [shell, "-s"], input=facts_command() + "\n", env={**os.environ, "JITSILAB_TO": str(folder), "ROOT": root},
+            [shell, "-s", "", str(hours)], input=facts_command() + "\n", env=environment,
             capture_output=True, text=True, errors="replace", timeout=LONGEST, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
