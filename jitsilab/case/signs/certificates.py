@@ -69,7 +69,9 @@ def _handshakes(tls: pd.DataFrame) -> dict[int, Handshake]:
     again[spoke] = words.str.contains("client_hello", regex=False)
     since = tls["flow"].map(dict(zip(answers["flow"], answers["frame"], strict=True)))
     after = (tls["frame"] >= since).fillna(False).to_numpy(bool) & since.notna().to_numpy()
-    said = tls[up & after & ~again & tls["record_type"].ne("change_cipher_spec").to_numpy()].drop_duplicates("flow")
+    went_on = np.flatnonzero(up & after & ~again & tls["record_type"].ne("change_cipher_spec").to_numpy())
+    firsts = ~tls["flow"].iloc[went_on].duplicated().to_numpy()
+    said = tls.iloc[went_on[firsts]]  # the table is long and has many columns: no copy of it
     first = {int(flow): place for place, flow in enumerate(said["flow"])}
     return {
         int(flow): _handshake(
