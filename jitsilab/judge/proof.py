@@ -28,6 +28,7 @@ _SECRET = re.compile(
     r"[\"'\\]{0,2}\s?[=:]\s?[\"'\\]{0,2})([^\s\"'<>&;,}\\]{3,})"
 )
 _SASL = re.compile(r"(<(?:auth|response|challenge|success)\b[^>]*>)[^<]+")
+_WORD = re.compile(r"\S+")  # a request target ends with its word, its parameters too
 _LONG = re.compile(r"(?<![\w./-])(?=[\w+/=-]*\d)[A-Za-z0-9+/_=-]{24,}(?![\w./-])")
 
 
@@ -359,4 +360,4 @@ def without_secrets(line: str) -> str:
     >>> without_secrets('GET /colibri-ws/x/y?pwd=abcdef HTTP/1.1" password: hunter22')
     'GET /colibri-ws/x/y?pwd=*** HTTP/1.1" password: ***'
     """
-    return _LONG.sub("***", _SASL.sub(r"\1***", _SECRET.sub(r"\1***", redacted(line))))
+    return _LONG.sub("***", _SASL.sub(r"\1***", _SECRET.sub(r"\1***", _WORD.sub(lambda word: redacted(word[0]), line))))
