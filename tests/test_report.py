@@ -143,7 +143,7 @@ def test_parameters_take_their_declared_types() -> None:
 
 
 def test_what_is_not_there_is_said_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="There are:"):
+    with pytest.raises(ParameterError, match="jitsilab captures"):
         report.run("no-such-capture", out=tmp_path)
     with pytest.raises(CaptureError):
         report.run(tmp_path / "missing.pcap", out=tmp_path)
