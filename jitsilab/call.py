@@ -7,6 +7,7 @@ as empty.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jitsilab.wire import Wire
 
 MAX_SETTING = 1 << 24  # bytes of a configuration file
+MOST_PROBLEMS = 10_000  # rows of one protocol and input in the table errors; nobody reads more
 LINE_TABLES = ("log", "events", "console", "requests", "peer_connections", "pc_events", "stats")
 JUDGED = ("participants", "steps", "findings", "timeline", "calls", "errors")
 TABLES = (*WIRE_TABLES, *ANALYSED, *LINE_TABLES, *JUDGED)
@@ -334,8 +336,21 @@ class Call:
             (piece.input, Problem(0, "packed", 0, piece.delivery.broken))
             for piece in self.evidence.pieces if piece.delivery.broken and piece.kind != "capture"
         ]  # fmt: skip
+        rows = _bounded(rows)
         table = frame_from([problem for _, problem in rows], ERRORS)
         return table.assign(input=[input for input, _ in rows]) if several else table
+
+
+def _bounded(rows: "list[tuple[str, Problem]]") -> "list[tuple[str, Problem]]":
+    """The first `MOST_PROBLEMS` of each protocol and input, and how many more there are."""
+    counts: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for input, problem in rows:
+        counts[input, problem.protocol] += 1
+        if counts[input, problem.protocol] <= MOST_PROBLEMS:
+            kept.append((input, problem))
+    more = ((key, count - MOST_PROBLEMS) for key, count in counts.items() if count > MOST_PROBLEMS)
+    return kept + [(input, Problem(0, name, 0, f"{count} more of these")) for (input, name), count in more]
 
 
 class _Part(Call):

@@ -63,7 +63,7 @@ PATTERNS = (
     # health of bridges
     Pattern("jicofo", "JvbDoctor", r"Health check failed (?:for|on): ", "health-failed", "2016-02", expand=_unhealthy),
     Pattern("jicofo", "JvbDoctor", r"Health check timed out for: " + _BRIDGE, "health-timeout", "2020-05"),
-    Pattern("jicofo", "JvbDoctor", r"(?:Bridge\[jid=)?(?P<value>[^\s,\]]+)[^\n]* health-check timed out, but will give it another try", "health-timeout", "2016-03", anywhere=False),
+    Pattern("jicofo", "JvbDoctor", r"(?:Bridge\[jid=)?(?P<value>[^\s,\]]++)[^\n]* health-check timed out, but will give it another try", "health-timeout", "2016-03", anywhere=False),
     # conferences
     Pattern("jicofo", "ConferenceIqHandler|FocusComponent", r"(?:Conference|Focus) request for room:? " + _ROOM + r"(?:,|$| )", "conference-requested", "2014-11", value="{room}"),
     Pattern("jicofo", "JitsiMeetConferenceImpl", r"Created new conference(?:\.|, roomJid=" + _ROOM + "$)", "conference-created", "2021-02"),
