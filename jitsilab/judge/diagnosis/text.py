@@ -222,7 +222,9 @@ class _Page:
 
     def _look(self, one: Statement) -> Iterator[str]:
         if self.given and any(place.frame is not None for place in one.evidence):
-            yield self._labelled("next", f"jitsilab evidence {self.given} --cause {one.name} -o {one.name}.pcapng")
+            command, file = f"jitsilab evidence {self.given} --cause {one.name}", f"-o {one.name}.pcapng"
+            fits = len(command) + len(file) < self.width - 10
+            yield self._labelled("next", f"{command} {file}" if fits else f"{command} \\\n  {file}", lines=True)
 
     def _well(self) -> Iterator[str]:
         for one in self.answer.people:
