@@ -15,6 +15,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from jitsilab import pcap
+from jitsilab.call import load
 from jitsilab.wire import flows
 from jitsilab.wire.flows import Flows, Piece
 
@@ -283,3 +284,12 @@ def test_who_asks_a_stun_server_is_the_client_whatever_the_ports(message: str, a
     assert flow.client == (here if asks else there)
     (flow,) = of([datagram(("10.0.0.1", 53), there, bytes.fromhex(message))])
     assert flow.client == ((("10.0.0.1", 53)) if asks else there)
+
+
+def test_a_capture_without_a_flow_has_no_range(tmp_path: Path) -> None:
+    """Neighbours asking for each other are all that a device shows before anybody uses it."""
+    frame = bytes(12) + b"\x08\x06" + bytes(28)
+    assert list(of([frame]).ranges(np.zeros(0, np.int64))) == []
+    path = tmp_path / "quiet.pcapng"
+    path.write_bytes(made.section() + made.interface() + made.packet(frame, 10**15))
+    assert load(path).media.empty

@@ -177,7 +177,7 @@ class Flows:
         counts = np.bincount(self.of_frame[rows], minlength=len(self))
         part = (np.cumsum(counts) - counts) // TOGETHER
         lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
-        yield from zip(lows, [*lows[1:], len(self)], strict=True)
+        yield from zip(lows, [*lows[1:], len(self)] if lows else [], strict=True)
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
