@@ -60,8 +60,10 @@ bench: $(READY) ## measure against tshark, scapy and others; rewrites benchmarks
 fuzz: $(READY) ## a minute of fuzzing, as CI does it
 	$(BIN)/python -m fuzz --seconds 60 --quick
 
-nightly: $(READY) ## what takes HOURS (default: 4): fuzzing, added to fuzz/results.md
+nightly: $(READY) ## what takes HOURS (default: 4): kills, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
+	JITSILAB_NIGHTLY=1 $(BIN)/pytest -q tests/test_outputs.py
 	$(BIN)/python -m fuzz --seconds $$(($(HOURS) * 3600)) --keep
+	$(BIN)/python -m fuzz.mutants --count 300 --seed 1 --keep
 
 clean: ## remove what was made, the environment too
 	rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -387,3 +387,19 @@ def test_an_output_in_another_encoding(recording: Callable[[str], Path]) -> None
         run = subprocess.run([*PYTHON, *words, "hostile"], capture_output=True, env=environment, cwd=ROOT, timeout=60)
         assert (run.returncode, run.stderr) == (0, b"")
         assert run.stdout.isascii()
+
+
+def test_a_hostile_log_steers_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")  # colours are ours
+    who = "[confId=\x1b[2J\u202e epId==cmd|' /C calc'!A0]"
+    line = f"JVB 2024-01-01 10:00:00.000 WARNING: [1] {who} Health.run#1: \x9b31m\x07<script>"
+    (tmp_path / "jvb\x1b[31m.log").write_text(f"{line}\n" * 3, encoding="utf-8")
+    path = str(tmp_path / "jvb\x1b[31m.log")
+    for words in (["diagnose", path], ["diagnose", "--json", path], ["table", "log", path], ["table", "events", path],
+                  ["table", "errors", path], ["audit", "--json", path], ["audit", "--sarif", path]):  # fmt: skip
+        with contextlib.redirect_stdout(Screen()) as screen:
+            assert cli.main(words) in (0, 1, 2)
+        assert steering(screen.getvalue()) == set(), words
+        assert steering(capsys.readouterr().err) == set(), words

@@ -228,3 +228,14 @@ LINES = st.sampled_from(
 def test_any_lines_are_read_and_written_again_or_refused(lines: list[str]) -> None:
     with contextlib.suppress(ParseError):
         sdp.write(sdp.read("\r\n".join(["v=0", *lines])))
+
+
+def test_the_port_of_an_old_data_channel_stands_in_its_sctpmap() -> None:
+    lines = ["v=0", "m=application 9 DTLS/SCTP 5000", "a=mid:data", "a=sctpmap:5000 webrtc-datachannel 1024"]
+    (content,) = sdp.read("\r\n".join(lines) + "\r\n").contents
+    assert content.transport is not None
+    assert content.transport.sctp is not None
+    assert (content.transport.sctp.port, content.transport.sctp.streams) == (5000, 1024)
+    lines[-1] = "a=sctp-port:5001"
+    (content,) = sdp.read("\r\n".join(lines) + "\r\n").contents
+    assert content.transport.sctp.port == 5001

@@ -284,3 +284,32 @@ def test_decoders_take_any_stanza(levels: list[tuple[str, str, str, str]]) -> No
         stanza = xmpp.read(text)
         for decoder in DECODERS:
             decoder(stanza)
+
+
+@pytest.mark.parametrize(("enabled", "expected"), [("true", True), ("false", False), ('"yes"', None)])
+def test_moderation_is_read_from_its_json_message(enabled: str, expected: bool | None) -> None:
+    told = {
+        "type": "av_moderation",
+        "enabled": json.loads(enabled),
+        "mediaType": "audio",
+        "room": "x@y",
+        "actor": "x@y/a",
+    }
+    text = json.dumps(told)
+    stanza = xmpp.read(
+        f"<message xmlns='jabber:client'><json-message xmlns='http://jitsi.org/jitmeet'>{text}</json-message></message>"
+    )
+    assert xmpp.moderation(stanza) == xmpp.Moderation(expected, "audio", "x@y", "x@y/a")
+    other = xmpp.read(
+        "<message xmlns='jabber:client'><json-message xmlns='http://jitsi.org/jitmeet'>{}</json-message></message>"
+    )
+    assert xmpp.moderation(other) is None
+
+
+def test_elements_may_stand_as_deep_as_the_limit_and_no_deeper() -> None:
+    from jitsilab.protocols import xml
+
+    deep = xml.MAX_DEPTH
+    xml.parse("<a>" * deep + "</a>" * deep)
+    with pytest.raises(ParseError, match="deep"):
+        xml.parse("<a>" * (deep + 1) + "</a>" * (deep + 1))
