@@ -24,6 +24,12 @@ def socket(port: int, address: str = "0.0.0.0") -> str:
     return f'tcp LISTEN 0 128 {address}:{port} 0.0.0.0:* users:(("java",pid=1,fd=2))\n'
 
 
+BOTH = 'pidfile = "/run/prosody.pid"\nmodules_enabled = { "bosh", "websocket" }\n'
+OLD, NEW = "ii  prosody  0.11.13-1\n", "ii  prosody  13.0.2-1\n"
+ONE_ORIGIN = "".join(
+    f'location /{path} {{ if ($http_origin !~ "^(https://meet[.]example)?$") {{ return 403; }} proxy_pass http://p; }}'
+    for path in ("http-bind", "xmpp-websocket")
+)
 MUC = 'Component "conference.meet.example" "muc"\n'
 DENY = "use-auth-secret\nlistening-ip=172.31.0.5\nrelay-ip=172.31.0.5\n" + "".join(
     f"denied-peer-ip={low}-{high}\n"
@@ -89,8 +95,12 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     ),
     "SEC-13": (certificate(-1), certificate(60), nothing()),
     "SEC-14": (
-        configured("FAIL", "cross_domain_bosh = true", prosody="cross_domain_bosh = true\n"),
-        real("PASS", "jvb-3"), nothing(),
+        real("FAIL", "jvb-3"),
+        configured("FAIL", "cross_domain_bosh = true", prosody=BOTH + "cross_domain_bosh = true\n"),
+        configured("PASS", "Prosody 0.11 as it comes", prosody=BOTH, versions=OLD),
+        configured("PASS", "nginx refuses other origins", prosody=BOTH, versions=NEW, nginx=ONE_ORIGIN),
+        configured("NOT_OBSERVABLE", "Prosody of a version that is not known", prosody=BOTH),
+        nothing(),
     ),
     "SEC-15": (
         Sample("FAIL", "real", "the study and its versions", study), real("PASS", "jvb-3", keys=False), nothing(),

@@ -129,10 +129,70 @@ def test_a_broken_file_is_named_and_nothing_of_it_is_judged() -> None:
     assert results(prosody, "SEC-01", "SEC-14") == ["NOT_OBSERVABLE"] * 2
 
 
+BOSH = MEET.replace('; "websocket"', "")
+OVERRIDE = 'http_cors_override = { bosh = { enabled = true, origins = { "https://other.example" } } }\n'
+ANY = 'http_cors_override = { bosh = { enabled = true, origins = "*" } }\n'
+OFF = "http_cors_override = { bosh = { enabled = false }, websocket = { enabled = false } }\n"
+LISTED = 'access_control_allow_origins = { "https://other.example" }\n'
+
+
+@pytest.mark.parametrize(
+    ("version", "lines", "meet", "result"),
+    [
+        ("0.11.13-1", "", MEET, "PASS"),
+        ("0.11.13-1", 'cross_domain_bosh = { "https://other.example" }\n', MEET, "PASS"),
+        ("0.11.13-1", 'cross_domain_bosh = { "*" }\n', MEET, "FAIL"),
+        ("0.11.13-1", "cross_domain_websocket = true\n", MEET, "FAIL"),
+        ("0.11.13-1", "cross_domain_bosh = os.getenv('X')\n", BOSH, "NOT_OBSERVABLE"),
+        ("0.12.0-1", "cross_domain_bosh = false\n", BOSH, "FAIL"),
+        ("0.12.0-1", OFF, BOSH, "FAIL"),  # knows no override yet
+        ("0.12.3-1+deb12u1", OFF, BOSH, "PASS"),
+        ("0.12.3-1+deb12u1", OFF, MEET, "FAIL"),  # mod_websocket asks for no Origin
+        ("0.12.3-1+deb12u1", OVERRIDE, BOSH, "PASS"),
+        ("0.12.3-1+deb12u1", ANY, BOSH, "FAIL"),
+        ("0.12.3-1+deb12u1", "http_default_cors_enabled = false\n", BOSH, "FAIL"),  # mod_bosh asks for it by itself
+        ("0.12.3-1+deb12u1", "http_cors_override = f()\n", BOSH, "NOT_OBSERVABLE"),
+        ("0.12.3-1+deb12u1", LISTED, BOSH, "FAIL"),  # without effect before 0.12.4
+        ("1:13.0.2-1~bpo12+1", LISTED, BOSH, "PASS"),
+        ("1:13.0.2-1~bpo12+1", LISTED, MEET, "FAIL"),
+        ("1nightly1950-1", "", MEET, "NOT_OBSERVABLE"),
+        ("", "cross_domain_bosh = false\n", MEET, "NOT_OBSERVABLE"),
+        ("", "cross_domain_bosh = true\n", MEET, "FAIL"),
+        ("", "", MEET.replace('"bosh"; "websocket"', ""), "PASS"),
+    ],
+)  # fmt: skip
+def test_whom_a_version_of_prosody_lets_in(version: str, lines: str, meet: str, result: str) -> None:
+    seen = deployment(prosody=lines + MAIN, meet=meet, versions=f"prosody {version}\n" if version else "nginx 1.22\n")
+    assert results(seen, "SEC-14") == [result], result_of("SEC-14", None, seen)[1]
+
+
+@pytest.mark.parametrize(
+    ("test", "result"),
+    [
+        ('if ($http_origin != "https://meet.example") { return 403; }', "PASS"),
+        ('if ($http_origin !~ "^(https://meet[.]example)?$") { return 403; }', "PASS"),
+        ('if ($http_origin !~ "meet[.]example") { return 403; }', "NOT_OBSERVABLE"),  # evil.example/?meet.example
+        ('if ($http_origin !~ "^https://.*$") { return 403; }', "NOT_OBSERVABLE"),
+        ('if ($http_origin = "https://meet.example") { return 403; }', "NOT_OBSERVABLE"),
+        ("proxy_hide_header Access-Control-Allow-Origin;", "NOT_OBSERVABLE"),
+        ("add_header Access-Control-Allow-Origin *;", "FAIL"),
+        ("", "FAIL"),
+    ],
+)
+def test_what_nginx_says_before_prosody_does(test: str, result: str) -> None:
+    paths = [
+        f"location = /{one} {{ {test} proxy_pass http://127.0.0.1:5280; }}" for one in ("http-bind", "xmpp-websocket")
+    ]
+    seen = deployment(prosody=MAIN, meet=MEET, versions="prosody 0.12.3-1\n", nginx=f"server {{ {' '.join(paths)} }}\n")
+    assert results(seen, "SEC-14") == [result], result_of("SEC-14", None, seen)[1]
+    one = deployment(prosody=MAIN, meet=MEET, versions="prosody 0.12.3-1\n", nginx=f"server {{ {paths[0]} }}\n")
+    assert results(one, "SEC-14") != ["PASS"]
+
+
 def test_without_the_main_file_nothing_tells_what_it_would() -> None:
     seen = deployment(meet=MEET)
     assert results(seen, "SEC-09", "SEC-14", "SEC-07") == ["NOT_OBSERVABLE"] * 3
-    whole = deployment(prosody=MAIN, meet=MEET)
+    whole = deployment(prosody=MAIN, meet=MEET, versions="prosody 0.11.13-1\n")
     assert results(whole, "SEC-09", "SEC-14", "SEC-07", "SEC-08") == ["PASS"] * 4
     alone = deployment(prosody=MAIN)  # what it includes is not here
     assert results(alone, "SEC-14") == ["NOT_OBSERVABLE"]

@@ -161,6 +161,56 @@ def xmpp(tmp_path: Path) -> Callable[[str], Facts]:
     return run
 
 
+def from_elsewhere(port: int, path: str, *lines: str) -> str:
+    """What Prosody answers a page of another origin."""
+    head = (f"GET {path} HTTP/1.1", "Host: meet.example", "Origin: https://other.example", *lines, "", "")
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall("\r\n".join(head).encode())
+        return client.recv(4096).decode().lower()
+
+
+@pytest.mark.tool("prosody")
+@pytest.mark.parametrize(
+    ("lines", "modules", "open_"),
+    [
+        ("cross_domain_bosh = false\n", "bosh", True),
+        ("http_cors_override = { bosh = { enabled = false } }\n", "bosh", False),
+        ("http_cors_override = { websocket = { enabled = false } }\ncross_domain_websocket = {}\n", "websocket", True),
+    ],
+    ids=["default", "override", "websocket"],
+)  # fmt: skip
+def test_whom_prosody_lets_in(tmp_path: Path, lines: str, modules: str, open_: bool) -> None:
+    """Prosody of 0.12 answers as SEC-14 says of it."""
+    told = Path("/usr/lib/prosody/prosody.version")
+    version = told.read_text().strip() if told.exists() else ""
+    if not version.startswith("0.12.") or version < "0.12.1":
+        pytest.skip("another version of Prosody")
+    port = free_port()
+    conf = prosody_conf(tmp_path, lines).replace('"disco"', f'"disco", "{modules}"') + (
+        f'interfaces = {{ "127.0.0.1" }}\nc2s_ports = {{}}\ns2s_ports = {{}}\nhttps_ports = {{}}\n'
+        f"http_ports = {{ {port} }}\n"
+        'VirtualHost "meet.example"\n'
+    )
+    (tmp_path / "prosody.cfg.lua").write_text(conf)
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: xmpp")  # fmt: skip
+    answer = ""
+    with running("prosody", "--config", str(tmp_path / "prosody.cfg.lua"), "-F", cwd=tmp_path):
+        for _ in range(60):
+            time.sleep(0.1)
+            with contextlib.suppress(OSError):
+                answer = (from_elsewhere(port, "/http-bind") if modules == "bosh"
+                          else from_elsewhere(port, "/xmpp-websocket", *upgrade))  # fmt: skip
+                break
+        else:
+            pytest.skip("Prosody does not start here")
+    assert (
+        ("http/1.1 101" if modules == "websocket" else "access-control-allow-origin: https://other") in answer
+    ) == open_
+    seen = from_texts({"prosody": conf, "versions": f"prosody {version}-1\n"})
+    assert result_of("SEC-14", None, seen)[0] == ("FAIL" if open_ else "PASS")
+
+
 WIDE = (
     'component_interfaces = { "0.0.0.0" }\nc2s_require_encryption = false\nallow_unencrypted_plain_auth = true\n'
     'VirtualHost "meet.example"\nComponent "focus.meet.example"\n  component_secret = "hush"\n'

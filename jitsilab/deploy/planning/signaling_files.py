@@ -216,6 +216,7 @@ server {{
 		alias /usr/share/jitsi-meet/$1/$2;
 	}}
 	location = /http-bind {{
+		if ($http_origin !~ "^(https://PATTERN)?$") {{ return 403; }} # other web pages
 		proxy_pass http://prosody/http-bind?prefix=$prefix&$args;
 		proxy_http_version 1.1;
 		proxy_set_header X-Forwarded-For $remote_addr;
@@ -224,6 +225,7 @@ server {{
 		access_log off;
 	}}
 	location = /xmpp-websocket {{
+		if ($http_origin !~ "^(https://PATTERN)?$") {{ return 403; }} # other web pages
 		proxy_pass http://prosody/xmpp-websocket?prefix=$prefix&$args;
 		proxy_http_version 1.1;
 		proxy_set_header Upgrade $http_upgrade;
@@ -251,7 +253,7 @@ server {{
 	location ~ ^/([^/?&:'"]+)$ {{ set $roomname "$1"; try_files $uri @root_path; }}
 	set $prefix "";
 }}
-""".replace("DOMAIN", wishes.domain)
+""".replace("DOMAIN", wishes.domain).replace("PATTERN", wishes.domain.replace(".", "[.]"))
 
 
 def config_js(wishes: Wishes) -> str:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from jitsilab.errors import ParseError
 from jitsilab.facts import Facts
-from jitsilab.facts.model import UNKNOWN
 from jitsilab.facts.versions import order
 from jitsilab.judge.checks import Certainty, Outcome
+from jitsilab.judge.findings.origins import origins
 from jitsilab.judge.findings.rule import (
     Rule,
     View,
@@ -281,46 +281,6 @@ def _wrong(one: x509.Certificate, when: datetime, wanted: set[str]) -> list[str]
     return found
 
 
-# SEC-14
-
-
-def origins(view: View) -> Outcome:
-    """Any web page may speak BOSH with the server in its visitor's name."""
-    rows = view.rows("http")
-    frames: list[Any] = []
-    if rows is not None:
-        signaling = rows["target"].fillna("").str.contains(r"xmpp-websocket|http-bind", regex=True)
-        frames = list(rows[signaling & rows["allow_origin"].eq("*").fillna(False)]["frame"])
-    on_wire = failed("signaling answers with Access-Control-Allow-Origin: *", frames) if frames else None
-    facts = view.facts
-    bad: list[tuple[str, str]] = []
-    good: list[tuple[str, str]] = []
-    for host in facts.prosody.hosts if facts and facts.prosody else ():
-        for key in ("cross_domain_bosh", "cross_domain_websocket"):
-            fact = host.options.get(key)
-            if fact is not None:
-                (bad if fact.value is True else good).append((key, fact.place if fact.value is not UNKNOWN else ""))
-    for one in facts.nginx.all("add_header") if facts and facts.nginx else ():
-        if [str(arg).lower() for arg in one.args[:2]] == ["access-control-allow-origin", "*"] and _for_signaling(one):
-            bad.append(("nginx adds Access-Control-Allow-Origin: *", one.place))
-    in_files: Outcome | None = None
-    if bad:
-        in_files = failed(listed(note for note, _ in bad), places=[place for _, place in bad])
-    elif facts is not None and facts.prosody is not None and not all(place for _, place in good):
-        in_files = unseen("the Prosody configuration computes which origins are allowed")
-    elif facts is not None and facts.prosody is not None and facts.prosody.whole:
-        places = [place for _, place in good] or [facts.prosody.main]
-        in_files = passed("no origin but the own one is allowed", places=places)
-    elif facts is not None and facts.prosody is not None:
-        in_files = unseen("not all of Prosody's configuration is here", places=[place for _, place in good])
-    return joined(on_wire, in_files, unseen("no answer of the signaling shows its origins"))
-
-
-def _for_signaling(directive: Any) -> bool:
-    parent = directive.parent
-    return parent.name != "location" or bool(re.search(r"http-bind|xmpp-websocket", " ".join(map(str, parent.args))))
-
-
 # SEC-15
 
 ADVISORIES = (  # package, first version without it, advisory, what
@@ -443,9 +403,12 @@ ALL = (
         id="SEC-14", area="B", title="Signaling open to any web page", needs=(), test=origins,
         absent="Signaling closed to other web pages",
         severity="low", reason="another site can open conferences from its visitors' browsers",
-        source="XEP-0124 section 19; WHATWG Fetch, CORS protocol; Prosody, cross_domain_bosh",
-        guard="embedding by other sites needs their origins, one by one",
-        advice="Remove cross_domain_bosh = true, cross_domain_websocket = true and Access-Control-Allow-Origin: *.",
+        source="XEP-0124 section 19; WHATWG Fetch, CORS protocol; Prosody, mod_bosh, mod_websocket and mod_http",
+        guard="embedding by other sites needs their origins, one by one; what the page itself embeds is its own origin",
+        advice="Refuse other origins in nginx, at both paths of the signaling: "
+        'if ($http_origin !~ "^(https://DOMAIN)?$") { return 403; }. '
+        "Remove Access-Control-Allow-Origin: * and, before Prosody 0.12, cross_domain_bosh and cross_domain_websocket; "
+        "from 0.12.1 on http_cors_override = { bosh = { enabled = false } } closes BOSH alone.",
         visible="answers of /http-bind in clear or with keys; or Prosody's configuration", plan="facts",
     ),
     Rule(
