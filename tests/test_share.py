@@ -105,6 +105,20 @@ def test_nobody_gets_an_address_that_another_had() -> None:
     assert not {addresses.packed(one) for one in known} & set(known)
 
 
+@pytest.mark.parametrize("quote", ["&apos;", "&#39;", "&#x27;", "'"])
+@pytest.mark.parametrize("name", ["Sean O'Reilly-Noone", 'the "boss"\'s <b> room'])
+def test_a_name_with_quotes_goes_however_markup_writes_it(name: str, quote: str) -> None:
+    """Strophe and Prosody write an apostrophe as ``&apos;``, Python and pages as other things."""
+    written = name if "&" not in quote else name.replace("<", "&lt;").replace(">", "&gt;").replace("'", quote)
+    for one in (written, written.replace('"', "&quot;") if "&" in quote else written):
+        shared = wording(name).text(f"<nick>{one}</nick>".encode())
+        assert one.encode() not in shared
+        if "'" not in one:
+            found = search.Originals({name: "name"}).find(f"<nick>{one}</nick>".encode())
+            assert list(found), "the last step would not find it"
+        assert not list(search.Originals({name: "name"}).find(shared))
+
+
 @pytest.mark.parametrize(
     ("text", "gone", "kept"),
     [

@@ -6,6 +6,7 @@ Each name has one pseudonym over all pieces of a case, made from the case's key 
 import hashlib
 import hmac
 import itertools
+import json
 import re
 from collections.abc import Iterable
 
@@ -46,6 +47,21 @@ PUBLIC_HOSTS = (
     "aomediacodec.github.io", "chromestatus.com",
     "process-one.net", "callstats.io", "amplitude.com", "rtcstats.com", "jabber.ru",
 )  # fmt: skip
+_ENTITIES = ((">", "&gt;"), ('"', "&quot;", "&#34;"), ("'", "&apos;", "&#39;", "&#x27;", "&#039;"))
+
+
+def in_markup(text: str) -> tuple[str, ...]:
+    """How XML, HTML and JSON may write a text, always as many ways and in one order: quotes have several.
+
+    >>> "O&apos;Neil" in in_markup("O'Neil")
+    True
+    """
+    written = [json.dumps(text, ensure_ascii=False)[1:-1]]
+    if re.search("[&<>'\"]", text):
+        plain = text.replace("&", "&amp;").replace("<", "&lt;")
+        for more, two, one in itertools.product(*_ENTITIES):
+            written.append(plain.replace(">", more).replace('"', two).replace("'", one))
+    return tuple(written)
 
 
 class Names:

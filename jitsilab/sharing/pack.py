@@ -95,7 +95,7 @@ def _excerpt(path: Path, wire: "Wire", wanted: dict[int, list[str]]) -> None:
             comment = f"frame {number}: " + "; ".join(dict.fromkeys(wanted[number]))
             out.frame(
                 int(packets.interface[row]), int(packets.time[row]), packets.frame(number),
-                int(packets.length[row]), comment,
+                int(packets.length[row]), terminal.printable(comment),
             )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from jitsilab.pcap import is_capture, read
 from jitsilab.pcap.sources import Source
 from jitsilab.sharing.finder import Finder
 from jitsilab.sharing.floors import Floors
+from jitsilab.sharing.names import in_markup
 from jitsilab.wire.decrypt import KeyLog
 
 STEP, OVERLAP = 1 << 22, 1 << 13
@@ -60,6 +61,9 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
         for shift in range(3):
             inside = base64.b64encode(bytes(shift) + raw).rstrip(b"=")
             yield inside[(0, 2, 3)[shift] : -1], False
+        for one in in_markup(text) if kind == "name" else ():
+            if one != text:
+                yield one.encode("utf-8", "surrogatepass"), False
         if text.upper() != text and kind != "address":
             yield text.upper().encode(), True
 

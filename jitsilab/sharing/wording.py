@@ -6,6 +6,7 @@ other cases. Addresses are mapped inside their class; product versions that look
 
 import base64
 import binascii
+import contextlib
 import html
 import json
 import re
@@ -15,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_ra
 from typing import Any
 
 from jitsilab.sharing.addresses import Addresses
-from jitsilab.sharing.names import Names
+from jitsilab.sharing.names import Names, in_markup
 
 _FOUR = rb"(?:\d{1,3}\.){3}\d{1,3}"
 _SIX = rb"(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}(?:" + _FOUR + rb"|[0-9A-Fa-f]{1,4}|(?<=::))"
@@ -72,6 +73,9 @@ class Wording:
                         found.setdefault(write(a).encode(), write(b).encode())
                     except UnicodeEncodeError:
                         continue
+                for one, other in zip(in_markup(a), in_markup(b), strict=False):
+                    with contextlib.suppress(UnicodeEncodeError):
+                        found.setdefault(one.encode(), other.encode())
         return found
 
     @cached_property
