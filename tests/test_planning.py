@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jitsilab import cli, facts
+from jitsilab import cli, facts, outputs
 from jitsilab.deploy import planning
 from jitsilab.errors import ParameterError
 from jitsilab.judge import findings
@@ -101,6 +101,27 @@ def test_written_secrets_are_new_and_the_owners_alone(tmp_path: Path, capsys: py
     assert texts[0][0] not in capsys.readouterr().out
     assert cli.main(["deploy", "plan", DOMAIN, "--email", "me@example.org", "--public-address", PUBLIC, "-o",
                      str(tmp_path / "one")]) == 2  # fmt: skip
+
+
+def test_half_a_plan_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full at the third file: no folder, nothing left over, and the next run succeeds."""
+    real, count = outputs.whole, iter(range(99))
+
+    def full(path: Path, **how: Any) -> Any:
+        if next(count) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        return real(path, **how)
+
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        count = iter(range(99))
+        monkeypatch.setattr(outputs, "whole", full)
+        with pytest.raises(OSError, match="No space"):
+            planning.write(wishes(), tmp_path / name)
+        monkeypatch.setattr(outputs, "whole", real)
+        assert not list(tmp_path.glob(f"{outputs.PART}*"))
+        assert not (tmp_path / name).exists() or not any((tmp_path / name).iterdir())
+        assert all(path.is_file() for path in planning.write(wishes(), tmp_path / name))
 
 
 def certificate(folder: Path, name: str) -> tuple[Path, Path]:

@@ -1,8 +1,9 @@
 """A server planned from a few parameters: the files, the commands, each with its reason, or why it cannot be."""
 
-import os
+import tempfile
 from pathlib import Path
 
+from jitsilab import outputs
 from jitsilab.deploy.planning.steps import File, Step, files, steps
 from jitsilab.deploy.planning.wishes import CHANNELS, ROOMS, SYSTEMS, Wishes, made_secrets
 from jitsilab.errors import ParameterError
@@ -40,15 +41,25 @@ _WHO = {"accounts": "whoever has an account", "anybody": "anybody", "tokens": "w
 
 
 def write(wishes: Wishes, folder: Path) -> list[Path]:
-    """The plan and its files in a folder, which must be new or empty; what holds secrets is its owner's alone."""
+    """The plan and its files in a folder, which must be new or empty; what holds secrets is its owner's alone.
+
+    The folder comes into its place when all is in it: half a plan would be followed.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ParameterError(f"{folder} is there and not empty: a plan overwrites nothing.")
-    made = []
-    for one in [File("plan.md", text(wishes), True), *files(wishes)]:
-        path = folder / one.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if one.secret else 0o644)
-        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-            file.write(one.text)
-        made.append(path)
-    return made
+    every = [File("plan.md", text(wishes), True), *files(wishes)]
+    around = folder.absolute().parent
+    around.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=around) as scratch:
+        made = Path(scratch) / "plan"
+        for one in every:
+            path = made / one.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with outputs.whole(path, text=True, private=one.secret) as file:
+                file.write(one.text)
+        if folder.is_dir():  # perhaps the one that somebody stands in: it stays
+            for entry in sorted(made.iterdir(), key=lambda one: one.name == "plan.md"):
+                entry.rename(folder / entry.name)
+        else:
+            made.rename(folder)
+    return [folder / one.path for one in every]

@@ -99,10 +99,9 @@ def _hand_over(made: Path, out: Path) -> None:
     if out.is_dir() and any(out.iterdir()):
         for name in FILES:
             if (made / name).exists():
-                (made / name).replace(out / name)
+                with outputs.whole(out / name) as file, (made / name).open("rb") as whole:
+                    shutil.copyfileobj(whole, file)
             else:
                 (out / name).unlink(missing_ok=True)
         return
-    if out.is_dir():
-        out.rmdir()
-    shutil.move(made, out)
+    outputs.folder(made, out)
