@@ -216,8 +216,14 @@ class Call:
         lengths = [(begins[one.input], self.casts[one.input].end) for one in self.packets]
         span = window.span_of(events, shifts, lengths)
         whose = window.rooms(events)
-        stays = [stay for cast in self.casts.values() for person in cast.people for stay in person.stays if stay.room]
-        there = {*whose.values(), *(stay.room.partition("@")[0] for stay in stays)}
+        xmpp_streams = [
+            stream
+            for cast in self.casts.values()
+            for person in cast.people
+            for stream in person.xmpp_streams
+            if stream.room
+        ]
+        there = {*whose.values(), *(stream.room.partition("@")[0] for stream in xmpp_streams)}
         there |= set() if events is None else set(events["room"].dropna())
         part = window.Window(
             window.moment(since, "--since", tz, span) if since else None,

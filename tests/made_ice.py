@@ -35,12 +35,12 @@ async def agent(scenario: str, name: str, other: str) -> None:
     if scenario == "stubborn":
         insisted: list[bool] = []
 
-        def stay(ice_controlling: bool) -> None:
+        def stream(ice_controlling: bool) -> None:
             insisted.append(ice_controlling)
             if len(insisted) > INSISTS:
                 raise ConnectionError("neither gives way")
 
-        one.switch_role = stay
+        one.switch_role = stream
     await one.gather_candidates()
     told = [candidate.to_sdp() for candidate in one.local_candidates]
     Path(f"{name}.part").write_text(json.dumps([one.local_username, one.local_password, told]))

@@ -12,7 +12,7 @@ from jitsilab.analysis.limits import LIMITS
 from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg, Media
-from jitsilab.case.signaling import Session, Stay
+from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.case.signs import bridge, entry, reach
 from jitsilab.judge.causes import paths
 from jitsilab.judge.diagnosis import packets
@@ -41,8 +41,8 @@ def call(*people: Person, end: float = 60.0) -> Cast:
     [(0.3, ""), (13.9, ""), (14.1, "not-answering"), (15.0, "not-answering"), (15.9, "not-answering"), (16.1, "")],
 )
 def test_a_bridge_that_does_not_answer_takes_the_focus_s_timeout(waited: float, reason: str) -> None:
-    stay = Stay(0, bridge_counts=[(10, 5.0, 1)], bridge_missing=[20], bridge_missing_at=5.0 + waited)
-    sign = bridge.bridge_missing(Person(stays=[stay]))
+    stream = XmppStream(0, bridge_counts=[(10, 5.0, 1)], bridge_missing=[20], bridge_missing_at=5.0 + waited)
+    sign = bridge.bridge_missing(Person(xmpp_streams=[stream]))
     assert sign is not None
     assert sign.reason == reason
     assert sign.frames == (10, 20)
@@ -50,12 +50,12 @@ def test_a_bridge_that_does_not_answer_takes_the_focus_s_timeout(waited: float, 
 
 def test_no_bridge_ever_is_no_bridge_that_does_not_answer() -> None:
     for counts in ([], [(10, 5.0, 0)], [(10, 5.0, 1), (11, 6.0, 0)]):
-        stay = Stay(0, bridge_counts=counts, bridge_missing=[20], bridge_missing_at=20)
-        sign = bridge.bridge_missing(Person(stays=[stay]))
+        stream = XmppStream(0, bridge_counts=counts, bridge_missing=[20], bridge_missing_at=20)
+        sign = bridge.bridge_missing(Person(xmpp_streams=[stream]))
         assert sign is not None
         assert sign.reason == ""
-    offered = Stay(0, bridge_missing=[20], bridge_missing_at=20, sessions={"s": Session("s", "jvb", offered=3)})
-    assert bridge.bridge_missing(Person(stays=[offered])) is None
+    offered = XmppStream(0, bridge_missing=[20], bridge_missing_at=20, sessions={"s": Session("s", "jvb", offered=3)})
+    assert bridge.bridge_missing(Person(xmpp_streams=[offered])) is None
 
 
 def shut_out(lasted: float, **more: Any) -> Person:
@@ -93,8 +93,8 @@ def lost(after: float) -> tuple[Person, Cast]:
     leg = Leg(1, "udp", "198.51.100.20", "172.31.37.118", kind="jvb", sent=[1], answered=[2], secured=5,
               answered_last=60.0 - after, last=59.0, rtp_out=Media(50, 11.0, 59.0, 7))  # fmt: skip
     session = Session("s", "jvb", offered=3, offered_at=10.0, ended=30, ended_at=58.0, reason="success moving")
-    stay = Stay(0, sessions={"s": session}, bridge_counts=[(4, 11.0, 1)])
-    person = Person(stays=[stay], legs=[leg])
+    stream = XmppStream(0, sessions={"s": session}, bridge_counts=[(4, 11.0, 1)])
+    person = Person(xmpp_streams=[stream], legs=[leg])
     return person, call(person)
 
 
@@ -103,10 +103,10 @@ def test_a_bridge_is_lost_where_its_answers_end_long_before_the_participant() ->
     assert bridge.bridge_lost(*lost(guard + 0.1), {}) is not None
     assert bridge.bridge_lost(*lost(guard - 0.1), {}) is None
     person, who = lost(20.0)
-    person.stays[0].left, person.stays[0].left_at = 29, 57.0  # whoever leaves ends its session too
+    person.xmpp_streams[0].left, person.xmpp_streams[0].left_at = 29, 57.0  # whoever leaves ends its session too
     assert bridge.bridge_lost(person, who, {}) is None
     person, who = lost(20.0)
-    person.stays[0].sessions["s"].reason = "connectivity-error"
+    person.xmpp_streams[0].sessions["s"].reason = "connectivity-error"
     assert bridge.bridge_lost(person, who, {}) is None
     person, who = lost(20.0)
     person.legs[0].secured, person.legs[0].rtp_out = 0, Media()
@@ -114,8 +114,8 @@ def test_a_bridge_is_lost_where_its_answers_end_long_before_the_participant() ->
 
 
 def asked(until: float, **more: Any) -> Any:
-    stay = Stay(0, opened=1, start=1.0, end=until, asked=5, asked_at=2.0, **more)
-    return entry.focus_missing(Person(stays=[stay]), call(end=until), limits.GUARD.value)
+    stream = XmppStream(0, opened=1, start=1.0, end=until, asked=5, asked_at=2.0, **more)
+    return entry.focus_missing(Person(xmpp_streams=[stream]), call(end=until), limits.GUARD.value)
 
 
 def test_a_focus_is_missing_at_once_where_it_is_said_and_late_where_it_is_not() -> None:

@@ -75,10 +75,10 @@ def test_the_server_is_nobody(recording: Callable[[str], Path]) -> None:
 
 def test_two_of_one_name_at_one_time_are_two() -> None:
     flows = {1: "198.51.100.1", 2: "198.51.100.2"}
-    here = people.Person("ann", stays=[people.Stay(0, {1}, start=0, end=9)])
-    assert people._beside(here, people.Stay(1, {2}, start=5, end=9), flows)
-    assert not people._beside(here, people.Stay(1, {2}, start=10, end=19), flows)  # came back from elsewhere
-    assert not people._beside(here, people.Stay(1, {1}, start=5, end=9), flows)  # the old connection had broken
+    here = people.Person("ann", xmpp_streams=[people.XmppStream(0, {1}, start=0, end=9)])
+    assert people._beside(here, people.XmppStream(1, {2}, start=5, end=9), flows)
+    assert not people._beside(here, people.XmppStream(1, {2}, start=10, end=19), flows)  # came back from elsewhere
+    assert not people._beside(here, people.XmppStream(1, {1}, start=5, end=9), flows)  # the old connection had broken
 
 
 def test_two_calls_at_one_server_behind_its_proxy_share_names_and_no_more(recording: Callable[[str], Path]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg, Media
-from jitsilab.case.signaling import Session, Stay
+from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.case.signs import bridge, certificates, entry, reach, sending
 from jitsilab.case.signs.certificates import Handshake
 
@@ -21,7 +21,7 @@ def call(*people: Person, own: str = "", end: float = 60.0) -> Cast:
 def offered(*candidates: str, address: str = "172.31.250.31", **more: Any) -> Person:
     """Somebody who was offered these addresses of the bridge."""
     session = Session("s", "jvb", offered=9, offered_at=2.0, candidates=[(one, "host") for one in candidates])
-    return Person(addresses=[address], placed="flow", stays=[Stay(0, sessions={"s": session})], **more)
+    return Person(addresses=[address], placed="flow", xmpp_streams=[XmppStream(0, sessions={"s": session})], **more)
 
 
 def checked(address: str, port: int = 4000) -> Leg:
@@ -100,7 +100,7 @@ def lost(reason: str = "success moving") -> tuple[Person, Leg, Session]:
     leg = Leg(1, "udp", ANN, SERVER, kind="jvb", sent=[1], secured=5, answered_last=20.0, last=40.0,
               rtp_out=Media(50, 11.0, 40.0, 7))  # fmt: skip
     session = Session("s", "jvb", offered=3, offered_at=10.0, ended=30, ended_at=41.0, reason=reason)
-    return Person(stays=[Stay(0, sessions={"s": session})], legs=[leg]), leg, session
+    return Person(xmpp_streams=[XmppStream(0, sessions={"s": session})], legs=[leg]), leg, session
 
 
 def icmp(*rows: tuple[str, str, float]) -> dict[str, pd.DataFrame]:
@@ -110,7 +110,7 @@ def icmp(*rows: tuple[str, str, float]) -> dict[str, pd.DataFrame]:
 
 def test_a_closed_port_is_told_by_the_bridge_s_host_while_packets_still_come() -> None:
     person, _, session = lost()
-    person.stays[0].sessions.clear()
+    person.xmpp_streams[0].sessions.clear()
     assert bridge.bridge_lost(person, call(person), {}) is None
     sign = bridge.bridge_lost(person, call(person), icmp((SERVER, ANN, 25.0)))
     assert sign is not None
@@ -124,7 +124,7 @@ def test_a_closed_port_is_told_by_the_bridge_s_host_while_packets_still_come() -
         [(ANN, SERVER, 24.0), (SERVER, ANN, 25.0)],  # an echo that was asked for
     ):
         assert bridge.bridge_lost(person, call(person), icmp(*rows)) is None, rows
-    person.stays[0].sessions["s"] = session
+    person.xmpp_streams[0].sessions["s"] = session
     sign = bridge.bridge_lost(person, call(person), icmp((SERVER, ANN, 25.0)))
     assert sign is not None
     assert sign.certainty == "measured"
@@ -133,7 +133,7 @@ def test_a_closed_port_is_told_by_the_bridge_s_host_while_packets_still_come() -
 def test_a_session_that_failed_for_want_of_connectivity_is_no_lost_bridge() -> None:
     for reason, gone in (("connectivity-error ICE FAILED", False), ("success", True)):
         person, _, _ = lost(reason)
-        person.stays[0].bridge_missing, person.stays[0].bridge_missing_at = [31], 41.0
+        person.xmpp_streams[0].bridge_missing, person.xmpp_streams[0].bridge_missing_at = [31], 41.0
         assert (bridge.bridge_lost(person, call(person), {}) is not None) is gone, reason
 
 
@@ -152,8 +152,8 @@ def test_a_channel_that_opened_and_was_lost_was_not_refused() -> None:
 
 
 def left(mechanisms: set[str], **more: Any) -> Any:
-    stay = Stay(0, opened=1, offered=2, closed=3, mechanisms=mechanisms, **more)
-    return entry.login_refused(Person(stays=[stay]), {})
+    stream = XmppStream(0, opened=1, offered=2, closed=3, mechanisms=mechanisms, **more)
+    return entry.login_refused(Person(xmpp_streams=[stream]), {})
 
 
 def test_a_guest_is_refused_where_nothing_is_offered_to_guests() -> None:
@@ -182,13 +182,13 @@ def test_a_guest_is_refused_where_nothing_is_offered_to_guests() -> None:
     ],
 )  # fmt: skip
 def test_the_reason_of_a_refused_login(mechanism: str, condition: str, text: str, reason: str) -> None:
-    stay = Stay(0, opened=1, tried=2, mechanism=mechanism, failures=[(3, condition, text)])
-    sign = entry.login_refused(Person(stays=[stay]), {})
+    stream = XmppStream(0, opened=1, tried=2, mechanism=mechanism, failures=[(3, condition, text)])
+    sign = entry.login_refused(Person(xmpp_streams=[stream]), {})
     assert sign is not None
     assert sign.reason == reason
     assert sign.frames == (2, 3)
-    stay.bound = 9  # a second try that went well
-    assert entry.login_refused(Person(stays=[stay]), {}) is None
+    stream.bound = 9  # a second try that went well
+    assert entry.login_refused(Person(xmpp_streams=[stream]), {}) is None
 
 
 def shook(alert: str = "", finished: bool = False, faults: tuple[str, ...] = (), seen: bool = True) -> Handshake:
@@ -246,7 +246,7 @@ def test_an_encrypted_alert_is_known_by_its_length(length: int, inner: Any, vers
 
 def test_who_announced_sources_is_muted_at_most() -> None:
     session = Session("s", "jvb", offered=3, offered_at=10.0, accepted=4)
-    person = Person(stays=[Stay(0, opened=1, endpoint="a1", sessions={"s": session})])
+    person = Person(xmpp_streams=[XmppStream(0, opened=1, endpoint="a1", sessions={"s": session})])
 
     def announced(owner: str, origin: str = "jingle") -> dict[str, pd.DataFrame]:
         return {"sources": pd.DataFrame({"owner": [owner], "origin": [origin], "ssrc": pd.array([7], "Int64")})}

@@ -97,7 +97,7 @@ Address = tuple[str | None, int | None]
 
 
 @dataclass
-class _Way:
+class _Direction:
     """The checks of one side, and their answers."""
 
     checks: int = 0
@@ -122,7 +122,7 @@ class _Pair:
     remote: Address
     relay: Address | None
     ufrags: tuple[str, str]  # local, remote
-    ways: dict[bool, _Way]  # True: from the local side
+    directions: dict[bool, _Direction]  # True: from the local side
     frames: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     retransmissions: int = 0
@@ -137,7 +137,9 @@ class _Pair:
     @property
     def last_consent(self) -> float:
         """When a check was last answered, either way; before the beginning where none was."""
-        return max((way.answered[-1] for way in self.ways.values() if way.answered), default=-1.0)
+        return max(
+            (direction.answered[-1] for direction in self.directions.values() if direction.answered), default=-1.0
+        )
 
 
 @dataclass
@@ -208,10 +210,10 @@ class _Reader:
         if key not in self._pairs:
             self._pairs[key] = self._new(row, flow, depth, out, ufrags)
         pair = self._pairs[key]
-        way = pair.ways[out]
-        way.checks += 1
-        way.sent.append(float(row.seconds))
-        way.role = row.role or way.role
+        direction = pair.directions[out]
+        direction.checks += 1
+        direction.sent.append(float(row.seconds))
+        direction.role = row.role or direction.role
         pair.retransmissions += bool(row.retransmission)
         if row.use_candidate and pair.use_candidate is None:
             pair.use_candidate = int(row.frame)
@@ -231,8 +233,8 @@ class _Reader:
             local = self._relayed.get(flow, client)
             remote = _address(row.wrapper_peer, row.wrapper_peer_port)
         number = int(row.flow) if row.flow is not None else None
-        ways = {True: _Way(), False: _Way()}
-        return _Pair(number, row.transport, depth, client, local, remote, relay, ufrags, ways)
+        directions = {True: _Direction(), False: _Direction()}
+        return _Pair(number, row.transport, depth, client, local, remote, relay, ufrags, directions)
 
     def _answer(self, row: Any, flow: "Hashable", up: bool) -> None:
         depth = int(row.depth or 0)
@@ -246,18 +248,18 @@ class _Reader:
             check = waiting.pop(0) if waiting else None
         if check is None:
             return
-        pair, way = check.pair, check.pair.ways[check.out]
+        pair, direction = check.pair, check.pair.directions[check.out]
         when = int(row.frame), float(row.seconds)
         _seen(pair, row)
         if row.message_class == "error":
-            way.errors += 1
+            direction.errors += 1
             pair.codes.append(int(row.error_code or 0))
             return
-        way.answers += 1
-        way.answered.append(when[1])
-        way.rtts.append(when[1] - check.seconds)
+        direction.answers += 1
+        direction.answered.append(when[1])
+        direction.rtts.append(when[1] - check.seconds)
         if row.mapped_address is not None:
-            way.mapped = _address(row.mapped_address, row.mapped_port)
+            direction.mapped = _address(row.mapped_address, row.mapped_port)
         pair.valid = pair.valid or when
         if check.use_candidate:
             pair.nominated = pair.nominated or when
@@ -320,36 +322,36 @@ def _select(found: list[_Pair]) -> None:
 
 
 def _row(pair: _Pair) -> tuple[Any, ...]:
-    sent, received = pair.ways[True], pair.ways[False]
+    sent, received = pair.directions[True], pair.directions[False]
     return (
         pair.flow, pair.transport, pair.depth, *pair.local, *pair.remote, *pair.client, *(pair.relay or (None, None)),
         *pair.ufrags, pair.session, pair.generation,
         sent.checks, sent.answers, sent.errors, received.checks, received.answers, received.errors,
         pair.retransmissions, " ".join(str(code) for code in dict.fromkeys(pair.codes)) or None, pair.codes.count(487),
-        *(median(way.rtts) if way.rtts else None for way in (sent, received)),
-        *(_interval(way, pair.valid) for way in (sent, received)),
+        *(median(direction.rtts) if direction.rtts else None for direction in (sent, received)),
+        *(_interval(direction, pair.valid) for direction in (sent, received)),
         sent.role, received.role,
         pair.use_candidate, pair.nominated is not None, *(pair.nominated or (None, None)), pair.selected,
         *(pair.valid or (None, None)),
-        *(way.answered[-1] if way.answered else None for way in (sent, received)),
-        *(max(_steps(way.answered), default=None) for way in (sent, received)),
+        *(direction.answered[-1] if direction.answered else None for direction in (sent, received)),
+        *(max(_steps(direction.answered), default=None) for direction in (sent, received)),
         *_mapped(sent, pair.local), *_mapped(received, pair.remote),
         min(pair.frames), max(pair.frames), min(pair.seconds), max(pair.seconds),
     )  # fmt: skip
 
 
-def _mapped(way: _Way, seen: Address) -> tuple[str | None, int | None, bool | None]:
+def _mapped(direction: _Direction, seen: Address) -> tuple[str | None, int | None, bool | None]:
     """Where the other side saw one, and whether this capture saw it elsewhere; a port counts where both are known."""
-    if way.mapped is None:
+    if direction.mapped is None:
         return None, None, None
-    known = None not in (way.mapped[1], seen[1])
-    return (*way.mapped, way.mapped != seen if known else way.mapped[0] != seen[0])
+    known = None not in (direction.mapped[1], seen[1])
+    return (*direction.mapped, direction.mapped != seen if known else direction.mapped[0] != seen[0])
 
 
 def _steps(times: list[float]) -> Iterator[float]:
     return (after - before for before, after in pairwise(times))
 
 
-def _interval(way: _Way, valid: tuple[int, float] | None) -> float | None:
-    steps = list(_steps([one for one in way.sent if valid and one >= valid[1]]))
+def _interval(direction: _Direction, valid: tuple[int, float] | None) -> float | None:
+    steps = list(_steps([one for one in direction.sent if valid and one >= valid[1]]))
     return median(steps) if steps else None

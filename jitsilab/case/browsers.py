@@ -19,9 +19,9 @@ def owners(sources: Iterable[Any], casts: Iterable[Cast], fragments: Mapping[str
         input: next(iter(known["endpoint"])) for input, known in browsers.items() if len(known.get("endpoint", ())) == 1
     }
     mine = {
-        fragment: stay.endpoint
-        for cast in casts for person in cast.people for stay in person.stays if stay.endpoint
-        for session in stay.sessions.values() for fragment in session.own
+        fragment: stream.endpoint
+        for cast in casts for person in cast.people for stream in person.xmpp_streams if stream.endpoint
+        for session in stream.sessions.values() for fragment in session.own
     }  # fmt: skip
     for input, known in browsers.items():
         if input in found:

@@ -1,7 +1,7 @@
-"""The participants of a call with all that the capture shows of each: stays, addresses, TLS and TURN flows, ICE legs.
+"""The participants of a call with all that the capture shows of each: XMPP streams, addresses, flows, ICE legs.
 
-With signaling, in clear or decrypted, a person is a display name, and several stays are one. Without, a person is what
-stands behind an address (or behind several that share an ICE user fragment). The server is none.
+With signaling, in clear or decrypted, a person is a display name, and several streams are one. Without, a person is
+what stands behind an address (or behind several that share an ICE user fragment). The server is none.
 """
 
 import weakref
@@ -17,7 +17,7 @@ from jitsilab.case import legs, proxies, signaling
 from jitsilab.case import topology as hosts
 from jitsilab.case.legs import LASTING, Leg
 from jitsilab.case.recognition import Recognition, recognised
-from jitsilab.case.signaling import Session, Stay
+from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.case.topology import Topology
 from jitsilab.ip import is_loopback, is_private
 from jitsilab.tables import Tables, frame, part
@@ -29,7 +29,7 @@ class Person:
 
     nick: str = ""
     addresses: list[str] = field(default_factory=list)
-    stays: list[Stay] = field(default_factory=list)
+    xmpp_streams: list[XmppStream] = field(default_factory=list)
     flows: dict[int, str] = field(default_factory=dict)  # outer TLS and TCP flows: web, websocket, turn, signaling
     legs: list[Leg] = field(default_factory=list)
     turn: list[TurnFlow] = field(default_factory=list)
@@ -44,19 +44,19 @@ class Person:
     @property
     def id(self) -> str:
         """The display name where known, else the first address, else the XMPP connection."""
-        connections = (f"connection {stay.connection}" for stay in self.stays)
+        connections = (f"connection {stream.connection}" for stream in self.xmpp_streams)
         return self.nick or next(iter([*self.addresses, *connections]), "")
 
     @property
     def sessions(self) -> list[Session]:
-        """Jingle sessions of all stays, in order."""
-        return [session for stay in self.stays for session in stay.sessions.values()]
+        """Jingle sessions of all its streams, in order."""
+        return [session for stream in self.xmpp_streams for session in stream.sessions.values()]
 
     @property
     def first_seen(self) -> float:
         """Seconds at which the first of this participant's flows or stanzas came."""
         return min(
-            [stay.start for stay in self.stays]
+            [stream.start for stream in self.xmpp_streams]
             + [one.start for one in self.turn]
             + [leg.first for leg in self.legs]
             + [1e18]
@@ -139,10 +139,12 @@ def _cast(tables: Tables) -> Cast:
     machines = hosts.topology(tables)
     servers, own, roles = list(machines.servers), machines.own, dict(machines.roles)
     xmpp, jingle = tables.get("xmpp"), tables.get("jingle")
-    stays = [] if xmpp is None or jingle is None else signaling.stays(xmpp, jingle, tables.get("candidates"))
-    stays = _of_call(stays, flows, servers)
+    xmpp_streams = (
+        [] if xmpp is None or jingle is None else signaling.xmpp_streams(xmpp, jingle, tables.get("candidates"))
+    )
+    xmpp_streams = _of_call(xmpp_streams, flows, servers)
     turn = turn_flows(tables, flows, servers, roles)
-    people = _named(stays, tables, flows, servers, roles) if stays else []
+    people = _named(xmpp_streams, tables, flows, servers, roles) if xmpp_streams else []
     strangers = _by_address(people, tables, flows, servers, roles, own)
     if own or all(person.addresses for person in people):  # else a stranger may be one whose address is not known
         people += strangers
@@ -160,13 +162,13 @@ def _cast(tables: Tables) -> Cast:
         leg.received = True
     people.sort(key=lambda person: person.first_seen)
     end = float(flows["last_seconds"].max()) if len(flows) else 0.0
-    why = recognised(tables, stays, servers)
+    why = recognised(tables, xmpp_streams, servers)
     return Cast(
         people,
         servers,
         machines.public,
         why.evidence,
-        bool(stays),
+        bool(xmpp_streams),
         own,
         end,
         relayed=machines.relayed,
@@ -187,7 +189,7 @@ def gateways(people: list[Person]) -> list[Person]:
     elsewhere = sum(bool(one.flows) and not one.udp for one in people)
     found = []
     for person in people:
-        if person.flows or person.stays or person.nick or not all(map(is_private, person.addresses)):
+        if person.flows or person.xmpp_streams or person.nick or not all(map(is_private, person.addresses)):
             continue
         legs = [leg for leg in person.legs if leg.direct and leg.kind != "p2p" and leg.sent and leg.ufrags]
         at_once = [
@@ -200,7 +202,7 @@ def gateways(people: list[Person]) -> list[Person]:
     return found
 
 
-def _of_call(stays: list[Stay], flows: pd.DataFrame, servers: Collection[str]) -> list[Stay]:
+def _of_call(xmpp_streams: list[XmppStream], flows: pd.DataFrame, servers: Collection[str]) -> list[XmppStream]:
     """The connections to the call's own server, or behind its proxy; XMPP with other servers is no part of it."""
     ends = {int(f): (str(c), str(s)) for f, c, s in zip(flows["flow"], flows["client"], flows["server"], strict=True)}
 
@@ -208,7 +210,7 @@ def _of_call(stays: list[Stay], flows: pd.DataFrame, servers: Collection[str]) -
         client, server = ends.get(flow, ("", ""))
         return server in servers or is_loopback(server) or client in servers
 
-    return [stay for stay in stays if stay.asked or stay.focus or any(map(ours, stay.flows))]
+    return [stream for stream in xmpp_streams if stream.asked or stream.focus or any(map(ours, stream.flows))]
 
 
 def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
@@ -225,8 +227,8 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
     } if len(flows) else {}  # fmt: skip
     spoke = set(flows.loc[flows["packets_up"].fillna(1).gt(0), "flow"]) if len(flows) else set()
     for person in people:
-        for stay in person.stays:
-            stay.holes = bool(stay.flows & broken)
+        for stream in person.xmpp_streams:
+            stream.holes = bool(stream.flows & broken)
         for one in person.turn:
             one.holes = one.flow in broken
         if person.flows and all(flow in begins for flow in person.flows):
@@ -236,26 +238,30 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
 
 
 def _named(
-    stays: list[Stay], tables: Tables, flows: pd.DataFrame, servers: Collection[str], roles: dict[int, tuple[str, str]]
+    xmpp_streams: list[XmppStream],
+    tables: Tables,
+    flows: pd.DataFrame,
+    servers: Collection[str],
+    roles: dict[int, tuple[str, str]],
 ) -> list[Person]:
     """People by display name (or room occupant, or connection), with the addresses of their connections and checks."""
     clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
-    outside = _through_proxy(stays, tables, flows, servers, roles)
-    behind = {flow: clients[outside[stay.connection]] for stay in stays if stay.connection in outside
-              for flow in stay.flows}  # fmt: skip
+    outside = _through_proxy(xmpp_streams, tables, flows, servers, roles)
+    behind = {flow: clients[outside[stream.connection]] for stream in xmpp_streams if stream.connection in outside
+              for flow in stream.flows}  # fmt: skip
     found: dict[str, Person] = {}
-    for number, stay in enumerate(stays):
-        name = stay.nick or stay.endpoint or f"connection {number}"
-        while name in found and _beside(found[name], stay, clients | behind):
+    for number, stream in enumerate(xmpp_streams):
+        name = stream.nick or stream.endpoint or f"connection {number}"
+        while name in found and _beside(found[name], stream, clients | behind):
             name += "'"  # somebody else of that name
-        person = found.setdefault(name, Person(stay.nick))
-        person.stays.append(stay)
-        for flow in stay.flows:
+        person = found.setdefault(name, Person(stream.nick))
+        person.xmpp_streams.append(stream)
+        for flow in stream.flows:
             address = clients.get(flow, "")
             if address and not is_loopback(address) and address not in servers:
                 _add(person, address, "flow")
-        if stay.connection in outside:
-            _add(person, clients[outside[stay.connection]], "proxy")
+        if stream.connection in outside:
+            _add(person, clients[outside[stream.connection]], "proxy")
     for person in found.values():
         own = {ufrag: session.kind for session in person.sessions for ufrag in session.own}
         remote = {ufrag: session.kind for session in person.sessions for ufrag in session.remote}
@@ -268,16 +274,21 @@ def _named(
     return _merged(list(found.values()))
 
 
-def _beside(person: Person, stay: Stay, clients: dict[int, str]) -> bool:
-    """Whether a stay is that of another person of the same name: at the same time, and not from the same address.
+def _beside(person: Person, stream: XmppStream, clients: dict[int, str]) -> bool:
+    """Whether a stream is that of another person of the same name: at the same time, and not from the same address.
 
     One whose connection broke may still be in the room when it comes back, from where it was.
     """
-    here = {clients.get(flow, "") for flow in stay.flows}
-    for other in person.stays:
+    here = {clients.get(flow, "") for flow in stream.flows}
+    for other in person.xmpp_streams:
         there = {clients.get(flow, "") for flow in other.flows}
         known = here | there
-        if other.start < stay.end and stay.start < other.end and not here & there and not any(map(is_loopback, known)):
+        if (
+            other.start < stream.end
+            and stream.start < other.end
+            and not here & there
+            and not any(map(is_loopback, known))
+        ):
             return True
     return False
 
@@ -289,9 +300,11 @@ def _merged(people: list[Person]) -> list[Person]:
         if person.nick:
             continue
         same = [one for one in named if set(one.addresses) & set(person.addresses)]
-        joined = any(stay.joined for stay in person.stays)
+        joined = any(stream.joined for stream in person.xmpp_streams)
         if len(same) == 1 and not joined:
-            same[0].stays = sorted([*same[0].stays, *person.stays], key=lambda stay: stay.start)
+            same[0].xmpp_streams = sorted(
+                [*same[0].xmpp_streams, *person.xmpp_streams], key=lambda stream: stream.start
+            )
         else:
             named.append(person)
     return named
@@ -304,18 +317,24 @@ def _add(person: Person, address: str, how: str) -> None:
 
 
 def _through_proxy(
-    stays: list[Stay], tables: Tables, flows: pd.DataFrame, servers: Collection[str], roles: dict[int, tuple[str, str]]
+    xmpp_streams: list[XmppStream],
+    tables: Tables,
+    flows: pd.DataFrame,
+    servers: Collection[str],
+    roles: dict[int, tuple[str, str]],
 ) -> dict[Any, int]:
     """Outer flows of connections that are seen only behind the server's proxy."""
     clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
     hidden = [
-        stay for stay in stays if all(is_loopback(clients.get(f, "127.")) or clients[f] in servers for f in stay.flows)
+        stream
+        for stream in xmpp_streams
+        if all(is_loopback(clients.get(f, "127.")) or clients[f] in servers for f in stream.flows)
     ]
     xmpp = tables.get("xmpp")
     tcp = part(tables, "segments") if hidden and xmpp is not None else None
     if xmpp is None or tcp is None:
         return {}
-    rows = xmpp[xmpp["connection"].isin([stay.connection for stay in hidden])]
+    rows = xmpp[xmpp["connection"].isin([stream.connection for stream in hidden])]
     outer = {flow for flow, (_, role) in roles.items() if role in ("web", "websocket", "signaling")}
     return {connection: passed.flow for connection, passed in proxies.outer_flows(rows, tcp, outer).items()}
 

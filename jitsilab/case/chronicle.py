@@ -67,8 +67,8 @@ def chronicle(
 ) -> pd.DataFrame:
     """The table; ``captures``: who is in each, and its tables; ``owners``: whose browser an input is of."""
     names = {
-        stay.endpoint: person.id
-        for cast, _ in captures.values() for person in cast.people for stay in person.stays if stay.endpoint
+        stream.endpoint: person.id
+        for cast, _ in captures.values() for person in cast.people for stream in person.xmpp_streams if stream.endpoint
     }  # fmt: skip
     rows: list[Row] = []
     for input, (cast, tables) in captures.items():
@@ -144,7 +144,7 @@ def _packets(
 def _stanzas(
     input: str, cast: Cast, tables: Mapping[str, pd.DataFrame | None], clocks: Mapping[tuple[str, str], Clock]
 ) -> Iterator[Row]:
-    """Logins, rooms and Jingle, as the stays of the cast have them: also those behind the server's own proxy."""
+    """Logins, rooms and Jingle, as the streams of the cast have them: also those behind the server's own proxy."""
     xmpp, jingle = tables.get("xmpp"), tables.get("jingle")
     if xmpp is None:
         return
@@ -155,18 +155,19 @@ def _stanzas(
 
     whose: dict[str, str] = {}
     for person in cast.people:
-        for stay in person.stays:
+        for stream in person.xmpp_streams:
             told = [
-                (stay.tried, "login", f"{person.id} logs in"), (stay.bound, "logged-in", f"{person.id} is logged in"),
-                (stay.asked, "conference-requested", f"{person.id} asks the focus for the conference"),
-                (stay.ready, "conference-ready", "the focus is ready"),
-                (stay.joined, "participant-joined", f"{person.id} is in the room"),
-                (stay.left, "participant-left", f"{person.id} leaves"),
-                *((frame, "refused", f"{person.id} is refused") for frame in stay.refused),
-                *((frame, "bridge-unavailable", "the focus has no bridge") for frame in stay.bridge_missing[:1]),
+                (stream.tried, "login", f"{person.id} logs in"),
+                (stream.bound, "logged-in", f"{person.id} is logged in"),
+                (stream.asked, "conference-requested", f"{person.id} asks the focus for the conference"),
+                (stream.ready, "conference-ready", "the focus is ready"),
+                (stream.joined, "participant-joined", f"{person.id} is in the room"),
+                (stream.left, "participant-left", f"{person.id} leaves"),
+                *((frame, "refused", f"{person.id} is refused") for frame in stream.refused),
+                *((frame, "bridge-unavailable", "the focus has no bridge") for frame in stream.bridge_missing[:1]),
             ]  # fmt: skip
             yield from (row(frame, kind, person.id, label) for frame, kind, label in told if frame in at)
-            whose |= dict.fromkeys(stay.sessions, person.id)
+            whose |= dict.fromkeys(stream.sessions, person.id)
     if jingle is None or jingle.empty:
         return
     for one in jingle.drop_duplicates("stanza").itertuples(index=False):

@@ -253,15 +253,15 @@ def _of_packets(
         return Moment(f"packets {input}", input, "packets", event, key, start + seconds)
 
     for person in cast.people:
-        for stay in person.stays:
-            if stay.endpoint and stay.joined:
-                yield at("participant-joined", stay.endpoint, stay.joined_at)
+        for stream in person.xmpp_streams:
+            if stream.endpoint and stream.joined:
+                yield at("participant-joined", stream.endpoint, stream.joined_at)
     jingle, stun = tables.get("jingle"), tables.get("stun")
     if jingle is not None and len(jingle):
         rows = jingle[jingle["session"].eq("jvb") & jingle["action"].isin(["session-initiate", "session-accept"])]
         owner = {
-            session.sid: stay.endpoint for person in cast.people for stay in person.stays if stay.endpoint
-            for session in stay.sessions.values()
+            session.sid: stream.endpoint for person in cast.people for stream in person.xmpp_streams if stream.endpoint
+            for session in stream.sessions.values()
         }  # fmt: skip
         done = set()
         for action, sid, seconds in zip(rows["action"], rows["sid"], rows["seconds"], strict=True):

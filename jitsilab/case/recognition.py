@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from jitsilab.analysis import turn_in_tls
 from jitsilab.case import legs
-from jitsilab.case.signaling import Stay
+from jitsilab.case.signaling import XmppStream
 from jitsilab.protocols import stanza as stanzas
 from jitsilab.tables import Tables, frame
 from jitsilab.tables.parsed import stanzas_of
@@ -30,11 +30,11 @@ class Recognition:
     could_be: str = ""  # what a Jitsi call would show too, where nothing shows that it is one
 
 
-def recognised(tables: Tables, stays: Collection[Stay], servers: Collection[str]) -> Recognition:
+def recognised(tables: Tables, xmpp_streams: Collection[XmppStream], servers: Collection[str]) -> Recognition:
     """The surest reason that there is; servers are those of the call, as the topology has them."""
-    for stay in stays:
-        if stay.asked or stay.focus:
-            return Recognition("a request to the conference focus", "measured", (stay.asked or stay.focus,))
+    for stream in xmpp_streams:
+        if stream.asked or stream.focus:
+            return Recognition("a request to the conference focus", "measured", (stream.asked or stream.focus,))
     xmpp, stun, http = tables.get("xmpp"), frame(tables, "stun"), frame(tables, "http")
     if len(stun) and (bridges := legs.ice4j_ports(stun)):
         shown = stun[

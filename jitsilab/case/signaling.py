@@ -1,6 +1,6 @@
 """What one participant's signaling says: login, room, offers of TURN, Jingle sessions, with the frames.
 
-A participant's stays are the XMPP connections it had, one after the other. Everything here is read from the tables
+A participant's XMPP streams are the connections it had, one after the other. Everything here is read from the tables
 ``xmpp`` and ``jingle``; nothing is judged.
 """
 
@@ -37,7 +37,7 @@ class Session:
 
 
 @dataclass(slots=True)
-class Stay:
+class XmppStream:
     """One XMPP connection of a participant, from its opening to its end."""
 
     connection: Hashable
@@ -90,34 +90,34 @@ class Stay:
     def together(self, until: float) -> float:
         """Longest time in seconds that another occupant was in the room beside this one, up to ``until``."""
         spans = [
-            min(to, until, self.end_of_stay(until)) - max(since, self.joined_at) for since, to in self.others.values()
+            min(to, until, self.end_of_stream(until)) - max(since, self.joined_at) for since, to in self.others.values()
         ]
         return max(spans, default=0.0)
 
-    def end_of_stay(self, until: float) -> float:
+    def end_of_stream(self, until: float) -> float:
         """When the participant left, or the end of what was captured."""
         return self.left_at if self.left else until
 
 
-def stays(xmpp: pd.DataFrame, jingle: pd.DataFrame, candidates: pd.DataFrame | None = None) -> list[Stay]:
-    """One Stay for each XMPP connection of a client, in the order of their beginning.
+def xmpp_streams(xmpp: pd.DataFrame, jingle: pd.DataFrame, candidates: pd.DataFrame | None = None) -> list[XmppStream]:
+    """One XmppStream for each XMPP connection of a client, in the order of their beginning.
 
     Connections of servers (the focus, the bridge) open with other namespaces or never join a room as a person; they
     are left out where they can be told apart.
     """
-    found: dict[Hashable, Stay] = {}
+    found: dict[Hashable, XmppStream] = {}
     for row in _rows(xmpp):
-        stay = found.get(row.connection)
-        if stay is None:
-            stay = found[row.connection] = Stay(row.connection, start=row.seconds)
-        stay.end = row.seconds
+        stream = found.get(row.connection)
+        if stream is None:
+            stream = found[row.connection] = XmppStream(row.connection, start=row.seconds)
+        stream.end = row.seconds
         if row.flow is not None:
-            stay.flows.add(row.flow)
-        _take(stay, row)
+            stream.flows.add(row.flow)
+        _take(stream, row)
     _sessions(found, xmpp, jingle)
     if candidates is not None:
         _candidates(found, xmpp, candidates)
-    return [stay for stay in found.values() if not _is_server(stay)]
+    return [stream for stream in found.values() if not _is_server(stream)]
 
 
 @dataclass(slots=True)
@@ -141,83 +141,83 @@ def _rows(xmpp: pd.DataFrame) -> Iterator[_Row]:
                    direction == "c2s", stanza)  # fmt: skip
 
 
-def _take(stay: Stay, row: _Row) -> None:
+def _take(stream: XmppStream, row: _Row) -> None:
     """Note what one stanza adds."""
     stanza, frame = row.stanza, row.frame
     if stanza.name in ("open", "stream") and row.outgoing:
-        stay.opened = stay.opened or frame
+        stream.opened = stream.opened or frame
         opening = stanzas.header(stanza)
-        stay.domain = stay.domain or (opening.recipient if opening is not None else None) or ""
+        stream.domain = stream.domain or (opening.recipient if opening is not None else None) or ""
     elif stanza.name in ("close", "stream-end"):
-        stay.closed = frame
+        stream.closed = frame
     features = stanzas.features(stanza)
     if features is not None and features.mechanisms:
-        stay.mechanisms.update(features.mechanisms)
-        stay.offered = stay.offered or frame
+        stream.mechanisms.update(features.mechanisms)
+        stream.offered = stream.offered or frame
     step = stanzas.sasl(stanza)
     if step is not None:
         if step.step == "auth":
-            stay.tried, stay.mechanism = stay.tried or frame, step.mechanism or stay.mechanism
+            stream.tried, stream.mechanism = stream.tried or frame, step.mechanism or stream.mechanism
         elif step.step == "failure":
-            stay.refused.append(frame)
-            stay.failures.append((frame, step.condition or "", step.text or ""))
+            stream.refused.append(frame)
+            stream.failures.append((frame, step.condition or "", step.text or ""))
     if (jid := stanzas.bound(stanza)) and not row.outgoing:
-        stay.jid, stay.bound = jid, stay.bound or frame
+        stream.jid, stream.bound = jid, stream.bound or frame
     conference = stanzas.conference(stanza)
     if conference is not None:
         if row.outgoing:
-            if not stay.asked:
-                stay.asked, stay.asked_at = frame, row.seconds
+            if not stream.asked:
+                stream.asked, stream.asked_at = frame, row.seconds
         elif conference.ready:
-            stay.ready = stay.ready or frame
+            stream.ready = stream.ready or frame
     if not row.outgoing and stanza.type == "error" and stanza.name in ("iq", "presence"):
         error = stanzas.error(stanza)
         to_focus = bool(stanza.sender and stanza.sender.startswith(f"{FOCUS}."))
-        if error and stanza.name == "iq" and stay.asked and (conference is not None or to_focus):
-            stay.focus_errors.append((frame, error.condition or ""))
+        if error and stanza.name == "iq" and stream.asked and (conference is not None or to_focus):
+            stream.focus_errors.append((frame, error.condition or ""))
         if (
             error
             and error.condition in ("not-authorized", "forbidden", "registration-required")
             and (to_focus or stanza.name == "presence")
         ):
-            stay.refused.append(frame)
-    if not row.outgoing and (stanzas.offers(stanza) or (stay.services is None and stanzas.services(stanza))):
-        stay.services, stay.services_frame = stanzas.services(stanza), frame
+            stream.refused.append(frame)
+    if not row.outgoing and (stanzas.offers(stanza) or (stream.services is None and stanzas.services(stanza))):
+        stream.services, stream.services_frame = stanzas.services(stanza), frame
     presence = stanzas.presence(stanza)
     if presence is not None and presence.occupant:
-        _take_presence(stay, row, presence)
+        _take_presence(stream, row, presence)
 
 
-def _take_presence(stay: Stay, row: _Row, presence: stanzas.Presence) -> None:
+def _take_presence(stream: XmppStream, row: _Row, presence: stanzas.Presence) -> None:
     occupant = presence.occupant or ""
     if presence.type == "error":
         return
     if row.outgoing:
-        stay.room, stay.endpoint = stay.room or presence.room or "", occupant
-        stay.nick = presence.nick or stay.nick
+        stream.room, stream.endpoint = stream.room or presence.room or "", occupant
+        stream.nick = presence.nick or stream.nick
         if presence.type == "unavailable":
-            stay.left, stay.left_at = row.frame, row.seconds
+            stream.left, stream.left_at = row.frame, row.seconds
     elif 110 in presence.codes:
-        stay.room, stay.endpoint = presence.room or stay.room, occupant
-        stay.nick = presence.nick or stay.nick
+        stream.room, stream.endpoint = presence.room or stream.room, occupant
+        stream.nick = presence.nick or stream.nick
         if presence.type == "unavailable":
-            stay.left, stay.left_at = stay.left or row.frame, row.seconds if not stay.left else stay.left_at
-        elif not stay.joined:
-            stay.joined, stay.joined_at = row.frame, row.seconds
+            stream.left, stream.left_at = stream.left or row.frame, row.seconds if not stream.left else stream.left_at
+        elif not stream.joined:
+            stream.joined, stream.joined_at = row.frame, row.seconds
     elif occupant == FOCUS or (presence.jid or "").startswith(f"{FOCUS}@"):
-        stay.focus = stay.focus or row.frame
+        stream.focus = stream.focus or row.frame
         if presence.bridges is not None:
-            stay.bridges = max(stay.bridges, presence.bridges)
-            stay.bridge_counts.append((row.frame, row.seconds, presence.bridges))
+            stream.bridges = max(stream.bridges, presence.bridges)
+            stream.bridge_counts.append((row.frame, row.seconds, presence.bridges))
         if presence.bridge_not_available:
-            stay.bridge_missing_at = row.seconds if not stay.bridge_missing else stay.bridge_missing_at
-            stay.bridge_missing.append(row.frame)
-    elif presence.room == stay.room and occupant != stay.endpoint:
-        since, _ = stay.others.get(occupant, (row.seconds, float("inf")))
-        stay.others[occupant] = (since, row.seconds if presence.type == "unavailable" else float("inf"))
+            stream.bridge_missing_at = row.seconds if not stream.bridge_missing else stream.bridge_missing_at
+            stream.bridge_missing.append(row.frame)
+    elif presence.room == stream.room and occupant != stream.endpoint:
+        since, _ = stream.others.get(occupant, (row.seconds, float("inf")))
+        stream.others[occupant] = (since, row.seconds if presence.type == "unavailable" else float("inf"))
 
 
-def _sessions(found: dict[Hashable, Stay], xmpp: pd.DataFrame, jingle: pd.DataFrame) -> None:
+def _sessions(found: dict[Hashable, XmppStream], xmpp: pd.DataFrame, jingle: pd.DataFrame) -> None:
     """Add the Jingle sessions, each told by its sid: what one side describes and what the other does."""
     if jingle.empty:
         return
@@ -240,11 +240,11 @@ def _sessions(found: dict[Hashable, Stay], xmpp: pd.DataFrame, jingle: pd.DataFr
     ):
         if pd.isna(stanza) or pd.isna(sid):
             continue
-        stay = found.get(key(connections.iloc[int(stanza)]))
-        if stay is None:
+        stream = found.get(key(connections.iloc[int(stanza)]))
+        if stream is None:
             continue
         outgoing = xmpp["direction"].iloc[int(stanza)] == "c2s"
-        session = stay.sessions.setdefault(str(sid), Session(str(sid), str(kind)))
+        session = stream.sessions.setdefault(str(sid), Session(str(sid), str(kind)))
         if action == "session-initiate":
             session.offered, session.offered_at = (
                 session.offered or int(frame),
@@ -263,14 +263,14 @@ def _sessions(found: dict[Hashable, Stay], xmpp: pd.DataFrame, jingle: pd.DataFr
             session.peer = endpoint
 
 
-def _candidates(found: dict[Hashable, Stay], xmpp: pd.DataFrame, candidates: pd.DataFrame) -> None:
+def _candidates(found: dict[Hashable, XmppStream], xmpp: pd.DataFrame, candidates: pd.DataFrame) -> None:
     """Add the addresses that the other side of each session offered."""
     columns = ("stanza", "sid", "address", "type", "protocol")
     for stanza, sid, address, kind, protocol in zip(*(candidates[c] for c in columns), strict=True):
         if pd.isna(stanza) or xmpp["direction"].iloc[int(stanza)] == "c2s" or str(protocol).lower() != "udp":
             continue
-        stay = found.get(key(xmpp["connection"].iloc[int(stanza)]))
-        session = stay.sessions.get(str(sid)) if stay else None
+        stream = found.get(key(xmpp["connection"].iloc[int(stanza)]))
+        session = stream.sessions.get(str(sid)) if stream else None
         if session is not None and (str(address), str(kind)) not in session.candidates:
             session.candidates.append((str(address), str(kind)))
 
@@ -283,9 +283,9 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _is_server(stay: Stay) -> bool:
+def _is_server(stream: XmppStream) -> bool:
     """Whether a connection is the focus's or a bridge's: they log in to the server's own domains and never ask."""
-    local = stay.jid.partition("@")[0]
-    if local in (FOCUS, "jvb", "jibri", "jigasi") or stay.domain.startswith("auth."):  # the services' own accounts
+    local = stream.jid.partition("@")[0]
+    if local in (FOCUS, "jvb", "jibri", "jigasi") or stream.domain.startswith("auth."):  # the services' own accounts
         return True
-    return not (stay.joined or stay.asked or stay.opened)
+    return not (stream.joined or stream.asked or stream.opened)

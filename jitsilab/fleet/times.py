@@ -64,18 +64,18 @@ def _known(times: Times | None) -> int:
 
 
 def _names(person: Person) -> set[str]:
-    endpoints = {stay.endpoint for stay in person.stays}
+    endpoints = {stream.endpoint for stream in person.xmpp_streams}
     return {person.id, person.nick, *person.addresses, *endpoints} - {""}
 
 
 def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times | None:
     """From the first connection, where the capture has the beginning of every one, or of the signaling."""
-    opened = [stay.start for stay in person.stays if stay.whole]
+    opened = [stream.start for stream in person.xmpp_streams if stream.whole]
     begun = person.begun if person.begun != float("inf") else min(opened, default=float("inf"))
     frames = part(source, "outline")
     if begun == float("inf") or frames is None or frames.empty:
         return None
-    joined = [stay.joined_at for stay in person.stays if stay.joined]
+    joined = [stream.joined_at for stream in person.xmpp_streams if stream.joined]
     heard = [leg.answered_at for leg in person.legs if leg.connected and leg.answered]
     secured = [_at(frames, leg.secured) for leg in person.legs if leg.secured]
     lasting = [leg.rtp_out.first for leg in person.legs if leg.rtp_out.lasting]

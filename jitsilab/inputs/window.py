@@ -181,19 +181,24 @@ def people(cast: "Cast", window: Window, begin: float | None, flows: pd.DataFram
     ends = {} if flows is None else dict(zip(flows["flow"], flows["last_seconds"], strict=True))
 
     def there(one: "Person") -> bool:
-        if window.room and one.stays and any(stay.room for stay in one.stays):
-            mine = [stay for stay in one.stays if stay.room.partition("@")[0].lower() == window.room.lower()]
+        if window.room and one.xmpp_streams and any(stream.room for stream in one.xmpp_streams):
+            mine = [
+                stream for stream in one.xmpp_streams if stream.room.partition("@")[0].lower() == window.room.lower()
+            ]
         elif window.room and cast.signaled:
             return False  # nothing places him in the room
         else:
-            mine = one.stays
+            mine = one.xmpp_streams
         if begin is None:
-            return bool(mine) or not one.stays
+            return bool(mine) or not one.xmpp_streams
         if not mine:
             used = [ends[flow] for flow in (*one.flows, *(leg.flow for leg in one.legs)) if flow in ends]
-            return not one.stays and (not used or window.since is None or (begin + max(used)) * 1e9 >= window.since)
+            return not one.xmpp_streams and (
+                not used or window.since is None or (begin + max(used)) * 1e9 >= window.since
+            )
         return any(
-            window.touches((begin + stay.start) * 1e9, (begin + stay.end_of_stay(cast.end)) * 1e9) for stay in mine
+            window.touches((begin + stream.start) * 1e9, (begin + stream.end_of_stream(cast.end)) * 1e9)
+            for stream in mine
         )
 
     return replace(cast, people=[one for one in cast.people if there(one)])

@@ -6,7 +6,7 @@ from jitsilab.analysis import clock
 from jitsilab.analysis.limits import ALLOCATION_REPLY, ALLOCATION_SLACK, SILENT_BRIDGE
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg
-from jitsilab.case.signaling import Stay
+from jitsilab.case.signaling import XmppStream
 from jitsilab.case.signs.sign import DEDUCED, INFERRED, MEASURED, Sign, frames_of
 from jitsilab.ip import is_loopback
 from jitsilab.tables import Tables, frame, part
@@ -19,12 +19,12 @@ def bridge_missing(person: Person) -> Sign | None:
 
     ``not-answering``: it had chosen one (bridge-count), then nothing came for as long as it waits for an answer.
     """
-    for stay in person.stays:
-        if not stay.bridge_missing or any(one.offered for one in stay.sessions.values()):
+    for stream in person.xmpp_streams:
+        if not stream.bridge_missing or any(one.offered for one in stream.sessions.values()):
             continue
-        counted = [(number, at, count) for number, at, count in stay.bridge_counts if at <= stay.bridge_missing_at]
-        frames = frames_of([number for number, _, _ in counted], stay.bridge_missing)
-        at = stay.bridge_missing_at
+        counted = [(number, at, count) for number, at, count in stream.bridge_counts if at <= stream.bridge_missing_at]
+        frames = frames_of([number for number, _, _ in counted], stream.bridge_missing)
+        at = stream.bridge_missing_at
         if counted and counted[-1][2] > 0:
             waited = at - next(since for _, since, count in counted if count > 0)
             note = f"the focus chose a bridge, and {waited:.1f} s later says that none is there"
@@ -47,7 +47,7 @@ def bridge_lost(person: Person, call: Cast, tables: Tables) -> Sign | None:
         return None
     shown: list[int] = []
     notes: list[str] = []
-    stay, ended = _ended(person)
+    stream, ended = _ended(person)
     if ended is not None:
         shown += [*ended[0]]
         notes.append(ended[1])
@@ -57,7 +57,7 @@ def bridge_lost(person: Person, call: Cast, tables: Tables) -> Sign | None:
         notes.append("its host says that nothing listens on its port any more, while media still come")
     last = max(leg.answered_last for leg in legs)
     silent = min((_last_sent(leg) for leg in legs if leg.answered_last == last), default=last) - last
-    until = stay.end_of_stay(call.end) if stay is not None else call.end
+    until = stream.end_of_stream(call.end) if stream is not None else call.end
     if not notes or until - last < SILENT_BRIDGE.value:
         return None
     notes.append(f"its last answer came {silent:.1f} s before the participant's last packet")
@@ -69,23 +69,23 @@ def _last_sent(leg: Leg) -> float:
     return max(leg.last, leg.rtp_out.last)
 
 
-def _ended(person: Person) -> tuple[Stay | None, tuple[tuple[int, ...], str] | None]:
-    """The stay in which the focus took a session back for want of a bridge, with frames and words."""
-    for stay in person.stays:
-        sessions = [one for one in stay.sessions.values() if one.kind == "jvb" and one.offered]
+def _ended(person: Person) -> tuple[XmppStream | None, tuple[tuple[int, ...], str] | None]:
+    """The stream on which the focus took a session back for want of a bridge, with frames and words."""
+    for stream in person.xmpp_streams:
+        sessions = [one for one in stream.sessions.values() if one.kind == "jvb" and one.offered]
         if not sessions:
             continue
         last = max(sessions, key=lambda one: one.offered_at)
-        after = [(number, at) for number, at, count in stay.bridge_counts if count == 0 and at > last.offered_at]
-        missing = stay.bridge_missing if stay.bridge_missing_at > last.offered_at else []
+        after = [(number, at) for number, at, count in stream.bridge_counts if count == 0 and at > last.offered_at]
+        missing = stream.bridge_missing if stream.bridge_missing_at > last.offered_at else []
         taken = last.ended and last.reason.partition(" ")[0] != "connectivity-error" and not (
-            stay.left and last.ended_at >= stay.left_at
+            stream.left and last.ended_at >= stream.left_at
         )  # fmt: skip
         if taken and (missing or after or "moving" in last.reason):
             said = " and says that no bridge is there" if missing or after else ": moving, and no other came"
-            return stay, (frames_of(last.ended, missing, [number for number, _ in after]),
+            return stream, (frames_of(last.ended, missing, [number for number, _ in after]),
                           f"the focus ended the session{said}")  # fmt: skip
-    return next(iter(person.stays), None), None
+    return next(iter(person.xmpp_streams), None), None
 
 
 def _port_closed(person: Person, legs: list[Leg], call: Cast, tables: Tables) -> list[int]:
@@ -119,7 +119,7 @@ def channel_refused(person: Person, tables: Tables) -> Sign | None:
     asked = http[http["target"].fillna("").str.contains(CHANNEL, regex=False)]
     if asked.empty:
         return None
-    ends = [stay.endpoint for stay in person.stays if stay.endpoint]
+    ends = [stream.endpoint for stream in person.xmpp_streams if stream.endpoint]
     target = asked["target"].fillna("").str.partition("?")[0]
     mine = asked[asked["flow"].isin(list(person.flows)) | target.str.rpartition("/")[2].isin(ends)]
     failed = mine[mine["status"].ge(400).fillna(False).astype(bool)]

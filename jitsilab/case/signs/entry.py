@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from jitsilab.case.cast import Cast, Person
-from jitsilab.case.signaling import Stay
+from jitsilab.case.signaling import XmppStream
 from jitsilab.case.signs import certificates
 from jitsilab.case.signs.sign import DEDUCED, INFERRED, MEASURED, Sign, frames_of
 from jitsilab.ip import is_loopback
@@ -35,8 +35,8 @@ def turn_tls_refused(person: Person, tables: Tables) -> Sign | None:
 
 def signaling_refused(person: Person, call: Cast, tables: Tables) -> Sign | None:
     """The carrier of the signaling, WebSocket or BOSH, is answered with an error, or given no way to be one."""
-    if any(stay.opened or stay.bound for stay in person.stays):
-        if not any(stay.bound for stay in person.stays):
+    if any(stream.opened or stream.bound for stream in person.xmpp_streams):
+        if not any(stream.bound for stream in person.xmpp_streams):
             return _unanswered(person, tables)
         return None
     http = frame(tables, "http")
@@ -60,16 +60,16 @@ def signaling_refused(person: Person, call: Cast, tables: Tables) -> Sign | None
 def _unanswered(person: Person, tables: Tables) -> Sign | None:
     """A stream that the client opened and nobody answered: the handshake passed, and not one byte followed."""
     http, xmpp = frame(tables, "http"), frame(tables, "xmpp")
-    stays = {stay.connection for stay in person.stays}
-    if len(xmpp) and xmpp[xmpp["connection"].isin(stays)]["direction"].eq("s2c").any():
+    xmpp_streams = {stream.connection for stream in person.xmpp_streams}
+    if len(xmpp) and xmpp[xmpp["connection"].isin(xmpp_streams)]["direction"].eq("s2c").any():
         return None
     ends = frame(tables, "flows")
-    mine = [flow for stay in person.stays for flow in stay.flows]
+    mine = [flow for stream in person.xmpp_streams for flow in stream.flows]
     closed = ends[ends["flow"].isin(mine) & (ends["fins"].fillna(0).gt(0) | ends["resets"].fillna(0).gt(0))]
     if closed.empty or not len(http):
         return None
     rows = http[http["flow"].isin(mine) & http["target"].fillna("").str.contains(CARRIERS)]
-    frames = frames_of(rows["frame"], rows["response_frame"], [stay.opened for stay in person.stays])
+    frames = frames_of(rows["frame"], rows["response_frame"], [stream.opened for stream in person.xmpp_streams])
     note = "the WebSocket opened and was closed before one stanza came: the proxy may not pass the upgrade on"
     return Sign("signaling-refused", frames, INFERRED, person.first_seen, status=101, note=note)
 
@@ -124,25 +124,26 @@ def _owner(spans: dict[int, tuple[float, float]], outer: dict[int, Person], flow
 
 def login_refused(person: Person, tables: Tables) -> Sign | None:
     """The XMPP server does not let the participant in, with its reason where it gives one."""
-    if any(stay.bound for stay in person.stays):
+    if any(stream.bound for stream in person.xmpp_streams):
         return None
-    failures = [(stay, one) for stay in person.stays for one in stay.failures]
+    failures = [(stream, one) for stream in person.xmpp_streams for one in stream.failures]
     if failures:
         return _failure(failures, _has_token(person, tables))
-    for stay in person.stays:
-        gave_up = stay.whole and stay.offered and not stay.tried and stay.closed > stay.offered
-        if gave_up and stay.mechanisms and "ANONYMOUS" not in stay.mechanisms:
-            offered = " and ".join(sorted(stay.mechanisms))
-            return Sign("login-refused", frames_of(stay.offered, stay.closed), MEASURED, stay.start, "guest-refused",
+    for stream in person.xmpp_streams:
+        gave_up = stream.whole and stream.offered and not stream.tried and stream.closed > stream.offered
+        if gave_up and stream.mechanisms and "ANONYMOUS" not in stream.mechanisms:
+            offered = " and ".join(sorted(stream.mechanisms))
+            return Sign("login-refused", frames_of(stream.offered, stream.closed), MEASURED, stream.start,
+                        "guest-refused",
                         note=f"the server offers {offered}, and the client, a guest, left")  # fmt: skip
     return None
 
 
-def _failure(failures: list[tuple[Stay, tuple[int, str, str]]], token: bool) -> Sign:
-    stay, (_, condition, text) = failures[-1]
+def _failure(failures: list[tuple[XmppStream, tuple[int, str, str]]], token: bool) -> Sign:
+    stream, (_, condition, text) = failures[-1]
     frames = frames_of(*((one.tried, frame) for one, (frame, _, _) in failures))
     said = f"{condition}: {text}" if text else condition or "no reason given"
-    anonymous = stay.mechanism in ("ANONYMOUS", "")
+    anonymous = stream.mechanism in ("ANONYMOUS", "")
     reason = ""
     if token or (anonymous and _TOKEN.search(text)) or (anonymous and re.search(r"not acceptable by", text, re.I)):
         early, late = _EARLY.search(text), _EXPIRED.search(text)
@@ -151,7 +152,7 @@ def _failure(failures: list[tuple[Stay, tuple[int, str, str]]], token: bool) -> 
         reason = "password-wrong" if condition == "not-authorized" else ""
     elif anonymous and condition in ("invalid-mechanism", "mechanism-too-weak"):
         reason = "guest-refused"
-    return Sign("login-refused", frames, MEASURED, stay.start, reason, note=f"the server refused the login: {said}")
+    return Sign("login-refused", frames, MEASURED, stream.start, reason, note=f"the server refused the login: {said}")
 
 
 def _has_token(person: Person, tables: Tables) -> bool:
@@ -159,7 +160,7 @@ def _has_token(person: Person, tables: Tables) -> bool:
     http = frame(tables, "http")
     if not len(http):
         return False
-    flows = {*person.flows, *(flow for stay in person.stays for flow in stay.flows)}
+    flows = {*person.flows, *(flow for stream in person.xmpp_streams for flow in stream.flows)}
     return bool((http["flow"].isin(list(flows)) & http["token"].notna()).any())
 
 
@@ -168,25 +169,27 @@ def focus_missing(person: Person, call: Cast, wait: float) -> Sign | None:
 
     ``wait``: s after which a request without an answer counts as one that nobody took.
     """
-    asked = [stay for stay in person.stays if stay.asked]
-    if not asked or any(stay.ready or stay.joined or stay.sessions for stay in asked):
+    asked = [stream for stream in person.xmpp_streams if stream.asked]
+    if not asked or any(stream.ready or stream.joined or stream.sessions for stream in asked):
         return None
-    errors = [(stay, frame) for stay in asked for frame, condition in stay.focus_errors if condition in _UNREACHABLE]
+    errors = [
+        (stream, frame) for stream in asked for frame, condition in stream.focus_errors if condition in _UNREACHABLE
+    ]
     if errors:
-        stay, frame = errors[-1]
-        condition = next(c for f, c in stay.focus_errors if f == frame)
-        return Sign("focus-missing", frames_of(stay.asked, [f for _, f in errors]), MEASURED, stay.asked_at,
+        stream, frame = errors[-1]
+        condition = next(c for f, c in stream.focus_errors if f == frame)
+        return Sign("focus-missing", frames_of(stream.asked, [f for _, f in errors]), MEASURED, stream.asked_at,
                     note=f"the request for a conference comes back: {condition}")  # fmt: skip
-    silent = [stay for stay in asked if stay.whole and not stay.focus_errors and _waited(stay, call) >= wait]
+    silent = [stream for stream in asked if stream.whole and not stream.focus_errors and _waited(stream, call) >= wait]
     if len(silent) == len(asked):
         note = "nobody answers the request for a conference"
-        return Sign("focus-missing", frames_of([stay.asked for stay in silent]), INFERRED, silent[0].asked_at,
+        return Sign("focus-missing", frames_of([stream.asked for stream in silent]), INFERRED, silent[0].asked_at,
                     note=note)  # fmt: skip
     return None
 
 
-def _waited(stay: Stay, call: Cast) -> float:
-    return (stay.end if stay.closed else call.end) - stay.asked_at
+def _waited(stream: XmppStream, call: Cast) -> float:
+    return (stream.end if stream.closed else call.end) - stream.asked_at
 
 
 def first(signs: Iterable[Sign | None]) -> Sign | None:

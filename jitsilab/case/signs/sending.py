@@ -13,8 +13,8 @@ def sends_nothing(person: Person, call: Cast, tables: Tables) -> Sign | None:
     """
     sessions = [one for one in person.sessions if one.accepted]
     if sessions:
-        sources, ends = tables.get("sources"), {stay.endpoint for stay in person.stays if stay.endpoint}
-        if not ends or not all(stay.whole for stay in person.stays) or sources is None:
+        sources, ends = tables.get("sources"), {stream.endpoint for stream in person.xmpp_streams if stream.endpoint}
+        if not ends or not all(stream.whole for stream in person.xmpp_streams) or sources is None:
             return None
         own = sources[sources["owner"].isin(list(ends)) & sources["origin"].eq("jingle") & sources["ssrc"].notna()]
         if len(own) or any(leg.rtp_out.lasting for leg in person.legs):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from jitsilab.facts.packetfilter import fronts, iptables, nft_json, nft_text
 from jitsilab.facts.packetfilter.model import Packet, Ruleset
-from jitsilab.facts.packetfilter.walk import Way, walk
+from jitsilab.facts.packetfilter.walk import Passage, walk
 
 FRONT = re.compile(r"security.?group|cloud|gateway|router|edge", re.I)  # names of files with a filter in front
 INNER = re.compile(
@@ -76,7 +76,7 @@ class Filters:
         addresses: Sequence[str] = (),
         *,
         container: tuple[str, int] | None = None,
-    ) -> Way:
+    ) -> Passage:
         """What becomes of a stranger's packet to a port.
 
         ``addresses`` are those that the service has (its socket's, else the host's); one way in is enough.
@@ -90,15 +90,15 @@ class Filters:
         if host:
             parts.append(self._host(host, transport, port, addresses, container))
         if not parts:
-            return Way(None, (), tuple(self.unread))
+            return Passage(None, (), tuple(self.unread))
         shut = next((one for one in parts if one.open is False), None)
         if shut is not None:
             return shut
         places = tuple(dict.fromkeys(place for one in parts for place in one.places))
         unread = tuple(dict.fromkeys([*(note for one in parts for note in one.unread), *self.unread]))
-        return Way(None if self.unread or any(one.open is None for one in parts) else True, places, unread)
+        return Passage(None if self.unread or any(one.open is None for one in parts) else True, places, unread)
 
-    def way_out(self, transport: str, port: int, addresses: Sequence[str] = ()) -> Way:
+    def way_out(self, transport: str, port: int, addresses: Sequence[str] = ()) -> Passage:
         """What becomes of the host's answers to strangers from a port."""
         ways = []
         for ruleset in self.rulesets:
@@ -107,7 +107,7 @@ class Filters:
                 continue  # a cloud's groups let answers out
             packet = Packet(transport, port, forwarded=gateway, outgoing=True, outer=self._outer(ruleset))
             ways.append(self._any(ruleset, packet, addresses))
-        return _all(ways) if ways else Way(None)
+        return _all(ways) if ways else Passage(None)
 
     def lets_in(self, transport: str, port: int) -> tuple[bool | None, str]:
         """Whether anybody may reach a port, and the rule that says so; None where that is not known."""
@@ -121,7 +121,7 @@ class Filters:
         port: int,
         addresses: Sequence[str],
         container: tuple[str, int] | None,
-    ) -> Way:
+    ) -> Passage:
         ways = []
         for ruleset in host:
             if container is not None:
@@ -135,7 +135,7 @@ class Filters:
             ways.append(self._any(ruleset, Packet(transport, port, outer=self._outer(ruleset)), addresses))
         return _all(ways)
 
-    def _front(self, transport: str, port: int, addresses: Sequence[str]) -> Way:
+    def _front(self, transport: str, port: int, addresses: Sequence[str]) -> Passage:
         ways = []
         for ruleset in self.front:
             gateway = _forwards(ruleset)
@@ -149,7 +149,7 @@ class Filters:
             ways.append(self._any(ruleset, packet, addresses))
         return _all(ways)
 
-    def _any(self, ruleset: Ruleset, packet: Packet, addresses: Sequence[str]) -> Way:
+    def _any(self, ruleset: Ruleset, packet: Packet, addresses: Sequence[str]) -> Passage:
         """The best way in over the addresses that a service has."""
         if not addresses:
             return walk(ruleset, packet)
@@ -170,7 +170,7 @@ def _forwards(ruleset: Ruleset) -> bool:
     return any(c.hook == "forward" for t in ruleset.tables.values() for c in t.chains.values())
 
 
-def _docker(ruleset: Ruleset, packet: Packet) -> Way | None:
+def _docker(ruleset: Ruleset, packet: Packet) -> Passage | None:
     """Where Docker keeps the rules: it lets in what it publishes, after DOCKER-USER; None where it does not."""
     for table in ruleset.tables.values():
         if "DOCKER" not in table.chains or table.name == "nat":
@@ -185,17 +185,17 @@ def _docker(ruleset: Ruleset, packet: Packet) -> Way | None:
         if user is not None:
             chains["DOCKER-USER"] = replace(user, hook="forward", kind="filter", policy="accept")
         way = walk(before, packet)
-        return way if way.places != (ruleset.place,) else Way(way.open, (place,), way.unread)
+        return way if way.places != (ruleset.place,) else Passage(way.open, (place,), way.unread)
     return None
 
 
-def _all(ways: Sequence[Way]) -> Way:
+def _all(ways: Sequence[Passage]) -> Passage:
     shut = next((one for one in ways if one.open is False), None)
     if shut is not None:
         return shut
     places = tuple(dict.fromkeys(place for one in ways for place in one.places))
     unread = tuple(dict.fromkeys(note for one in ways for note in one.unread))
-    return Way(None if any(one.open is None for one in ways) else True, places, unread)
+    return Passage(None if any(one.open is None for one in ways) else True, places, unread)
 
 
 def _named(ruleset: Ruleset) -> set[str]:

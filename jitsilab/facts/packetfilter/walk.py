@@ -23,7 +23,7 @@ STEPS = 20_000  # rules looked at for one packet
 PRESENT = 8  # bits of the shortest prefix that still leaves strangers outside of it
 
 
-class Way(NamedTuple):
+class Passage(NamedTuple):
     """What becomes of a packet: accepted, dropped, or not known; by which rule; what was not understood."""
 
     open: bool | None
@@ -286,7 +286,7 @@ def _flags(value: str) -> bool | None:
     return "syn" in flags
 
 
-def walk(ruleset: Ruleset, packet: Packet) -> Way:
+def walk(ruleset: Ruleset, packet: Packet) -> Passage:
     """What becomes of a packet on its way through one ruleset: every base chain has to let it pass."""
     way = _Walk(ruleset, packet)
     last = "forward" if packet.forwarded else "input"
@@ -299,12 +299,12 @@ def walk(ruleset: Ruleset, packet: Packet) -> Way:
         before = dict(way.unread)
         ends = way.base(table, chain)
         if set(ends) == {"drop"}:
-            return Way(False, (ends["drop"],))
+            return Passage(False, (ends["drop"],))
         if set(ends) != {"accept"}:
             unsure = True
             continue
         way.unread = before  # what was not understood there does not matter
         places.append(ends["accept"])
     if unsure or ruleset.notes:
-        return Way(None, tuple(places), (*way.unread, *ruleset.notes))
-    return Way(True, tuple(dict.fromkeys(places)) or (ruleset.place,))
+        return Passage(None, tuple(places), (*way.unread, *ruleset.notes))
+    return Passage(True, tuple(dict.fromkeys(places)) or (ruleset.place,))

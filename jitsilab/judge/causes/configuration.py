@@ -94,8 +94,8 @@ def _no_bridge(case: Case) -> bool:
     last = case.trail.last("bridge-unavailable", "bridge-chosen", "bridge-joined")
     if last is not None:
         return last.event == "bridge-unavailable"
-    stays = [stay for cast in case.casts.values() for person in cast.people for stay in person.stays]
-    return any(stay.bridge_missing for stay in stays)
+    xmpp_streams = [stream for cast in case.casts.values() for person in cast.people for stream in person.xmpp_streams]
+    return any(stream.bridge_missing for stream in xmpp_streams)
 
 
 RULES: tuple[Rule, ...] = (

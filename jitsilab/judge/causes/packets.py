@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jitsilab.analysis.turn_flows import RELAYING, TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg
-from jitsilab.case.signaling import Session, Stay
+from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.ip import is_private
 from jitsilab.judge.causes.paths import turn_of, turn_stage
 from jitsilab.judge.checks import GUARD
@@ -40,7 +40,7 @@ def cause(person: Person, call: Cast, others_have_udp: bool, burst: int | None) 
     the participant's signaling shows, without keys, that an offer was answered; 0 if none does, None if there is no
     such flow to look at.
     """
-    if any(stay.joined for stay in person.stays) or (person.stays and not _beside_the_call(person)):
+    if any(stream.joined for stream in person.xmpp_streams) or (person.xmpp_streams and not _beside_the_call(person)):
         return _signaled(person, call, others_have_udp)
     return _opaque(person, call, others_have_udp, burst)
 
@@ -51,15 +51,15 @@ def _beside_the_call(person: Person) -> bool:
     Behind a proxy what was read is the page's connection; it runs on the server's loopback, in none of the
     participant's own flows.
     """
-    read = {flow for stay in person.stays for flow in stay.flows}
+    read = {flow for stream in person.xmpp_streams for flow in stream.flows}
     opaque = {flow for flow, role in person.flows.items() if role == "websocket"} - read
     return bool(opaque) and read <= set(person.flows)
 
 
 def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Answer:
     """With signaling in clear: from login to DTLS, in the order of the session."""
-    stay = max(person.stays, key=lambda one: (len(one.sessions), bool(one.joined), one.end - one.start))
-    early = _before_offer(stay, person, call)
+    stream = max(person.xmpp_streams, key=lambda one: (len(one.sessions), bool(one.joined), one.end - one.start))
+    early = _before_offer(stream, person, call)
     if early is not None:
         return early
     session = _judged_session(person, call.end)
@@ -78,42 +78,44 @@ def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Answer:
     turns = turn_of(person, session)
     if session.kind == "p2p":
         return _peer(person, call, session, mine, turns)
-    return _bridge(person, call, stay, session, mine, turns, others_have_udp)
+    return _bridge(person, call, stream, session, mine, turns, others_have_udp)
 
 
-def _before_offer(stay: Stay, person: Person, call: Cast) -> Answer | None:
+def _before_offer(stream: XmppStream, person: Person, call: Cast) -> Answer | None:
     """What keeps a participant from being invited at all."""
-    if not stay.bound:
-        shown = tuple(f for f in (stay.offered, stay.tried, *stay.refused, stay.closed) if f)
-        if stay.whole and (stay.refused or (stay.offered and stay.closed and not stay.tried)):
-            return Answer("xmpp-auth-failed", frames=shown, note=_login(stay))
-        silent = stay.whole and call.end - stay.start >= GUARD
-        if silent and stay.offered and not stay.tried and "ANONYMOUS" not in stay.mechanisms:
-            return Answer("xmpp-auth-failed", "deduced", shown, note=_login(stay))
+    if not stream.bound:
+        shown = tuple(f for f in (stream.offered, stream.tried, *stream.refused, stream.closed) if f)
+        if stream.whole and (stream.refused or (stream.offered and stream.closed and not stream.tried)):
+            return Answer("xmpp-auth-failed", frames=shown, note=_login(stream))
+        silent = stream.whole and call.end - stream.start >= GUARD
+        if silent and stream.offered and not stream.tried and "ANONYMOUS" not in stream.mechanisms:
+            return Answer("xmpp-auth-failed", "deduced", shown, note=_login(stream))
         return Answer("undetermined", "inferred", shown, ("xmpp-auth-failed",), "the login is not in the capture whole")
     if person.sessions:
         return None
-    if not stay.whole and not (stay.joined and stay.bridge_missing):
+    if not stream.whole and not (stream.joined and stream.bridge_missing):
         both = ("alone-in-room", "no-bridge", "xmpp-auth-failed", *_elsewhere(person, call))
         return Answer("undetermined", "inferred", open=both, note="the signaling is not in the capture whole")
-    if not stay.joined:
-        if stay.refused:
+    if not stream.joined:
+        if stream.refused:
             return Answer(
-                "xmpp-auth-failed", frames=tuple(stay.refused), note="the room or the focus refused this participant"
+                "xmpp-auth-failed", frames=tuple(stream.refused), note="the room or the focus refused this participant"
             )
         return Answer(
             "undetermined", "inferred", open=("alone-in-room", "no-bridge", "xmpp-auth-failed"), note="never in a room"
         )
-    waited = stay.end_of_stay(call.end) - stay.joined_at
-    if stay.bridge_missing:
-        return Answer("no-bridge", frames=(stay.joined, *stay.bridge_missing))
-    if not stay.others:
+    waited = stream.end_of_stream(call.end) - stream.joined_at
+    if stream.bridge_missing:
+        return Answer("no-bridge", frames=(stream.joined, *stream.bridge_missing))
+    if not stream.others:
         if waited >= GUARD:
-            return Answer("alone-in-room", frames=(stay.joined,), note=f"nobody else in {waited:.0f} s")
-        return Answer("undetermined", "inferred", (stay.joined,), ("alone-in-room", "no-bridge"), "too short to tell")
-    if stay.together(call.end) >= GUARD and stay.focus:
-        return Answer("no-bridge", "inferred", (stay.joined, stay.focus), note="two in the room, a focus, and no offer")
-    return Answer("undetermined", "inferred", (stay.joined,), ("no-bridge", "alone-in-room"), "too short to tell")
+            return Answer("alone-in-room", frames=(stream.joined,), note=f"nobody else in {waited:.0f} s")
+        return Answer("undetermined", "inferred", (stream.joined,), ("alone-in-room", "no-bridge"), "too short to tell")
+    if stream.together(call.end) >= GUARD and stream.focus:
+        return Answer(
+            "no-bridge", "inferred", (stream.joined, stream.focus), note="two in the room, a focus, and no offer"
+        )
+    return Answer("undetermined", "inferred", (stream.joined,), ("no-bridge", "alone-in-room"), "too short to tell")
 
 
 def _elsewhere(person: Person, call: Cast) -> tuple[str, ...]:
@@ -121,10 +123,10 @@ def _elsewhere(person: Person, call: Cast) -> tuple[str, ...]:
     return () if call.own and call.own in person.addresses else ("not-observable",)
 
 
-def _login(stay: Stay) -> str:
-    if stay.tried and stay.refused:
+def _login(stream: XmppStream) -> str:
+    if stream.tried and stream.refused:
         return "the server refused the login"
-    return f"the server offers {' and '.join(sorted(stay.mechanisms)) or 'no mechanism'} and the client gave up"
+    return f"the server offers {' and '.join(sorted(stream.mechanisms)) or 'no mechanism'} and the client gave up"
 
 
 def _judged_session(person: Person, until: float) -> Session | None:
@@ -139,7 +141,7 @@ def _judged_session(person: Person, until: float) -> Session | None:
 def _bridge(
     person: Person,
     call: Cast,
-    stay: Stay,
+    stream: XmppStream,
     session: Session,
     mine: list[Leg],
     turns: list[TurnFlow],
@@ -154,17 +156,17 @@ def _bridge(
         return Answer("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
     relayed = [leg for leg in mine if not leg.direct and leg.connected]
     if not heard and not relayed:
-        return _relay(person, call, stay, session, turns)
+        return _relay(person, call, stream, session, turns)
     connected = [leg for leg in mine if leg.connected]
     if not connected:
         return Answer("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
     return _secure(call, connected)
 
 
-def _relay(person: Person, call: Cast, stay: Stay, session: Session, turns: list[TurnFlow]) -> Answer:
+def _relay(person: Person, call: Cast, stream: XmppStream, session: Session, turns: list[TurnFlow]) -> Answer:
     """No UDP from the participant reaches the bridge: what became of the relay."""
     offer = (session.offered,) if session.offered else ()
-    offered, reached = _relay_offered(stay), turn_stage(person, turns)
+    offered, reached = _relay_offered(stream), turn_stage(person, turns)
     if strangers := _foreign(session, call):
         return Answer(
             "nat-mapping-missing",
@@ -196,7 +198,7 @@ def _relay(person: Person, call: Cast, stay: Stay, session: Session, turns: list
         return Answer(
             "turn-unreachable",
             "inferred",
-            (*offer, stay.services_frame),
+            (*offer, stream.services_frame),
             note="TURN was offered, and no connection to it came",
         )
     open_causes = (
@@ -216,12 +218,12 @@ def _foreign(session: Session, call: Cast) -> str:
     return same_family[0] if call.relayed and same_family and call.relayed not in public else ""
 
 
-def _relay_offered(stay: Stay) -> bool | None:
+def _relay_offered(stream: XmppStream) -> bool | None:
     """Whether a relay that a bridge session uses was offered; the JVB connection takes turns over TCP alone."""
-    if stay.services is None:
+    if stream.services is None:
         return None
     return any(
-        one.type in ("turn", "turns") and (one.type == "turns" or one.transport == "tcp") for one in stay.services
+        one.type in ("turn", "turns") and (one.type == "turns" or one.transport == "tcp") for one in stream.services
     )
 
 

@@ -63,7 +63,7 @@ def _relay(person: Person) -> str:
 
 def _company(person: Person, first: float, last: float) -> bool:
     """Whether somebody else was in the room meanwhile; packets after the last one has left are no media of a call."""
-    spans = [span for stay in person.stays for span in stay.others.values()]
+    spans = [span for stream in person.xmpp_streams for span in stream.others.values()]
     return not spans or any(
         first < until and last > since and min(last, until) - max(first, since) > OVERLAP for since, until in spans
     )
@@ -92,7 +92,7 @@ def _unseen_peer(person: Person, call: Cast, found: list[Path]) -> list[Path]:
         until = (
             session.ended_at
             if session.ended
-            else max((stay.end_of_stay(call.end) for stay in person.stays), default=call.end)
+            else max((stream.end_of_stream(call.end) for stream in person.xmpp_streams), default=call.end)
         )
         start = session.offered_at
         busy = any(path.start < until - OVERLAP and path.end > start + 1 for path in found)
@@ -122,12 +122,12 @@ def stage(person: Person, route: list[Path]) -> tuple[str, tuple[int, ...]]:
     for session in person.sessions:
         if session.offered or session.accepted:
             return "jingle", (session.offered or session.accepted,)
-    for stay in person.stays:
-        if stay.joined or stay.ready:
-            return "conference", (stay.joined or stay.ready,)
-    for stay in person.stays:
-        if stay.opened or stay.offered:
-            return "xmpp", (stay.opened or stay.offered,)
+    for stream in person.xmpp_streams:
+        if stream.joined or stream.ready:
+            return "conference", (stream.joined or stream.ready,)
+    for stream in person.xmpp_streams:
+        if stream.opened or stream.offered:
+            return "xmpp", (stream.opened or stream.offered,)
     return "tls", ()
 
 
@@ -139,7 +139,7 @@ def turn_stage(person: Person, turns: list[TurnFlow] | None = None) -> str:
         if not permitted and any(one.refused for one in turns):
             return "permission-refused"
         return max((one.stage for one in turns), key=TURN_ORDER.index)
-    offered = [stay.turn_offered for stay in person.stays if stay.turn_offered is not None]
+    offered = [stream.turn_offered for stream in person.xmpp_streams if stream.turn_offered is not None]
     if offered and not any(offered):
         return "not-offered" if person.sessions else "not-tried"
     return "not-tried"

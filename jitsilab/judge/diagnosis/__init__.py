@@ -342,11 +342,11 @@ def _stays(seen: list[Seen], clocks: Mapping[tuple[str, str], Clock]) -> Iterato
             continue
         start = (begin or 0.0) + clock.applied
         for person in capture.cast.people:
-            for stay in person.stays:
-                if stay.room and stay.endpoint and stay.joined:
-                    room, end = stay.room.partition("@")[0], stay.end_of_stay(capture.cast.end)
-                    yield round((start + stay.joined_at) * 1e9), room, stay.endpoint, "participant-joined"
-                    yield round((start + end) * 1e9), room, stay.endpoint, "participant-left"
+            for stream in person.xmpp_streams:
+                if stream.room and stream.endpoint and stream.joined:
+                    room, end = stream.room.partition("@")[0], stream.end_of_stream(capture.cast.end)
+                    yield round((start + stream.joined_at) * 1e9), room, stream.endpoint, "participant-joined"
+                    yield round((start + end) * 1e9), room, stream.endpoint, "participant-left"
 
 
 def _hypotheses(call: Any) -> list[dict[str, Any]]:

@@ -82,8 +82,8 @@ class Calls:
         return [each for each in self.meetings if names & each.people.keys()]
 
 
-def calls(trail: Trail, stays: Iterable[tuple[int, str, str, str]]) -> Calls:
-    """Every call; ``stays``: when, room, endpoint and what, as packets show people come and go."""
+def calls(trail: Trail, xmpp_streams: Iterable[tuple[int, str, str, str]]) -> Calls:
+    """Every call; ``xmpp_streams``: when, room, endpoint and what, as packets show people come and go."""
     rooms: dict[str, str] = {}  # of a conference or a participant
     for one in trail:
         for name in (one.conference, one.participant):
@@ -91,7 +91,7 @@ def calls(trail: Trail, stays: Iterable[tuple[int, str, str, str]]) -> Calls:
                 rooms.setdefault(name, one.room)
     told = [(one.time, one) for one in trail if one.time is not None]
     nobody = Event(0, "", "packets", "", "", "", "", None, "", "", "", None, None, None, -1)
-    for time, room, endpoint, what in stays:
+    for time, room, endpoint, what in xmpp_streams:
         told.append((time, nobody._replace(time=time, event=what, participant=endpoint, room=room)))
     told.sort(key=lambda pair: pair[0])
     by_key: dict[str, list[Meeting]] = {}

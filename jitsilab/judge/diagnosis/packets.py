@@ -101,13 +101,14 @@ class Seen:
 
     def _row(self, person: Person, route: list[Path], signs: PersonSigns) -> Diagnosed:
         tables = self.source
-        endpoints = list(dict.fromkeys(stay.endpoint for stay in person.stays if stay.endpoint))
+        endpoints = list(dict.fromkeys(stream.endpoint for stream in person.xmpp_streams if stream.endpoint))
         reached, frames = stage(person, route)
         held = [
             self._condition(name, sign, person.id) for field, name in _CONDITIONS if (sign := getattr(signs, field))
         ]
         common = Diagnosed(
-            person.id, person.nick, person.addresses, [stay.jid for stay in person.stays if stay.jid], endpoints,
+            person.id, person.nick, person.addresses, [stream.jid for stream in person.xmpp_streams if stream.jid],
+            endpoints,
             _ssrcs(endpoints, tables.get("sources")), media_paths=route, stage=reached, turn_stage=turn_stage(person),
             conditions=held, input=self.input,
         )  # fmt: skip
@@ -163,7 +164,7 @@ class Seen:
 
     def _nameless_udp(self, person: Person) -> bool:
         """Whether somebody who never fetched a page, from a private address, sends checks to the bridge."""
-        others = [one for one in self.cast.people if one is not person and not one.flows and not one.stays]
+        others = [one for one in self.cast.people if one is not person and not one.flows and not one.xmpp_streams]
         others += self.cast.gateways
         return any(leg.direct and leg.sent and is_private(leg.address) for one in others for leg in one.legs)
 

@@ -12,8 +12,8 @@ from jitsilab.facts.prosody import Host, Prosody
 from jitsilab.facts.versions import order
 from jitsilab.judge.checks import Certainty, Outcome, Verdict
 from jitsilab.judge.findings.rule import (
+    PlacedStanza,
     Rule,
-    Said,
     View,
     beside,
     counted,
@@ -62,7 +62,7 @@ def _anonymous_on_wire(view: View) -> Outcome:
     if not offered and not logins:
         return unseen("no login can be seen: no signaling in clear and no key log")
     accounts = [at for mechanism, at in logins.values() if mechanism != "ANONYMOUS"]
-    ready: list[tuple[Said, str]] = []
+    ready: list[tuple[PlacedStanza, str]] = []
     for one in view.said:
         answer = stanzas.conference(one.stanza) if one.direction == "s2c" else None
         created = stanzas.presence(one.stanza) if one.direction == "s2c" else None
@@ -306,7 +306,7 @@ def open_door(view: View) -> Outcome:
     return failed(note, frames)
 
 
-def _tells_password(one: Said) -> bool:
+def _tells_password(one: PlacedStanza) -> bool:
     """A password in an invitation or a lobby message (JSA-2024-0001), beyond what the room's owner configures."""
     if one.stanza.name != "message":
         return False

@@ -6,8 +6,8 @@ from jitsilab.facts import services
 from jitsilab.facts.versions import order
 from jitsilab.judge.checks import Certainty, Outcome, Verdict
 from jitsilab.judge.findings.rule import (
+    PlacedStanza,
     Rule,
-    Said,
     View,
     counted,
     failed,
@@ -29,7 +29,7 @@ def plain_signaling(view: View) -> Outcome:
     return joined(_plain_stanzas(view), _plain_http(view), _plain_in_files(view))
 
 
-def _in_clear(view: View, one: Said) -> bool:
+def _in_clear(view: View, one: PlacedStanza) -> bool:
     return bool(one.clear) and from_outside(one.src, one.dst)
 
 

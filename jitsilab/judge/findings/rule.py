@@ -66,7 +66,7 @@ class Judged(Outcome):
     severity: str = ""
 
 
-class Said(NamedTuple):
+class PlacedStanza(NamedTuple):
     """One stanza with its place."""
 
     frame: int
@@ -102,20 +102,20 @@ class View:
         return None if found is None or not len(found) else found
 
     @cached_property
-    def said(self) -> list[Said]:
+    def said(self) -> list[PlacedStanza]:
         """The stanzas of the call, read; empty where no signaling can be seen."""
         rows = self.rows("xmpp")
         if rows is None:
             return []
         columns = ("frame", "seconds", "connection", "direction", "carrier", "clear", "src", "dst")
         pairs = zip(zip(*(rows[c] for c in columns), strict=True), stanzas_of(rows), strict=True)
-        return [Said._make([*place, stanza]) for place, stanza in pairs if stanza is not None]
+        return [PlacedStanza._make([*place, stanza]) for place, stanza in pairs if stanza is not None]
 
     @cached_property
-    def stays(self) -> list[signaling.Stay]:
+    def xmpp_streams(self) -> list[signaling.XmppStream]:
         """The XMPP connections of participants."""
         xmpp, jingle = self.rows("xmpp"), self.tables.get("jingle")
-        return [] if xmpp is None or jingle is None else signaling.stays(xmpp, jingle)
+        return [] if xmpp is None or jingle is None else signaling.xmpp_streams(xmpp, jingle)
 
     @cached_property
     def servers(self) -> set[str]:

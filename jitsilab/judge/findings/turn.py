@@ -26,7 +26,7 @@ from jitsilab.judge.findings.rule import (
 METHODS = ("Allocate", "Refresh", "CreatePermission", "ChannelBind", "Connect", "ConnectionBind", "Send", "Data")
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request to a TURN server with its answer."""
 
     frame: int
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
     answer_frame: int
 
 
-def asked(view: View, *methods: str) -> list[Asked]:
+def asked(view: View, *methods: str) -> list[Request]:
     """Requests of these methods with their answers, paired by transaction."""
     rows = view.rows("stun")
     if rows is None:
@@ -77,7 +77,7 @@ def asked(view: View, *methods: str) -> list[Asked]:
         )
         proven = bool({"0006", "0008", "001c"} & set(attributes.split())) if isinstance(attributes, str) else None
         proven = proven or (None if int(frame) in view.cut else proven)
-        found.append(Asked(int(frame), flow, src, dst, method, addresses, proven, answer, code, answer_frame))
+        found.append(Request(int(frame), flow, src, dst, method, addresses, proven, answer, code, answer_frame))
     return found
 
 
@@ -180,9 +180,9 @@ def _forbidden(address: str) -> bool:
 
 def _inside_on_wire(view: View) -> Outcome:
     bridge = bridge_addresses(view)
-    granted: list[Asked] = []
-    own: list[Asked] = []
-    refused: list[Asked] = []
+    granted: list[Request] = []
+    own: list[Request] = []
+    refused: list[Request] = []
     for one in asked(view, "CreatePermission", "ChannelBind", "Connect"):
         inner = [peer for peer in one.peers if inside(peer)]
         if not inner:
@@ -293,7 +293,7 @@ class _Relay(NamedTuple):
 
 def _relays(view: View) -> list[_Relay]:
     """Each TURN connection on which a permission was asked for: read, or else from the lengths of records."""
-    flows: dict[Any, list[Asked]] = {}
+    flows: dict[Any, list[Request]] = {}
     for one in asked(view, "CreatePermission", "ChannelBind"):
         flows.setdefault(one.flow, []).append(one)
     found = []

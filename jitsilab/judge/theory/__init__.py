@@ -96,7 +96,7 @@ def _asked(person: people.Person, who: people.Cast, tables: Whole) -> Iterator[S
 
 
 def _judged(asked: list[Step], scope: Scope) -> Iterator[tuple[Step, Outcome]]:
-    unknown = scope.name == "-" and not (scope.stays or scope.legs or scope.turns)
+    unknown = scope.name == "-" and not (scope.xmpp_streams or scope.legs or scope.turns)
     for step in asked:
         reason = step.applies(scope) if step.applies is not None else ""
         if unknown:

@@ -20,7 +20,7 @@ STEADY = limits.STEADY.value  # share of their mean within which intervals that 
 
 def gathered(scope: Scope) -> Outcome:
     """A browser opens its relays as soon as it has an offer, needed or not."""
-    session, stay = scope.session, scope.stay
+    session, stream = scope.session, scope.stream
     if scope.turns:
         frames = [frame for one in scope.turns for frame in (one.allocated or one.frames)[:1]]
         ways = ", ".join(sorted({one.via for one in scope.turns}))
@@ -30,20 +30,20 @@ def gathered(scope: Scope) -> Outcome:
         after = first - session.offered_at
         note = f"first connection to a relay {abs(after):.2f} s {'after' if after >= 0 else 'before'} the offer"
         return holds(note, frames, ways) if after <= PROMPT else told(f"{note}: late", frames, ways)
-    if stay is None or not scope.person.addresses:
+    if stream is None or not scope.person.addresses:
         return hidden("whether relays were offered to this one, or where it is, is not to be seen here")
-    if stay.services is None:
+    if stream.services is None:
         return absent("whether relays were offered is not in the capture")
     wanted = [
         one
-        for one in stay.services
+        for one in stream.services
         if one.type == "turns" or (one.type == "turn" and (scope.kind == "p2p" or one.transport == "tcp"))
     ]
     if not wanted:
         return beside("no relay that this session uses was offered")
     if session is None or not session.offered:
         return absent("the offer is not in the capture")
-    return absent("relays were offered, and no connection to one came", [stay.services_frame, session.offered])
+    return absent("relays were offered, and no connection to one came", [stream.services_frame, session.offered])
 
 
 def checked(stun: pd.DataFrame, scope: Scope) -> Outcome:
@@ -252,7 +252,7 @@ def _mapping(stun: pd.DataFrame | None) -> tuple[str, int, str, int, int] | None
 
 def renewed(jingle: pd.DataFrame, scope: Scope) -> Outcome:
     """Where ICE failed, the client says so and is offered a session anew."""
-    session, stay = scope.session, scope.stay
+    session, stream = scope.session, scope.stream
     assert session is not None
     inside = jingle[
         jingle["action"].isin(["transport-replace", "session-info", "transport-info"]) & jingle["restart"].notna()
@@ -266,7 +266,7 @@ def renewed(jingle: pd.DataFrame, scope: Scope) -> Outcome:
     frames = [session.ended]
     after = [
         one
-        for one in (stay.sessions.values() if stay is not None else ())
+        for one in (stream.sessions.values() if stream is not None else ())
         if one.offered > session.ended and one.kind == session.kind
     ]
     if not after:

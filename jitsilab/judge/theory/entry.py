@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from jitsilab.case.signaling import Stay
+from jitsilab.case.signaling import XmppStream
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Outcome
-from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stay, hidden, holds, joined
+from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stream, hidden, holds, joined
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables.parsed import stanzas_of
 
@@ -21,7 +21,7 @@ def carried(scope: Scope) -> Outcome:
     if scope.every.get("xmpp") is None and scope.every.get("http") is None:
         return hidden("the signaling is encrypted here")
     http = scope.table("http")
-    found = [_carrier(scope, stay, http) for stay in scope.stays]
+    found = [_carrier(scope, stream, http) for stream in scope.xmpp_streams]
     if http is not None and len(http):
         refused = http[http["target"].fillna("").str.contains("/xmpp-websocket", regex=False) & http["status"].ge(400)]
         if len(refused):
@@ -31,17 +31,17 @@ def carried(scope: Scope) -> Outcome:
     return joined(found) if found else hidden("this participant's signaling is not to be read here")
 
 
-def _carrier(scope: Scope, stay: Stay, http: pd.DataFrame | None) -> Outcome:
-    said = scope.of(stay)
+def _carrier(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Outcome:
+    said = scope.of(stream)
     carriers = {str(row.carrier) for row, _ in said}
     if "bosh" in carriers:
-        return _bosh(scope, stay, http)
+        return _bosh(scope, stream, http)
     opened = [int(row.frame) for row, stanza in said if stanza.name in ("open", "stream")][:2]
     if "ws" not in carriers:
         return holds("a TCP stream", opened, "tcp") if opened else absent("the stream was open before the capture")
-    upgrades = http[http["flow"].isin(stay.flows) & http["subprotocol"].eq("xmpp")] if http is not None else None
+    upgrades = http[http["flow"].isin(stream.flows) & http["subprotocol"].eq("xmpp")] if http is not None else None
     frames = [*opened, *(upgrades["frame"] if upgrades is not None else [])]
-    if not stay.opened:
+    if not stream.opened:
         return absent("the stream was open before the capture", variant="ws")
     pings = [
         float(row.seconds) for row, stanza in said if row.direction == "c2s" and stanza.child_namespace == stanzas.PING
@@ -51,23 +51,23 @@ def _carrier(scope: Scope, stay: Stay, http: pd.DataFrame | None) -> Outcome:
     return holds(switched + alive, frames, "ws")
 
 
-def _bosh(scope: Scope, stay: Stay, http: pd.DataFrame | None) -> Outcome:
+def _bosh(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Outcome:
     """Request numbers rise by one (XEP-0124 section 14)."""
-    rows = http[http["connection"].eq(stay.connection) & http["rid"].notna()] if http is not None else pd.DataFrame()
+    rows = http[http["connection"].eq(stream.connection) & http["rid"].notna()] if http is not None else pd.DataFrame()
     if rows.empty:
         return absent("no request of the BOSH session can be read", variant="bosh")
     rids = sorted({int(one) for one in rows["rid"]})
     skipped = [after for before, after in pairwise(rids) if after != before + 1]
     frames = [rows["frame"].iloc[0], rows["frame"].iloc[-1]]
-    if skipped and stay.whole and not scope.call.lossy:
+    if skipped and stream.whole and not scope.call.lossy:
         return broken(f"request numbers jump to {skipped[0]}", frames, "bosh")
     note = f"{len(rids)} requests" + ("" if skipped else ", numbered one by one")
     return holds(note, frames, "bosh")
 
 
-def featured(scope: Scope, stay: Stay) -> Outcome:
+def featured(scope: Scope, stream: XmppStream) -> Outcome:
     """The server lists what it offers before the client says anything else."""
-    shown = [(row, offer) for row, stanza in scope.of(stay) if (offer := stanzas.features(stanza)) is not None]
+    shown = [(row, offer) for row, stanza in scope.of(stream) if (offer := stanzas.features(stanza)) is not None]
     if not shown:
         return absent("no stream features in the capture")
     frames = [int(row.frame) for row, _ in shown]
@@ -79,14 +79,14 @@ def featured(scope: Scope, stay: Stay) -> Outcome:
     return holds(note, frames, carrier)
 
 
-def logged_in(scope: Scope, stay: Stay) -> Outcome:
+def logged_in(scope: Scope, stream: XmppStream) -> Outcome:
     """SASL: a mechanism that was offered, and success."""
-    steps = [(row, step) for row, stanza in scope.of(stay) if (step := stanzas.sasl(stanza)) is not None]
+    steps = [(row, step) for row, stanza in scope.of(stream) if (step := stanzas.sasl(stanza)) is not None]
     asked = [(row, step) for row, step in steps if step.step == "auth"]
     won = [int(row.frame) for row, step in steps if step.step == "success"]
     lost = [(int(row.frame), step.condition) for row, step in steps if step.step == "failure"]
     mechanism = next((str(step.mechanism) for _, step in asked if step.mechanism), "")
-    frames = [stay.offered, *(int(row.frame) for row, _ in asked), *won]
+    frames = [stream.offered, *(int(row.frame) for row, _ in asked), *won]
     if lost:
         return broken(
             f"the server refused the login: {lost[0][1] or 'no reason given'}",
@@ -96,14 +96,14 @@ def logged_in(scope: Scope, stay: Stay) -> Outcome:
     bare = [int(row.frame) for row, step in asked if step.mechanism == "PLAIN" and _naked(scope, row)]
     if bare:
         return broken("a password in clear: PLAIN without TLS", bare, mechanism)
-    if mechanism and stay.mechanisms and mechanism not in stay.mechanisms and stay.whole:
+    if mechanism and stream.mechanisms and mechanism not in stream.mechanisms and stream.whole:
         return broken(f"{mechanism} was not offered", frames, mechanism)
     if won:
         return holds(f"{mechanism or 'a mechanism not seen'}, {len(asked)} exchange and success", frames, mechanism)
-    if stay.whole and stay.offered and stay.closed > stay.offered and not asked:
-        offered = " and ".join(sorted(stay.mechanisms)) or "nothing"
+    if stream.whole and stream.offered and stream.closed > stream.offered and not asked:
+        offered = " and ".join(sorted(stream.mechanisms)) or "nothing"
         note = f"the server offers {offered}, and the client left without a login: guests are not let in"
-        return broken(note, [stay.offered, stay.closed], "guest")
+        return broken(note, [stream.offered, stream.closed], "guest")
     return absent("the login is not in the capture whole", frames)
 
 
@@ -112,9 +112,9 @@ def _naked(scope: Scope, row: Any) -> bool:
     return bool(row.clear) and not is_loopback(row.src) and not is_loopback(row.dst)
 
 
-def bound(scope: Scope, stay: Stay) -> Outcome:
+def bound(scope: Scope, stream: XmppStream) -> Outcome:
     """The server names the client's full JID, once a stream."""
-    said = scope.of(stay)
+    said = scope.of(stream)
     jids = {jid: int(row.frame) for row, stanza in said if row.direction == "s2c" and (jid := stanzas.bound(stanza))}
     managed = [(int(row.frame), step.step) for row, stanza in said if (step := stanzas.management(stanza)) is not None]
     enabled = [frame for frame, step in managed if step == "enabled"]
@@ -129,7 +129,7 @@ def bound(scope: Scope, stay: Stay) -> Outcome:
         return broken(f"{len(jids)} resources on one stream", jids.values())
     if not jids:
         logins = [login.step for _, stanza in said if (login := stanzas.sasl(stanza)) is not None]
-        if stay.whole and "success" not in logins:
+        if stream.whole and "success" not in logins:
             return beside("nobody was logged in")
         if any(step == "resumed" for _, step in managed):
             return beside("a stream was taken up again, which keeps its JID")
@@ -138,10 +138,10 @@ def bound(scope: Scope, stay: Stay) -> Outcome:
     return holds(f"one full JID, {sm}", [*jids.values(), *enabled[:1]], "sm" if enabled else "no sm")
 
 
-def resumed(scope: Scope, stay: Stay) -> Outcome:
+def resumed(scope: Scope, stream: XmppStream) -> Outcome:
     """A broken connection is taken up again (XEP-0198)."""
     steps = [
-        (int(row.frame), step) for row, stanza in scope.of(stay) if (step := stanzas.management(stanza)) is not None
+        (int(row.frame), step) for row, stanza in scope.of(stream) if (step := stanzas.management(stanza)) is not None
     ]
     asked = [frame for frame, step in steps if step.step == "resume"]
     if not asked:
@@ -149,15 +149,15 @@ def resumed(scope: Scope, stay: Stay) -> Outcome:
     went_on = [frame for frame, step in steps if step.step == "resumed"]
     failed = [frame for frame, step in steps if step.step == "failed" and frame >= asked[0]]
     if failed and not went_on:
-        anew = [int(row.frame) for row, stanza in scope.of(stay) if row.frame > failed[-1] and stanzas.bound(stanza)]
+        anew = [int(row.frame) for row, stanza in scope.of(stream) if row.frame > failed[-1] and stanzas.bound(stanza)]
         after = "and the client came in anew" if anew else "and the client has to come in anew"
         return broken(f"the server no longer knew the stream, {after}", [*asked, *failed, *anew])
     return holds("the stream goes on", [*asked, *went_on]) if went_on else absent("no answer in the capture", asked)
 
 
-def served(scope: Scope, stay: Stay) -> Outcome:
+def served(scope: Scope, stream: XmppStream) -> Outcome:
     """The client learns of STUN and TURN before it is invited; credentials last."""
-    said = scope.of(stay)
+    said = scope.of(stream)
     asked = [
         (int(row.frame), stanza)
         for row, stanza in said
@@ -184,16 +184,16 @@ def served(scope: Scope, stay: Stay) -> Outcome:
     if ends and pd.notna(row.time) and min(ends) < row.time.timestamp():
         when = datetime.fromtimestamp(min(ends), UTC)
         return broken(f"the credentials ended at {when:%Y-%m-%d %H:%M} UTC", frames, variant)
-    offers = [one.offered for one in stay.sessions.values() if one.offered and one.kind == "jvb"]
-    if answers and asked and offers and asked[0][0] < min(offers) < int(row.frame) and stay.whole:
+    offers = [one.offered for one in stream.sessions.values() if one.offered and one.kind == "jvb"]
+    if answers and asked and offers and asked[0][0] < min(offers) < int(row.frame) and stream.whole:
         return broken("the services came after the invitation", [*frames, min(offers)], variant)
     kinds = sorted({f"{one.type}/{one.transport}" if one.transport else str(one.type) for one in listed})
     return holds(", ".join(kinds) if kinds else "an empty list: no TURN is offered", frames, variant)
 
 
-def conferred(scope: Scope, stay: Stay) -> Outcome:
+def conferred(scope: Scope, stream: XmppStream) -> Outcome:
     """The focus says ready before the client enters the room."""
-    said = scope.of(stay)
+    said = scope.of(stream)
     refused = []
     for row, stanza in said:
         answer = stanzas.conference(stanza)
@@ -202,22 +202,22 @@ def conferred(scope: Scope, stay: Stay) -> Outcome:
             refused.append((int(row.frame), (answer.application or answer.condition) if answer else None))
     if refused:
         return broken(
-            f"the focus refused: {refused[0][1] or 'no reason given'}", [stay.asked, *(f for f, _ in refused)], "xmpp"
+            f"the focus refused: {refused[0][1] or 'no reason given'}", [stream.asked, *(f for f, _ in refused)], "xmpp"
         )
     entered = [int(row.frame) for row, stanza in said if row.direction == "c2s" and _enters(stanza)]
     http = scope.table("http")
     posted = http[http["ready"].eq(True)] if http is not None and len(http) else pd.DataFrame()
-    variant = "http" if len(posted) and not stay.asked else "xmpp"
-    ready = int(posted["response_frame"].iloc[0]) if variant == "http" else stay.ready
-    if not (stay.asked or len(posted)):
-        if stay.whole and not stay.bound:
+    variant = "http" if len(posted) and not stream.asked else "xmpp"
+    ready = int(posted["response_frame"].iloc[0]) if variant == "http" else stream.ready
+    if not (stream.asked or len(posted)):
+        if stream.whole and not stream.bound:
             return beside("nobody was logged in")
         return absent("no request to the focus in the capture")
     if not ready:
-        return absent("the focus did not answer ready", [stay.asked], variant)
-    if entered and entered[0] < ready and stay.whole:
+        return absent("the focus did not answer ready", [stream.asked], variant)
+    if entered and entered[0] < ready and stream.whole:
         return broken("the client entered the room before the focus was ready", [entered[0], ready], variant)
-    return holds("ready, then the room; it says nothing of a bridge", [stay.asked, ready, *entered[:1]], variant)
+    return holds("ready, then the room; it says nothing of a bridge", [stream.asked, ready, *entered[:1]], variant)
 
 
 def _enters(stanza: stanzas.Stanza) -> bool:
@@ -225,9 +225,9 @@ def _enters(stanza: stanzas.Stanza) -> bool:
     return said is not None and said.joins
 
 
-def entered(scope: Scope, stay: Stay) -> Outcome:
+def entered(scope: Scope, stream: XmppStream) -> Outcome:
     """The room confirms the client's own presence."""
-    said = scope.of(stay)
+    said = scope.of(stream)
     asked = [(int(row.frame), float(row.seconds)) for row, stanza in said if row.direction == "c2s" and _enters(stanza)]
     refused: list[tuple[int, str | None]] = []
     codes: set[int] = set()
@@ -241,15 +241,15 @@ def entered(scope: Scope, stay: Stay) -> Outcome:
             codes.update(presence.codes)
     if refused:
         return broken(f"the room refused: {refused[0][1] or 'no reason given'}", [f for f, _ in refused])
-    if stay.joined:
+    if stream.joined:
         made = "made by the client" if 201 in codes else "made by the focus"
-        others = f"{len(stay.others)} others came by" if stay.others else "nobody else came"
+        others = f"{len(stream.others)} others came by" if stream.others else "nobody else came"
         return holds(
-            f"own presence confirmed (110); {others}", [*(f for f, _ in asked[:1]), stay.joined, stay.focus], made
+            f"own presence confirmed (110); {others}", [*(f for f, _ in asked[:1]), stream.joined, stream.focus], made
         )
     if not asked:
-        return beside("no room was entered") if stay.whole else absent("the entry is not in the capture")
-    late = scope.call.end - asked[0][1] >= GUARD and stay.whole
+        return beside("no room was entered") if stream.whole else absent("the entry is not in the capture")
+    late = scope.call.end - asked[0][1] >= GUARD and stream.whole
     return absent("the room did not answer" if late else "no answer in the capture", [f for f, _ in asked])
 
 
@@ -261,8 +261,8 @@ def allocated(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
             found = stanzas.colibri(stanza) if stanza is not None else None
             if found is not None:
                 return holds(f"{found.kind} in clear", [frame], f"colibri{found.version}")
-    stay = scope.stay
-    shown = f"; the focus tells of {stay.bridges} bridge" if stay is not None and stay.bridges else ""
+    stream = scope.stream
+    shown = f"; the focus tells of {stream.bridges} bridge" if stream is not None and stream.bridges else ""
     return hidden(f"focus and bridge talk to the XMPP server over TLS{shown}")
 
 
@@ -281,7 +281,7 @@ STEPS: tuple[Step, ...] = (
         "The server lists its features",
         "RFC 6120 section 4.3.2; RFC 7395 section 3.4",
         ("xmpp",),
-        each_stay(featured),
+        each_stream(featured),
         "a stream is open",
         "keys, or the server's loopback",
     ),
@@ -290,7 +290,7 @@ STEPS: tuple[Step, ...] = (
         "The client logs in",
         f"RFC 6120 section 6.4; RFC 4505 section 2; {JM} doc/debian/jitsi-meet-prosody/prosody.cfg.lua-jvb.example",
         ("xmpp",),
-        each_stay(logged_in),
+        each_stream(logged_in),
         "mechanisms are offered",
         "keys, or the server's loopback",
     ),
@@ -299,7 +299,7 @@ STEPS: tuple[Step, ...] = (
         "The client gets its full JID",
         "RFC 6120 section 7; XEP-0198 section 3",
         ("xmpp",),
-        each_stay(bound),
+        each_stream(bound),
         "the login succeeded",
         "keys, or the server's loopback",
     ),
@@ -308,7 +308,7 @@ STEPS: tuple[Step, ...] = (
         "A broken stream is resumed",
         f"XEP-0198 section 5; {LJM} modules/xmpp/ResumeTask.ts",
         ("xmpp",),
-        each_stay(resumed),
+        each_stream(resumed),
         "a connection broke",
         "keys, or the server's loopback",
     ),
@@ -317,7 +317,7 @@ STEPS: tuple[Step, ...] = (
         "The client learns of STUN and TURN",
         f"XEP-0215 section 3.1; {LJM} modules/xmpp/strophe.jingle.js",
         ("xmpp",),
-        each_stay(served),
+        each_stream(served),
         "the client is logged in",
         "keys, or the server's loopback",
     ),
@@ -326,7 +326,7 @@ STEPS: tuple[Step, ...] = (
         "The focus is ready for the conference",
         f"{JCF} doc/conference-request.md; {LJM} modules/xmpp/moderator.js",
         ("xmpp",),
-        each_stay(conferred),
+        each_stream(conferred),
         "the client is logged in",
         "keys, or the server's loopback",
     ),
@@ -335,7 +335,7 @@ STEPS: tuple[Step, ...] = (
         "The client enters the room",
         f"XEP-0045 section 7.2.2; {LJM} modules/xmpp/ChatRoom.ts",
         ("xmpp",),
-        each_stay(entered),
+        each_stream(entered),
         "the focus is ready",
         "keys, or the server's loopback",
     ),

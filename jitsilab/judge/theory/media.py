@@ -3,11 +3,11 @@
 import pandas as pd
 
 from jitsilab.analysis import joins, limits
-from jitsilab.case.signaling import Stay
+from jitsilab.case.signaling import XmppStream
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.theory.connectivity import watched
 from jitsilab.judge.theory.entry import JVB, LJM
-from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stay, hidden, holds, missing
+from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stream, hidden, holds, missing
 from jitsilab.judge.theory.signaling import KEYS, without_session
 from jitsilab.protocols import xmpp as stanzas
 
@@ -174,7 +174,7 @@ def _reported(scope: Scope) -> tuple[str, list[int]] | None:
 
 def channelled(scope: Scope) -> Outcome:
     """The bridge channel opens, over a WebSocket or over SCTP, whatever becomes of ICE."""
-    http, stay = scope.table("http"), scope.stay
+    http, stream = scope.table("http"), scope.stream
     asked = http[http["target"].fillna("").str.contains("/colibri-ws/", regex=False)] if http is not None else None
     if asked is not None and len(asked):
         refused = asked[asked["status"].notna() & asked["status"].ge(400)]
@@ -193,25 +193,25 @@ def channelled(scope: Scope) -> Outcome:
         sure = Certainty.DEDUCED if asked is not None else Certainty.INFERRED
         note = f"{len(data)} records inside DTLS, both ways, as SCTP has them"
         return holds(note, data["frame"].head(4), "sctp", sure)
-    if asked is None or stay is None:
+    if asked is None or stream is None:
         return hidden("the bridge channel is encrypted here")
     return absent("no bridge channel in the capture" if scope.whole else "the signaling is not in the capture whole")
 
 
 def ended(scope: Scope) -> Outcome:
     """Whoever leaves says so: to the room, in DTLS, and to the relay."""
-    dtls, stays = scope.table("dtls"), scope.stays
+    dtls, xmpp_streams = scope.table("dtls"), scope.xmpp_streams
     alerts = dtls[dtls["record_type"].eq("alert")] if dtls is not None and len(dtls) else pd.DataFrame()
     closed = [one for one in scope.person.sessions if one.ended]
-    for stay in stays:
-        before = [one for one in stay.sessions.values() if stay.left and one.offered and one.offered < stay.left]
+    for stream in xmpp_streams:
+        before = [one for one in stream.sessions.values() if stream.left and one.offered and one.offered < stream.left]
         own = {ufrag for one in before for ufrag in one.own} - {
             u for s in scope.person.sessions if s not in before for u in s.own
         }
         for leg in scope.legs:
-            if any(mine in own for mine, _ in leg.ufrags) and leg.rtp_out.last > stay.left_at + AFTER:
-                return broken("media go on after the participant left", [stay.left, leg.rtp_out.frame])
-    left = [stay.left for stay in stays if stay.left]
+            if any(mine in own for mine, _ in leg.ufrags) and leg.rtp_out.last > stream.left_at + AFTER:
+                return broken("media go on after the participant left", [stream.left, leg.rtp_out.frame])
+    left = [stream.left for stream in xmpp_streams if stream.left]
     shown = [*left, *(one.ended for one in closed), *(alerts["frame"].head(2) if len(alerts) else [])]
     variant = "session-terminate" if closed else "presence" if left else "DTLS alert"
     if left or closed:
@@ -224,18 +224,18 @@ def ended(scope: Scope) -> Outcome:
         return holds("a DTLS alert", shown, variant, Certainty.DEDUCED)
     if scope.whole:
         return beside("still there when the capture ends")
-    return absent("no end in the capture") if stays or dtls is not None else hidden("the end is encrypted here")
+    return absent("no end in the capture") if xmpp_streams or dtls is not None else hidden("the end is encrypted here")
 
 
-def gone(scope: Scope, stay: Stay) -> Outcome:
+def gone(scope: Scope, stream: XmppStream) -> Outcome:
     """After leaving nothing more is said to the room."""
-    if not stay.left:
-        return beside("still there when the capture ends") if stay.whole else absent("no leaving in the capture")
-    said = scope.of(stay)
+    if not stream.left:
+        return beside("still there when the capture ends") if stream.whole else absent("no leaving in the capture")
+    said = scope.of(stream)
     again = [
         int(row.frame)
         for row, stanza in said
-        if row.frame > stay.left
+        if row.frame > stream.left
         and row.direction == "c2s"
         and (one := stanzas.presence(stanza)) is not None
         and one.joins
@@ -245,16 +245,16 @@ def gone(scope: Scope, stay: Stay) -> Outcome:
         int(row.frame)
         for row, stanza in said
         if row.direction == "c2s"
-        and row.frame > stay.left
+        and row.frame > stream.left
         and (until is None or row.frame < until)
-        and stanzas.bare(stanza.recipient) == stay.room
+        and stanzas.bare(stanza.recipient) == stream.room
         and stanza.type not in ("unavailable", "result", "error")
-        and stay.room
+        and stream.room
     ]
     if late:
-        return broken("it speaks to the room after leaving it", [stay.left, *late])
-    closed = ", and the stream is closed" if stay.closed > stay.left else ""
-    return holds(f"unavailable{closed}", [stay.left, stay.closed])
+        return broken("it speaks to the room after leaving it", [stream.left, *late])
+    closed = ", and the stream is closed" if stream.closed > stream.left else ""
+    return holds(f"unavailable{closed}", [stream.left, stream.closed])
 
 
 def only_bridge(scope: Scope) -> str:
@@ -329,5 +329,5 @@ STEPS: tuple[Step, ...] = (
         "somebody leaves",
         "the signaling, or DTLS in clear",
     ),
-    Step("S35", "The room is left", "XEP-0045 section 7.14", ("xmpp",), each_stay(gone), "somebody leaves", KEYS),
+    Step("S35", "The room is left", "XEP-0045 section 7.14", ("xmpp",), each_stream(gone), "somebody leaves", KEYS),
 )

@@ -190,7 +190,7 @@ def _astray(scope: Scope, opened: list[_Opened], found: Mapping[str, _Lookup]) -
 def _failed(scope: Scope, opened: list[_Opened], found: Mapping[str, _Lookup]) -> Outcome | None:
     """A name that the call needs, and that nothing was connected to after its last lookup failed."""
     needed = dict.fromkeys(one.name for one in opened)
-    services = [one for stay in scope.stays for one in stay.services or ()]
+    services = [one for stream in scope.xmpp_streams for one in stream.services or ()]
     needed |= dict.fromkeys(str(one.host).lower().rstrip(".") for one in services if one.host)
     for name in needed:
         mine = [one for one in opened if one.name == name]

@@ -49,10 +49,10 @@ def allocated(flows: pd.DataFrame, scope: Scope) -> Outcome:
 
 
 def _untried(scope: Scope) -> Outcome:
-    stay = scope.stay
+    stream = scope.stream
     if not scope.person.addresses:
         return hidden("where this participant's connections are is not to be seen here")
-    if stay is not None and stay.services is not None and not stay.turn_offered:
+    if stream is not None and stream.services is not None and not stream.turn_offered:
         return beside("no TURN was offered")
     return absent("no connection to TURN in the capture")
 

@@ -16,7 +16,7 @@ from jitsilab.analysis import holes, limits
 from jitsilab.analysis.turn_flows import TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg
-from jitsilab.case.signaling import Session, Stay
+from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
@@ -98,22 +98,22 @@ class Scope:
     turns: list[TurnFlow] = field(default_factory=list)
 
     @property
-    def stays(self) -> list[Stay]:
+    def xmpp_streams(self) -> list[XmppStream]:
         """The participant's XMPP connections."""
-        return self.person.stays
+        return self.person.xmpp_streams
 
     @cached_property
-    def stay(self) -> Stay | None:
+    def stream(self) -> XmppStream | None:
         """The connection that the session was negotiated over, else the longest one."""
-        for one in self.stays:
+        for one in self.xmpp_streams:
             if self.session is not None and one.sessions.get(self.session.sid) is self.session:
                 return one
-        return max(self.stays, key=lambda one: (bool(one.joined), one.end - one.start), default=None)
+        return max(self.xmpp_streams, key=lambda one: (bool(one.joined), one.end - one.start), default=None)
 
     @property
     def whole(self) -> bool:
         """Whether the signaling is in the capture without a hole, so that what is absent was not said."""
-        return bool(self.stays) and all(one.whole for one in self.stays)
+        return bool(self.xmpp_streams) and all(one.whole for one in self.xmpp_streams)
 
     @property
     def shut(self) -> bool:
@@ -134,9 +134,9 @@ class Scope:
         pairs = zip(rows.itertuples(index=False), mine, strict=True)
         return [(row, stanza) for row, stanza in pairs if stanza is not None]
 
-    def of(self, stay: Stay) -> list[tuple[Any, stanzas.Stanza]]:
+    def of(self, stream: XmppStream) -> list[tuple[Any, stanzas.Stanza]]:
         """The stanzas of one connection."""
-        return [(row, stanza) for row, stanza in self.said if key(row.connection) == stay.connection]
+        return [(row, stanza) for row, stanza in self.said if key(row.connection) == stream.connection]
 
     def table(self, name: str) -> pd.DataFrame | None:
         """The participant's share of a table, of the session's where there is one."""
@@ -155,7 +155,7 @@ class Scope:
         if name == "http":
             return self._http(rows)
         if name in ("xmpp", "jingle", "candidates", "payload_types", "header_extensions", "sources", "bridge"):
-            return self._signaled(name, rows) if self.stays else None
+            return self._signaled(name, rows) if self.xmpp_streams else None
         if name in ("stun", "dtls", "media", "rtp", "rtcp"):
             return self._carried(name)
         if name in ("tls", "flows", "turn_in_tls"):
@@ -165,20 +165,20 @@ class Scope:
         return rows
 
     def _http(self, rows: pd.DataFrame) -> pd.DataFrame | None:
-        flows = {*self.person.flows, *(flow for stay in self.stays for flow in stay.flows)}
+        flows = {*self.person.flows, *(flow for stream in self.xmpp_streams for flow in stream.flows)}
         mine = rows["flow"].isin(flows)
-        ends = [stay.endpoint for stay in self.stays if stay.endpoint]
+        ends = [stream.endpoint for stream in self.xmpp_streams if stream.endpoint]
         target = rows["target"].fillna("")
         for endpoint in ends:
             mine |= target.str.contains(f"/{endpoint}?", regex=False) | target.str.endswith(f"/{endpoint}")
         share = rows[mine]
-        return share if len(share) or self.stays else None
+        return share if len(share) or self.xmpp_streams else None
 
     def _signaled(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:
-        connections = [stay.connection for stay in self.stays]
+        connections = [stream.connection for stream in self.xmpp_streams]
         if name == "xmpp":
             return rows[rows["connection"].isin(connections)]
-        ends = [stay.endpoint for stay in self.stays if stay.endpoint]
+        ends = [stream.endpoint for stream in self.xmpp_streams if stream.endpoint]
         if name == "bridge":
             return rows[rows["endpoint"].isin(ends)]
         if name == "sources":
@@ -307,11 +307,11 @@ def joined(outcomes: Iterable[Outcome]) -> Outcome:
     )
 
 
-def each_stay(test: Callable[[Scope, Stay], Outcome]) -> Callable[..., Outcome]:
+def each_stream(test: Callable[[Scope, XmppStream], Outcome]) -> Callable[..., Outcome]:
     """A test of one XMPP connection as a test of a participant, who may have had several."""
 
     def judged(*tables: pd.DataFrame, scope: Scope) -> Outcome:
-        return joined(test(scope, stay) for stay in scope.stays)
+        return joined(test(scope, stream) for stream in scope.xmpp_streams)
 
     judged.__doc__ = test.__doc__
     return judged

@@ -31,19 +31,19 @@ def invited(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
 
 def _uninvited(scope: Scope) -> Outcome:
     """No session at all: because of the bridge, because nobody else was there, or because the capture lacks it."""
-    stay = scope.stay
-    if stay is None or not stay.joined:
+    stream = scope.stream
+    if stream is None or not stream.joined:
         return beside("nobody to invite: not in a room") if scope.whole else absent("the entry is not in the capture")
-    if stay.bridge_missing:
-        return broken("the focus has no bridge", [stay.joined, *stay.bridge_missing])
-    if not stay.whole:
-        return absent("the signaling is not in the capture whole", [stay.joined])
-    if not stay.others:
+    if stream.bridge_missing:
+        return broken("the focus has no bridge", [stream.joined, *stream.bridge_missing])
+    if not stream.whole:
+        return absent("the signaling is not in the capture whole", [stream.joined])
+    if not stream.others:
         return beside("nobody else in the room")
-    if stay.together(scope.call.end) >= ALLOCATION_REPLY.value and stay.focus:
-        note = f"two in the room for {stay.together(scope.call.end):.0f} s, a focus, and no offer"
-        return broken(note, [stay.joined, stay.focus], certainty=Certainty.DEDUCED)
-    return absent("too short to tell", [stay.joined])
+    if stream.together(scope.call.end) >= ALLOCATION_REPLY.value and stream.focus:
+        note = f"two in the room for {stream.together(scope.call.end):.0f} s, a focus, and no offer"
+        return broken(note, [stream.joined, stream.focus], certainty=Certainty.DEDUCED)
+    return absent("too short to tell", [stream.joined])
 
 
 def _of(scope: Scope, action: str) -> pd.DataFrame | None:
@@ -157,7 +157,7 @@ def announced(media: pd.DataFrame, sources: pd.DataFrame, scope: Scope) -> Outco
 
 
 def _ends(scope: Scope) -> set[str]:
-    return {stay.endpoint for stay in scope.stays if stay.endpoint}
+    return {stream.endpoint for stream in scope.xmpp_streams if stream.endpoint}
 
 
 def _moved(scope: Scope) -> bool:
@@ -169,9 +169,9 @@ def _moved(scope: Scope) -> bool:
 def peer_to_peer(jingle: pd.DataFrame, scope: Scope) -> Outcome:
     """Two alone talk directly: the one with the smaller id offers; a third ends it."""
     rows = jingle[jingle["action"].eq("session-initiate")]
-    session, stay = scope.session, scope.stay
+    session, stream = scope.session, scope.stream
     assert session is not None
-    own = stay.endpoint if stay is not None else ""
+    own = stream.endpoint if stream is not None else ""
     if rows.empty or not own or not session.peer:
         return absent("the offer or who is who is not in the capture", [session.accepted])
     offers = bool(rows["outgoing"].iloc[0])
