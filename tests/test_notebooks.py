@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from kept_notebook import SHOWN
 
 from jitsilab.pages.report import parameters
 
@@ -52,8 +53,11 @@ def test_every_parameter_is_typed_and_explained(path: Path) -> None:
 
 
 @each
-def test_only_the_results_are_kept(path: Path) -> None:
+def test_pictures_are_kept_and_what_only_the_report_reads_is_not(path: Path) -> None:
     notebook = nbformat.read(path, 4)
+    kinds = {kind for cell in notebook.cells for output in cell.get("outputs", ()) for kind in output.get("data", ())}
+    assert kinds - {RESULT}
+    assert str(FOLDER.parent) not in path.read_text(encoding="utf-8")
     for cell in notebook.cells:
         kept = {"keep_output", "nbval-check-output"} <= set(cell.metadata.get("tags", ()))
         if kept:
@@ -63,7 +67,7 @@ def test_only_the_results_are_kept(path: Path) -> None:
             assert results[0][RESULT]
             assert json.loads(results[0]["text/plain"]) == results[0][RESULT]
         elif cell.cell_type == "code":
-            assert not cell.outputs
+            assert {kind for output in cell.outputs for kind in output.get("data", ())} <= set(SHOWN)
 
 
 def test_nbval_fails_where_a_kept_result_was_altered(tmp_path: Path) -> None:
