@@ -291,3 +291,11 @@ def test_the_smaller_id_offers(recording: Callable[[str], Path]) -> None:
     mask = jingle["session"].eq("p2p") & jingle["endpoint"].eq(answers["endpoint"].iloc[0])
     call = Call("altered", tables=tables | {"jingle": where(jingle, mask, endpoint="00000000")})
     assert "S16" in deviations(call)
+
+
+def test_of_several_sessions_the_verdict_that_says_most_is_kept() -> None:
+    steps = jl.load("turn-refused").steps
+    kept = theory.summary(steps).set_index(["step", "participant"])["verdict"].astype(str)
+    rank = [verdict.value for verdict in theory.RANK]
+    for key, some in steps.groupby(["step", "participant"]):
+        assert kept[key] == min(some["verdict"].astype(str), key=rank.index)

@@ -119,7 +119,7 @@ def _row(step: Step, participant: str, session: str, outcome: Outcome) -> tuple[
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """One row a step and participant of what `steps` gives: of several sessions the verdict that says most."""
     rank = {verdict.value: place for place, verdict in enumerate(RANK)}
-    best = table.assign(rank=table["verdict"].map(rank)).sort_values("rank", kind="stable")
+    best = table.assign(rank=table["verdict"].astype(str).map(rank)).sort_values("rank", kind="stable")
     kept = best.drop_duplicates(["step", "participant"]).drop(columns="rank")
     return kept.sort_index()
 

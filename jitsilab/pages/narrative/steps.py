@@ -62,7 +62,7 @@ def notable(call: Call) -> Table | Story:
     rows = rows[rows["verdict"].isin(NOTABLE) & rows["participant"].fillna("").ne("")]
     if rows.empty:
         return Story().add("No step went otherwise than the text has it, as far as this capture shows.")
-    rows = rows.assign(rank=rows["verdict"].map({name: place for place, name in enumerate(NOTABLE)}))
+    rows = rows.assign(rank=rows["verdict"].astype(str).map({name: place for place, name in enumerate(NOTABLE)}))
     told = []
     for (_, step, note, verdict), some in rows.groupby(["rank", "step", "note", "verdict"], sort=True):
         frames = sorted({int(frame) for found in some["frames"] for frame in found})
