@@ -31,6 +31,10 @@ class WithHome(build_py):
             else:
                 (home / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, home / name)
+        for truth in sorted((ROOT / "data" / "captures").glob("*/truth.json")):  # what the list of recordings tells
+            there = home / truth.relative_to(ROOT)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(truth, there)
         (home / "notebooks").mkdir()
         for book in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
             shutil.copyfile(book, home / "notebooks" / book.name)

@@ -136,8 +136,8 @@ def test_a_finding_is_exit_1_and_its_secret_is_not_repeated(tmp_path: Path, caps
 def test_a_report_to_share_is_handed_over_only_where_it_tells_nothing(
     text: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(call: object, folder: Path, tell: object) -> list[str]:
-        del call, tell
+    def write(call: object, folder: Path, *more: object) -> list[str]:
+        del call, more
         folder.mkdir()
         (folder / "report.md").write_text(text)
         return ["report.md"]
