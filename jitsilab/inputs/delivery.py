@@ -32,6 +32,9 @@ MAX_MEMBERS = 20_000  # of one archive, or files of one folder: a case has some 
 MAX_UNPACKED = 1 << 33  # bytes of all members of one archive
 NESTED = 2  # archives inside archives that are opened
 WAITED = 5.0  # s after which it is said what is waited for
+# zipfile says in as many ways that bytes are not what they should be: a broken directory (BadZipFile), a broken member
+# (zlib.error, EOFError), a packing that it does not know (NotImplementedError), a member that wants a password
+# (RuntimeError), a place outside the file (ValueError), a member without a name (IndexError)
 _OF_ZIPFILE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, IndexError)
 _SKIPPED_FOLDERS = {".git", "__pycache__", ".venv", "node_modules"}
 
@@ -304,9 +307,6 @@ def _zip(archive: Delivery, depth: int) -> Iterator[Delivery]:
                     yield from _unfolded(
                         _member(archive, member.filename, content, member.file_size, _packed(member)), depth + 1
                     )
-    # zipfile says in as many ways that bytes are not what they should be: a broken directory (BadZipFile), a broken
-    # member (zlib.error, EOFError), a way of packing that it does not know (NotImplementedError), a member that wants a
-    # password (RuntimeError), a place outside the file (ValueError), a member without a name (IndexError)
     except (*_OF_ZIPFILE, OSError) as error:
         archive.note = f"the archive is damaged ({error}); what came before was read"
     if archive.note:
