@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import axe_core
 import jsonschema
 import pandas as pd
 import pytest
@@ -338,6 +339,8 @@ def test_clicks_do_what_they_say(browser: Browser, made: Callable[[str], Path]) 
     assert not page.run("document.getElementById('events').open")
     page.run("location.hash = '#event-1'; new Promise((done) => setTimeout(done, 50))")
     assert page.run("document.getElementById('events').open")
+    page.run("document.getElementById('evidence').scrollIntoView(); new Promise((done) => setTimeout(done, 50))")
+    assert page.run("document.querySelector('nav [aria-current=true]').hash") == "#evidence"
     page.run("document.getElementById('theme').click()")
     assert page.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
     assert settled(page) == []
@@ -357,6 +360,24 @@ def test_what_a_capture_holds_does_not_run(browser: Browser, made: Callable[[str
     page = browser.open(broken, 1280)
     assert page.run("window.ran === undefined")
     assert any("Content Security Policy" in one for one in settled(page))
+
+
+@pytest.mark.tool("chromium")
+@pytest.mark.parametrize("name", [*RECORDINGS, "jvb-ipv6", "ws-404"])
+def test_nobody_is_shut_out(name: str, browser: Browser, made: Callable[[str], Path]) -> None:
+    axe_core.needed()
+    page = browser.open(made(name) / "report.html", 1280)
+    axe_core.load(page)
+    for width in (1280, 390):
+        page.resize(width)
+        found = axe_core.all_but_contrast(page)
+        assert found["violations"] == []
+        assert {"button-name", "link-name", "label", "list", "landmark-unique"} <= set(found["passed"])
+    for dark in (False, True):
+        found = axe_core.contrast(page, dark=dark)
+        assert found["violations"] == []
+        assert found["passed"]["color-contrast"] > 300
+        assert found["open"].get("color-contrast", 0) < 50  # the ladder's colours are tried above
 
 
 def test_a_call_between_two_participants_is_drawn_between_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,11 +125,12 @@ def _change(change: Change | None) -> str:
     parts = [f"<p><b>Change</b> {_words(change.text)}</p>"]
     if change.line:
         name = f"<figcaption>{_words(change.file)}</figcaption>" if change.file else ""
-        parts.append(f"<figure>{name}<pre><code>{_lines(change.line)}</code></pre></figure>")
+        shown = f'<pre tabindex="0"><code>{_lines(change.line)}</code></pre>'
+        parts.append(f"<figure>{name}{shown}</figure>")
     if change.docker:
         parts.append(
             "<figure><figcaption>.env (docker-jitsi-meet)</figcaption>"
-            f"<pre><code>{_lines(change.docker)}</code></pre></figure>"
+            f'<pre tabindex="0"><code>{_lines(change.docker)}</code></pre></figure>'
         )
     if change.then:
         parts.append(f"<p>Then: <code>{_words(change.then)}</code></p>")
