@@ -1,10 +1,11 @@
-"""Headless Chromium driven by its DevTools protocol over a pipe: no network, no port, no other package."""
+"""Headless Chromium driven by its DevTools protocol over a pipe: no other package, no port but a page's own server."""
 
 import base64
 import contextlib
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ class Page:
 
     def __init__(self, browser: "Browser", session: str) -> None:
         self._browser, self._session = browser, session
+        self.home = "file:"  # where a page may ask without a problem
         self.problems: list[str] = []
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -29,6 +31,16 @@ class Page:
         )
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def wait_for(self, script: str, seconds: float = 30) -> Any:
+        """The value of an expression as soon as it is true."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(AssertionError):  # asked in the middle of going elsewhere
+                if value := self.run(script):
+                    return value
+            time.sleep(0.05)
+        raise AssertionError(f"not within {seconds} s: {script}")
 
     def resize(self, width: int, height: int = 900) -> None:
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
@@ -112,17 +124,19 @@ class Browser:
         if page is None:
             return
         if event["method"] == "Runtime.exceptionThrown":
-            page.problems.append(str(what["exceptionDetails"].get("exception", what)["description"]))
+            thrown = what["exceptionDetails"].get("exception", what)
+            page.problems.append(str(thrown.get("description", thrown)))
         elif event["method"] == "Runtime.consoleAPICalled" and what["type"] in ("error", "warning", "assert"):
             page.problems.append(str(what["args"]))
         elif event["method"] == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
             page.problems.append(what["entry"]["text"])
         elif event["method"] == "Network.requestWillBeSent" and not what["request"]["url"].startswith(
-            ("file:", "data:")
+            (page.home, "data:", "blob:")
         ):
             page.problems.append(f"asks for {what['request']['url']}")
 
-    def open(self, path: Path, width: int, height: int = 900, *, dark: bool = False) -> Page:
+    def open(self, where: Path | str, width: int, height: int = 900, *, dark: bool = False) -> Page:
+        """A file, or the address of a server that the test has started."""
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = self._pages[session] = Page(self, session)
@@ -130,8 +144,8 @@ class Browser:
             page.send(f"{domain}.enable")
         page.resize(width, height)
         page.colours(dark=dark)
-        page.send("Page.navigate", url=path.as_uri())
-        for _ in range(200):
-            if page.run("document.readyState === 'complete' && location.protocol === 'file:'"):
-                return page
-        raise AssertionError(f"{path} does not load")
+        address = where.as_uri() if isinstance(where, Path) else where
+        page.home = "file:" if isinstance(where, Path) else address[: address.index("/", len("http://")) + 1]
+        page.send("Page.navigate", url=address)
+        page.wait_for("document.readyState === 'complete' && location.protocol !== 'about:'", 60)
+        return page

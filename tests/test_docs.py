@@ -1,10 +1,7 @@
-"""What the pages say happens: their commands are run, their Python too, and the site has no broken link."""
+"""What the pages say happens: their commands are run, their Python too, and links lead somewhere."""
 
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -69,15 +66,3 @@ def test_links_between_the_pages_of_a_clone_lead_somewhere() -> None:
             if path and not re.match(r"\w+:", path) and not (page.parent / path).exists():
                 broken.append((page.name, target))
     assert broken == []
-
-
-@pytest.mark.slow
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    pytest.importorskip("sphinx")
-    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "notebooks"))
-    for name in ("notebooks", "CONTRIBUTING.md"):
-        (tmp_path / name).symlink_to(DOCS.parent / name)
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "site"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    assert (tmp_path / "site" / "guides" / "no-bridge.html").stat().st_size > 5000
