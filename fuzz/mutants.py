@@ -1,33 +1,30 @@
 """Mutation testing: does a test fail where a rule is wrong? ``python -m fuzz.mutants --help``.
 
-A mutant is one change of one expression of a module, made in its syntax tree, and run in a forked process with the
-tests that cover the module. What no test notices is a survivor.
+A mutant is one change of one expression of a module (``fuzz.changes``). It is run with the tests that execute that
+line, the quickest first (``fuzz.covering``), until one fails (``fuzz.planting``). What no test notices is a survivor.
 """
 
 import argparse
-import ast
-import contextlib
-import copy
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import io
+import csv
+import json
 import os
-import random
-import resource
-import signal
+import shutil
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest
+
+from fuzz import covering, planting
+from fuzz.changes import ROOMS, ROOT, Mutant, found_again, mutants
+
 RESULTS = Path(__file__).with_name("mutants.md")
-ROOMS = ("judge/theory", "judge/findings", "judge/diagnosis", "judge/causes", "facts", "protocols")
-SECONDS = 120  # of processor time, after which a mutant counts as killed: it hangs
+EQUIVALENT = Path(__file__).with_name("equivalent.csv")
+STATE = covering.OUT / "results.json"
+RECORDED = 100.0  # s of processor time for the tests of one file
+BUDGET = 40.0  # s of processor time for the tests of one mutant
 TESTS = {  # by the beginning of a module's path: the tests that cover it, the quickest to fail first
     "protocols/stun": ("test_stun.py", "test_stun_table.py", "test_stun_registry.py"),
     "protocols/rtp": ("test_rtp.py",), "protocols/rtcp": ("test_rtcp.py",),
@@ -48,155 +45,133 @@ TESTS = {  # by the beginning of a module's path: the tests that cover it, the q
     "facts/packetfilter": ("test_packetfilter.py", "test_facts.py", "test_deployments.py"),
     "facts": ("test_facts.py", "test_deployments.py", "test_servers_files.py", "test_findings.py"),
 }  # fmt: skip
-_SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And,
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.LShift: ast.RShift, ast.BitAnd: ast.BitOr,
-}  # fmt: skip
+MORE = (  # tests of what is built on those modules
+    "test_signs.py", "test_probing.py", "test_planning.py", "test_narrative.py", "test_hypotheses.py", "test_sarif.py",
+    "test_ice.py", "test_media.py", "test_links.py", "test_topology.py", "test_turn_in_tls.py", "test_samples.py",
+)  # fmt: skip
+HEAD = (
+    "# Mutants", "",
+    "Made by `python -m fuzz.mutants --keep` and, when tests were added, `--again --keep`. A mutant is one change of",
+    "one expression; it is killed where a test fails that passes without it. What changes nothing that anybody could",
+    "see is listed with why, and counts neither way.",
+)  # fmt: skip
+Row = dict[str, Any]
 
 
-class Mutant(NamedTuple):
-    """One change."""
-
-    path: Path
-    line: int
-    before: str
-    after: str
-    tree: ast.Module
+def tests_of(module: str) -> tuple[str, ...]:
+    """The test files of a module."""
+    name = module.removeprefix("jitsilab/")
+    return TESTS[max((key for key in TESTS if name.startswith(key)), key=len)]
 
 
-def tests_of(path: Path) -> list[str]:
-    """The tests that cover a module, those that are there."""
-    name = path.relative_to(ROOT / "jitsilab").as_posix()
-    best = max((key for key in TESTS if name.startswith(key)), key=len, default="")
-    return [str(ROOT / "tests" / test) for test in TESTS.get(best, ()) if (ROOT / "tests" / test).is_file()]
+def files() -> list[Path]:
+    """Every test file that is asked, those of the modules first."""
+    names = dict.fromkeys([name for some in TESTS.values() for name in some] + list(MORE))
+    return [ROOT / "tests" / name for name in names if (ROOT / "tests" / name).is_file()]
 
 
-def sites(tree: ast.Module) -> Iterator[ast.AST]:
-    """The nodes of a tree that can be changed to something else that compiles."""
+def chosen(known: covering.Covering, mutant: Mutant) -> list[str]:
+    """The tests to run: those that execute the expression, else its statement or function; the quickest first.
 
-    def walk(node: ast.AST) -> Iterator[ast.AST]:
-        for name, value in ast.iter_fields(node):
-            if name in ("annotation", "returns", "decorator_list"):
-                continue
-            for child in value if isinstance(value, list) else [value]:
-                if isinstance(child, ast.AST):
-                    typing = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id.isupper()
-                    if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.stmt) and typing:
-                        continue
-                    if _changes(child):
-                        yield child
-                    yield from walk(child)
-
-    yield from walk(tree)
-
-
-def _changes(node: ast.AST) -> bool:
-    match node:
-        case ast.Compare(ops=[op]) | ast.BoolOp(op=op) | ast.BinOp(op=op):
-            text = any(isinstance(one, ast.Constant | ast.JoinedStr) and not isinstance(getattr(one, "value", ""), int)
-                       for one in ast.iter_child_nodes(node))  # fmt: skip
-            return type(op) in _SWAPPED and not (isinstance(op, ast.Add) and text)
-        case ast.Constant(value=bool() | int()):
-            return True
-        case ast.UnaryOp(op=ast.Not()) | ast.IfExp():
-            return True
-        case ast.If() | ast.Return(value=ast.expr()):
-            return True
-    return False
+    What runs at import alone no test executes: then those of the module's test files, and all that use the module.
+    """
+    near = {f"tests/{name}" for name in tests_of(mutant.module)}
+    some = next(filter(None, (known.tests(mutant.module, *lines) for lines in mutant.lines)), None)
+    if some is None or not mutant.function:
+        some = [*known.masks.get(mutant.module, {}), *(test for test in known.cost if test.partition("::")[0] in near)]
+    weight = {test: known.cost[test] * (0.2 if test.partition("::")[0] in near else 1) for test in some}
+    kept: list[str] = []
+    left = BUDGET
+    for test in sorted(weight, key=lambda test: weight[test]):
+        if left <= 0:
+            break
+        left -= known.cost[test] + 0.01
+        kept.append(test)
+    together = list(dict.fromkeys(test.partition("::")[0] for test in kept))  # a module's fixtures are made once
+    return sorted(kept, key=lambda test: together.index(test.partition("::")[0]))
 
 
-def change(node: ast.AST) -> None:
-    """Change a node in its place."""
-    match node:
-        case ast.Compare():
-            node.ops = [_SWAPPED[type(node.ops[0])]()]  # type: ignore[list-item]
-        case ast.BoolOp() | ast.BinOp():
-            node.op = _SWAPPED[type(node.op)]()  # type: ignore[assignment]
-        case ast.Constant(value=bool(value)):
-            node.value = not value
-        case ast.Constant(value=int(value)):
-            node.value = value + 1
-        case ast.UnaryOp():
-            node.op, node.operand = ast.Not(), ast.UnaryOp(ast.Not(), node.operand)
-        case ast.If() | ast.IfExp():
-            node.test = ast.UnaryOp(ast.Not(), node.test)
-        case ast.Return():
-            node.value = ast.Constant(None)
+def attempt(
+    mutant: Mutant, stage: planting.Stage, known: covering.Covering, sound: dict[str, bool], tell: Callable[[Row], None]
+) -> Row:
+    """One mutant's fate; a failure counts where the same test passes without the mutant."""
+    began = time.monotonic()
+    while True:
+        tests = [test for test in chosen(known, mutant) if sound.get(test, True)]
+        outcome = stage.run(mutant, tests, BUDGET)
+        known.cost |= {test: max(took, known.cost.get(test, 0) / 2) for test, took in outcome.seconds.items()}
+        by = outcome.killed_by
+        if not by or by in sound:
+            break
+        again = [by] if by in tests else tests[: outcome.run + 1]  # which a hang or an import does not name
+        if not stage.run(None, again, BUDGET).killed_by:
+            sound |= {by: True} if by in tests else {}
+            break
+        sound[again[-1]] = False
+        tell({"problem": f"left out, fails by itself: {again[-1]}"})
+    return {"module": mutant.module, "room": mutant.room, "number": mutant.number, "function": mutant.function,
+            "line": mutant.lines[0][0], "before": mutant.before, "after": mutant.after, "killed_by": by,
+            "tests": outcome.run, "seconds": round(time.monotonic() - began, 1)}  # fmt: skip
 
 
-def mutants(count: int, seed: int, rooms: Sequence[str] = ROOMS) -> Iterator[Mutant]:
-    """So many mutants, a like share of each room, the same for the same seed."""
-    choice = random.Random(seed)
-    places = []
-    for room in rooms:
-        every = []
-        for path in sorted((ROOT / "jitsilab" / room).rglob("*.py")):
-            every += [(path, number) for number, _ in enumerate(sites(ast.parse(path.read_text())))]
-        choice.shuffle(every)
-        places.append(every[: -(-count // len(rooms))])
-    for path, number in (one for some in zip(*places, strict=False) for one in some):
-        tree = ast.parse(path.read_text())
-        node = next(node for at, node in enumerate(sites(tree)) if at == number)
-        before = copy.deepcopy(node)
-        change(node)
-        ast.fix_missing_locations(tree)
-        texts = [ast.unparse(one).split("\n")[0][:90] for one in (before, node)]
-        yield Mutant(path, getattr(node, "lineno", 0), *texts, tree)
+def shared(some: Sequence[Mutant], jobs: int, end: float, stage: planting.Stage, tell: Callable[[Row], None]) -> None:
+    """Try mutants, each of some processes every so manieth."""
+    children = []
+    for job in range(jobs):
+        child = os.fork()
+        if not child:
+            sound: dict[str, bool] = {}
+            try:
+                known = covering.Covering(files())
+                for mutant in some[job::jobs]:
+                    if time.monotonic() < end:
+                        tell(attempt(mutant, stage, known, sound, tell))
+            except Exception as problem:
+                tell({"problem": repr(problem)})
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
 
 
-class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives the mutant where its module is imported."""
-
-    def __init__(self, mutant: Mutant) -> None:
-        parts = mutant.path.relative_to(ROOT).with_suffix("").parts
-        self.package = parts[-1] == "__init__"
-        self.name = ".".join(parts[:-1] if self.package else parts)
-        self.mutant, self.done = mutant, False
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """Only of the module that is changed."""
-        if fullname != self.name:
-            return None
-        where = [str(self.mutant.path.parent)] if self.package else None
-        return importlib.util.spec_from_file_location(
-            fullname, self.mutant.path, loader=self, submodule_search_locations=where
-        )
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the changed module."""
-        exec(compile(self.mutant.tree, str(self.mutant.path), "exec"), module.__dict__)
-
-
-def survives(mutant: Mutant | None, tests: Sequence[str]) -> bool:
-    """Whether tests pass, in a process of their own, with the mutant in its module's place."""
+def _rows(work: Callable[[Callable[[Row], None]], None]) -> Iterator[Row]:
+    """What a process tells that is forked for some work."""
+    reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        code = 1
-        with contextlib.suppress(BaseException):
-            os.setpgid(0, 0)
-            silence = os.open(os.devnull, os.O_RDWR)
-            for descriptor in (0, 1, 2):
-                os.dup2(silence, descriptor)
-            resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-            import pytest
-
-            if mutant is not None:
-                sys.meta_path.insert(0, _Planted(mutant))
-            sys.stdout = sys.stderr = io.StringIO()
-            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]))
-        os._exit(code)
-    deadline = time.monotonic() + 12 * SECONDS
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.05)
-    os.killpg(child, signal.SIGKILL)
+        os.close(reading)
+        try:
+            with open(os.devnull, "w") as silence:  # noqa: PTH123 - a device
+                os.dup2(silence.fileno(), 1)
+            work(lambda row: planting.write_row(writing, row))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        yield from (json.loads(line) for line in lines)
     os.waitpid(child, 0)
-    return False
+
+
+def tried(some: list[Mutant], jobs: int, end: float) -> Iterator[Row]:
+    """The fate of mutants as it becomes known: first of those whose function can be changed after the import."""
+
+    def within(tell: Callable[[Row], None]) -> None:
+        def do(items: dict[str, pytest.Item]) -> None:
+            stage = planting.Stage(items, planting.functions(), covering.imported())
+            here = [stage.takes(one) for one in some]
+            tell({"elsewhere": [number for number, one in enumerate(here) if not one]})
+            shared([one for one, can in zip(some, here, strict=True) if can], jobs, end, stage, tell)
+
+        pytest.main([*covering.ARGUMENTS, *map(str, files())], plugins=[planting.Collected(do)])
+
+    elsewhere = list(range(len(some)))
+    for row in _rows(within):
+        if "elsewhere" in row:
+            elsewhere = row["elsewhere"]
+        else:
+            yield row
+    left = [some[number] for number in elsewhere]
+    yield from _rows(lambda tell: shared(left, jobs, end, planting.Stage(None, {}, set()), tell))
 
 
 def main() -> int:
@@ -207,59 +182,109 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=600, help="stop after so many")
     parser.add_argument("--floor", type=float, default=0, help="share that has to be killed, of 100")
     parser.add_argument("--room", action="append", choices=ROOMS, help="may be given more than once")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
+    parser.add_argument("--recorded", action="store_true", help="record no tests, what is recorded is enough")
     parser.add_argument("--keep", action="store_true", help="write fuzz/mutants.md")
     arguments = parser.parse_args()
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    import hypothesis  # noqa: F401 - what every test needs is loaded once, before the forks
-    import numpy  # noqa: F401
+    import numpy  # noqa: F401 - what tests need is loaded once, before the forks
     import pandas  # noqa: F401
     import pyarrow  # noqa: F401
-    import pytest  # noqa: F401
+    from hypothesis import settings
 
+    settings.register_profile("mutants", derandomize=True, database=None, deadline=None)
+    settings.load_profile("mutants")
     end = time.monotonic() + arguments.minutes * 60
-    whole: dict[str, bool] = {}
-    run: Counter[str] = Counter()
-    killed: Counter[str] = Counter()
-    left: list[Mutant] = []
-    for mutant in mutants(arguments.count, arguments.seed, arguments.room or ROOMS):
-        if time.monotonic() > end:
-            break
-        room = next(one for one in ROOMS if f"jitsilab/{one}/" in mutant.path.as_posix())
-        run[room] += 1
-        alive = True
-        for test in tests_of(mutant.path):
-            if whole.get(test, True) and not survives(mutant, [test]):
-                if test not in whole:
-                    whole[test] = survives(None, [test])  # a test that fails without a mutant tells nothing
-                    if not whole[test]:
-                        print(f"left out, fails by itself: {Path(test).name}", flush=True)
-                alive = not whole[test]
-            if not alive:
-                break
-        killed[room] += not alive
-        if alive:
-            left.append(mutant)
-        word = "SURVIVES" if alive else "killed"
-        shown = mutant.path.relative_to(ROOT)
-        print(f"{word} {shown}:{mutant.line}: {mutant.before} -> {mutant.after}", flush=True)
+    if not arguments.recorded and (old := covering.stale(files())):
+        print(f"recording which lines {len(old)} test files run", flush=True)
+        every = [path for room in ROOMS for path in (ROOT / "jitsilab" / room).rglob("*.py")]
+        covering.record(old, every, arguments.jobs, RECORDED)
+    rows = _last() if arguments.again else []
+    if arguments.again:
+        some = [one for row in rows if not row["killed_by"] and (one := _again(row))]
+    else:
+        some = list(mutants(arguments.count, arguments.seed, arguments.room or ROOMS))
+    for row in tried(some, arguments.jobs, end):
+        if "problem" in row:
+            print(row["problem"], flush=True)
+            continue
+        word = f"killed by {row['killed_by']}" if row["killed_by"] else "SURVIVES"
+        print(f"{row['module']}:{row['line']}: {row['before']} -> {row['after']}: {word} "
+              f"({row['tests']} tests, {row['seconds']} s)", flush=True)  # fmt: skip
+        same = next((one for one in rows if _which(one) == _which(row)), None)
+        if same:
+            same |= row
+        else:
+            rows.append(row | {"first": row["killed_by"]})
+        STATE.write_text(json.dumps(rows, indent=1))
         if arguments.keep:
-            RESULTS.write_text(_table(run, killed, left, arguments.seed))
-    score = 100 * killed.total() / max(1, run.total())
-    print(f"{killed.total()} of {run.total()} killed: {score:.0f} of 100")
-    return int(score < arguments.floor)
+            RESULTS.write_text(table(rows))
+    shutil.rmtree(covering.OUT / "temporary", ignore_errors=True)
+    killed, counted = _score(rows)
+    print(f"{killed} of {counted} killed: {100 * killed / max(1, counted):.0f} of 100")
+    return int(100 * killed < arguments.floor * counted)
 
 
-def _table(run: Counter[str], killed: Counter[str], left: list[Mutant], seed: int) -> str:
-    lines = ["# Mutants", "", f"Made by `python -m fuzz.mutants --seed {seed} --keep`.", "",
-             "| room | mutants | killed | of 100 |", "|---|---|---|---|"]  # fmt: skip
-    for room in (*run, None):
-        some, dead = (run[room], killed[room]) if room else (run.total(), killed.total())
-        lines.append(f"| {room or 'all'} | {some} | {dead} | {100 * dead / max(1, some):.0f} |")
-    lines += ["", "## Survivors", ""]
-    for one in left:
-        shown = one.path.relative_to(ROOT / "jitsilab")
-        lines.append(f"- `{shown}:{one.line}`: `{one.before}` became `{one.after}`")
+def _last() -> list[Row]:
+    rows: list[Row] = json.loads(STATE.read_text()) if STATE.is_file() else []
+    return rows
+
+
+def _again(row: Row) -> Mutant | None:
+    return found_again(*(row[name] for name in ("module", "number", "function", "before", "after", "line")))
+
+
+def _which(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[name]) for name in ("module", "number", "function", "before", "after"))
+
+
+def _why() -> dict[tuple[str, ...], str]:
+    """Why a mutant is no fault: by module, function, before and after."""
+    if not EQUIVALENT.is_file():
+        return {}
+    with EQUIVALENT.open(newline="") as file:
+        return {
+            (row["module"], row["function"], row["before"], row["after"]): row["why"] for row in csv.DictReader(file)
+        }
+
+
+def _reason(row: Row, why: dict[tuple[str, ...], str]) -> str:
+    return why.get(tuple(row[name] for name in ("module", "function", "before", "after")), "")
+
+
+def _score(rows: Iterable[Row]) -> tuple[int, int]:
+    why = _why()
+    killed = sum(bool(row["killed_by"]) for row in rows)
+    return killed, killed + sum(not row["killed_by"] and not _reason(row, why) for row in rows)
+
+
+def table(rows: list[Row]) -> str:
+    """The page of results."""
+    why = _why()
+    lines = [
+        *HEAD,
+        "",
+        "| room | mutants | killed at first | killed now | change nothing | of 100 |",
+        "|---|---|---|---|---|---|",
+    ]
+    rooms = [room for room in ROOMS if any(row["room"] == room for row in rows)]
+    for room in [*rooms, ""]:
+        some = [row for row in rows if not room or row["room"] == room]
+        killed, counted = _score(some)
+        first = sum(bool(row["first"]) for row in some)
+        lines.append(f"| {room or 'all'} | {len(some)} | {first} | {killed} | {len(some) - counted} | "
+                     f"{100 * killed / max(1, counted):.0f} |")  # fmt: skip
+    left = [row for row in rows if not row["killed_by"]]
+    for title, same in (("Survivors", False), ("Change nothing", True)):
+        lines += ["", f"## {title}", ""]
+        for row in left:
+            reason = _reason(row, why)
+            if bool(reason) == same:
+                module = row["module"].removeprefix("jitsilab/")
+                shown = f"- `{module}:{row['line']}`: `{row['before']}` became `{row['after']}`"
+                lines.append(f"{shown}: {reason}" if reason else shown)
     return "\n".join(lines) + "\n"
 
 
