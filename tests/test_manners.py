@@ -69,7 +69,7 @@ def test_media_between_two_that_pass_elsewhere_are_never_said_to_be_none() -> No
 
 def test_what_was_not_read_and_what_would_tell_stand_beside_silence(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PUBLIC_URL=https://meet.example.org\nJVB_ADVERTISE_IPS=10.0.0.5\n")
-    text = jl.load(tmp_path / ".env").diagnosis.to_text()
+    text = jl.load(tmp_path / ".env").diagnosis.to_text(width=400)
     assert text.startswith("Configuration alone shows no call")
     assert f"  next:   jitsilab audit {tmp_path / '.env'}" in text
     (tmp_path / "notes.txt").write_text("buy milk\n")

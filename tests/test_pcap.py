@@ -5,7 +5,6 @@ import io
 import lzma
 import random
 import struct
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -489,10 +488,10 @@ def test_lengths_at_their_extremes() -> None:
 
 @pytest.mark.slow
 def test_mutations_of_real_captures(data: Path) -> None:
-    chance, begun = random.Random(5), time.monotonic()
+    chance = random.Random(5)
     files = [path.read_bytes() for path in sorted((data / "pcaps").glob("*.pcap*"))]
     tracemalloc.start()
-    while time.monotonic() - begun < 4:
+    for _ in range(400):
         bent = bytearray(chance.choice(files))
         for _ in range(chance.choice([1, 2, 8, 64])):
             at = chance.randrange(len(bent))

@@ -7,7 +7,6 @@ import os
 import random
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -270,15 +269,3 @@ def test_mutations_of_real_messages_raise_nothing_else(real: list[bytes]) -> Non
             continue
         if number % 8 == 0:
             look_at_everything(message)
-
-
-def test_decode_is_fast() -> None:
-    """The goal is 60 thousand messages a second; half of it is asked for here, because test machines are shared."""
-    packet = ALL[0]
-    best = 0.0
-    for _ in range(3):
-        start = time.perf_counter()
-        for _ in range(5000):
-            stun.decode(packet)
-        best = max(best, 5000 / (time.perf_counter() - start))
-    assert best > 30_000

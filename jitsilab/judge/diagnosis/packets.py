@@ -202,7 +202,8 @@ def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | Non
     tls = tables.get("tls")
     if not flows or tls is None or tls.empty:
         return None
-    rows = tls[tls["flow"].isin(flows) & tls["record_type"].eq("application_data")]
+    mine = tls["flow"].isin(flows) & tls["record_type"].eq("application_data")
+    rows = tls.loc[mine, ["flow", "frame", "seconds", "up", "length"]]
     for _, records in rows.groupby("flow"):
         up = records["up"].fillna(False).astype(bool)
         sent = records[up & (~up).cumsum().gt(0)]
