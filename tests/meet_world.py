@@ -351,7 +351,7 @@ def _channel() -> None:
 
 
 def _wait(address: str, port: int, process: "subprocess.Popen[bytes] | None" = None) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
             return

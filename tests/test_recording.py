@@ -51,7 +51,7 @@ def network() -> Iterator[tuple[str, ...]]:
 
 def record(network: tuple[str, ...], *arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*network, *before, sys.executable, "-m", "jitsilab", "record", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=False)
 
 
 ALL = [pytest.param(one, marks=() if one == "scapy" else pytest.mark.tool(one)) for one in recorders.NAMES]
@@ -84,13 +84,13 @@ def test_an_interrupt_leaves_a_whole_file(network: tuple[str, ...], tmp_path: Pa
     out = tmp_path / "call.pcap"
     command = [*network, sys.executable, "-m", "jitsilab", "record", "-i", "lo", "--recorder", name, "-o", str(out)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as one:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (out.exists() and out.stat().st_size > 40_000) and time.monotonic() < deadline:
             time.sleep(0.1)
             if name == "scapy" and one.poll() is not None:
                 break
         one.send_signal(signal.SIGINT)
-        text, said = one.communicate(timeout=40)
+        text, said = one.communicate(timeout=200)
     assert one.returncode == 0, said
     packets = pcap.read(out)
     assert not packets.errors
@@ -147,12 +147,12 @@ def test_an_interface_that_goes_is_one_sentence(network: tuple[str, ...], tmp_pa
     command = [*network, sys.executable, "-m", "jitsilab", "record", "-i", pair[0], "-d", "30", "--recorder", name,
                "-o", str(out)]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as one:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not [path for path in tmp_path.iterdir() if path.stat().st_size] and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(1.0)
         subprocess.run([*network, "ip", "link", "del", pair[0]], check=True)
-        _, said = one.communicate(timeout=40)
+        _, said = one.communicate(timeout=200)
     assert one.returncode == 1, said
     assert said.strip().splitlines()[-1] == (
         f"jitsilab: The interface {pair[0]} is gone: the recording ended, and what it has up to there can be read."
@@ -212,7 +212,7 @@ def test_inside_the_networks_of_containers(network: tuple[str, ...], tmp_path: P
         environment = {**ENVIRONMENT, "PATH": f"{stand_in}:{os.environ['PATH']}"}
         done = subprocess.run(
             [sys.executable, "-m", "jitsilab", "record", "--docker", "-d", "2", "-o", str(out)],
-            capture_output=True, text=True, env=environment, timeout=60, check=False,
+            capture_output=True, text=True, env=environment, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "in the networks of jvb, prosody" in done.stderr
@@ -226,7 +226,7 @@ def test_inside_the_networks_of_containers(network: tuple[str, ...], tmp_path: P
         assert sorted(path.name for path in tmp_path.glob("call.*")) == ["call.pcapng", "call.recording.json"]
         bad = subprocess.run(
             [sys.executable, "-m", "jitsilab", "record", "--docker", "--service", "web", "-d", "2", "-o", "x.pcapng"],
-            capture_output=True, text=True, env=environment, timeout=60, check=False, cwd=tmp_path,
+            capture_output=True, text=True, env=environment, timeout=300, check=False, cwd=tmp_path,
         )  # fmt: skip
         assert "No service web runs. There are: jvb, prosody." in bad.stderr
     finally:

@@ -34,7 +34,7 @@ def running(*command: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
 
@@ -44,7 +44,7 @@ def captured(path: Path, filters: str, *where: str) -> Iterator[None]:
     """A capture of the loopback interface, whole when the block ends; ``where`` comes before the command."""
     command = [*where, "dumpcap", "-q", "-i", "lo", "-f", filters, "-w", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (path.exists() and path.stat().st_size) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     if process.poll() is not None:
@@ -55,7 +55,7 @@ def captured(path: Path, filters: str, *where: str) -> Iterator[None]:
         time.sleep(0.7)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def free_port() -> int:
