@@ -265,7 +265,9 @@ def test_a_server_that_stalls_has_a_verdict_in_time(certificates: Path, stage: s
         )
     finally:
         server.close()
-    slow = [one for one in steps if one.seconds > limit + 30]  # room for a busy machine; a step that hangs takes forever
+    slow = [
+        one for one in steps if one.seconds > limit + 30
+    ]  # room for a busy machine; a step that hangs takes forever
     assert not slow, [(one.name, one.seconds) for one in slow]
     assert time.monotonic() - begin < 300
     assert [one.name for one in steps] == [one.name for one in probing.PROBES]

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 WRAP, HALF = 1 << 32, 1 << 31
+TOGETHER = 1 << 17  # segments that are compared at once
 
 
 def broken(flows: pd.DataFrame, tcp: pd.DataFrame | None) -> set[int]:
@@ -18,7 +19,9 @@ def broken(flows: pd.DataFrame, tcp: pd.DataFrame | None) -> set[int]:
     gaps = pd.to_numeric(flows["gaps"], errors="coerce").fillna(0) if "gaps" in flows else pd.Series(0, flows.index)
     found = {int(flow) for flow in flows.loc[gaps.gt(0), "flow"]}
     if tcp is not None and len(tcp):
-        found |= _unseen_ends(tcp[tcp["flow"].isin(_listed(flows, tcp))])
+        listed, parts = tcp["flow"].isin(_listed(flows, tcp)), 1 + len(tcp) // TOGETHER
+        for part in range(parts):  # a flow is in one of them
+            found |= _unseen_ends(tcp[listed & (tcp["flow"] % parts).eq(part)])
     return found
 
 

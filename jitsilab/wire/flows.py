@@ -19,7 +19,7 @@ __all__ = ["ByteStream", "Flow", "Flows", "Piece", "Stream", "build", "wire_leng
 
 Array = npt.NDArray[Any]
 
-TOGETHER = 1 << 18  # rows of flows that are labelled or counted at once
+TOGETHER = 1 << 16  # rows of flows that are labelled or counted at once
 _SERVICES, _EPHEMERAL = 1024, 32768  # ports below the first are services; from the second on they are handed out
 
 

@@ -16,8 +16,9 @@ Array = npt.NDArray[Any]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 MOVES = 1 << 31  # stretches that late segments may push aside; nobody but an attacker sends so many in reverse
-MANY = 1 << 23  # bytes of payload that are read at a time
+MANY = 1 << 22  # bytes of payload that are read at a time
 KEPT = 1 << 24  # bytes of streams that were put together and may be asked for again; others are read again
+OBJECT = 140  # bytes that Python needs for a piece, whatever its length
 LATE = 3_000_000  # ns: a hole that stayed open longer was a loss, a shorter one a reordering
 
 
@@ -81,13 +82,17 @@ class _Recent:
     def add(self, number: int, pieces: list[Piece]) -> None:
         """Remember a stream, and forget the oldest ones where they are too much."""
         self._held[number] = pieces
-        self._bytes += sum(len(piece.data) for piece in pieces)
+        self._bytes += _cost(pieces)
         while self._bytes > KEPT and len(self._held) > 2:  # both directions of one flow are asked for in turn
             self.drop(next(iter(self._held)))
 
     def drop(self, number: int) -> None:
         """Forget a stream."""
-        self._bytes -= sum(len(piece.data) for piece in self._held.pop(number, ()))
+        self._bytes -= _cost(self._held.pop(number, ()))
+
+
+def _cost(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.data) + OBJECT for piece in pieces)
 
 
 class Stream:

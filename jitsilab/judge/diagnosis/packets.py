@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jitsilab.analysis.limits import ANSWERED_OFFER, BURST
@@ -202,16 +203,20 @@ def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | Non
     tls = tables.get("tls")
     if not flows or tls is None or tls.empty:
         return None
-    mine = tls["flow"].isin(flows) & tls["record_type"].eq("application_data")
-    rows = tls.loc[mine, ["flow", "frame", "seconds", "up", "length"]]
-    for _, records in rows.groupby("flow"):
-        up = records["up"].fillna(False).astype(bool)
-        sent = records[up & (~up).cumsum().gt(0)]
-        times, sizes = sent["seconds"].to_numpy(float), sent["length"].fillna(0).to_numpy(float)
-        start = 0
-        for end in range(len(times)):
-            while times[end] - times[start] > BURST.value:
-                start += 1
-            if sizes[start : end + 1].sum() >= ANSWERED_OFFER.value:
-                return int(sent["frame"].iloc[end]) if times[end] <= until else None
+    rows = np.flatnonzero(tls["flow"].isin(flows) & tls["record_type"].eq("application_data"))
+    flow, up = tls["flow"].iloc[rows].to_numpy(np.int64), tls["up"].iloc[rows].fillna(False).to_numpy(bool)
+    for number in np.unique(flow).tolist():
+        records = np.flatnonzero(flow == number)
+        from_client = up[records]
+        sent = rows[records[from_client & np.logical_or.accumulate(~from_client)]]
+        times = tls["seconds"].iloc[sent].to_numpy(float)
+        sizes, ordered = (
+            tls["length"].iloc[sent].to_numpy(float, na_value=0),
+            np.maximum.accumulate(np.nan_to_num(times)),
+        )
+        total = np.cumsum(sizes)
+        begin = np.searchsorted(ordered, ordered - BURST.value)  # the first that lies no further back than a burst
+        enough = np.flatnonzero(total - total[begin] + sizes[begin] >= ANSWERED_OFFER.value)
+        if len(enough):
+            return int(tls["frame"].iloc[sent[enough[0]]]) if times[enough[0]] <= until else None
     return 0
