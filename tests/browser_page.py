@@ -42,6 +42,11 @@ class Page:
             time.sleep(0.05)
         raise AssertionError(f"not within {seconds} s: {script}")
 
+    def key(self, name: str) -> None:
+        """Press and release a key that prints nothing."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self.send("Input.dispatchKeyEvent", type=kind, key=name, code=name)
+
     def resize(self, width: int, height: int = 900) -> None:
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
                   mobile=width < 600)  # fmt: skip

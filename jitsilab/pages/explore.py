@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 EVERYTHING = "all"
 MOST = 200  # rows that are shown at once
+STYLE = (
+    ".explored th,.explored td{text-align:left;vertical-align:top;line-height:1.4;padding:2px 14px 2px 0}"
+    ".explored td:not(:nth-child(4)){white-space:nowrap}.explored td:first-child{text-align:right}"
+    ".explored thead th{position:sticky;top:0;background:var(--jp-layout-color0,#fff)}"
+)
 SHOWN = ["seconds", "participant", "kind", "what", "times", "where"]
 
 
@@ -79,6 +84,11 @@ class Explorer:
         caption = f"{len(rows)} of {len(self._rows)} events of the call{more}, in order of time."
         return Table("explored", shown[SHOWN].fillna(""), caption, code=("where",))
 
+    def columns(self, name: str) -> Table:
+        """What the columns of a table hold, as people read it."""
+        rows = self.call.describe(name).reset_index()
+        return Table(f"columns-{name}", rows, f"The columns of `call.{name}`.", code=("column", "type"))
+
     def widget(self, **chosen: Any) -> Any:
         """Controls and the table they drive (ipywidgets)."""
         import ipywidgets as widgets  # type: ignore[import-untyped]
@@ -122,4 +132,5 @@ def _html(rows: pd.DataFrame) -> str:
     from jitsilab import terminal
 
     shown = rows.map(lambda value: terminal.printable(value) if isinstance(value, str) else value)
-    return f'<div style="max-height:30em;overflow:auto">{shown.to_html(index=False, escape=True, border=0)}</div>'
+    table = shown.to_html(index=False, escape=True, border=0, justify="left", classes="explored", float_format="%.3f")
+    return f'<style>{STYLE}</style><div style="max-height:30em;overflow:auto" tabindex="0">{table}</div>'

@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 BLOCK = "application/vnd.jitsilab.block+json"
 RESULT = "application/vnd.jitsilab.result+json"
+NAMED = 45  # letters of the names of results that people are told: with the words about them, one line
 
 _told: dict[str, Any] = {}
 
@@ -102,8 +104,20 @@ def figure(axes: figures.Axes, name: str, caption: str) -> None:
 def emit(**results: Any) -> None:
     """Hand out what the notebook found: all values shown so far and ``results``, as JSON in the order of names.
 
-    The output is kept in the file, and nbval compares it with the next run.
+    The output is kept in the file, and nbval compares it with the next run. People see one line of it.
     """
     found = {name: plain(value) for name, value in sorted({**_told, **results}.items())}
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
-    display({RESULT: found, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
+    shown = {RESULT: found, "text/markdown": in_a_line(found), "text/plain": text}
+    display(shown, raw=True)  # type: ignore[no-untyped-call]
+
+
+def in_a_line(found: dict[str, Any]) -> str:
+    """What a cell of results says to people.
+
+    >>> in_a_line({"frames": 12, "pairs": []})
+    '*Kept for the report and for programs: `frames`, `pairs`.*'
+    """
+    told = [name for name, end in zip(found, accumulate(map(len, found)), strict=True) if end <= NAMED]
+    more = f" and {len(found) - len(told)} more" if len(told) < len(found) else ""
+    return f"*Kept for the report and for programs: {', '.join(f'`{name}`' for name in told)}{more}.*"

@@ -117,6 +117,12 @@ class Diagnosis:
             SCHEMA,
         )  # fmt: skip
 
+    def _repr_html_(self) -> str:
+        """The answer as a card, where a notebook shows it."""
+        from jitsilab.judge.diagnosis.card import card
+
+        return card(self)
+
     def fails_at(self, level: str) -> bool:
         """Whether somebody has no media (``no-media``), or a condition holds or TURN saved the call (``degraded``)."""
         if level == "none":

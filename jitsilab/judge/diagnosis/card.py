@@ -17,15 +17,15 @@ _COLOURS = {"bad": "#c0392b", "warn": "#b7791f", "good": "#2f8f5b", "open": "#7a
 _CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0;border:0"
 
 
-def card(answer: "Diagnosis", name: str) -> str:
+def card(answer: "Diagnosis", name: str = "") -> str:
     """One box of HTML without script, style sheet or link."""
     order = {"none": 0, "not-observable": 1}
     people = sorted(answer.people, key=lambda one: order.get(one.media_path, 2))
     colour = _COLOURS[_tone(answer)]
     parts = [
         f'<div style="border-left:4px solid {colour};padding:4px 0 4px 12px;max-width:62em">',
-        f'<div style="opacity:.7">{_words(name)}</div><div style="font-size:1.15em;font-weight:600">',
-        f"{_words(verdict(answer))}</div>",
+        f'<div style="opacity:.7">{_words(name)}</div>' if name else "",
+        f'<div style="font-size:1.15em;font-weight:600">{_words(verdict(answer))}</div>',
     ]
     if people:
         rows = "".join(_row(one) for one in people[:MOST])
@@ -49,12 +49,17 @@ def _tone(answer: "Diagnosis") -> str:
 def _row(one: "Diagnosed") -> str:
     tone = "bad" if one.media_path == "none" else "open" if one.media_path == "not-observable" else "good"
     why = "" if one.cause is None or one.cause in OPEN else words_of(one.cause, one.reason)
-    frames = f"frames {', '.join(map(str, one.frames[:6]))}" if one.frames else ""
+    frames = f"frame{'s' * (len(one.frames) > 1)} {', '.join(map(str, one.frames[:6]))}" if one.frames else ""
     said = "; ".join(filter(None, (why, *(CONDITIONS[each.name].words for each in one.conditions))))
     sign = f'<span style="color:{_COLOURS[tone]}">●</span>'
     cells = (f"{sign} <b>{_words(one.id)}</b>", _words(", ".join(one.addresses)), _words(one.media_path),
              _words(said), _words(frames))  # fmt: skip
-    return "<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in cells) + "</tr>"
+    styles = (_CELL, _CELL, f"{_CELL};white-space:nowrap", _CELL, _CELL)
+    return (
+        "<tr>"
+        + "".join(f'<td style="{style}">{cell}</td>' for style, cell in zip(styles, cells, strict=True))
+        + "</tr>"
+    )
 
 
 def _changes(answer: "Diagnosis") -> Iterator[str]:
