@@ -278,6 +278,25 @@ def settled(page: Page) -> list[str]:
     return page.problems
 
 
+#: words of a table that stand on two lines, though nobody wrote a hyphen
+BROKEN_WORDS = """
+(() => {
+  const broken = [], range = document.createRange();
+  for (const cell of document.querySelectorAll("th, td:not(.long)")) {
+    for (const text of cell.childNodes) {
+      if (text.nodeType !== Node.TEXT_NODE) continue;
+      for (const word of text.data.matchAll(/[^\\s\\u2010-]+/g)) {
+        range.setStart(text, word.index);
+        range.setEnd(text, word.index + word[0].length);
+        if (range.getClientRects().length > 1) broken.push(word[0]);
+      }
+    }
+  }
+  return broken;
+})()
+"""
+
+
 @pytest.mark.tool("chromium")
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("name", RECORDINGS)
@@ -290,6 +309,7 @@ def test_a_page_fits_and_says_nothing_to_the_console(
         "Array.from(document.querySelectorAll('.card, .table, figure, header, nav'))"
         ".filter((one) => one.getBoundingClientRect().right > innerWidth + 1).map((one) => one.className + one.id)"
     ) == []  # fmt: skip
+    assert page.run(BROKEN_WORDS) == []
     assert page.run("getComputedStyle(document.body).backgroundColor") == (
         "rgb(21, 24, 28)" if width == 1920 else "rgb(255, 255, 255)"
     )
@@ -301,6 +321,8 @@ def test_the_first_screen_answers(browser: Browser, made: Callable[[str], Path])
     page = browser.open(made("turn-refused") / "report.html", 1280, 900)
     for what in (".verdict", ".card.bad .change", ".ladder .scroll", ".notices .card"):
         assert page.run(f"document.querySelector('{what}').getBoundingClientRect().bottom") <= 900, what
+    red = page.run("getComputedStyle(document.querySelector('.card.bad .mark')).color")
+    assert page.run("getComputedStyle(document.querySelector('.row.proof .label')).fill") == red
     page = browser.open(made("turn-refused") / "report.html", 390, 844)
     for what in (".verdict", ".card.bad .lead", ".card.bad .change"):
         assert page.run(f"document.querySelector('{what}').getBoundingClientRect().bottom") <= 844, what
@@ -473,6 +495,15 @@ def test_paper_is_white_and_folded_sections_stay_folded(browser: Browser, made: 
     assert page.run("getComputedStyle(document.querySelector('.verdict')).color") == "rgb(0, 0, 0)"
     assert page.run("getComputedStyle(document.querySelector('svg.lanes text')).fill") == "rgb(0, 0, 0)"
     assert page.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    rows = "document.querySelectorAll('.ladder .row').length"
+    every = page.run(rows)
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    parts = page.run("Array.from(document.querySelectorAll('svg.part'), (one) => one.querySelectorAll('.row').length)")
+    assert sum(parts) == every
+    assert max(parts) <= 8  # so that no row is cut where a page ends
+    assert page.run("getComputedStyle(document.querySelector('svg.rows')).display") == "none"
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run(rows) == every
     assert page.printed().startswith(b"%PDF")
     assert not page.run("document.getElementById('steps-all').open")
 

@@ -16,11 +16,11 @@ ALONE = """
 text{font:12px system-ui,sans-serif;fill:#1c1c1c}.head text{font-weight:600}.soft{fill:#5c5c5c}
 .lane{stroke:#b8bcc4}.arrow,.dot{stroke:#1f3b57;fill:#1f3b57}.hidden .arrow{stroke-dasharray:5 3}
 .bad .arrow,.bad .dot{stroke:#a3231d;fill:#a3231d}.bad .label{fill:#a3231d;font-weight:600}
-.proof .label{fill:#1a4f96;font-weight:600}
+.proof:not(.bad) .label{fill:#1a4f96}.proof .label{font-weight:600;text-decoration:underline}
 .row .back{fill:none}.back{fill:#fff}.label{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
 @media (prefers-color-scheme:dark){text{fill:#e4e4e4}.soft{fill:#a8a8a8}.lane{stroke:#4a4f58}.back{fill:#17191c}
 .arrow,.dot{stroke:#9db8d9;fill:#9db8d9}.bad .arrow,.bad .dot{stroke:#ff8f87;fill:#ff8f87}.bad .label{fill:#ff8f87}
-.proof .label{fill:#8fb8f2}
+.proof:not(.bad) .label{fill:#8fb8f2}
 .label{stroke:#17191c}}
 """
 

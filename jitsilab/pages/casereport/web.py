@@ -29,6 +29,8 @@ from jitsilab.pages.casereport.document import (
 from jitsilab.pages.markdown import visible
 
 LONGEST = 3000  # characters of one part
+WORD = 22  # characters of a word that a column has to be wide enough for: an IPv4 address with its port
+MANY = 5  # columns that no telephone shows side by side
 SORTED = 3  # rows from which a table is worth sorting
 LAYERS = {
     "tls": "TLS", "jingle": "offer and answer", "ice": "ICE", "turn": "TURN", "dtls": "DTLS", "media": "media",
@@ -208,10 +210,11 @@ def _table(table: Table) -> str:
     head = "".join(f'<th scope="col"{_right(table, i)}>{_words(name)}</th>' for i, name in enumerate(table.columns))
     body = "".join(
         f"<tr{_id(row.id)}{_tone(row.tone)}>"
-        + "".join(f"<td{_right(table, i)}>{_text(cell)}</td>" for i, cell in enumerate(row.cells))
+        + "".join(f"<td{_right(table, i, words(cell))}>{_text(cell)}</td>" for i, cell in enumerate(row.cells))
         + "</tr>"
         for row in table.rows
     )
+    many = ' class="many"' if len(table.columns) >= MANY else ""
     sortable = " data-sortable" if len(table.rows) >= SORTED else ""
     more = ""
     if table.left_out:
@@ -220,13 +223,16 @@ def _table(table: Table) -> str:
     return (
         f'<div class="table" id="{table.id}"><div class="scroll" tabindex="0" role="region" '
         f'aria-label="{_words(words(table.caption))}">'
-        f"<table{sortable}><caption>{_text(table.caption)}</caption><thead><tr>{head}</tr></thead>"
+        f"<table{many}{sortable}><caption>{_text(table.caption)}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>{more}</div>"
     )
 
 
-def _right(table: Table, column: int) -> str:
-    return ' class="number"' if column in table.numbers else ""
+def _right(table: Table, column: int, cell: str = "") -> str:
+    """Numbers stand to the right; a word longer than people write may be broken anywhere."""
+    kinds = ["number"] if column in table.numbers else []
+    kinds += ["long"] if any(len(word) > WORD for word in cell.split()) else []
+    return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
 def _id(own: str) -> str:
