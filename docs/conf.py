@@ -32,13 +32,15 @@ extensions = ["myst_nb"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 exclude_patterns = ["_build"]
 nb_execution_mode = "off"
+nb_render_markdown_format = "gfm"  # tables too
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 html_theme = "furo"
 html_title = "jitsilab"
 html_theme_options = {"source_edit_link": "", "top_of_page_buttons": []}
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sphinx = False
 

@@ -84,6 +84,14 @@ def test_no_link_of_the_site_is_broken(site: Path) -> None:
 
 
 @pytest.mark.slow
+def test_tables_of_notebooks_are_tables(site: Path) -> None:
+    for page in (site / "notebooks").glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "<table" in text, page
+        assert "<p>| " not in text, page
+
+
+@pytest.mark.slow
 def test_the_site_asks_no_network_to_be_shown(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert not [one for one in Links(page).loads if urlsplit(one).scheme not in ("", "data") or one[:2] == "//"], (

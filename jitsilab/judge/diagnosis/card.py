@@ -29,7 +29,9 @@ def card(answer: "Diagnosis", name: str = "") -> str:
     ]
     if people:
         rows = "".join(_row(one) for one in people[:MOST])
-        parts.append(f'<table style="border:0;margin:6px 0">{rows}</table>')
+        parts.append(
+            f'<div style="overflow-x:auto" tabindex="0"><table style="border:0;margin:6px 0">{rows}</table></div>'
+        )
     if len(people) > MOST:
         parts.append(f"<div>{len(people) - MOST} more: <code>call.participants</code></div>")
     parts += _changes(answer)
@@ -52,7 +54,7 @@ def _row(one: "Diagnosed") -> str:
     frames = f"frame{'s' * (len(one.frames) > 1)} {', '.join(map(str, one.frames[:6]))}" if one.frames else ""
     said = "; ".join(filter(None, (why, *(CONDITIONS[each.name].words for each in one.conditions))))
     sign = f'<span style="color:{_COLOURS[tone]}">●</span>'
-    cells = (f"{sign} <b>{_words(one.id)}</b>", _words(", ".join(one.addresses)), _words(one.media_path),
+    cells = (f"{sign}&nbsp;<b>{_words(one.id)}</b>", _words(", ".join(one.addresses)), _words(one.media_path),
              _words(said), _words(frames))  # fmt: skip
     styles = (_CELL, _CELL, f"{_CELL};white-space:nowrap", _CELL, _CELL)
     return (
