@@ -23,7 +23,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out" / "mutants"
-ARGUMENTS = ("-q", "-p", "no:cacheprovider", "--no-header", "-m", "not slow and not tool")
+ARGUMENTS = ("-q", "-p", "no:cacheprovider", "--no-header", "-m", "not slow")
+PROGRAMS = ("test_packetfilter.py",)  # whose tests with a program, the kernel, are worth their time
 CALLS = 200  # of one function in one test whose lines are looked at; the later ones go the same ways
 Mask = int  # the lines of a module, a bit each
 Lines = dict[str, set[int]]
@@ -160,7 +161,15 @@ def _follow_caches(tracer: Tracer) -> None:
     functools.cached_property = Property  # type: ignore[misc]
 
 
-class Recording:
+class Quick:
+    """A plugin of pytest that leaves out tests that need a program."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Those of PROGRAMS stay."""
+        items[:] = [one for one in items if one.path.name in PROGRAMS or one.get_closest_marker("tool") is None]
+
+
+class Recording(Quick):
     """A plugin of pytest that runs what was collected, each file's tests in a process, and writes what they ran."""
 
     def __init__(self, tracer: Tracer, files: Sequence[Path], jobs: int, seconds: float) -> None:

@@ -6,6 +6,7 @@ line, the quickest first (``fuzz.covering``), until one fails (``fuzz.planting``
 
 import argparse
 import csv
+import gc
 import json
 import os
 import shutil
@@ -23,8 +24,9 @@ from fuzz.changes import ROOMS, ROOT, Mutant, found_again, mutants
 RESULTS = Path(__file__).with_name("mutants.md")
 EQUIVALENT = Path(__file__).with_name("equivalent.csv")
 STATE = covering.OUT / "results.json"
-RECORDED = 100.0  # s of processor time for the tests of one file
-BUDGET = 40.0  # s of processor time for the tests of one mutant
+RECORDED = 200.0  # s of processor time for the tests of one file
+WARM = 0.4  # s of a test of kept judgments, where recordings are loaded before
+BUDGET = 12.0  # s of processor time for the tests of one mutant
 TESTS = {  # by the beginning of a module's path: the tests that cover it, the quickest to fail first
     "protocols/stun": ("test_stun.py", "test_stun_table.py", "test_stun_registry.py"),
     "protocols/rtp": ("test_rtp.py",), "protocols/rtcp": ("test_rtcp.py",),
@@ -40,11 +42,17 @@ TESTS = {  # by the beginning of a module's path: the tests that cover it, the q
     "protocols/xml": ("test_xmpp.py", "test_jingle.py", "test_carriers.py"),
     "judge/theory": ("test_theory.py", "test_monotony.py"),
     "judge/findings": ("test_findings.py", "test_audit_output.py", "test_deployments.py", "test_servers_files.py"),
-    "judge/diagnosis": ("test_causes.py", "test_servers.py", "test_reports.py"),
-    "judge/causes": ("test_causes.py", "test_sign_rules.py", "test_servers.py", "test_servers_files.py"),
+    "judge/diagnosis": (
+        "test_causes.py", "test_line_causes.py", "test_packet_causes.py", "test_servers.py", "test_reports.py",
+    ),
+    "judge/causes": (
+        "test_causes.py", "test_line_causes.py", "test_packet_causes.py", "test_sign_rules.py", "test_servers.py",
+        "test_servers_files.py",
+    ),
     "facts/packetfilter": ("test_packetfilter.py", "test_facts.py", "test_deployments.py"),
     "facts": ("test_facts.py", "test_deployments.py", "test_servers_files.py", "test_findings.py"),
 }  # fmt: skip
+KEPT = ("test_kept_judgments.py",)  # of the answers that all those modules make
 MORE = (  # tests of what is built on those modules
     "test_signs.py", "test_probing.py", "test_planning.py", "test_narrative.py", "test_hypotheses.py", "test_sarif.py",
     "test_ice.py", "test_media.py", "test_links.py", "test_topology.py", "test_turn_in_tls.py", "test_samples.py",
@@ -61,12 +69,12 @@ Row = dict[str, Any]
 def tests_of(module: str) -> tuple[str, ...]:
     """The test files of a module."""
     name = module.removeprefix("jitsilab/")
-    return TESTS[max((key for key in TESTS if name.startswith(key)), key=len)]
+    return (*TESTS[max((key for key in TESTS if name.startswith(key)), key=len)], *KEPT)
 
 
 def files() -> list[Path]:
     """Every test file that is asked, those of the modules first."""
-    names = dict.fromkeys([name for some in TESTS.values() for name in some] + list(MORE))
+    names = dict.fromkeys([name for some in TESTS.values() for name in some] + [*KEPT, *MORE])
     return [ROOT / "tests" / name for name in names if (ROOT / "tests" / name).is_file()]
 
 
@@ -89,6 +97,19 @@ def chosen(known: covering.Covering, mutant: Mutant) -> list[str]:
         kept.append(test)
     together = list(dict.fromkeys(test.partition("::")[0] for test in kept))  # a module's fixtures are made once
     return sorted(kept, key=lambda test: together.index(test.partition("::")[0]))
+
+
+def warm() -> None:
+    """Load the recordings whose judgments are kept: what no judge makes is then there for each of its mutants."""
+    import kept_judgments
+
+    from jitsilab.call import WIRE_TABLES
+
+    for name in kept_judgments.NAMES:
+        call = kept_judgments.opened(name)
+        for table in WIRE_TABLES:
+            call.table(table)
+        assert call.casts
 
 
 def attempt(
@@ -123,6 +144,8 @@ def shared(some: Sequence[Mutant], jobs: int, end: float, stage: planting.Stage,
             sound: dict[str, bool] = {}
             try:
                 known = covering.Covering(files())
+                if stage.items is not None:
+                    known.cost |= {test: WARM for test in known.cost if test.startswith("tests/test_kept")}
                 for mutant in some[job::jobs]:
                     if time.monotonic() < end:
                         tell(attempt(mutant, stage, known, sound, tell))
@@ -157,8 +180,11 @@ def tried(some: list[Mutant], jobs: int, end: float) -> Iterator[Row]:
 
     def within(tell: Callable[[Row], None]) -> None:
         def do(items: dict[str, pytest.Item]) -> None:
+            if any(one.room.startswith("judge/") for one in some):
+                warm()
             stage = planting.Stage(items, planting.functions(), covering.imported())
             here = [stage.takes(one) for one in some]
+            gc.freeze()  # what is there stays shared with the processes that are forked
             tell({"elsewhere": [number for number, one in enumerate(here) if not one]})
             shared([one for one, can in zip(some, here, strict=True) if can], jobs, end, stage, tell)
 

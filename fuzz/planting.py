@@ -215,7 +215,7 @@ def write_row(pipe: int, row: dict[str, Any]) -> None:
     os.write(pipe, json.dumps(row).encode() + b"\n")
 
 
-class Collected:
+class Collected(covering.Quick):
     """A plugin of pytest that does something where the tests would run, with all that was collected."""
 
     def __init__(self, do: Callable[[dict[str, pytest.Item]], None]) -> None:

@@ -108,6 +108,15 @@ def test_old_properties_come_before_the_new_file() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("line", "result"), [("=true", "PASS"), ("=false", "FAIL"), (" = perhaps", "PASS")]
+)  # fmt: skip
+def test_an_old_bridge_offers_tcp_unless_its_properties_say_otherwise(line: str, result: str) -> None:
+    text = f"org.jitsi.videobridge.DISABLE_TCP_HARVESTER{line}\n"
+    seen = deployment(jvb=JVB, properties=text, versions="ii  jitsi-videobridge2  2.1-100-1\n")
+    assert results(seen, "SEC-29") == [result]
+
+
 def test_the_private_interface_is_found_by_its_process() -> None:
     """Nothing listens on the port that the file has; the bridge's process has another one open."""
     sockets = socket(10000, kind="udp UNCONN") + socket(9091) + socket(8090)

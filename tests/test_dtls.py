@@ -158,6 +158,13 @@ def test_what_lacks_bytes_is_told_at_the_end() -> None:
     assert assembler.unfinished() == [(1, 11, 2)]
 
 
+def test_a_fragment_that_runs_over_the_end_says_what_is_left() -> None:
+    cut = fragment(11, 0, bytes(4)) + fragment(11, 1, bytes(9))[:-6]
+    with pytest.raises(ParseError, match="a fragment of 9 bytes, 3 are left") as error:
+        feed(dtls.Assembler(), [cut])
+    assert error.value.offset == len(fragment(11, 0, bytes(4))) + 9
+
+
 def test_memory_is_bounded_whatever_is_claimed() -> None:
     assembler = dtls.Assembler()
     with pytest.raises(ParseError, match="longer than"):

@@ -203,6 +203,14 @@ def test_forms_of_sockets() -> None:
     ]  # fmt: skip
 
 
+def test_the_way_out_is_one_interface_or_not_known() -> None:
+    one = "default via 10.0.0.1 dev ens3 proto dhcp\n10.0.0.0/24 dev ens4 scope link\n"
+    assert sockets.default_route(one) == "ens3"
+    assert sockets.default_route("0.0.0.0  10.0.0.1  0.0.0.0  UG  0 0 0 ens3\n") == "ens3"
+    assert sockets.default_route(one + "default via 10.0.1.1 dev ens4 metric 200\n") == ""
+    assert sockets.default_route("10.0.0.0/24 dev ens4\n") == ""
+
+
 def test_no_filter_is_not_an_open_one() -> None:
     assert packetfilter.Filters().lets_in("tcp", 1) == (None, "")
 

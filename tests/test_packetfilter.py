@@ -275,6 +275,8 @@ BASE = "table inet f {\n chain in {\n  type filter hook input priority 0; policy
         ("tcp sport 1024-65535 tcp dport 5222 accept", True), ("ct state { new } tcp dport 5222 accept", True),
         ("ct status dnat accept", False), ("meta nfproto ipv6 accept", False), ("tcp dport >= 5000 accept", True),
         ('log prefix "x drop " flags all counter packets 1 bytes 2 tcp dport 5222 accept comment "a; b"', True),
+        ('counter name "web" packets 4 bytes 2 tcp dport 5222 accept', True),
+        ("tcp dport vmap { 5222 : jump wide, 22 : accept }", None), ("ip6 saddr 2000::/3 accept", False),
         ("meta mark 0x1 log", False), ("add @seen { ip saddr timeout 1h limit rate over 3/minute } drop", False),
     ],
 )  # fmt: skip

@@ -111,6 +111,13 @@ def test_any_bytes_split_into_records_that_are_in_them(data: bytes) -> None:
         assert len(one.fragment) <= one.length
 
 
+def test_a_record_before_the_end_of_the_bytes_is_found_by_what_may_follow() -> None:
+    whole = record(22, bytes(20))
+    assert tls.find_record(b"noise" + whole) == 5
+    assert tls.find_record(b"noise" + whole + b"\x17\x03") == 5  # the next header is cut
+    assert tls.find_record(b"noise" + whole + b"\x00\x03") == -1
+
+
 def test_a_stream_of_half_headers_takes_no_time() -> None:
     tricky = b"\x17\x03\x03\x00\x01" * 200_000 + b"\x16\x03\x01" * 100_000
     assert len(list(tls.records([Piece(0, tricky)]))) < 250_000

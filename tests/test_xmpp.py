@@ -158,6 +158,8 @@ COLIBRI = """<iq xmlns='jabber:client' type='set' id='1'><conference-modify xmln
         ("<iq xmlns='jabber:client' type='result'/>", "confirms a request"),
         ("<presence xmlns='jabber:client' type='error' from='r@x/n'><error><conflict "
          "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>", "the room refuses: conflict"),
+        ("<presence xmlns='jabber:client' from='r@x/n'/>", "tells of an occupant without sources"),
+        ("<presence xmlns='jabber:client' to='r@x/n'/>", "tells the room of changes of its own"),
         ("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>",
          "the login is refused: not-authorized"),
         ("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>", "closes the stream"),
