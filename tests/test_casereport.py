@@ -165,6 +165,29 @@ def test_the_schema_refuses_what_is_no_result(made: Callable[[str], Path]) -> No
         jsonschema.Draft202012Validator(results.schema()).validate(found)
 
 
+def test_answers_for_programs_keep_to_the_same_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "jicofo.log"
+    log.write_text("Jicofo 2026-11-29 16:06:31.345 WARNING: [41] BridgeSelector.selectBridge#196: "
+                   "There are no operational bridges.\n")  # fmt: skip
+    for kind, arguments in {
+        "diagnosis": ["diagnose", "jvb-3", "--against", "turn-refused"], "audit": ["audit", "turn-refused"],
+    }.items():  # fmt: skip
+        for given in (arguments, [arguments[0], str(log)]):
+            cli.main([*given, "--json"])
+            found = json.loads(capsys.readouterr().out)
+            part = {**results.schema(), "$ref": f"#/$defs/{kind}"}
+            part = {key: part[key] for key in ("$schema", "$defs", "$ref")}
+            jsonschema.Draft202012Validator(part).validate(found)
+            assert set(found) <= set(part["$defs"][kind]["properties"])
+
+
+def test_the_page_of_json_is_that_of_the_schema() -> None:
+    import json_page
+
+    page = Path(__file__).resolve().parent.parent / "docs" / "json.md"
+    assert page.read_text(encoding="utf-8") == json_page.page()
+
+
 def test_who_why_and_what_to_change_come_first(made: Callable[[str], Path]) -> None:
     page = (made("turn-refused") / "report.html").read_text(encoding="utf-8")
     first = page[page.index("<main>") : page.index('id="story"')]
