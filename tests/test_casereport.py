@@ -344,6 +344,11 @@ def test_the_first_screen_answers(browser: Browser, made: Callable[[str], Path])
     page = browser.open(made("turn-refused") / "report.html", 1280, 900)
     for what in (".verdict", ".card.bad .change", ".ladder .scroll", ".notices .card"):
         assert page.run(f"document.querySelector('{what}').getBoundingClientRect().bottom") <= 900, what
+    for width, height in ((1280, 900), (390, 844)):  # all have media, and yet something is to be changed
+        beside = browser.open(made("colibri-403") / "report.html", width, height)
+        for what in (".verdict", ".card .change"):
+            assert beside.run(f"document.querySelector('{what}').getBoundingClientRect().bottom") <= height, what
+        assert beside.run("document.querySelectorAll('.notices .change').length") == 0
     red = page.run("getComputedStyle(document.querySelector('.card.bad .mark')).color")
     assert page.run("getComputedStyle(document.querySelector('.row.proof .label')).fill") == red
     page = browser.open(made("turn-refused") / "report.html", 390, 844)

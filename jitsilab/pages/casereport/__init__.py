@@ -28,7 +28,9 @@ def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None, changed
     found = contents.gather(call, tell)
     diagnosis = found.diagnosis
     people, left_out = cards.of_people(diagnosis, found.places)
-    notices = [*cards.conditions(diagnosis, found.places), *cards.grave(found.findings, found.places)]
+    conditions, state = cards.conditions(diagnosis, found.places), cards.tone(diagnosis)
+    answer = [*(conditions if state == "warn" else []), *people]  # where all have media, a condition is the answer
+    notices = [*(conditions if state != "warn" else []), *cards.grave(found.findings, found.places)]
     sections: list[Section] = [*([] if changed is None else [since.section(changed)]), *story.section(found)]
     open_ = unseen.section(found)
     sections += evidence.sections(found)
@@ -43,8 +45,8 @@ def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None, changed
         f"{len(found.events):,} events in lines" if found.events is not None else "",
     ]  # fmt: skip
     return Document(
-        f"Case report: {call.name}", text("; ".join(filter(None, parts))), cards.tone(diagnosis),
-        cards.verdict(diagnosis), people, notices, found.ladders, sections, results.as_json(found, call.name, changed),
+        f"Case report: {call.name}", text("; ".join(filter(None, parts))), state,
+        cards.verdict(diagnosis), answer, notices, found.ladders, sections, results.as_json(found, call.name, changed),
     )  # fmt: skip
 
 

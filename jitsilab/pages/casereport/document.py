@@ -185,7 +185,7 @@ class Document:
     subtitle: Text
     tone: str
     verdict: str
-    cards: list[Card]
+    cards: list[Card]  # who, why, what to change: people, and before them a condition that is the answer
     notices: list[Card]  # conditions, and the gravest security findings
     ladders: list[Ladder]
     sections: list[Section]
