@@ -93,6 +93,13 @@ class Delivery:
         return digest.hexdigest()
 
 
+class _Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """Lives as long as its delivery, and is closed with it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _View(io.RawIOBase):
     """A place of its own in a shared temporary file."""
 
@@ -202,7 +209,7 @@ def _folder(folder: Path, name: str) -> Iterator[Delivery]:
 
 def _spooled(stream: IO[bytes], name: str, limit: int = 0, heard: Callable[[], None] = lambda: None) -> IO[bytes]:
     """What a stream holds, where it can be read again; ``heard`` is called when something comes."""
-    spool = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 (lives as long as its delivery)
+    spool = _Spool(IN_MEMORY)
     size = 0
     try:
         first = getattr(stream, "read1", stream.read)  # what there is, without waiting for all of a block

@@ -92,7 +92,10 @@ def packed(path: Path) -> Any:
     if path.suffix == ".gz":
         import gzip
 
-        return gzip.GzipFile("", "wb", 6, path.open("wb"), mtime=0)
+        raw = path.open("wb")
+        made = gzip.GzipFile("", "wb", 6, raw, mtime=0)
+        made.myfileobj = raw  # which it closes with itself, as it does with a file that it opened
+        return made
     if path.suffix == ".xz":
         import lzma
 
