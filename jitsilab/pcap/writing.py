@@ -92,7 +92,7 @@ def packed(path: Path) -> Any:
     if path.suffix == ".gz":
         import gzip
 
-        raw = path.open("wb")
+        raw = path.open("wb", buffering=0)
         made = gzip.GzipFile("", "wb", 6, raw, mtime=0)
         made.myfileobj = raw  # which it closes with itself, as it does with a file that it opened
         return made

@@ -40,6 +40,8 @@ class Handshake:
         return not self.finished and (self.alert == "unread" or self.alert in OF_CERTIFICATE)
 
 
+_SAID = ("frame", "seconds", "record_type", "inner_type", "length", "alert")
+_READ = ("time", "certificate_from", "certificate_until", "certificate_names", "certificate_self_signed")
 _latest: list[tuple["weakref.ref[pd.DataFrame]", dict[int, Handshake]]] = []
 
 
@@ -63,33 +65,38 @@ def _handshakes(tls: pd.DataFrame) -> dict[int, Handshake]:
     words, sent = few["handshake"].astype(str), up[spoke]
     answers = few[~sent & words.str.contains("server_hello", regex=False)].drop_duplicates("flow")
     shown = few[~sent & words.str.contains(r"\bcertificate\b")]
-    certificates = dict(list(shown.groupby("flow", sort=False)))
-    names = dict(list(few[few["sni"].notna()].groupby("flow", sort=False)["sni"])) if "sni" in few else {}
+    certificates = _by_flow(shown, "frame")
+    read = _by_flow(shown[shown["certificate_sha256"].notna()], *_READ) if "certificate_sha256" in shown else {}
+    names = _by_flow(few[few["sni"].notna()], "sni") if "sni" in few else {}
     again = np.zeros(len(tls), bool)  # a ClientHello after a HelloRetryRequest
     again[spoke] = words.str.contains("client_hello", regex=False)
     since = tls["flow"].map(dict(zip(answers["flow"], answers["frame"], strict=True)))
     after = (tls["frame"] >= since).fillna(False).to_numpy(bool) & since.notna().to_numpy()
     went_on = np.flatnonzero(up & after & ~again & tls["record_type"].ne("change_cipher_spec").to_numpy())
     firsts = ~tls["flow"].iloc[went_on].duplicated().to_numpy()
-    said = tls.iloc[went_on[firsts]]  # the table is long and has many columns: no copy of it
-    first = {int(flow): place for place, flow in enumerate(said["flow"])}
+    first = _by_flow(tls.iloc[went_on[firsts]], *_SAID)  # the table is long and has many columns: no copy of it
+    nothing: dict[str, Any] = {}
     return {
-        int(flow): _handshake(
-            int(flow), int(number), certificates.get(flow), names.get(flow),
-            said.iloc[first[int(flow)]] if int(flow) in first else None,
-        )
-        for flow, number in zip(answers["flow"], answers["frame"], strict=True)
+        flow: _handshake(flow, certificates.get(flow, answer)["frame"], read.get(flow),
+                         names.get(flow, nothing).get("sni"), first.get(flow))
+        for flow, answer in _by_flow(answers, "frame").items()
     }  # fmt: skip
 
 
-def _handshake(flow: int, answer: int, shown: Any, names: Any, first: Any) -> Handshake:
-    """One flow: frame of the ServerHello, rows of certificates, names asked for, the client's first record after it."""
-    faults, seen = _faults(shown, names) if shown is not None else ((), False)
+def _by_flow(rows: pd.DataFrame, *names: str) -> dict[int, dict[str, Any]]:
+    """Some columns of the first row of each flow."""
+    found = rows.drop_duplicates("flow")
+    return dict(zip(found["flow"].astype(int), found.reindex(columns=list(names)).to_dict("records"), strict=True))
+
+
+def _handshake(flow: int, shown: int, read: Any, name: str | None, first: Any) -> Handshake:
+    """One flow: the frame that shows the certificate, what was read of it, the name asked for, the client's answer."""
+    faults = _faults(read, name) if read is not None else ()
     if first is None:
-        return Handshake(flow, finished=False, faults=faults, seen=seen)
+        return Handshake(flow, finished=False, faults=faults, seen=read is not None)
     alert = _alert(first)
-    frames = frames_of(int(shown["frame"].iloc[0]) if shown is not None else answer, int(first["frame"]))
-    return Handshake(flow, not alert, alert, float(first["seconds"]), frames, faults, seen)
+    frames = frames_of(int(shown), int(first["frame"]))
+    return Handshake(flow, not alert, alert, float(first["seconds"]), frames, faults, read is not None)
 
 
 def _alert(record: Any) -> str:
@@ -102,12 +109,9 @@ def _alert(record: Any) -> str:
     return "unread" if opaque and record["length"] == ALERT else ""
 
 
-def _faults(shown: pd.DataFrame, names: "pd.Series[str] | None") -> tuple[tuple[str, ...], bool]:
+def _faults(row: Any, asked: str | None) -> tuple[str, ...]:
     """What a client holds against a certificate: its dates, its names, that it vouches for itself."""
-    read = shown[shown["certificate_sha256"].notna()] if "certificate_sha256" in shown else shown.iloc[:0]
-    if read.empty:
-        return (), False
-    row, faults = read.iloc[0], []
+    faults = []
     if pd.notna(row["time"]):
         now = row["time"].floor("s").to_pydatetime()
         until, since = _date(row["certificate_until"]), _date(row["certificate_from"])
@@ -115,13 +119,12 @@ def _faults(shown: pd.DataFrame, names: "pd.Series[str] | None") -> tuple[tuple[
             faults.append("expired")
         if since is not None and now < since:
             faults.append("not-yet-valid")
-    asked = [str(one) for one in names] if names is not None else []
     covered = str(row["certificate_names"]).split() if isinstance(row["certificate_names"], str) else []
-    if asked and not any(_covers(name, asked[0]) for name in covered):
+    if asked and not any(_covers(name, asked) for name in covered):
         faults.append("name-mismatch")
     if pd.notna(row["certificate_self_signed"]) and bool(row["certificate_self_signed"]):
         faults.append("self-signed")
-    return tuple(faults), True
+    return tuple(faults)
 
 
 def _date(text: Any) -> datetime | None:

@@ -39,9 +39,12 @@ def lossy(person: Person, tables: Tables) -> Sign | None:
     if not len(media) or "lost" not in media:
         return None
     worst: tuple[float, int, int] = (0.0, 0, 0)
+    flows = dict(list(media[media["flow"].isin([leg.flow for leg in person.legs])].groupby("flow")))
     for leg in person.legs:
-        inside = leg.via.startswith("turn")
-        rows = media[media["flow"].eq(leg.flow) & media["depth"].gt(0).eq(inside)]
+        if leg.flow not in flows:
+            continue
+        inside, rows = leg.via.startswith("turn"), flows[leg.flow]
+        rows = rows[rows["depth"].gt(0).eq(inside)]
         rows = rows[rows["src"].eq(leg.address) | rows["up"].fillna(False).astype(bool) & inside]
         packets, lost = int(rows["packets"].sum()), int(rows["lost"].fillna(0).clip(lower=0).sum())
         if packets + lost and lost / (packets + lost) > worst[0] and lost > 1:
