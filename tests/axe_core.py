@@ -34,7 +34,7 @@ for (const one of document.querySelectorAll("details")) one.open = true;
 #: what is scrolled out of sight has no colour behind it
 NOTHING_CUT = """
 const style = new CSSStyleSheet();
-style.replaceSync("* { overflow: visible !important; max-height: none !important; position: static !important }"
+style.replaceSync(":not(svg) { overflow: visible !important; max-height: none !important; position: static !important }"
   + ".skip { display: none }");
 document.adoptedStyleSheets = [style];
 0

@@ -418,7 +418,7 @@ def test_nobody_is_shut_out(name: str, browser: Browser, made: Callable[[str], P
     axe_core.needed()
     page = browser.open(made(name) / "report.html", 1280)
     axe_core.load(page)
-    for width in (1280, 390):
+    for width in (390, 1280):
         page.resize(width)
         found = axe_core.all_but_contrast(page)
         assert found["violations"] == []
@@ -427,7 +427,7 @@ def test_nobody_is_shut_out(name: str, browser: Browser, made: Callable[[str], P
         found = axe_core.contrast(page, dark=dark)
         assert found["violations"] == []
         assert found["passed"]["color-contrast"] > 300
-        assert found["open"].get("color-contrast", 0) < 50  # the ladder's colours are tried above
+        assert found["open"].get("color-contrast", 0) < 10  # the ladder's colours are tried above
 
 
 def test_a_call_between_two_participants_is_drawn_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
