@@ -54,8 +54,8 @@ class Connection:
         request = f"GET /xmpp-websocket?room=lab HTTP/1.1\r\n{fields}Sec-WebSocket-Version: 13\r\n"
         self.socket.sendall(f"{request}Sec-WebSocket-Protocol: xmpp\r\n\r\n".encode())
         self.data = b""
-        while b"\r\n\r\n" not in self.data:
-            self.data += self.socket.recv(4096)
+        while b"\r\n\r\n" not in self.data and (more := self.socket.recv(4096)):
+            self.data += more
         self.data = self.data.partition(b"\r\n\r\n")[2]
 
     def say(self, text: str) -> None:

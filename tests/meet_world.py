@@ -246,7 +246,9 @@ class Component:
             self.socket.sendall(text.encode())
 
     def _events(self):
-        self.parser.feed(self.socket.recv(65536))
+        if not (data := self.socket.recv(65536)):
+            raise SystemExit("the server has ended the stream")
+        self.parser.feed(data)
         for kind, element in self.parser.read_events():
             self.depth += 1 if kind == "start" else -1
             yield kind, element

@@ -169,7 +169,9 @@ class Staller:
             one = self.context.wrap_socket(plain, server_side=True)
             head = b""
             while b"\r\n\r\n" not in head:
-                head += one.recv(4096)
+                if not (block := one.recv(4096)):
+                    return  # or this thread would spin until the last test has run
+                head += block
             path = head.split(b" ")[1].decode()
             if path == "/":
                 self.stalls("page", one) or self.answer(one, "<html>")
@@ -234,8 +236,8 @@ class Staller:
         if size == 126:
             size = int.from_bytes(one.recv(2))
         mask, data = one.recv(4), b""
-        while len(data) < size:
-            data += one.recv(size - len(data))
+        while len(data) < size and (block := one.recv(size - len(data))):
+            data += block
         return bytes(byte ^ mask[i & 3] for i, byte in enumerate(data)).decode()
 
     def write(self, one: Any, text: str) -> None:
