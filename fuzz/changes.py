@@ -112,8 +112,11 @@ def mutant(path: Path, number: int) -> Mutant:
     before = copy.deepcopy(node)
     change(node)
     ast.fix_missing_locations(tree)
-    texts = [" ".join(ast.unparse(one).split("\n")[0].split())[:90] for one in (before, node)]
-    return Mutant(path, number, name, line, lines, *texts, tree)
+    return Mutant(path, number, name, line, lines, _text(before), _text(node), tree)
+
+
+def _text(node: ast.AST) -> str:
+    return " ".join(ast.unparse(node).split("\n")[0].split())[:90]
 
 
 def _lines(node: ast.AST) -> tuple[int, int]:
@@ -154,10 +157,9 @@ def _named(around: Sequence[ast.AST], function: ast.AST) -> tuple[str, int]:
 
 def mutants(count: int, seed: int, rooms: Sequence[str] = ROOMS) -> Iterator[Mutant]:
     """So many mutants, a like share of each room, the same for the same seed."""
-    choice = random.Random(seed)
     places = []
     for room in rooms:
-        every = []
+        every, choice = [], random.Random(f"{seed} {room}")  # what changes in one room leaves the others' as they are
         for path in sorted((ROOT / "jitsilab" / room).rglob("*.py")):
             every += [(path, number) for number, _ in enumerate(sites(ast.parse(path.read_text())))]
         choice.shuffle(every)
@@ -171,13 +173,7 @@ def found_again(module: str, number: int, function: str, before: str, after: str
     path = ROOT / module
     if not path.is_file():
         return None
-    numbers = [at for at, node in enumerate(sites(ast.parse(path.read_text())))]
-    numbers.sort(key=lambda at: at != number)
-    same = []
-    for at in numbers:
-        one = mutant(path, at)
-        if (one.function, one.before, one.after) == (function, before, after):
-            if at == number and one.lines[0][0] == line:
-                return one
-            same.append(one)
-    return min(same, key=lambda one: abs(one.lines[0][0] - line), default=None)
+    places = list(enumerate(sites(ast.parse(path.read_text()))))
+    alike = [mutant(path, at) for at, node in places if _text(node) == before]
+    same = [one for one in alike if (one.function, one.after) == (function, after)]
+    return min(same, key=lambda one: (one.number != number, abs(one.lines[0][0] - line)), default=None)

@@ -25,7 +25,8 @@ RESULTS = Path(__file__).with_name("mutants.md")
 EQUIVALENT = Path(__file__).with_name("equivalent.csv")
 STATE = covering.OUT / "results.json"
 RECORDED = 200.0  # s of processor time for the tests of one file
-WARM = 0.4  # s of a test of kept judgments, where recordings are loaded before
+WARM = 0.4  # s of a test whose recordings are loaded before
+WARMED = ("tests/test_kept_judgments.py", "tests/test_theory.py::test_an_altered_call")
 BUDGET = 12.0  # s of processor time for the tests of one mutant
 TESTS = {  # by the beginning of a module's path: the tests that cover it, the quickest to fail first
     "protocols/stun": ("test_stun.py", "test_stun_table.py", "test_stun_registry.py"),
@@ -40,11 +41,17 @@ TESTS = {  # by the beginning of a module's path: the tests that cover it, the q
     "protocols/stanza": ("test_xmpp.py", "test_xmpp_table.py"),
     "protocols/xmpp": ("test_xmpp.py", "test_xmpp_table.py"),
     "protocols/xml": ("test_xmpp.py", "test_jingle.py", "test_carriers.py"),
-    "judge/theory": ("test_theory.py", "test_monotony.py"),
-    "judge/findings": ("test_findings.py", "test_audit_output.py", "test_deployments.py", "test_servers_files.py"),
+    "judge/theory/names": ("test_dns.py", "test_theory.py"),
+    "judge/theory": ("test_theory.py",),
+    "judge/findings": (
+        "test_finding_rules.py", "test_findings.py", "test_audit_output.py", "test_deployments.py",
+        "test_servers_files.py",
+    ),
     "judge/diagnosis": (
         "test_causes.py", "test_line_causes.py", "test_packet_causes.py", "test_servers.py", "test_reports.py",
     ),
+    "judge/diagnosis/calls": ("test_calls.py", "test_line_causes.py"),
+    "judge/causes/time": ("test_clocks.py",),
     "judge/causes": (
         "test_causes.py", "test_line_causes.py", "test_packet_causes.py", "test_sign_rules.py", "test_servers.py",
         "test_servers_files.py",
@@ -78,7 +85,7 @@ def files() -> list[Path]:
     return [ROOT / "tests" / name for name in names if (ROOT / "tests" / name).is_file()]
 
 
-def chosen(known: covering.Covering, mutant: Mutant) -> list[str]:
+def chosen(known: covering.Covering, mutant: Mutant, budget: float) -> list[str]:
     """The tests to run: those that execute the expression, else its statement or function; the quickest first.
 
     What runs at import alone no test executes: then those of the module's test files, and all that use the module.
@@ -89,7 +96,7 @@ def chosen(known: covering.Covering, mutant: Mutant) -> list[str]:
         some = [*known.masks.get(mutant.module, {}), *(test for test in known.cost if test.partition("::")[0] in near)]
     weight = {test: known.cost[test] * (0.2 if test.partition("::")[0] in near else 1) for test in some}
     kept: list[str] = []
-    left = BUDGET
+    left = budget
     for test in sorted(weight, key=lambda test: weight[test]):
         if left <= 0:
             break
@@ -118,14 +125,14 @@ def attempt(
     """One mutant's fate; a failure counts where the same test passes without the mutant."""
     began = time.monotonic()
     while True:
-        tests = [test for test in chosen(known, mutant) if sound.get(test, True)]
-        outcome = stage.run(mutant, tests, BUDGET)
+        tests = [test for test in chosen(known, mutant, stage.budget) if sound.get(test, True)]
+        outcome = stage.run(mutant, tests)
         known.cost |= {test: max(took, known.cost.get(test, 0) / 2) for test, took in outcome.seconds.items()}
         by = outcome.killed_by
         if not by or by in sound:
             break
         again = [by] if by in tests else tests[: outcome.run + 1]  # which a hang or an import does not name
-        if not stage.run(None, again, BUDGET).killed_by:
+        if not stage.run(None, again).killed_by:
             sound |= {by: True} if by in tests else {}
             break
         sound[again[-1]] = False
@@ -145,7 +152,7 @@ def shared(some: Sequence[Mutant], jobs: int, end: float, stage: planting.Stage,
             try:
                 known = covering.Covering(files())
                 if stage.items is not None:
-                    known.cost |= {test: WARM for test in known.cost if test.startswith("tests/test_kept")}
+                    known.cost |= {test: WARM for test in known.cost if test.startswith(WARMED)}
                 for mutant in some[job::jobs]:
                     if time.monotonic() < end:
                         tell(attempt(mutant, stage, known, sound, tell))
@@ -175,14 +182,14 @@ def _rows(work: Callable[[Callable[[Row], None]], None]) -> Iterator[Row]:
     os.waitpid(child, 0)
 
 
-def tried(some: list[Mutant], jobs: int, end: float) -> Iterator[Row]:
+def tried(some: list[Mutant], jobs: int, end: float, budget: float) -> Iterator[Row]:
     """The fate of mutants as it becomes known: first of those whose function can be changed after the import."""
 
     def within(tell: Callable[[Row], None]) -> None:
         def do(items: dict[str, pytest.Item]) -> None:
             if any(one.room.startswith("judge/") for one in some):
                 warm()
-            stage = planting.Stage(items, planting.functions(), covering.imported())
+            stage = planting.Stage(items, planting.functions(), covering.imported(), budget)
             here = [stage.takes(one) for one in some]
             gc.freeze()  # what is there stays shared with the processes that are forked
             tell({"elsewhere": [number for number, one in enumerate(here) if not one]})
@@ -197,7 +204,7 @@ def tried(some: list[Mutant], jobs: int, end: float) -> Iterator[Row]:
         else:
             yield row
     left = [some[number] for number in elsewhere]
-    yield from _rows(lambda tell: shared(left, jobs, end, planting.Stage(None, {}, set()), tell))
+    yield from _rows(lambda tell: shared(left, jobs, end, planting.Stage(None, {}, set(), budget), tell))
 
 
 def main() -> int:
@@ -210,6 +217,8 @@ def main() -> int:
     parser.add_argument("--room", action="append", choices=ROOMS, help="may be given more than once")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
+    parser.add_argument("--resume", action="store_true", help="only those that the last run did not come to")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="s of processor time for the tests of a mutant")
     parser.add_argument("--recorded", action="store_true", help="record no tests, what is recorded is enough")
     parser.add_argument("--keep", action="store_true", help="write fuzz/mutants.md")
     arguments = parser.parse_args()
@@ -227,21 +236,31 @@ def main() -> int:
         print(f"recording which lines {len(old)} test files run", flush=True)
         every = [path for room in ROOMS for path in (ROOT / "jitsilab" / room).rglob("*.py")]
         covering.record(old, every, arguments.jobs, RECORDED)
-    rows = _last() if arguments.again else []
+    rows = _last() if arguments.again or arguments.resume else []
+    earlier: dict[tuple[str, ...], Row] = {}
     if arguments.again:
-        some = [one for row in rows if not row["killed_by"] and (one := _again(row))]
+        some = []
+        for row in [row for row in rows if not row["killed_by"]]:
+            one = _again(row)
+            if one is None:
+                print(f"gone: {row['module']}:{row['line']}: {row['before']}")
+                rows.remove(row)
+            else:
+                some.append(one)
+                earlier[_place(one)] = row
     else:
-        some = list(mutants(arguments.count, arguments.seed, arguments.room or ROOMS))
-    for row in tried(some, arguments.jobs, end):
+        done = {_which(row) for row in rows}
+        every = mutants(arguments.count, arguments.seed, arguments.room or ROOMS)
+        some = [one for one in every if _place(one) not in done]
+    for row in tried(some, arguments.jobs, end, arguments.budget):
         if "problem" in row:
             print(row["problem"], flush=True)
             continue
         word = f"killed by {row['killed_by']}" if row["killed_by"] else "SURVIVES"
         print(f"{row['module']}:{row['line']}: {row['before']} -> {row['after']}: {word} "
               f"({row['tests']} tests, {row['seconds']} s)", flush=True)  # fmt: skip
-        same = next((one for one in rows if _which(one) == _which(row)), None)
-        if same:
-            same |= row
+        if _which(row) in earlier:
+            earlier[_which(row)] |= row
         else:
             rows.append(row | {"first": row["killed_by"]})
         STATE.write_text(json.dumps(rows, indent=1))
@@ -260,6 +279,10 @@ def _last() -> list[Row]:
 
 def _again(row: Row) -> Mutant | None:
     return found_again(*(row[name] for name in ("module", "number", "function", "before", "after", "line")))
+
+
+def _place(one: Mutant) -> tuple[str, ...]:
+    return one.module, str(one.number), one.function, one.before, one.after
 
 
 def _which(row: Row) -> tuple[str, ...]:

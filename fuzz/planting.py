@@ -141,6 +141,7 @@ class Stage(NamedTuple):
     items: dict[str, pytest.Item] | None
     there: dict[Place, list[FunctionType]]
     imported: set[tuple[Any, ...]]
+    budget: float  # s of processor time for the tests of one mutant
 
     def takes(self, mutant: Mutant) -> bool:
         """Whether a mutant can be planted here."""
@@ -155,7 +156,7 @@ class Stage(NamedTuple):
         for function in found[0] if found else ():
             function.__code__ = found[1]  # type: ignore[index]
 
-    def run(self, mutant: Mutant | None, tests: Sequence[str], budget: float) -> Outcome:
+    def run(self, mutant: Mutant | None, tests: Sequence[str]) -> Outcome:
         """Run tests with a mutant, or without any, in a process that is forked for it."""
         reading, writing = os.pipe()
         child = os.fork()
@@ -163,12 +164,12 @@ class Stage(NamedTuple):
             code = 1
             with contextlib.suppress(BaseException):
                 os.setpgid(0, 0)
-                self._run(mutant, tests, budget, writing)
+                self._run(mutant, tests, writing)
                 code = 0
             os._exit(code)
         os.close(writing)
         text = b""
-        deadline = time.monotonic() + 20 * (budget + HANG)
+        deadline = time.monotonic() + 20 * (self.budget + HANG)
         while time.monotonic() < deadline:
             if select.select([reading], [], [], 1)[0]:
                 some = os.read(reading, 1 << 16)
@@ -186,11 +187,11 @@ class Stage(NamedTuple):
         rows = [row for row in rows if "test" in row]
         return Outcome(failed or ("" if ended else "a hang"), len(rows), {row["test"]: row["seconds"] for row in rows})
 
-    def _run(self, mutant: Mutant | None, tests: Sequence[str], budget: float, writing: int) -> None:
+    def _run(self, mutant: Mutant | None, tests: Sequence[str], writing: int) -> None:
         silence = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(silence, descriptor)
-        limit = int(budget) + HANG
+        limit = int(self.budget) + HANG
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(covering.temporary())
@@ -200,7 +201,7 @@ class Stage(NamedTuple):
 
         if mutant is not None:
             self.plant(mutant)
-        run = _Run(tests, budget, tell)
+        run = _Run(tests, self.budget, tell)
         if self.items is None:
             files = dict.fromkeys(test.partition("::")[0] for test in tests)
             pytest.main([*covering.ARGUMENTS, *files], plugins=[run])

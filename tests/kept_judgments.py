@@ -36,7 +36,7 @@ def opened(name: str) -> Call:
 def steps(name: str) -> list[str]:
     """Each step of each participant and session."""
     rows = opened(name).steps
-    return [
+    return [" ".join(rows.columns)] + [
         f"{row.step} {row.participant} {row.session or '-'}: {row.verdict}, {row.certainty}"
         f"{f' ({row.variant})' if row.variant else ''}: {row.note} {list(row.frames)[:MOST]}"
         for row in rows.itertuples()

@@ -385,6 +385,64 @@ def test_values_of_containers_have_their_places() -> None:
 # Values
 
 
+def test_values_are_of_kinds() -> None:
+    from jitsilab.facts import values
+
+    text = "var config = { websocket: 'wss://meet.example/xmpp-websocket', hosts: { domain: 'meet.example' } };\n"
+    kinds = {(one.value, one.kind) for one in values.every(deployment(**{"config.js": text}))}
+    assert {("wss://meet.example/xmpp-websocket", "url"), ("meet.example", "name")} <= kinds
+
+
+def test_what_coturn_is_told_and_listens_on() -> None:
+    text = "external-ip=203.0.113.5/10.0.0.5\ndenied-peer-ip=10.0.0.0-10.255.255.255\nlistening-port=3478\n"
+    seen = deployment(turn=text, ss=socket(3478, process="turnserver") + socket(443, process="nginx")).deployment
+    assert [(one.value, one.place) for one in seen.turn_external()] == [("203.0.113.5/10.0.0.5", "turnserver.conf:1")]
+    assert [one.value for one in seen.turn_peers("denied-peer-ip")] == ["10.0.0.0-10.255.255.255"]
+    assert seen.turn_peers("allowed-peer-ip") == []
+    assert [one.port for one in seen.turn_sockets()] == [3478]
+    alone = deployment(jvb=JVB).deployment
+    assert (alone.turn_external(), alone.turn_peers("denied-peer-ip"), alone.turn_sockets()) == ([], [], [])
+
+
+def test_whom_the_bridge_asks_for_its_address() -> None:
+    jvb = 'ice4j.harvest.mapping.stun.addresses = [ "stun.example:3478" ]\n'
+    old = "org.ice4j.ice.harvest.STUN_MAPPING_HARVESTER_ADDRESSES=a.example:3478, b.example:443\n"
+    seen = deployment(jvb=jvb, properties=old).deployment
+    assert [one.value for one in seen.stun_servers()] == ["stun.example:3478", "a.example:3478", "b.example:443"]
+    assert deployment(turn="no-auth\n").deployment.stun_servers() == []
+
+
+def test_what_prosody_does_not_serve_does_not_listen() -> None:
+    off = deployment(prosody='pidfile = "/run/p"\nmodules_disabled = { "c2s", "http" }\n')
+    there = services.listening(off, "c2s")
+    assert (there.known, there.endpoints, there.places) == (True, (), ("etc/prosody/prosody.cfg.lua:2",))
+    assert services.listening(off, "http").endpoints != ()
+
+
+@pytest.mark.parametrize(
+    ("way", "result"), [("token", "NOT_OBSERVABLE"), ("internal_hashed", "FAIL"), ("jitsi-anonymous", "FAIL")]
+)  # fmt: skip
+def test_guests_beside_a_host_for_tokens(way: str, result: str) -> None:
+    hosts = 'VirtualHost "a"\n  authentication = "jitsi-anonymous"\n  modules_enabled = { "bosh" }\n'
+    hosts += f'VirtualHost "b"\n  authentication = "{way}"\n'
+    assert results(deployment(prosody=f'pidfile = "/run/p"\n{hosts}'), "SEC-01") == [result]
+
+
+def test_an_option_is_the_host_s_own_else_the_global_one() -> None:
+    main = 'c2s_timeout = 5\nVirtualHost "a"\n  c2s_timeout = 7\nVirtualHost "b"\nComponent "c" "muc"\n'
+    seen = deployment(prosody=main).deployment
+    said = {host: getattr(seen.option(host, "c2s_timeout"), "value", None) for host in ("a", "b", "c", "nowhere")}
+    assert said == {"a": 7, "b": 5, "c": 5, "nowhere": None}
+    assert deployment(jvb=JVB).deployment.option("a", "c2s_timeout") is None
+
+
+def test_the_global_modules_are_those_of_virtual_hosts() -> None:
+    main = 'modules_enabled = { "x" }\nVirtualHost "a"\n  modules_enabled = { "y" }\nComponent "c" "muc"\n'
+    main += '  modules_enabled = { "z" }\nComponent "d" "muc"\n  load_global_modules = true\n'
+    hosts = {one.name.value: set(one.modules) for one in deployment(prosody=main).deployment.prosody_hosts()}
+    assert hosts == {"a": {"x", "y"}, "c": {"z"}, "d": {"x"}}
+
+
 def test_the_columns_of_a_value_are_where_it_stands() -> None:
     text = "videobridge {\n  ice.udp.port = 10000\n"
     text += '  apis.xmpp-client.configs.a { HOSTNAME = "10.0.0.9", PASSWORD = "hush" }\n}\n'

@@ -25,6 +25,7 @@ from jitsilab.facts import (
     webconfig,
 )
 from jitsilab.facts import settings as settings_of_shell
+from jitsilab.facts.locations import Location
 from jitsilab.facts.model import UNKNOWN, Secret, hide, secret
 
 Get = Callable[[str], Path]
@@ -211,6 +212,27 @@ def test_the_way_out_is_one_interface_or_not_known() -> None:
     assert sockets.default_route("10.0.0.0/24 dev ens4\n") == ""
 
 
+def test_a_path_comes_by_a_location() -> None:
+    def serves(modifier: str, path: str, asked: str) -> bool:
+        return Location(path, modifier, "nginx.conf:1", None, None, None, (), "nginx").serves(asked)
+
+    assert serves("", "/xmpp", "/xmpp-websocket")
+    assert not serves("=", "/xmpp", "/xmpp-websocket")
+    assert serves("=", "/http-bind", "/http-bind")
+    assert serves("~", "^/[a-z-]+$", "/http-bind")
+    assert not serves("~", "^/[a-z-]+$", "/HTTP-bind")
+    assert serves("~*", "^/[a-z-]+$", "/HTTP-bind")
+    assert not serves("~", "^/(http-bind", "/http-bind")  # no pattern that could be read
+
+
+def test_what_the_shell_gives_a_program_is_its_configuration() -> None:
+    line = b'JAVA_SYS_PROPS="-Dconfig.file=/etc/jvb.conf -Dorg.jitsi.videobridge.rest.private.jetty.port=8082"\n'
+    seen = facts.load(facts.Given("etc/jitsi/videobridge/config", line))
+    fact = seen.system["bridge"].values["org.jitsi.videobridge.rest.private.jetty.port"]
+    assert (fact.value, fact.place) == ("8082", "etc/jitsi/videobridge/config:1")
+    assert facts.load(facts.Given("etc/jitsi/videobridge/config", b"JVB_HOST=\n")).system == {}
+
+
 def test_no_filter_is_not_an_open_one() -> None:
     assert packetfilter.Filters().lets_in("tcp", 1) == (None, "")
 
@@ -221,7 +243,8 @@ def test_config_js_without_running_it() -> None:
         "/* x */ var subdomain = '<!--# echo -->';\nvar config = {\n hosts: { domain: 'meet.example', // a note\n"
         "  muc: 'conference.' + subdomain },\n p2p: { enabled: true,"
         " stunServers: [ { urls: 'stun:a.example:443' }, ] },\n"
-        " fn: function (a) { return { b: 1 }; }, last: 5 * 60, giphy: { sdkKey: 'hush' } };\nconfig.resolution = 720\n"
+        " fn: function (a) { return { b: 1 }; }, last: 5 * 60, more: ['a'].concat(b),"
+        " giphy: { sdkKey: 'hush' } };\nconfig.resolution = 720\n"
         "config.e2ee = { on: false };\n"
     )
     webconfig.read(text, "c.js", web, problems)
@@ -229,6 +252,8 @@ def test_config_js_without_running_it() -> None:
     assert web.values["hosts.muc"].value is UNKNOWN
     assert web.values["p2p.stunServers"].value == [{"urls": "stun:a.example:443"}]
     assert web.values["last"].value is UNKNOWN
+    assert web.name == "c.js"
+    assert web.values["more"].value is UNKNOWN  # a list that goes on is not the whole list
     assert web.values["resolution"] == facts.Fact(720, "c.js:7")
     assert web.values["e2ee.on"].value is False
     assert isinstance(web.values["giphy.sdkKey"].value, Secret)

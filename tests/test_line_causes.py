@@ -59,6 +59,14 @@ def people(*said: Said, name: str, **more: Any) -> Any:
         ([UNHEARD, ("jvb", "port-taken", "udp 10000")], "no-bridge",
          {("no-bridge", "port-taken", "measured", "No valid IP addresses")}),
         ([UNHEARD, ("jvb", "health-passed")], "no-bridge", set()),
+        ([("jvb", "health-failed"), ("jvb", "port-taken", "tcp 9090"), ("jvb", "port-taken", "udp 10000")], "no-bridge",
+         {("no-bridge", "port-taken", "measured", "udp 10000")}),
+        ([NONE_LEFT, ("jicofo", "health-failed", "b")], "no-bridge", {("no-bridge", None, "measured", "")}),
+        ([("jicofo", "health-failed", "b"), NONE_LEFT], "no-bridge",
+         {("no-bridge", None, "measured", ""), ("no-bridge", "unhealthy", "measured", "b")}),
+        ([("jicofo", "bridge-lost", "b"), NONE_LEFT], "no-bridge", {("no-bridge", None, "measured", "")}),
+        ([OFFER, NONE_LEFT], "no-bridge", {("no-bridge", None, "measured", "")}),
+        ([OFFER, ("jicofo", "bridge-lost", "b"), NONE_LEFT], "no-bridge", set()),
         ([("jicofo", "health-failed", "b")], "no-bridge", set()),
         # answers
         ([("jicofo", "allocation-failed", "Timeout")], "no-bridge",
@@ -127,6 +135,12 @@ def people(*said: Said, name: str, **more: Any) -> Any:
         ([OFFERED, ("jvb", "candidate-gathered", "10.0.0.9", "", "aa"), ENDED], "nat-mapping-missing", set()),
         ([OFFERED, ("jvb", "check-received", "198.51.100.2", "", "aa"), ENDED], "nat-mapping-missing", set()),
         ([OFFERED, PUBLIC, ENDED], "nat-mapping-missing", set()),
+        ([("jvb", "candidate-offered", "10.0.0.5", "10000 base", "aa"), ENDED], "nat-mapping-missing",
+         {("nat-mapping-missing", None, "inferred", "it offers 10.0.0.5")}),
+        ([("jvb", "mapping", "10.0.0.5->203.0.113.7"), ("jvb", "candidate-offered", "10.0.0.5", "10000 base", "aa"), ENDED],
+         "nat-mapping-missing", set()),
+        ([("jvb", "mapping", "10.0.0.5->203.0.113.7"), OFFERED, ENDED], "nat-mapping-missing",
+         {("nat-mapping-missing", None, "inferred", "it offers 10.0.0.5")}),
         ([PUBLIC, ("browser", "mapped-address", "203.0.113.9"), ENDED], "nat-mapping-wrong",
          {("nat-mapping-wrong", None, "deduced", "it offers 203.0.113.7, and is reached as 203.0.113.9")}),
         ([PUBLIC, ("browser", "mapped-address", "203.0.113.7"), ENDED], "nat-mapping-wrong", set()),
@@ -175,6 +189,17 @@ def test_who_is_meant() -> None:
     assert people(OFFERED, ENDED, name="nat-mapping-missing") == ("aa",)
     assert people(OFFERED[:4], ("jvb", "ice-ended"), name="nat-mapping-missing") is None
     assert people(PUBLIC, ENDED, ("coturn", "peer-denied", "203.0.113.7"), name="turn-permission-refused") == ("aa",)
+    mapped = ("browser", "mapped-address", "203.0.113.9")
+    assert people(PUBLIC, ENDED, mapped, name="nat-mapping-wrong") == ("aa",)
+    assert (
+        people(("jvb", "candidate-offered", "203.0.113.7"), ("jvb", "ice-ended"), mapped, name="nat-mapping-wrong")
+        is None
+    )
+    unfound = (("browser", "ice-checking", "", "", "aa"), ("browser", "ice-failed", "", "", "aa"))
+    assert people(*unfound, ("browser", "turn-unreachable", "t", "certificate", "bb"), name="turn-unreachable") == (
+        "bb",
+        "aa",
+    )
     assert people(PUBLIC, ENDED, ("coturn", "turn-credentials-refused"), name="turn-auth-failed") == ("aa",)
     lost = ("jicofo", "bridge-lost", "b")
     bb = ("jicofo", "offer-sent", "", "", "bb")
@@ -264,3 +289,12 @@ def test_the_pair_that_was_chosen_is_the_way(pair: str, path: str) -> None:
     assert [one.media_path for one in participants(trail(*said, ("browser", "media-stopped", "", "", "aa")))] == [
         "not-observable"
     ]
+
+
+def test_a_trail_is_put_on_one_clock() -> None:
+    one = trail(("jvb", "logged-in"), ("jicofo", "logged-in"))
+    assert one.moved({}) is one
+    assert one.moved({("jvb.log", "jvb"): 0.0}) is one
+    moved = one.moved({("jvb.log", "jvb"): 2.5})
+    before, after = ([event.time for event in each] for each in (one, moved))
+    assert after == [before[0] + 2_500_000_000, before[1]]

@@ -19,9 +19,9 @@ from fuzz import changes, planting
 every = (changes.mutant(changes.ROOT / "jitsilab/protocols/rtp.py", number) for number in range(200))
 at = lambda text: next(one for one in every if one.before == text)
 table, version = at("90000"), at("first >> 6 != 2")
-stage = planting.Stage(None, {}, set())
+stage = planting.Stage(None, {}, set(), 20)
 tests = ["tests/test_rtp.py::test_the_fixed_header"]
-print(json.dumps([stage.run(one, tests, 20).killed_by for one in (None, version, table)]))
+print(json.dumps([stage.run(one, tests).killed_by for one in (None, version, table)]))
 """
 
 

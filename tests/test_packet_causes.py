@@ -204,6 +204,14 @@ def test_what_became_of_the_relay(
         assert found.frames == frames
 
 
+def test_of_a_capture_with_losses_only_what_began_in_it_is_judged() -> None:
+    one = person(stream(session(OUTER), services=(TURNS,)), turn=[turn("auth-failed")], begun=60.0)
+    assert cause(one, lossy=True)[0] == "turn-auth-failed"
+    one.begun = 60.1
+    assert cause(one, lossy=True)[0] == "undetermined"
+    assert cause(one)[0] == "turn-auth-failed"
+
+
 # DTLS
 
 
@@ -324,6 +332,7 @@ def test_turn_that_failed_without_signaling(
         (0, True, {}, "undetermined", ("alone-in-room", "no-bridge", "no-focus", "signaling-refused", "xmpp-auth-failed")),
         (0, True, {"flows": {3: "web"}}, "undetermined", ("signaling-refused", "xmpp-auth-failed")),
         (50, True, {"addresses": [INNER]}, "undetermined", ("hairpin-nat", "udp-blocked")),
+        (50, True, {"begun": 60.0}, "udp-blocked", ()),
         (50, True, {"begun": 61.0}, "undetermined",
          ("udp-blocked", "nat-mapping-missing", "checks-unanswered", "not-observable")),
     ],
@@ -339,6 +348,20 @@ def test_nothing_but_encrypted_signaling(
     if burst and name == "udp-blocked":
         assert found[2] == (50,)
         assert cause(one, others, burst, lossy=True)[0] == "undetermined"
+
+
+@pytest.mark.parametrize(
+    ("rates", "usual", "judged"),
+    [((999.0, 5000.0), None, True), ((1000.0, 1000.0), None, False), ((1100.0, 1300.0), (600.0, 600.0), True),
+     ((1200.0, 1200.0), (600.0, 600.0), False), ((1300.0, 1100.0), (600.0, 600.0), True)],
+)  # fmt: skip
+def test_a_connection_older_than_the_capture_may_be_signaling(
+    rates: tuple[float, float], usual: tuple[float, float] | None, judged: bool
+) -> None:
+    one = person(turn=[turn("auth-failed")], older={3: rates}, flows={3: "websocket"}, begun=61.0)
+    other = Person("ben", [BEN], legs=[leg(rtp_out=lasting(1.0, 50.0))], older={4: usual or (0.0, 0.0)})
+    found = packets.cause(one, call(one, *([other] if usual else [])), True, None)
+    assert found.name == ("turn-auth-failed" if judged else "undetermined")
 
 
 # The ways of media
@@ -375,6 +398,8 @@ def test_who_only_listens_has_media_when_the_keys_are_there() -> None:
 
 def test_media_to_an_empty_room_are_none_of_a_call() -> None:
     one = person(stream(others={"ben": (40.0, 50.0)}), legs=[leg(rtp_out=lasting(12.0, 30.0))])
+    assert ways(one) == []
+    one.xmpp_streams[0].others = {"ben": (30.0, 50.0)}
     assert ways(one) == []
     one.xmpp_streams[0].others["cem"] = (20.0, 50.0)
     assert ways(one) == [("jvb-udp", 12.0, 30.0)]

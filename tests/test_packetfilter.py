@@ -277,6 +277,15 @@ BASE = "table inet f {\n chain in {\n  type filter hook input priority 0; policy
         ('log prefix "x drop " flags all counter packets 1 bytes 2 tcp dport 5222 accept comment "a; b"', True),
         ('counter name "web" packets 4 bytes 2 tcp dport 5222 accept', True),
         ("tcp dport vmap { 5222 : jump wide, 22 : accept }", None), ("ip6 saddr 2000::/3 accept", False),
+        ("tcp dport vmap { 22:accept, 5222:accept }", True), ("tcp dport vmap { 22:accept, 5222:drop }", False),
+        ("ip saddr 198.0.0.0/9 tcp dport 5222 accept", False), ("ip saddr 192.0.0.0/4 tcp dport 5222 accept", None),
+        ("tcp dport 5222 meta mark set 0x1 accept", True), ("tcp dport 5222 ct zone original set 1 accept", True),
+        ("meta l4proto . th dport { tcp . 5000 - 6000 } accept", True),
+        ("meta l4proto . th dport { tcp . 1 - 5000, udp . 5222 } accept", False),
+        ("tcp flags & fin == fin tcp dport 5222 accept", False),
+        ("tcp flags & (syn) == syn tcp dport 5222 accept", True),
+        ("tcp dport { 5222 timeout 1h } accept", True), ("tcp dport { 22 timeout 1h, 5222 } accept", True),
+        ("ct status snat accept", False), ("ct status assured accept", None),
         ("meta mark 0x1 log", False), ("add @seen { ip saddr timeout 1h limit rate over 3/minute } drop", False),
     ],
 )  # fmt: skip
@@ -309,6 +318,29 @@ def test_ipv6_is_another_way_in() -> None:
     assert ways(text).way("tcp", 22, ["203.0.113.10", "2001:db8::1"]).open is True
 
 
+@pytest.mark.parametrize(
+    ("source", "answer"), [("2a00::/12", False), ("2000::/3", None), ("::/0", True), ("fd00::/8", False)]
+)
+def test_a_stranger_of_ipv6_is_in_few_ranges(source: str, answer: bool | None) -> None:
+    rules = ways(BASE.replace("RULE", f"ip6 saddr {source} tcp dport 5222 accept"))
+    assert rules.way("tcp", 5222, ["2001:db8::1"]).open is answer
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer"),
+    [
+        ('service name="https" accept', True), ('service name="ssh" accept', False),
+        ('service name="made-up" accept', None), ('port port="440-450" protocol="tcp" accept', True),
+        ('port protocol="tcp" port="443" accept', True), ('source-port port="443" protocol="tcp" accept', True),
+        ('destination address="203.0.113.99" port port="443" protocol="tcp" accept', False),
+        ('destination NOT address="203.0.113.99" port port="443" protocol="tcp" accept', True),
+    ],
+)  # fmt: skip
+def test_rich_rules(rule: str, answer: bool | None) -> None:
+    text = FIREWALLD.replace(" https ssh", "").split("\trule")[0] + f'\trule family="ipv4" {rule}\n'
+    assert ways(text).way("tcp", 443, ["203.0.113.10"]).open is answer
+
+
 PLAIN = """table inet f { } chain type filter hook input priority 0 ; policy drop tcp dport 22 accept jump @x set
 elements = vmap : , != -A INPUT *filter -j --dport ct state $a define"""
 WORDS = [*PLAIN.replace("\n", " ").split(" "), "\n", '"', "Status: active"]
@@ -323,6 +355,16 @@ def test_no_text_breaks_a_filter(text: str) -> None:
     packetfilter.read('{"nftables": [' + text + "]}", "nft.json", filters)
     filters.way("tcp", 22, ["203.0.113.1", "2001:db8::1"])
     filters.way_out("udp", 10000)
+
+
+def test_a_line_that_was_cut_is_no_end() -> None:
+    text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --tcp-flags SYN\nCOMMIT\n"
+    assert ways(text).way("tcp", 22).open is not True
+
+
+def test_a_filter_is_known_when_one_was_read() -> None:
+    assert Filters().known is False
+    assert ways(BASE.replace("RULE", "accept")).known is True
 
 
 def test_chains_that_call_each_other_end() -> None:

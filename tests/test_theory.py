@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import kept_judgments
 import pandas as pd
 import pytest
 
@@ -228,8 +229,8 @@ ALSO = {"S07": {"S06"}, "S10": {"S12"}, "S26": set(), "S25": {"S33"}, "S09": {"S
 
 
 @pytest.mark.parametrize("step", ALTERED)
-def test_an_altered_call_deviates_at_the_step_that_was_altered(recording: Callable[[str], Path], step: str) -> None:
-    tables = {name: rows for name, rows in opened(recording("jvb-2")).tables().items() if rows is not None}
+def test_an_altered_call_deviates_at_the_step_that_was_altered(step: str) -> None:
+    tables = {name: rows for name, rows in kept_judgments.opened("jvb-2").tables().items() if rows is not None}
     call = Call("altered", tables=tables | ALTERED[step](tables))
     found = deviations(call)
     assert step[:3] in found

@@ -58,8 +58,6 @@ def whole(facts: Facts, program: str, bridge: Hocon | None = None) -> str:
     name = {"bridge": "jvb.conf", "focus": "jicofo.conf"}[program]
     hocon = conf(facts, program, bridge)
     if hocon is None or not hocon.name:
-        if program in facts.properties:
-            return f"{name} was not given"
         return f"{name} was not given"
     if hocon.broken:
         return f"{hocon.broken[0]} cannot be read"

@@ -398,8 +398,6 @@ def reach_of(facts: Facts, endpoints: Sequence[Endpoint], service: str = "") -> 
     if unread:
         return Reach(None, f"{bound}; what the filter does is not known: {'; '.join(unread[:3])}", places, True,
                      filtered=True)  # fmt: skip
-    if beyond[0].inner is not None and not filters.known:
-        return Reach(None, f"{bound}; what the filter lets in is not known", places, True, certain=False)
     return Reach(None, f"{bound}; what the filter lets in is not known", places, True, certain=False)
 
 

@@ -113,7 +113,7 @@ class _Reader:
             made = self.object(depth)
         elif word == "[":
             made = self.array(depth)
-        if self.peek() in (",", "}", "]", ";", "") or (kind == "mark" and word in "{["):
+        if self.peek() in (",", "}", "]", ";", ""):
             return made
         if self.tokens[self.at - 1][2] < self.line and self.peek() not in "+-*/?|&.(":
             return made  # a statement ends with its line

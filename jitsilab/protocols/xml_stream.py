@@ -80,7 +80,6 @@ class _Reader:
         parser = expat.ParserCreate("UTF-8", namespace_separator=" ")  # RFC 6120 section 11.6: nothing but UTF-8
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)  # else the last element waits for bytes that never come
-        parser.buffer_text = True
         parser.StartElementHandler = self._started
         parser.EndElementHandler = self._ended
         parser.StartNamespaceDeclHandler = self._declares

@@ -20,6 +20,7 @@ from jitsilab.ip import is_private
 
 DEPTH = 16  # jumps; the kernel's own bound (NFT_JUMP_STACK_SIZE)
 STEPS = 20_000  # rules looked at for one packet
+PRIVATE = 7  # bits of the largest private range, fc00::/7 (RFC 4193 section 3.1)
 PRESENT = 8  # bits of the shortest prefix that still leaves strangers outside of it
 
 
@@ -252,9 +253,9 @@ def _stranger_in(value: str) -> bool | None:
     shortest = min(one.prefixlen for one in networks)
     if shortest == 0:
         return True
-    if all(is_private(str(one.network_address)) for one in networks):
+    if shortest >= PRIVATE and all(is_private(str(end)) for one in networks for end in (one[0], one[-1])):
         return False
-    return False if shortest >= PRESENT or (networks[0].version == 6 and shortest > 8) else None
+    return False if shortest >= PRESENT else None
 
 
 def _destination_in(value: str, packet: Packet) -> bool | None:
