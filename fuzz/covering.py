@@ -23,7 +23,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out" / "mutants"
-ARGUMENTS = ("-q", "-p", "no:cacheprovider", "--no-header", "-m", "not slow")
+ARGUMENTS = (  # what the process before the fork imported or left open is no test's fault
+    "-q", "-p", "no:cacheprovider", "--no-header", "-m", "not slow", "-W", "ignore::ResourceWarning",
+    "-W", "ignore::pytest.PytestUnraisableExceptionWarning", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+)  # fmt: skip
 PROGRAMS = ("test_packetfilter.py",)  # whose tests with a program, the kernel, are worth their time
 CALLS = 200  # of one function in one test whose lines are looked at; the later ones go the same ways
 Mask = int  # the lines of a module, a bit each

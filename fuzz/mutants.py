@@ -126,7 +126,7 @@ def attempt(
     began = time.monotonic()
     while True:
         tests = [test for test in chosen(known, mutant, stage.budget) if sound.get(test, True)]
-        outcome = stage.run(mutant, tests)
+        outcome = stage.run(mutant, tests) if tests else planting.Outcome("", 0, {})
         known.cost |= {test: max(took, known.cost.get(test, 0) / 2) for test, took in outcome.seconds.items()}
         by = outcome.killed_by
         if not by or by in sound:
