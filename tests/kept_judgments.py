@@ -90,7 +90,7 @@ def _reports() -> dict[str, Any]:
 
 SECTIONS: dict[str, Callable[[str], list[str]]] = {"steps": steps, "audit": audit, "answer": answer, "report": report}
 PAGES = {name: ("steps", "audit", "answer") for name in NAMES} | {
-    name: ("report",) for name in _reports() if given(name)
+    name: ("report",) for name in sorted(_reports().keys() - UNDATED) if given(name)
 }
 
 
