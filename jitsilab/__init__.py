@@ -12,7 +12,7 @@ from typing import Any
 from jitsilab.call import Call, load, scan
 from jitsilab.errors import CaptureError, LabError, ParameterError, ParseError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Call", "CaptureError", "LabError", "ParameterError", "ParseError", "load", "scan", "survey"]
 
 _DECODERS = ("stun", "dtls", "tls", "rtp", "rtcp", "xmpp", "jingle", "sdp")
