@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        _drop_unwritten()
         return _refused(where + (error.strerror or str(error)))
     finally:
         if collecting:
@@ -56,6 +57,15 @@ def _run(argv: Sequence[str] | None) -> int:
     finally:
         if sys.stdout is not None:
             sys.stdout.flush()  # a reader that went away shows here, not when Python ends
+
+
+def _drop_unwritten() -> None:
+    """Where standard output takes no more, keep Python from trying again when it ends, with an exit code of its own."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(sentence: str) -> int:

@@ -143,11 +143,15 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_device_that_is_full_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["table", "frames", "alone", "-o", "/dev/full"]) == 2
     assert "No space left" in said(capsys)
-    with Path("/dev/full").open("w") as full:
-        run = subprocess.run([*PYTHON, "diagnose", "alone"], stdout=full, stderr=subprocess.PIPE, cwd=ROOT)
-    assert run.returncode == 2
-    assert run.stderr.startswith(b"jitsilab: ")
-    assert b"Traceback" not in run.stderr
+    for unbuffered in ("", "1"):
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        with Path("/dev/full").open("w") as full:
+            run = subprocess.run(
+                [*PYTHON, "diagnose", "alone"], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=environment
+            )
+        assert run.returncode == 2
+        assert run.stderr.startswith(b"jitsilab: ")
+        assert b"\n" not in run.stderr.rstrip()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from jitsilab.ip import is_private
 
 DEPTH = 16  # jumps; the kernel's own bound (NFT_JUMP_STACK_SIZE)
 STEPS = 20_000  # rules looked at for one packet
-PRIVATE = 7  # bits of the largest private range, fc00::/7 (RFC 4193 section 3.1)
+PRIVATE = 7  # bits of the largest private range, fc00::/7 (RFC 4193)
 PRESENT = 8  # bits of the shortest prefix that still leaves strangers outside of it
 
 
