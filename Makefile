@@ -59,7 +59,7 @@ fuzz: $(READY) ## a minute of fuzzing, as CI does it
 	$(BIN)/python -m fuzz --seconds 60 --quick
 
 nightly: $(READY) ## what takes HOURS (default: 4): kills, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
-	JITSILAB_NIGHTLY=1 $(BIN)/pytest -q tests/test_outputs.py tests/test_site.py tests/test_jupyterlab.py
+	JITSILAB_NIGHTLY=1 JITSILAB_DAMAGED=100 $(BIN)/pytest -q tests/test_capture.py tests/test_outputs.py tests/test_site.py tests/test_jupyterlab.py
 	$(BIN)/python -m fuzz --seconds $$(($(HOURS) * 3600)) --keep
 	$(BIN)/python -m fuzz.mutants --count 300 --seed 1 --keep
 
