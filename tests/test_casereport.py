@@ -5,8 +5,7 @@ import hashlib
 import html
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -284,15 +283,6 @@ def test_words_stand_out_from_what_is_behind_them(theme: int) -> None:
     for ink, back in pairs:
         light, dark = sorted((luminance(colours[ink]), luminance(colours[back])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, back)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with Browser(program, tmp_path_factory.mktemp("profile")) as one:
-        yield one
 
 
 def settled(page: Page) -> list[str]:

@@ -1,7 +1,6 @@
 """Notebooks in a real JupyterLab: every cell runs, pictures and the card are seen, controls move what they should."""
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import jupyter_lab
@@ -20,15 +19,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("jupyterlab")
     with jupyter_lab.server(tmp_path_factory.mktemp("lab")) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with Browser(program, tmp_path_factory.mktemp("profile")) as one:
-        yield one
 
 
 def ran(page: Page) -> None:
