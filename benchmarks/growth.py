@@ -14,9 +14,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.__main__ import HERE, SNAPPED, Contender
+from benchmarks.__main__ import HERE, Contender
 
 SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000)
+CALL = 33_000  # frames of a call: ten million are three hundred calls, of headers and 60 bytes of media
 RUN = [sys.executable, "-m", "jitsilab"]
 _READ = "import sys\nf = open(sys.argv[1], 'rb', buffering=0)\nb = bytearray(1 << 22)\nwhile f.readinto(b): pass"
 
@@ -46,7 +47,8 @@ def write(folder: Path, measured: Sequence[Contender], files: Mapping[int, int])
     """The tables and the plot."""
     sizes = sorted(files)
     start = {one.name: min(one.seconds.values()) for one in measured if one.seconds}
-    lines = ["# How it grows", "", "Written by `python -m benchmarks.growth`. Whole processes, file in the cache.", "",
+    lines = ["# How it grows", "", "Written by `python -m benchmarks.growth`. Whole processes, file in the cache; a call "
+             f"is {CALL:,} frames, media with headers and 60 bytes.", "",
              "| seconds | " + " | ".join(f"{size:,}" for size in sizes) + " | exponent from 100,000 on |",
              "|---" * (len(sizes) + 2) + "|"]  # fmt: skip
     for one in measured:
@@ -100,7 +102,7 @@ def main(arguments: list[str]) -> None:
             path = (given.folder or Path(temporary)) / f"{size}.pcap"
             if not path.exists():
                 argv = [sys.executable, "-m", "benchmarks.captures", str(path), str(size)]
-                subprocess.run([*argv, "96" if size >= SNAPPED else "262144"], cwd=HERE.parent, check=True)
+                subprocess.run([*argv, "--calls", str(max(size // CALL, 1))], cwd=HERE.parent, check=True)
             files[size] = path.stat().st_size
             for _ in range(given.rounds):
                 for one in measured:

@@ -6,9 +6,10 @@ What a person and a call are is written out here, so that each condition of a ru
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from jitsilab.analysis.turn_flows import TurnFlow
+from jitsilab.analysis.turn_flows import Relayed, TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg, Media
 from jitsilab.case.signaling import Session, XmppStream
@@ -405,8 +406,9 @@ def test_media_to_an_empty_room_are_none_of_a_call() -> None:
     assert ways(one) == [("jvb-udp", 12.0, 30.0)]
 
 
-def relayed(size: int, last: float = 30.0) -> list[tuple[float, bool, int]]:
-    return [(at / 10, out, size) for at in range(130, int(last * 10), 5) for out in (True, False)]
+def relayed(size: int, last: float = 30.0, ways: tuple[bool, ...] = (True, False)) -> Relayed:
+    rows = [(at / 10, out) for at in range(130, int(last * 10), 5) for out in ways]
+    return Relayed(*(np.array(column) for column in zip(*rows, strict=True)), np.full(len(rows), size))
 
 
 def test_a_kilobyte_a_second_both_ways_inside_turn_is_media() -> None:
@@ -415,7 +417,7 @@ def test_a_kilobyte_a_second_both_ways_inside_turn_is_media() -> None:
     assert (name, start) == ("turn-tls", 13.0)
     assert 29 < end < 30
     assert ways(person(turn=[turn("relaying", relayed=relayed(100))])) == []
-    assert ways(person(turn=[turn("relaying", relayed=[row for row in relayed(1000) if row[1]])])) == []
+    assert ways(person(turn=[turn("relaying", relayed=relayed(1000, ways=(True,)))])) == []
     assert ways(person(turn=[turn("relaying", relayed=relayed(1000, last=13.2))])) == []
     assert ways(person(turn=[turn("relaying")])) == []
     beside = person(turn=[turn("relaying", relayed=relayed(1000))], legs=[leg(rtp_out=lasting(12.0, 29.9))])

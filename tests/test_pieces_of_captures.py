@@ -7,7 +7,7 @@ import pytest
 import jitsilab as jl
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.tables import PARTS, part
-from jitsilab.wire import flows, labels, streams
+from jitsilab.wire import flows, streams
 from jitsilab.wire.decrypt.records import Record, Records
 
 
@@ -20,13 +20,13 @@ def test_labels_and_streams_do_not_depend_on_how_many_flows_are_read_at_once(mon
     assert whole.wire is not None
     assert pieces.wire is not None
     media = whole.table("media")
-    for module in (flows, labels):
-        monkeypatch.setattr(module, "TOGETHER", 300)
-    rows = np.arange(len(pieces.wire.packets))[pieces.wire.flows.of_frame >= 0]
-    ranges = list(pieces.wire.flows.ranges(rows))
+    monkeypatch.setattr(flows, "TOGETHER", 300)
+    wanted = pieces.wire.flows.of_frame >= 0
+    ranges = list(pieces.wire.flows.ranges(wanted))
     assert len(ranges) > 3
-    assert [low for low, _ in ranges[1:]] == [high for _, high in ranges[:-1]]
+    assert [low for low, _, _ in ranges[1:]] == [high for _, high, _ in ranges[:-1]]
     assert (ranges[0][0], ranges[-1][1]) == (0, len(pieces.wire.flows))
+    assert np.sort(np.concatenate([rows for _, _, rows in ranges])).tolist() == np.flatnonzero(wanted).tolist()
     assert (pieces.wire.labels == whole.wire.labels).all()
     pd.testing.assert_frame_equal(pieces.table("media"), media)
 

@@ -1,9 +1,11 @@
 """Connections to TURN and how far each came: from their messages, else from the lengths of TLS records."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.analysis import limits, turn_in_tls
@@ -13,6 +15,14 @@ from jitsilab.tables import Tables, frame
 TURN_ORDER = ("unreachable", "auth-failed", "allocated", "permission-refused", "permitted", "relaying")
 
 RELAYING = limits.RELAYING.value  # bytes a second each way
+
+
+class Relayed(NamedTuple):
+    """What a TURN connection carried, as the lengths of its records tell: parallel columns in the order of time."""
+
+    seconds: npt.NDArray[np.float64]
+    up: npt.NDArray[np.bool_]  # from the client
+    length: npt.NDArray[np.int64]  # bytes
 
 
 @dataclass(slots=True)
@@ -32,7 +42,7 @@ class TurnFlow:
     refused: tuple[int, ...] = ()  # frames of refused permissions
     sent: int = 0  # relayed messages from the client, checks among them
     received: int = 0
-    relayed: list[tuple[float, bool, int]] = field(default_factory=list)  # s, from the client, bytes; keyless reading
+    relayed: "Relayed | None" = None  # of a keyless reading
     holes: bool = False  # the capture lost bytes of it
 
 
@@ -66,7 +76,7 @@ def turn_flows(
                 refused=_numbers(row.refused_frames),
                 sent=int(row.sent),
                 received=int(row.received),
-                relayed=relayed.get(int(row.flow), []),
+                relayed=relayed.get(int(row.flow)),
             )
         )
     silent = flows[flows["flow"].isin([f for f, (_, role) in roles.items() if role == "turn" and f not in seen])]
@@ -80,15 +90,15 @@ def turn_flows(
     return found
 
 
-def _relayed_rows(rows: pd.DataFrame) -> dict[int, list[tuple[float, bool, int]]]:
+def _relayed_rows(rows: pd.DataFrame) -> dict[int, Relayed]:
     """By flow: when how many bytes were relayed, as the lengths of records tell."""
-    found: dict[int, list[tuple[float, bool, int]]] = {}
-    if len(rows):
-        rows = rows[rows["message"].isin(["send", "data", "channel-data", "other"])]
-        columns = (rows[name].tolist() for name in ("flow", "seconds", "up", "length"))
-        for flow, at, up, length in zip(*columns, strict=True):
-            found.setdefault(int(flow), []).append((float(at), bool(up), int(length)))
-    return found
+    if not len(rows):
+        return {}
+    rows = rows[rows["message"].isin(["send", "data", "channel-data", "other"])]
+    return {
+        int(flow): Relayed(some["seconds"].to_numpy(np.float64), some["up"].to_numpy(bool), some["length"].to_numpy())
+        for flow, some in rows.groupby("flow", sort=False)[["seconds", "up", "length"]]
+    }
 
 
 def _numbers(value: Any) -> tuple[int, ...]:

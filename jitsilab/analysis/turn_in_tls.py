@@ -11,7 +11,7 @@ import pandas as pd
 
 from jitsilab.analysis import limits
 from jitsilab.analysis.turn_lengths import Opening, username_range
-from jitsilab.analysis.turn_reader import QUIET, Reading, readings, remembered
+from jitsilab.analysis.turn_reader import QUIET, Reading, Row, readings, remembered
 from jitsilab.analysis.turn_records import candidates, ends_of
 from jitsilab.tables import Schema, frame_from
 
@@ -115,14 +115,15 @@ def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = No
         "allocated_frames": "", "refused_frames": "", "relayed_seconds": 0.0,
     }  # fmt: skip
     names: dict[str, list[int]] = defaultdict(list)
-    for message in one.rows:
+    rows = one.rows
+    for message in rows:
         names[message.message].append(message.frame)
     counts = {"permissions": "create-permission", "granted": "create-permission-success",
               "refused": "create-permission-error", "channels": "channel-bind-success", "sent": "send",
               "received": "data"}  # fmt: skip
     row |= {column: len(names[message]) for column, message in counts.items()}
-    opened = next((i for i, message in enumerate(one.rows) if message.message == "allocate-success"), len(one.rows))
-    relayed = [message for message in one.rows[opened:] if message.message in ("send", "data", "channel-data", "other")]
+    opened = next((i for i, message in enumerate(rows) if message.message == "allocate-success"), len(rows))
+    relayed = [message for message in rows[opened:] if message.message in ("send", "data", "channel-data", "other")]
     row |= {f"bytes_{'up' if up else 'down'}": sum(m.length for m in relayed if m.up == up) for up in (True, False)}
     row["relayed_seconds"] = relayed[-1].seconds - relayed[0].seconds if relayed else 0.0
     row["checks"] = len(one.checks)
@@ -130,7 +131,7 @@ def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = No
         return row
     if one.checks:
         row["check_length"] = min(one.checks)
-        row["session"], row["username_longest"] = _session(one, one.opening)
+        row["session"], row["username_longest"] = _session(one, one.opening, rows)
     if not one.failed:
         row |= {"fixed": one.opening.fixed, "username": one.opening.username}
         row |= {"realm_and_nonce": one.opening.realm_and_nonce, "reason": one.reasons[0] if one.reasons else None}
@@ -170,13 +171,13 @@ def _unanswered(tls: pd.DataFrame, ends: dict[int, dict[str, Any]]) -> list[tupl
     return found
 
 
-def _session(one: Reading, opening: Opening) -> tuple[str, int]:
+def _session(one: Reading, opening: Opening, rows: list[Row]) -> tuple[str, int]:
     """Whom a connection's checks are for, and the most bytes their USERNAME can have.
 
     A bridge's ufrag is longer than a browser's, and its answers are longer than 64 bytes.
     """
     libwebrtc = opening.bare == LIBWEBRTC
     longest = username_range(min(one.checks), 8 if libwebrtc else 0)[1]
-    came = [row.length for row in one.rows if row.message == "data"][:8]
+    came = [row.length for row in rows if row.message == "data"][:8]
     answered = opening.wrapper + opening.fixed + ANSWER in came
     return "p2p" if answered or longest <= PEER[libwebrtc] else "jvb", longest

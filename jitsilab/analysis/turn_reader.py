@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.analysis import limits
@@ -38,6 +39,15 @@ QUIET = limits.TURN_SILENCE.value  # s without a word after an answer: it was no
 CROWD = limits.CROWD.value  # Data indications; from then on records may hold pieces of messages, of any length
 CLOSING = limits.CLOSING.value  # s between the last message and the end of a flow that a client closes
 OPENED = ("allocate", "allocate-error", "allocate", "allocate-success")
+_KINDS = (
+    "other", "allocate", "allocate-success", "allocate-error", "refresh", "refresh-success", "create-permission",
+    "create-permission-success", "create-permission-error", "channel-bind", "channel-bind-success",
+    "channel-bind-error", "send", "data", "channel-data",
+)  # fmt: skip
+_ROWS = np.dtype([
+    ("frame", "u8"), ("seconds", "f8"), ("up", "?"), ("message", "u1"), ("length", "u4"), ("record_length", "u4"),
+    ("sure", "?"),
+])  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -59,7 +69,7 @@ class Reading:
     flow: int
     opening: Opening | None = None
     score: int = 0
-    rows: list[Row] = field(default_factory=list)
+    kept: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, _ROWS))
     failed: bool = False  # credentials were refused
     open: bool = False  # the answer to the credentials may be a success or a refusal: both are as long
     reasons: list[int] = field(default_factory=list)  # padded lengths of the reasons of errors
@@ -67,6 +77,15 @@ class Reading:
         default_factory=list
     )  # lengths of what was sent into the tunnel before anything came back
     records: "_Records | None" = None  # of a flow without an opening
+
+    @property
+    def rows(self) -> list[Row]:
+        """The records, as objects; of an hour of media they are many, and are made when asked for."""
+        return [Row(frame, seconds, up, _KINDS[kind], *more) for frame, seconds, up, kind, *more in self.kept.tolist()]
+
+    def keep(self, rows: list[Row]) -> None:
+        """Take the records of the flow."""
+        self.kept = np.array([(*row[:3], _KINDS.index(row.message), *row[4:]) for row in rows], _ROWS)
 
     @property
     def certainty(self) -> str:
@@ -119,7 +138,7 @@ def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     whole = {_shape(one.opening) for one in found if one.opening is not None}
     for one in cut:
         _beginning(one, whole)
-    return sorted([*_agreed(found), *(one for one in cut if one.rows)], key=lambda one: one.flow)
+    return sorted([*_agreed(found), *(one for one in cut if len(one.kept))], key=lambda one: one.flow)
 
 
 def _read_flow(number: int, some: Shown, flow: dict[str, Any]) -> Reading:
@@ -193,10 +212,12 @@ def _named(number: int, records: _Records, places: list[int], opening: Opening, 
         reading.open = opening.sound and opening.username >= EXPIRY
         reading.failed = not reading.open and (until - records.seconds[places[3]] >= QUIET or walk.closed)
         names[places[3]] = ("allocate-error", False) if reading.failed else ("other", False)
-    for i, (frame, seconds, up) in enumerate(zip(records.frame, records.seconds, records.up, strict=True)):
-        name, sure = names.get(i, ("other", False))
-        if records.length[i] >= 0:
-            reading.rows.append(Row(frame, seconds, up, name, records.length[i], records.record[i], sure))
+    columns = zip(records.frame, records.seconds, records.up, records.length, records.record, strict=True)
+    reading.keep([
+        Row(frame, seconds, up, name, length, record, sure)
+        for i, (frame, seconds, up, length, record) in enumerate(columns) if length >= 0
+        for name, sure in (names.get(i, ("other", False)),)
+    ])  # fmt: skip
     reading.checks = walk.checks
     return reading
 
@@ -389,10 +410,10 @@ def _beginning(one: Reading, whole: set[tuple[int, ...]]) -> None:
     fit = len(places) == 3 and bool(openings(lengths))
     if len(asked) > 2 or not (fit or any(shape[: len(lengths)] == lengths for shape in whole)):
         return
-    for i, name in zip(places, OPENED, strict=False):
-        one.rows.append(
-            Row(records.frame[i], records.seconds[i], records.up[i], name, records.length[i], records.record[i], False)
-        )
+    one.keep([
+        Row(records.frame[i], records.seconds[i], records.up[i], name, records.length[i], records.record[i], False)
+        for i, name in zip(places, OPENED, strict=False)
+    ])  # fmt: skip
 
 
 def _agreed(readings: list[Reading]) -> list[Reading]:

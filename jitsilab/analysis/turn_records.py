@@ -45,7 +45,7 @@ def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
     flow = some["flow"].to_numpy(dtype=np.int64)
     bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
     kind, up = some["record_type"].astype("object").to_numpy(), some["up"].astype("boolean")
-    frame, seconds = some["frame"].tolist(), some["seconds"].tolist()
+    frame, seconds = some["frame"].to_numpy(), some["seconds"].to_numpy()
     ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
     data, alert = kind == "application_data", kind == "alert"
     length = some["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
@@ -55,6 +55,6 @@ def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
         agreed = {value for value in version[one][theirs[one]] if isinstance(value, str)}
         chosen = next((value for value in suite[one] if isinstance(value, str)), None)
         yield int(flow[start]), Shown(
-            frame[one], seconds[one], ours[one], theirs[one], data[one], alert[one], length[one],
+            frame[one].tolist(), seconds[one].tolist(), ours[one], theirs[one], data[one], alert[one], length[one],
             max(agreed, default=None), chosen,
         )  # fmt: skip

@@ -1,11 +1,23 @@
-"""Columns that grow: one array each, made longer in place, so that the whole never exists twice."""
+"""Columns that grow: one array each, made longer in place, so that the whole never exists twice.
 
+What is computed of long columns is computed in slices: on the way to a byte a frame, whole columns of eight would take
+more memory than all that stays.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+SLICE = 1 << 18  # rows
+
+
+def slices(count: int) -> Iterator[slice]:
+    """Neighbouring slices that together are ``count`` rows."""
+    return (slice(low, min(low + SLICE, count)) for low in range(0, count, SLICE))
 
 
 class Growing:

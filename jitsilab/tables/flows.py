@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from jitsilab.pcap.columns import slices
 from jitsilab.pcap.links import TCP
 from jitsilab.tables import Schema, Table
 from jitsilab.tables.frames import integers, texts
@@ -49,27 +50,20 @@ _SEALED = ("DTLS", "TLS", "QUIC", "SSH")
 def flows(wire: Wire) -> Table:
     """One row a flow, in the order of first frames."""
     packets, built = wire.packets, wire.flows
-    count = len(built)
-    rows = np.flatnonzero((built.of_frame >= 0) & (packets.duplicate_of == 0))
-    flow, up = built.of_frame[rows].astype(np.int64), built.up[rows]
-    payload = wire_lengths(packets, rows)
-    columns: dict[str, Any] = {"flow": np.arange(count, dtype=np.int64)}
-    first, last = np.full(count, len(packets)), np.zeros(count, np.int64)
-    np.minimum.at(first, flow, rows)
-    np.maximum.at(last, flow, rows)
+    count, counted = len(built), _Counted(wire)
+    first, last = counted.first, counted.last
     tcp = packets.ip_protocol[first] == TCP
+    columns: dict[str, Any] = {"flow": np.arange(count, dtype=np.int64)}
     columns["transport"] = texts(tcp.astype(np.int32), ["udp", "tcp"])
     for name, ends in (("client", built.client), ("server", built.server)):
         columns[name] = texts((ends >> 16).astype(np.int32), packets.addresses)
         columns[f"{name}_port"] = integers(ends & 0xFFFF, ends >= 0)
-    for name, values in (("packets", np.ones(len(rows))), ("bytes", packets.length[rows]), ("payload", payload)):
-        for way, mine in (("up", up), ("down", ~up)):
-            columns[f"{name}_{way}"] = _sums(flow[mine], values[mine], count)
+    columns |= counted.sums
     zero = packets.time[0] if len(packets) else 0
     columns |= {"first_frame": first + packets.first, "last_frame": last + packets.first}
     columns |= {"first_seconds": (packets.time[first] - zero) / 1e9, "last_seconds": (packets.time[last] - zero) / 1e9}
-    columns |= _tcp(wire, rows, flow, tcp)
-    kinds = _kinds(wire, rows, flow, payload, count)
+    columns |= _tcp(wire, tcp)
+    kinds = _kinds(counted)
     columns["kind"] = pd.array([" ".join(kind) for kind, _ in kinds], dtype="str")
     columns["observability"] = pd.array(_observability(wire, kinds), dtype="str")
     return Table(pd.DataFrame(columns, copy=False), [])
@@ -78,13 +72,41 @@ def flows(wire: Wire) -> Table:
 BUILD = {"flows": flows}
 
 
-def _sums(flow: Array, values: Array, count: int) -> Array:
+class _Counted:
+    """What is counted of each flow, a slice of the capture after the other."""
+
+    def __init__(self, wire: Wire) -> None:
+        packets, built, count = wire.packets, wire.flows, len(wire.flows)
+        self.first, self.last = np.full(count, len(packets)), np.zeros(count, np.int64)  # rows
+        ways = [f"{name}_{way}" for name in ("packets", "bytes", "payload") for way in ("up", "down")]
+        self.sums = {name: np.zeros(count, np.int64) for name in ways}
+        self.labels = np.zeros((count, len(labels.NAMES)), np.int64)  # frames by label
+        self.dark = np.zeros(count, np.int64)  # payload bytes that no label explains
+        plain = np.array([name in _PLAIN for name in labels.NAMES])
+        for some in slices(len(packets)):
+            rows = some.start + np.flatnonzero((built.of_frame[some] >= 0) & (packets.duplicate_of[some] == 0))
+            flow, up, label = built.of_frame[rows].astype(np.int64), built.up[rows], wire.labels[rows]
+            payload = wire_lengths(packets, rows)
+            np.minimum.at(self.first, flow, rows)
+            np.maximum.at(self.last, flow, rows)
+            for name, values in (("packets", None), ("bytes", packets.length[rows]), ("payload", payload)):
+                for way, mine in (("up", up), ("down", ~up)):
+                    weights = None if values is None else values[mine]
+                    self.sums[f"{name}_{way}"] += _sums(flow[mine], weights, count)
+            self.labels += _sums(flow * len(labels.NAMES) + label, None, self.labels.size).reshape(self.labels.shape)
+            self.dark += _sums(flow[plain[label]], payload[plain[label]], count)
+
+
+def _sums(flow: Array, values: Array | None, count: int) -> Array:
     return np.bincount(flow, values, count).astype(np.int64)
 
 
-def _tcp(wire: Wire, rows: Array, flow: Array, tcp: Array) -> dict[str, Any]:
+def _tcp(wire: Wire, tcp: Array) -> dict[str, Any]:
     """State of the TCP flows, null for UDP."""
-    flags, streams = wire.packets.tcp_flags[rows], wire.flows.stream
+    packets, streams = wire.packets, wire.flows.stream
+    rows = packets.tcp_rows[wire.flows.of_frame[packets.tcp_rows] >= 0]
+    rows = rows[packets.duplicate_of[rows] == 0]
+    flow, flags = wire.flows.of_frame[rows], packets.tcp_fields(rows)["flags"]
     opened = [np.bincount(flow[flags & (SYN | ACK) == kind], minlength=len(tcp)) > 0 for kind in (SYN, SYN | ACK)]
     states = {
         name: np.bincount(flow[some], minlength=len(tcp))
@@ -100,15 +122,12 @@ def _tcp(wire: Wire, rows: Array, flow: Array, tcp: Array) -> dict[str, Any]:
     }
 
 
-def _kinds(wire: Wire, rows: Array, flow: Array, payload: Array, count: int) -> list[tuple[list[str], float]]:
+def _kinds(counted: _Counted) -> list[tuple[list[str], float]]:
     """Of each flow the labels, most frequent first, and the share of payload bytes that no label explains."""
     names = labels.NAMES
-    label = wire.labels[rows].astype(np.int64)
-    tally = np.bincount(flow * len(names) + label, minlength=count * len(names)).reshape(count, len(names))
-    plain = np.isin(label, [i for i, name in enumerate(names) if name in _PLAIN])
-    dark = np.bincount(flow[plain], payload[plain], count) / np.maximum(np.bincount(flow, payload, count), 1)
+    payload = counted.sums["payload_up"] + counted.sums["payload_down"]
     found = []
-    for counts, unexplained in zip(tally, dark.tolist(), strict=True):
+    for counts, unexplained in zip(counted.labels, (counted.dark / np.maximum(payload, 1)).tolist(), strict=True):
         order = np.argsort(-counts, kind="stable")
         every = [names[i] for i in order.tolist() if counts[i]]
         found.append(([name for name in every if name not in _PLAIN] or every[:1], unexplained))

@@ -110,10 +110,10 @@ MEDIA: Schema = {
 SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
 
 
-def _found(wire: "Wire") -> tuple[Array, list[Unit]]:
-    """RTP over plain UDP as rows of the capture, and what TURN wraps as units."""
-    rows = np.flatnonzero((wire.labels == Label.RTP) & (wire.packets.ip_protocol == 17))
-    return rows, [u for u in wire.units if u.kind == "rtp" and len(u.data) >= 12]
+def _found(wire: "Wire") -> tuple[npt.NDArray[np.bool_], list[Unit]]:
+    """RTP over plain UDP as a mask of the capture's rows, and what TURN wraps as units."""
+    plain = (wire.labels == Label.RTP) & (wire.packets.ip_protocol == 17)
+    return plain, [u for u in wire.units if u.kind == "rtp" and len(u.data) >= 12]
 
 
 class _Columns:
@@ -181,7 +181,8 @@ def _seconds(wire: "Wire", time: Array) -> Array:
 
 def rtp(wire: "Wire") -> Table:
     """One row an RTP packet, in the order of frames."""
-    columns = _Columns(wire, *_found(wire))
+    plain, nested = _found(wire)
+    columns = _Columns(wire, np.flatnonzero(plain), nested)
     count = len(columns.frame)
     profile, extensions, csrcs = np.full(count, None, object), np.full(count, None, object), columns.first & 15
     problems: list[Problem] = []
@@ -237,11 +238,10 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     and payload type where sessions differ; RFC 3551's fixed types are known without. On an `any` capture both legs of
     a relay are flows of their own, so a relayed stream is there once for each.
     """
-    rows, nested = _found(wire)
-    flow = wire.flows.of_frame[rows]
+    plain, nested = _found(wire)
     parts = []
-    for low, high in wire.flows.ranges(rows):  # a stream is of one flow
-        some, inside = rows[(flow >= low) & (flow < high)], [unit for unit in nested if low <= unit.flow < high]
+    for low, high, some in wire.flows.ranges(plain):  # a stream is of one flow
+        inside = [unit for unit in nested if low <= unit.flow < high]
         if len(some) or inside:
             parts.append(_streams(wire, _Columns(wire, some, inside), clock_rates or {}))
     parts = [one for one in parts if len(one)]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import ParseError
+from jitsilab.pcap.columns import slices
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import stun
 from jitsilab.wire.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Stream, assemble, wire_lengths
@@ -31,14 +32,33 @@ class Flow:
     request to a STUN or TURN server says more than a port that is no service's.
     """
 
-    def __init__(self, segments: "_Segments", number: int, rows: Array, up: Array, client: int, server: int) -> None:
-        packets = segments.packets
+    def __init__(self, segments: "_Segments", number: int, client: int, server: int) -> None:
         self.number = number
-        self.transport = "tcp" if packets.ip_protocol[rows[0]] == TCP else "udp"
-        self.frames: npt.NDArray[np.int64] = rows + packets.first  # in order, without duplicates
-        self.up: npt.NDArray[np.bool_] = up  # from the client, one a frame
-        self._segments, self._rows = segments, rows
+        self._segments = segments
         self._ends = client, server
+
+    @property
+    def _rows(self) -> npt.NDArray[np.int64]:
+        order, starts = self._segments.rows
+        rows = order[starts[self.number] : starts[self.number + 1]].astype(np.int64)
+        found: npt.NDArray[np.int64] = rows[self._segments.packets.duplicate_of[rows] == 0]
+        return found
+
+    @cached_property
+    def transport(self) -> str:
+        """``tcp`` or ``udp``."""
+        order, starts = self._segments.rows
+        return "tcp" if self._segments.packets.ip_protocol[order[starts[self.number]]] == TCP else "udp"
+
+    @property
+    def frames(self) -> npt.NDArray[np.int64]:
+        """Frame numbers in order, without duplicates."""
+        return self._rows + self._segments.packets.first
+
+    @property
+    def up(self) -> npt.NDArray[np.bool_]:
+        """One a frame: from the client."""
+        return self._segments.up[self._rows]
 
     @property
     def client(self) -> tuple[str, int]:
@@ -50,11 +70,11 @@ class Flow:
         """Address and port of the other."""
         return self._segments.packets.address(self._ends[1] >> 16), self._ends[1] & 0xFFFF
 
-    @cached_property
+    @property
     def fields(self) -> Array:
         """TCP fields ``seq``, ``ack``, ``flags``, ``window`` of each frame; none for UDP."""
-        packets = self._segments.packets
-        return packets.tcp_fields(self._rows if self.transport == "tcp" else self._rows[:0])
+        rows = self._rows
+        return self._segments.packets.tcp_fields(rows if self.transport == "tcp" else rows[:0])
 
     @property
     def handshake(self) -> bool:
@@ -96,16 +116,27 @@ class _Segments:
     """What the flows of a capture share. It knows none of them: nothing here refers in a circle, which keeps memory."""
 
     def __init__(self, packets: "Packets", of_frame: npt.NDArray[np.int32], up: npt.NDArray[np.bool_]) -> None:
-        self.packets = packets
-        self._of_frame, self._up = of_frame, up
+        self.packets, self.up = packets, up
+        self._of_frame = of_frame
 
     @cached_property
-    def rows(self) -> tuple[Array, Array]:
-        """Rows by flow, duplicates left out, and where each flow's rows begin."""
-        rows = np.flatnonzero((self._of_frame >= 0) & (self.packets.duplicate_of == 0))
-        flow = self._of_frame[rows]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(flow, minlength=int(self._of_frame.max(initial=-1)) + 1))])
-        return rows[np.argsort(flow, kind="stable")], starts
+    def rows(self) -> tuple[npt.NDArray[np.int32], Array]:
+        """Rows by flow, in order within each, and where each flow's rows begin."""
+        count = int(self._of_frame.max(initial=-1)) + 1
+        sizes = np.zeros(count + 1, np.int64)
+        for some in slices(len(self._of_frame)):
+            sizes += np.bincount(self._of_frame[some] + 1, minlength=count + 1)
+        starts = np.concatenate([[0], np.cumsum(sizes[1:])])
+        at, rows = starts[:-1].copy(), np.empty(starts[-1], np.int32)
+        for some in slices(len(self._of_frame)):
+            flow = self._of_frame[some]
+            order = np.argsort(flow, kind="stable")
+            order = order[np.searchsorted(flow[order], 0) :]
+            begins = np.flatnonzero(np.diff(flow[order], prepend=-1))
+            numbers, lengths = flow[order[begins]], np.diff(begins, append=len(order))
+            rows[np.repeat(at[numbers] - begins, lengths) + np.arange(len(order))] = order + some.start
+            at[numbers] += lengths
+        return rows, starts
 
     def stream(self, number: int, up: bool) -> Stream:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
@@ -119,9 +150,9 @@ class _Segments:
 
     @cached_property
     def _assembled(self) -> tuple[dict[int, Stream], npt.NDArray[np.bool_]]:
-        rows, _ = self.rows
-        rows = rows[self.packets.ip_protocol[rows] == TCP]
-        side = 2 * self._of_frame[rows].astype(np.int64) + ~self._up[rows]
+        rows = np.flatnonzero((self.packets.ip_protocol == TCP) & (self._of_frame >= 0))
+        rows = rows[self.packets.duplicate_of[rows] == 0]
+        side = 2 * self._of_frame[rows].astype(np.int64) + ~self.up[rows]
         order = np.argsort(side, kind="stable")
         rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
         streams, sent_again = assemble(self.packets, rows, places)
@@ -155,11 +186,7 @@ class Flows:
         if not 0 <= number < len(self):
             raise IndexError(f"there is no flow {number}, the capture has {len(self)}")
         if number not in self._made:
-            order, starts = self._segments.rows
-            rows = order[starts[number] : starts[number + 1]]
-            self._made[number] = Flow(
-                self._segments, number, rows, self.up[rows], int(self.client[number]), int(self.server[number])
-            )
+            self._made[number] = Flow(self._segments, number, int(self.client[number]), int(self.server[number]))
         return self._made[number]
 
     def __iter__(self) -> Iterator[Flow]:
@@ -169,15 +196,20 @@ class Flows:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
         return self._segments.stream(number, up)
 
-    def ranges(self, rows: Array) -> Iterator[tuple[int, int]]:
-        """Flow numbers, from and to before, that have some `TOGETHER` of these rows: what is read at once.
+    def ranges(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
+        """Flow numbers, from and to before, and their rows that are ``wanted``, some `TOGETHER` of them at once.
 
         Every flow is in one range, so that what is decided or counted by flow comes out as if all were read at once.
         """
-        counts = np.bincount(self.of_frame[rows], minlength=len(self))
+        if not len(self):
+            return
+        order, starts = self._segments.rows
+        counts = np.add.reduceat(wanted[order], starts[:-1], dtype=np.int64)
         part = (np.cumsum(counts) - counts) // TOGETHER
         lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
-        yield from zip(lows, [*lows[1:], len(self)] if lows else [], strict=True)
+        for low, high in zip(lows, [*lows[1:], len(self)], strict=True):
+            rows = order[starts[low] : starts[high]]
+            yield low, high, np.sort(rows[wanted[rows]]).astype(np.int64)
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
@@ -191,41 +223,51 @@ def build(packets: "Packets") -> Flows:
     A TCP five-tuple that opens again with another sequence number is another flow. Duplicates seen on a second
     interface belong to the flow but not to its ``frames``.
     """
-    protocol = packets.ip_protocol
-    rows = np.flatnonzero((packets.src_port >= 0) & ((protocol == TCP) | (protocol == UDP)))
-    source = packets.src[rows].astype(np.int64) << 16 | packets.src_port[rows]
-    target = packets.dst[rows].astype(np.int64) << 16 | packets.dst_port[rows]
-    flow = _grouped(np.minimum(source, target), np.maximum(source, target) << 1 | (protocol[rows] == TCP))
-    tcp = np.flatnonzero((protocol[rows] == TCP) & (packets.payload_start[rows] > 0))
-    fields = packets.tcp_fields(rows[tcp])
-    flow = _split(flow, source, source < target, tcp, fields)
-    first, flow = _renumber(flow)
-    client, server = source[first], target[first]
+    flow, forward = _paired(packets)
+    tcp = np.flatnonzero((packets.ip_protocol == TCP) & (flow >= 0))
+    fields = packets.tcp_fields(tcp)
+    flow[tcp] = _split(flow[tcp], forward[tcp], fields, int(flow.max(initial=-1)) + 1)
+    first = _renumber(flow)
+    client, server = _ends(packets, first)
     swap = _rank(client & 0xFFFF) < _rank(server & 0xFFFF)
     for number in np.flatnonzero(swap & (server & 0xFFFF >= _SERVICES)).tolist():
-        swap[number] = not _asks_server(packets.payload(int(rows[first[number]]) + packets.first))
-    _by_handshake(flow, source, client, tcp, fields["flags"], swap)
+        swap[number] = not _asks_server(packets.payload(int(first[number]) + packets.first))
+    of_tcp = flow[tcp]
+    _by_handshake(of_tcp, forward[tcp] == forward[first][of_tcp], fields["flags"], swap)
+    swap &= client != server
+    from_client = np.append(forward[first] ^ swap, False)
+    for some in slices(len(packets)):
+        forward[some] = (flow[some] >= 0) & (forward[some] == from_client[flow[some]])
     client, server = np.where(swap, server, client), np.where(swap, client, server)
-    of_frame = np.full(len(packets), -1, np.int32)
-    of_frame[rows] = flow
-    up = np.zeros(len(packets), bool)
-    up[rows] = source == client[flow]
-    return Flows(packets, of_frame, client, server, up)
+    return Flows(packets, flow, client, server, forward)
 
 
-def _grouped(low: Array, high: Array) -> Array:
-    """A number for each pair, the same for equal pairs, by a hash of them that is checked."""
-    key = low.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ high.astype(np.uint64)
-    key *= np.uint64(0xC2B2AE3D27D4EB4F)
-    flow = np.searchsorted(np.unique(key), key)
-    some = np.zeros(int(flow.max(initial=-1)) + 1, np.int64)
-    some[flow] = np.arange(len(flow))
-    some = some[flow]
-    if (low[some] == low).all() and (high[some] == high).all():
-        return flow
-    order = np.lexsort((low, high))
-    flow[order] = np.cumsum((np.diff(low[order], prepend=-1) != 0) | (np.diff(high[order], prepend=-1) != 0)) - 1
-    return flow
+def _ends(packets: "Packets", rows: Array) -> tuple[Array, Array]:
+    """Source and destination of UDP and TCP rows, each as address code << 16 | port."""
+    source = packets.src[rows].astype(np.int64) << 16 | packets.src_port[rows]
+    return source, packets.dst[rows].astype(np.int64) << 16 | packets.dst_port[rows]
+
+
+def _paired(packets: "Packets") -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+    """For each frame a number of its two ends and transport, -1 for none, and whether the lower end sent it."""
+    flow, forward = np.full(len(packets), -1, np.int32), np.zeros(len(packets), bool)
+    protocol, parts = packets.ip_protocol, []
+    for some in slices(len(packets)):
+        carries = (protocol[some] == TCP) | (protocol[some] == UDP)
+        rows = some.start + np.flatnonzero(carries & (packets.src_port[some] >= 0))
+        parts.append((rows, np.unique(np.concatenate(_ends(packets, rows)))))
+    ends = np.unique(np.concatenate([one for _, one in parts])) if parts else np.zeros(0, np.int64)
+    keys, pairs = [], []
+    for rows, _ in parts:
+        source, target = (np.searchsorted(ends, side) for side in _ends(packets, rows))
+        forward[rows] = source < target
+        lower, higher = np.minimum(source, target), np.maximum(source, target)
+        keys.append((lower * len(ends) + higher) * 2 + (protocol[rows] == TCP))
+        pairs.append(np.unique(keys[-1]))
+    every = np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, np.int64)
+    for (rows, _), key in zip(parts, keys, strict=True):
+        flow[rows] = np.searchsorted(every, key)
+    return flow, forward
 
 
 def _rank(port: Array) -> Array:
@@ -244,57 +286,57 @@ def _asks_server(payload: bytes) -> bool:
     return message.message_class == "request" and message.get(stun.USERNAME) is None
 
 
-def _firsts(numbers: Array) -> Array:
-    """Where each number from 0 stands first; past the end for one that does not occur."""
-    first = np.full(int(numbers.max(initial=-1)) + 1, len(numbers), np.int64)
-    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)  # of several the last one written stays
-    return first
+def _renumber(flow: npt.NDArray[np.int32]) -> Array:
+    """Number the flows in the order in which they begin, in place; the rows with which they do."""
+    first = np.full(int(flow.max(initial=-1)) + 2, len(flow), np.int64)  # the last one is for rows of no flow
+    for some in reversed(list(slices(len(flow)))):
+        first[flow[some][::-1]] = np.arange(some.stop - 1, some.start - 1, -1)  # of several the last written stays
+    order = np.argsort(first[:-1], kind="stable")
+    rank = np.full(len(first), -1, np.int32)
+    rank[order] = np.arange(len(order))
+    for some in slices(len(flow)):
+        flow[some] = rank[flow[some]]
+    return first[order]
 
 
-def _renumber(flow: Array) -> tuple[Array, Array]:
-    """Where each flow begins, and the flows numbered in that order."""
-    first = _firsts(flow)
-    order = np.argsort(first, kind="stable")
-    rank = np.empty(len(first), np.int64)
-    rank[order] = np.arange(len(first))
-    return first[order], rank[flow]
-
-
-def _split(flow: Array, source: Array, forward: Array, tcp: Array, fields: Array) -> Array:
-    """Give connections that reuse a five-tuple numbers of their own."""
+def _split(flow: Array, forward: Array, fields: Array, following: int) -> Array:
+    """The flows of TCP rows: connections that reuse a five-tuple get numbers of their own, from ``following`` on."""
     opening = np.flatnonzero(fields["flags"] & (SYN | ACK | RST) == SYN)
     if not len(opening):
         return flow
-    where = tcp[opening]
-    numbers: dict[int, tuple[int, int]] = {}
+    numbers: dict[int, tuple[bool, int]] = {}
     cuts: dict[int, list[int]] = {}
     # A SYN in the middle of a flow opens another one if its sender was there before; a SYN that was merely captured
     # after its answer does not.
-    sender = flow * 2 + forward
-    first = _firsts(sender)
-    for i, seq in zip(where.tolist(), fields["seq"][opening].tolist(), strict=True):
-        number, this = int(flow[i]), (int(source[i]), seq)
+    sender = flow.astype(np.int64) * 2 + forward
+    first = np.full(int(sender.max()) + 1, len(flow))
+    first[sender[::-1]] = np.arange(len(flow) - 1, -1, -1)
+    for i, seq in zip(opening.tolist(), fields["seq"][opening].tolist(), strict=True):
+        number, this = int(flow[i]), (bool(forward[i]), seq)
         if numbers[number] != this if number in numbers else first[sender[i]] < i:
             cuts.setdefault(number, []).append(i)
         numbers[number] = this
     if not cuts:
         return flow
-    out, following = flow.copy(), int(flow.max()) + 1
-    order = np.argsort(flow, kind="stable")
-    begins = np.searchsorted(flow[order], np.arange(following + 1))
+    out, order = flow.copy(), np.argsort(flow, kind="stable")
+    ordered = flow[order]
     for number, places in cuts.items():
-        mine = order[begins[number] : begins[number + 1]]
+        low, high = np.searchsorted(ordered, [number, number + 1])
+        mine = order[low:high]
         part = np.searchsorted(np.array(places), mine, side="right")
         out[mine] = np.where(part > 0, following + part - 1, number)
         following += len(places)
     return out
 
 
-def _by_handshake(flow: Array, source: Array, client: Array, tcp: Array, flags: Array, swap: Array) -> None:
-    """Where the handshake shows who opened the flow, let it decide; ``swap`` is changed in place."""
+def _by_handshake(flow: Array, from_first: Array, flags: Array, swap: Array) -> None:
+    """Where the handshake shows who opened the flow, let it decide; ``swap`` is changed in place.
+
+    ``from_first`` says of each TCP row whether who sent the flow's first one sent it.
+    """
     flags = flags & (SYN | ACK)
     for kind in (SYN | ACK, SYN):  # the SYN itself has the last word
-        shown = tcp[flags == kind]
+        shown = np.flatnonzero(flags == kind)
         numbers, first = np.unique(flow[shown], return_index=True)
-        from_first = source[shown[first]] == client[numbers]
-        swap[numbers] = from_first if kind == SYN | ACK else ~from_first
+        opened = from_first[shown[first]]
+        swap[numbers] = opened if kind == SYN | ACK else ~opened

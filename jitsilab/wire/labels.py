@@ -8,7 +8,6 @@ where its attributes fill it, or where its answer is seen.
 """
 
 import re
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from jitsilab.errors import ParseError
 from jitsilab.protocols import demux, rtcp
 from jitsilab.protocols.stun import decode as decode_stun
-from jitsilab.wire.flows import TOGETHER, wire_lengths
+from jitsilab.wire.flows import wire_lengths
 
 if TYPE_CHECKING:
     from jitsilab.pcap import Packets
@@ -79,26 +78,13 @@ def build(packets: "Packets", flows: "Flows") -> npt.NDArray[np.uint8]:
     for number, label in ((1, Label.ICMP), (2, Label.IGMP), (6, Label.TCP), (17, Label.UDP), (58, Label.ICMPv6)):
         out[packets.ip_protocol == number] = label
     full = (flows.of_frame >= 0) & (packets.payload_length > 0)
-    rows = np.flatnonzero(full & (packets.ip_protocol == 17)).astype(np.int32)
-    for some in _of_flows(flows, rows):
-        out[some] = _Datagrams(packets, flows, some).labels()
-    rows = np.flatnonzero(full & (packets.ip_protocol == 6)).astype(np.int32)
-    for some in _of_flows(flows, rows):
-        out[some] = _segments(packets, flows, some)
-    return out
-
-
-def _of_flows(flows: "Flows", rows: Array) -> Iterator[Array]:
-    """The rows of some flows after those of others: whose labels depend on nothing but their own flow."""
-    if len(rows) <= TOGETHER:
+    for _, _, rows in flows.ranges(full & (packets.ip_protocol == 17)):
         if len(rows):
-            yield rows.astype(np.int64)
-        return
-    flow = flows.of_frame[rows]
-    for low, high in flows.ranges(rows):
-        some = rows[(flow >= low) & (flow < high)].astype(np.int64)
-        if len(some):
-            yield some
+            out[rows] = _Datagrams(packets, flows, rows).labels()
+    for _, _, rows in flows.ranges(full & (packets.ip_protocol == 6)):
+        if len(rows):
+            out[rows] = _segments(packets, flows, rows)
+    return out
 
 
 def _word(heads: Array, at: int, size: int = 2) -> Array:

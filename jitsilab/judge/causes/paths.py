@@ -72,11 +72,11 @@ def _company(person: Person, first: float, last: float) -> bool:
 def _of_turn(one: TurnFlow, found: list[Path]) -> Path | None:
     """Media inside a TURN connection that stays shut: a kilobyte a second both ways, and no direct way meanwhile."""
     since = max([one.start, *(path.end for path in found if path.end > one.start)])
-    rows = [row for row in one.relayed if row[0] >= since]
-    if not rows:
+    if one.relayed is None or not (late := one.relayed.seconds >= since).any():
         return None
-    first, last = rows[0][0], rows[-1][0]
-    up, down = (sum(size for _, out, size in rows if out is way) for way in (True, False))
+    times, out, sizes = one.relayed.seconds[late], one.relayed.up[late], one.relayed.length[late]
+    first, last = float(times[0]), float(times[-1])
+    up, down = int(sizes[out].sum()), int(sizes[~out].sum())
     if last - first < LASTING or min(up, down) < RELAYING * (last - first):
         return None
     return Path(one.via, first, last, one.frames[:1], one.certainty)
