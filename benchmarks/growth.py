@@ -47,8 +47,8 @@ def write(folder: Path, measured: Sequence[Contender], files: Mapping[int, int])
     """The tables and the plot."""
     sizes = sorted(files)
     start = {one.name: min(one.seconds.values()) for one in measured if one.seconds}
-    lines = ["# How it grows", "", "Written by `python -m benchmarks.growth`. Whole processes, file in the cache; a call "
-             f"is {CALL:,} frames, media with headers and 60 bytes.", "",
+    lines = ["# How it grows", "", "Written by `python -m benchmarks.growth`. Whole processes, file in the cache; a "
+             f"call is {CALL:,} frames, media with headers and 60 bytes.", "",
              "| seconds | " + " | ".join(f"{size:,}" for size in sizes) + " | exponent from 100,000 on |",
              "|---" * (len(sizes) + 2) + "|"]  # fmt: skip
     for one in measured:
