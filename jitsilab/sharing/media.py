@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab.pcap.containers import Chunk
+from jitsilab.pcap.containers import Chunk, gather
 from jitsilab.pcap.links import IPV4, UDP
 
 if TYPE_CHECKING:
@@ -78,9 +78,8 @@ def _alike(chunk: Chunk, some: Rows, link: int, size: int, frames: "Frames", fou
 
 def _gathered(chunk: Chunk, some: Rows, width: int) -> Bytes:
     """The first bytes of frames; past a frame's end whatever follows it."""
-    places = chunk.start[some][:, None] + np.arange(width)
-    gathered: Bytes = chunk.data[np.minimum(places, len(chunk.data) - 1)]
-    return gathered
+    data = np.append(chunk.data, np.zeros(width, np.uint8))
+    return gather(data, chunk.start[some], np.dtype((np.uint8, width))).reshape(-1, width)
 
 
 def _word(heads: Bytes, at: int) -> Rows:

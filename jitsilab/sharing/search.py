@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from jitsilab.pcap import is_capture, read
+from jitsilab.pcap.containers import Container
 from jitsilab.pcap.sources import Source
 from jitsilab.sharing.finder import Finder
 from jitsilab.sharing.floors import Floors
@@ -140,9 +141,12 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
     """What a capture says under the keys that it brings along."""
-    packets = read(path)
-    if not packets.secrets:
+    container = Container(Source(path, keep=False))
+    for _ in container.chunks():
+        pass
+    if not container.secrets:  # only then its frames are worth their memory
         return
+    packets = read(path)
     wire = Floors(packets, KeyLog.load(packets.secrets))
     for session in wire.each_session():
         for up in (True, False):
