@@ -67,12 +67,22 @@ def test_a_part_says_what_its_table_says(name: str) -> None:
     some, whole = part(source, name), source.table(PARTS[name])
     assert some is not None
     assert whole is not None
+    frames = whole
     if name == "icmp":
         whole = whole[whole["protocol"].isin(["ICMP", "ICMPv6"])].reset_index(drop=True)
+    if name == "bounds":
+        whole = whole.iloc[[0, -1]].reset_index(drop=True)
+    if name == "cut":
+        whole = whole[whole["captured_length"] < whole["length"]].reset_index(drop=True)
+    if name == "ends":
+        some, whole = (
+            one[["src", "dst"]].drop_duplicates().sort_values(["src", "dst"], ignore_index=True)
+            for one in (some, whole)
+        )
     assert len(some) == len(whole)
     for column in some:
         mine, theirs = some[column], whole[column]
         assert mine.isna().tolist() == theirs.isna().tolist()
         assert mine.dropna().tolist() == theirs.dropna().tolist(), column
-    assert part({PARTS[name]: whole}, name) is whole  # of a print, or of several captures
+    assert part({PARTS[name]: frames}, name) is frames  # of a print, or of several captures
     assert part({}, name) is None

@@ -25,11 +25,16 @@ def broken(flows: pd.DataFrame, tcp: pd.DataFrame | None) -> set[int]:
     return found
 
 
-def cut(frames: pd.DataFrame | None) -> set[int]:
-    """Frames of which the capture has only the beginning; of a printed study that is not known."""
-    if frames is None or "captured_length" not in frames:
+def cut(frames: pd.DataFrame | None, among: pd.DataFrame | None) -> set[int]:
+    """Frames with a row in ``among`` of which the capture has only the beginning.
+
+    ``frames`` is the table of them, or its part ``cut``; of a printed study that is not known.
+    """
+    if frames is None or among is None or "captured_length" not in frames:
         return set()
-    return {int(frame) for frame in frames.loc[frames["captured_length"] < frames["length"], "frame"]}
+    short = frames.loc[frames["captured_length"] < frames["length"], "frame"].to_numpy(np.int64)
+    wanted = among["frame"].to_numpy(np.int64)
+    return set(wanted[np.isin(wanted, short)].tolist())
 
 
 def _listed(flows: pd.DataFrame, tcp: pd.DataFrame) -> set[int]:

@@ -56,6 +56,7 @@ class Leg:
     other_certificates: dict[str, int] = field(default_factory=dict)
     secured_by: set[bool] = field(default_factory=set)  # directions (from the participant) that show encrypted DTLS
     secured: int = 0  # frame from which both show it
+    secured_at: float = float("inf")  # s of it
     rtp_out: Media = field(default_factory=Media)
     rtp_in: Media = field(default_factory=Media)
     received: bool = False  # captured at the participant's: what is seen coming has arrived
@@ -238,8 +239,8 @@ def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
 def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
     if dtls is None or dtls.empty:
         return
-    names = ("frame", "handshake_type", "certificate_sha256", "epoch", "record_type")
-    for leg, from_me, number, handshake, certificate, epoch, kind in _each(dtls, found, ends, *names):
+    names = ("frame", "seconds", "handshake_type", "certificate_sha256", "epoch", "record_type")
+    for leg, from_me, number, at, handshake, certificate, epoch, kind in _each(dtls, found, ends, *names):
         frame = int(number)
         if handshake in ("client_hello", "server_hello"):
             (leg.hello if from_me else leg.other_hello).append(frame)
@@ -249,8 +250,8 @@ def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
         encrypted = pd.notna(epoch) and int(epoch) > 0 and kind == "handshake"
         if encrypted or kind == "application_data":  # which comes with keys alone
             leg.secured_by.add(from_me)
-            if len(leg.secured_by) == 2:
-                leg.secured = leg.secured or frame
+            if len(leg.secured_by) == 2 and not leg.secured:
+                leg.secured, leg.secured_at = frame, float(at)
 
 
 def _media(media: pd.DataFrame | None, found: Any, ends: Any) -> None:

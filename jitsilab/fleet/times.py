@@ -72,12 +72,12 @@ def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times
     """From the first connection, where the capture has the beginning of every one, or of the signaling."""
     opened = [stream.start for stream in person.xmpp_streams if stream.whole]
     begun = person.begun if person.begun != float("inf") else min(opened, default=float("inf"))
-    frames = part(source, "outline")
+    frames = part(source, "bounds")
     if begun == float("inf") or frames is None or frames.empty:
         return None
     joined = [stream.joined_at for stream in person.xmpp_streams if stream.joined]
     heard = [leg.answered_at for leg in person.legs if leg.connected and leg.answered]
-    secured = [_at(frames, leg.secured) for leg in person.legs if leg.secured]
+    secured = [leg.secured_at for leg in person.legs if leg.secured]
     lasting = [leg.rtp_out.first for leg in person.legs if leg.rtp_out.lasting]
     if one.input == source.input and one.media_paths:
         lasting = [path.start for path in one.media_paths]  # what a relay carried inside TLS too
@@ -90,13 +90,6 @@ def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times
 def _since(moments: list[float], begun: float) -> float | None:
     later = [one for one in moments if begun <= one < float("inf")]
     return round(min(later) - begun, 6) if later else None
-
-
-def _at(frames: Any, number: int) -> float:
-    """Seconds of a frame; what a print left out has none."""
-    place = int(frames["frame"].searchsorted(number))
-    there = place < len(frames) and int(frames["frame"].iloc[place]) == number
-    return float(frames["seconds"].iloc[place]) if there else float("inf")
 
 
 def _of_lines(one: Diagnosed, trail: Trail) -> Times | None:

@@ -18,7 +18,7 @@ WIRE_TABLES = (
     "frames", "tcp", "arp", "flows", "stun", "dtls", "tls", "rtp", "rtcp", "media", "dns", "http", "xmpp", "bridge",
     "jingle", "payload_types", "header_extensions", "candidates", "sources",
 )  # fmt: skip
-PARTS = ("segments", "stamps", "outline", "icmp")  # as `jitsilab.tables.PARTS` has them
+PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp")  # as `jitsilab.tables.PARTS` has them
 ANALYSED = ("ice", "turn_in_tls")  # made of other tables
 PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
 NAMES = (*WIRE_TABLES, *ANALYSED)

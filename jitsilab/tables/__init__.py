@@ -72,7 +72,9 @@ def frame(tables: Tables, name: str) -> pd.DataFrame:
 
 
 #: what analysis needs of the long tables, in a few bytes a row: the part, and the table that it is a part of
-PARTS = {"segments": "tcp", "stamps": "tcp", "outline": "frames", "icmp": "frames"}
+PARTS = {
+    "segments": "tcp", "stamps": "tcp", "bounds": "frames", "cut": "frames", "ends": "frames", "icmp": "frames",
+}  # fmt: skip
 
 
 def part(tables: Tables, name: str) -> "pd.DataFrame | None":

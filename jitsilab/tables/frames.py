@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jitsilab.errors import Problem
+from jitsilab.pcap.columns import slices
 from jitsilab.pcap.links import ARP
 from jitsilab.protocols.tcp import options
 from jitsilab.tables import COMMON, Schema, Table, frame_from
@@ -128,20 +129,31 @@ def stamps(wire: Wire) -> pd.DataFrame:
     )
 
 
-def outline(wire: Wire) -> pd.DataFrame:
-    """Of the table ``frames`` lengths, times and addresses, in 40 bytes a row."""
+def bounds(wire: Wire) -> pd.DataFrame:
+    """Of the table ``frames`` when it begins and ends: its first row, the first with a time, and the last."""
     packets = wire.packets
-    rows = np.arange(len(packets))
-    columns = {
-        "frame": rows + np.int64(packets.first),
-        "time": _times(wire, rows),
-        "seconds": _seconds(wire, rows),
-        "src": pd.Categorical.from_codes(packets.src, packets.addresses),
-        "dst": pd.Categorical.from_codes(packets.dst, packets.addresses),
-        "length": packets.length,
-        "captured_length": packets.captured_length,
-    }
+    rows = np.unique([0, int(packets.timed.argmax()), len(packets) - 1]) if len(packets) else np.zeros(0, np.int64)
+    columns = {"frame": rows + np.int64(packets.first), "time": _times(wire, rows), "seconds": _seconds(wire, rows)}
     return pd.DataFrame(columns, copy=False)
+
+
+def cut(wire: Wire) -> pd.DataFrame:
+    """Of the table ``frames`` those of which the capture has only the beginning."""
+    packets = wire.packets
+    rows = np.flatnonzero(packets.captured_length < packets.length)
+    lengths = {"length": packets.length[rows], "captured_length": packets.captured_length[rows]}
+    return pd.DataFrame({"frame": rows + np.int64(packets.first), **lengths}, copy=False)
+
+
+def ends(wire: Wire) -> pd.DataFrame:
+    """Of the table ``frames`` who sends to whom, each pair once."""
+    packets, pairs = wire.packets, np.zeros(0, np.int64)
+    for some in slices(len(packets)):
+        pairs = np.union1d(pairs, packets.src[some].astype(np.int64) << 32 | packets.dst[some].astype(np.uint32))
+    names = packets.addresses
+    return pd.DataFrame(
+        {"src": texts((pairs >> 32).astype(np.int32), names), "dst": texts(pairs.astype(np.int32), names)}
+    )
 
 
 def icmp(wire: Wire) -> pd.DataFrame:
@@ -167,7 +179,7 @@ def arp(wire: Wire) -> Table:
 
 
 BUILD = {"frames": frames, "tcp": tcp, "arp": arp}
-PARTS = {"segments": segments, "stamps": stamps, "outline": outline, "icmp": icmp}
+PARTS = {"segments": segments, "stamps": stamps, "bounds": bounds, "cut": cut, "ends": ends, "icmp": icmp}
 
 
 def common(wire: Wire, rows: Array) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _secrets_of(stanza: stanzas.Stanza) -> set[str]:
 
 def redaction(view: View) -> Outcome:
     """A capture or table that was made nameless still tells where, when and who."""
-    rows = view.part("outline")
+    rows = view.part("ends")
     if rows is None:
         return unseen("there are no frames to look into")
     addresses = {*rows["src"].dropna().unique(), *rows["dst"].dropna().unique()}

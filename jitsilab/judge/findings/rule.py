@@ -155,8 +155,8 @@ class View:
 
     @cached_property
     def cut(self) -> set[int]:
-        """Frames of which the capture kept only a part: what is missing in them proves nothing."""
-        return holes.cut(self.part("outline"))
+        """STUN frames of which the capture kept only a part: what is missing in them proves nothing."""
+        return holes.cut(self.part("cut"), self.rows("stun"))
 
     @cached_property
     def lossy(self) -> bool:
@@ -166,7 +166,7 @@ class View:
 
     def captured_at(self) -> Any:
         """Time of the first frame, or None."""
-        rows = self.part("outline")
+        rows = self.part("bounds")
         times = rows["time"].dropna() if rows is not None else None
         return times.iloc[0] if times is not None and len(times) else None
 

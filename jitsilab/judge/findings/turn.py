@@ -316,12 +316,14 @@ def _relays(view: View) -> list[_Relay]:
 
 def _told_in_time(view: View, relays: list[_Relay]) -> bool:
     """Whether the capture goes on long enough after the first refusal for UDP to have been answered."""
-    rows = view.part("outline")
+    rows = view.part("bounds")
     refused = {frame for one in relays for frame in one.frames}
     if rows is None or not refused:
         return True
-    times = rows.loc[rows["frame"].isin(refused), "seconds"]
-    return bool(times.empty or rows["seconds"].iloc[-1] - times.min() >= GUARD)
+    said = [some for name in ("stun", "tls") if (some := view.rows(name)) is not None]
+    times = [some.loc[some["frame"].isin(refused), "seconds"].min() for some in said]
+    begun = min((at for at in times if at == at), default=None)
+    return begun is None or bool(rows["seconds"].iloc[-1] - begun >= GUARD)
 
 
 def _refused_on_wire(view: View) -> Outcome:

@@ -20,6 +20,7 @@ from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
+from jitsilab.tables import part
 from jitsilab.tables.occupants import key
 from jitsilab.tables.parsed import stanzas_of
 
@@ -74,8 +75,8 @@ class Whole:
 
     @cached_property
     def cut(self) -> set[int]:
-        """Frames of which the capture has only the beginning."""
-        return holes.cut(self.get("frames"))
+        """STUN frames of which the capture has only the beginning."""
+        return holes.cut(part(self._tables, "cut"), self.get("stun"))
 
     @cached_property
     def loopback(self) -> bool:
