@@ -1,5 +1,6 @@
 """The notebook that explores: its parameters and its controls choose the same rows, of anybody's evidence."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 import jitsilab as jl
+from jitsilab.case.timeline_view import CHOICES, MOST, html
 from jitsilab.errors import ParameterError
 from jitsilab.pages import notebook
 from jitsilab.pages.explore import Explorer, _html
@@ -55,6 +57,35 @@ def test_a_name_in_a_table_is_no_markup() -> None:
     shown = _html(pd.DataFrame({"what": ["<script>alert(1)</script>\x1b[31m"]}))
     assert "<script>" not in shown
     assert "\x1b" not in shown
+
+
+def test_the_timeline_shows_itself_with_a_box_for_each_participant_and_source() -> None:
+    call = jl.load("turn-refused")
+    rows = call.timeline
+    shown = rows._repr_html_()
+    assert type(rows[rows["source"].eq("packets")]) is pd.DataFrame
+    for name in ("ann", "ben", "cem", "packets", "stanzas"):
+        assert f"checked> {name}</label>" in shown
+    assert shown.count("<tr class") == len(rows)
+    mine = int(rows["participant"].eq("cem").sum())
+    (place,) = re.findall(r'class="(who\d+)" checked> cem<', shown)
+    assert len(re.findall(rf'<tr class="{place} ', shown)) == mine > 3
+    assert f"tr.{place}{{display:none}}" in shown
+
+
+def test_a_timeline_of_strangers_is_escaped_and_ends() -> None:
+    rows = jl.load("turn-refused").timeline
+    hostile = rows.assign(participant="<script>alert(1)</script>", label="\x1b[31m</td>&", input="/a/<b>")
+    many = pd.concat([hostile] * 12, ignore_index=True)
+    shown = html(many)
+    assert "<script>" not in shown
+    assert "\x1b" not in shown
+    assert "&lt;script&gt;alert(1)" in shown
+    assert "&lt;b&gt; frame" in shown
+    assert f"The first {MOST} of {len(many)} events." in shown
+    assert shown.count("<tr class") == MOST
+    several = rows.assign(participant=[f"p{place}" for place in range(len(rows))])
+    assert html(several).count("checkbox") == CHOICES + 2
 
 
 def test_logs_alone_can_be_explored(tmp_path: Path) -> None:

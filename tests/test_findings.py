@@ -81,7 +81,7 @@ def test_the_study_is_judged_as_its_readers_judged_it() -> None:
     ]
     assert {results[check] for check in open_questions} == {"NOT_OBSERVABLE"}
     assert said["SEC-18"].certainty == "deduced"
-    assert "all 12 permissions of 1 participant" in said["SEC-18"].evidence
+    assert "12 permissions of 1 participant without UDP, all refused" in said["SEC-18"].evidence
     assert all("possibly" in said[check].evidence for check in ("SEC-02", "SEC-05", "SEC-15"))
     assert "suites are not shown" in said["SEC-32"].evidence
     assert "2020-10-19T19:47:27.054Z" in said["SEC-24"].evidence

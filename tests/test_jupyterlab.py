@@ -86,14 +86,22 @@ def test_a_call_shows_itself(browser: Browser, address: str, tmp_path_factory: p
     folder = next(tmp_path_factory.getbasetemp().glob("lab*/notebooks"))
     book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
     book.cells = [nbformat.v4.new_code_cell(source) for source in (
-        "import jitsilab as jl\ncall = jl.load('hostile')\ncall", "call.diagnosis")]  # fmt: skip
+        "import jitsilab as jl\ncall = jl.load('hostile')\ncall", "call.diagnosis", "call.timeline")]  # fmt: skip
     nbformat.write(book, folder / "mine.ipynb")
     page = jupyter_lab.opened(browser, address, "mine.ipynb")
     jupyter_lab.run_all(page)
     shown = page.run("Array.from(document.querySelectorAll('.jp-RenderedHTML'), (one) => one.innerText)")
-    assert len(shown) == 2
-    for card in shown:
+    assert len(shown) == 3
+    assert "<script>alert(1)</script>" in shown[2]
+    for card in shown[:2]:
         assert "Both participants have media." in card
         assert "<script>alert(1)</script>" in card
     assert page.run("document.querySelectorAll('.jp-RenderedHTML script').length") == 0
+    seen = "Array.from(document.querySelectorAll('.jl-timeline tbody tr')).filter((one) => one.offsetHeight > 0).length"
+    every = page.run(seen)
+    page.run("document.querySelector('.jl-timeline input.source0').click()")
+    fewer = page.run(seen)
+    page.run("document.querySelectorAll('.jl-timeline input').forEach((one) => one.checked && one.click())")
+    assert 0 < fewer < every
+    assert page.run(seen) == 0
     jupyter_lab.closed(page)

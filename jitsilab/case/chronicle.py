@@ -12,6 +12,7 @@ import pandas as pd
 from jitsilab.case import timeline
 from jitsilab.case.cast import Cast
 from jitsilab.case.clocks import Clock, begin_of
+from jitsilab.case.timeline_view import Timeline
 from jitsilab.tables import TIME, Schema, frame_from
 
 SCHEMA: Schema = {
@@ -75,7 +76,7 @@ def chronicle(
         rows += _new([*_stanzas(input, cast, tables, clocks), *_packets(input, tables, cast, clocks)], rows)
     if events is not None and len(events):
         rows += _lines(events, clocks, owners, names)
-    return frame_from(map(astuple, _in_order(rows)), SCHEMA)
+    return Timeline(frame_from(map(astuple, _in_order(rows)), SCHEMA))
 
 
 def _in_order(rows: list[Row]) -> list[Row]:

@@ -349,12 +349,14 @@ def _refused_on_wire(view: View) -> Outcome:
     total = sum(one.refused for some in lost or dead for one in some)
     if lost:
         note = (
-            f"all {counted(total, 'permission')} of {counted(len(lost), 'participant')} without UDP were refused "
+            f"{counted(total, 'permission')} of {counted(len(lost), 'participant')} without UDP, all refused "
             "after the relay had been allocated"
         )
         return failed(note, [f for some in lost for one in some for f in one.frames], certainty=certainty)
     if dead:
-        return told(f"all {counted(total, 'permission')} refused, of participants who had UDP as well", frames)
+        return told(
+            f"{counted(total, 'permission')} asked for, all refused, by participants who had UDP as well", frames
+        )
     granted = sum(one.granted for one in relays)
     return passed(f"{counted(granted, 'permission')} granted") if granted else unseen("no permission was answered")
 
