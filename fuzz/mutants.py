@@ -41,16 +41,18 @@ TESTS = {  # by the beginning of a module's path: the tests that cover it, the q
     "protocols/stanza": ("test_xmpp.py", "test_xmpp_table.py"),
     "protocols/xmpp": ("test_xmpp.py", "test_xmpp_table.py"),
     "protocols/xml": ("test_xmpp.py", "test_jingle.py", "test_carriers.py"),
-    "judge/theory/names": ("test_dns.py", "test_theory.py"),
-    "judge/theory": ("test_theory.py",),
+    "judge/theory/names": ("test_dns.py", "test_steps_of_signaling.py", "test_theory.py"),
+    "judge/theory": ("test_steps_of_media.py", "test_steps_of_signaling.py", "test_theory.py"),
     "judge/findings": (
         "test_finding_rules.py", "test_findings.py", "test_audit_output.py", "test_deployments.py",
         "test_servers_files.py",
     ),
     "judge/diagnosis": (
-        "test_causes.py", "test_line_causes.py", "test_packet_causes.py", "test_servers.py", "test_reports.py",
+        "test_answer_rules.py", "test_answer_words.py", "test_limits.py", "test_causes.py", "test_line_causes.py",
+        "test_packet_causes.py", "test_servers.py", "test_reports.py",
     ),
-    "judge/diagnosis/calls": ("test_calls.py", "test_line_causes.py"),
+    "judge/diagnosis/calls": ("test_answer_rules.py", "test_calls.py", "test_line_causes.py"),
+    "judge/diagnosis/changes": ("test_against.py",),
     "judge/causes/time": ("test_clocks.py",),
     "judge/causes": (
         "test_causes.py", "test_line_causes.py", "test_packet_causes.py", "test_sign_rules.py", "test_servers.py",
