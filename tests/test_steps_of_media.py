@@ -229,7 +229,7 @@ def test_a_check_that_the_capture_cut_is_not_judged_by_what_it_lacks() -> None:
     table = checks(OURS | {"attributes": "0006"}, REPLY)
     frames = pd.DataFrame({"frame": [1, 2], "length": [150, 100], "captured_length": [96, 100]})
     assert connectivity.checked(table, scope()).verdict.value == DEVIATES
-    cut = scope(tables={"frames": frames})
+    cut = scope(tables={"frames": frames, "stun": table})
     assert cut.every.cut == {1}
     assert connectivity.checked(table, cut).verdict.value == CONFORMS
 
