@@ -56,7 +56,7 @@ def main() -> int:
               f"slowest {took:.2f} s ({size} bytes), coverage {state['coverage']}", flush=True)  # fmt: skip
         for signature, text in state["finds"].items():
             print(f"  FIND {signature}\n    " + text.strip().replace("\n", "\n    "), flush=True)
-        if arguments.keep:
+        if arguments.keep and state["executions"]:  # one that did not start found nothing in the target
             _keep(name, state)
     return int(failed > 0)
 
