@@ -17,6 +17,7 @@ LINES = "lines"  # the layer of what programs say
 ROLES = (SIGNALING, TURN, BRIDGE)
 #: where what a program says is drawn; a browser's stands with its participant
 LANES = {"jvb": BRIDGE, "coturn": TURN, "prosody": SIGNALING, "nginx": SIGNALING, "jicofo": "focus"}
+NOBODY = {"browser": "a browser", "stanzas": SIGNALING}  # where nothing tells whose it is
 
 
 def of_captures(parts: list[Call], places: Places, proofs: frozenset[Place] = frozenset()) -> list[Ladder]:
@@ -105,7 +106,7 @@ def _begin(told: pd.DataFrame, drawn: Ladder, input: str) -> int | None:
 def _spoken(row: object, own: str, begin: int, places: Places, proofs: frozenset[Place]) -> Event:
     source, who = str(getattr(row, "source", "")), getattr(row, "participant", None)
     who = who if isinstance(who, str) else ""
-    lane = (who or source) if source in ("browser", "stanzas") else LANES.get(source, source)
+    lane = (who or NOBODY[source]) if source in NOBODY else LANES.get(source, source)
     about = f" ({who})" if who and lane != who else ""
     label = f"{source}: {places.shortened(str(getattr(row, 'label', '')))}{about}"
     place = place_of(row)
