@@ -9,11 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import jitsilab as jl  # noqa: E402
 from benchmarks import captures, report  # noqa: E402
 from benchmarks.__main__ import Contender, contenders  # noqa: E402
 from jitsilab import pcap  # noqa: E402
 from jitsilab.pcap import like_tshark  # noqa: E402
 from jitsilab.wire import flows  # noqa: E402
+from jitsilab.wire.labels import Label  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,21 @@ def test_a_built_capture_is_the_call_again_and_again(capture: Path) -> None:
 def test_a_built_capture_is_cut_where_asked(tmp_path: Path) -> None:
     captures.build(tmp_path / "cut.pcap", 4000, 96)
     assert pcap.read(tmp_path / "cut.pcap").captured_length.max() == 96
+
+
+def test_calls_that_last_have_media_that_go_on(tmp_path: Path) -> None:
+    captures.build_calls(tmp_path / "calls.pcap", 12_000, 2)
+    call, recorded = jl.load(tmp_path / "calls.pcap"), jl.load(captures.LONG, point="eth0")
+    packets = call.packets[0].wire.packets
+    assert len(packets) == 12_000
+    assert packets.captured_length.max() > 1000  # all but media is whole
+    media = packets.payload_length[call.packets[0].wire.labels == Label.RTP]
+    assert int(media.max()) == captures.MEDIA
+    made, before = call.table("media"), recorded.table("media")
+    assert made["packets"].sum() > 4 * before["packets"].sum()
+    assert made["lost"].sum() <= 4 * before["lost"].sum()
+    assert made["restarts"].sum() == 2 * before["restarts"].sum()
+    assert [one.media_path for one in call.diagnosis.people] == ["jvb-udp", "jvb-udp"]
 
 
 def test_contenders_do_the_work_and_the_missing_are_said_to_be(capture: Path, tmp_path: Path) -> None:
