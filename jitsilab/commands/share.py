@@ -22,8 +22,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
                         help="with diagnosis, versions, the frames that prove it and a text for a tracker")  # fmt: skip
     times = parser.add_mutually_exclusive_group()
     times.add_argument("--shift-time", type=float, default=0.0, metavar="SECONDS",
-                       help="add this to every time; for captures without text beside them")  # fmt: skip
-    times.add_argument("--relative", action="store_true", help="let the first frame be at time 0; likewise")
+                       help="add this to every time, in texts too (whole seconds there)")  # fmt: skip
+    times.add_argument("--relative", action="store_true",
+                       help="let the first frame be at time 0; for captures without text beside them")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -35,10 +36,11 @@ def _run(arguments: argparse.Namespace) -> int:
         shift=round(arguments.shift_time * 1e9), relative=arguments.relative, map=arguments.map,
         pack=arguments.pack,
     )  # fmt: skip
-    if (options.shift or options.relative) and any(
-        piece.kind not in ("capture", "key-log") for piece in call.evidence.pieces
-    ):
-        raise ParameterError("Times are shifted in captures alone, so texts beside them would not fit any more.")
+    texts = [piece.input for piece in call.evidence.pieces if piece.kind not in ("capture", "key-log")]
+    if options.relative and texts:
+        raise ParameterError(f"--relative is for captures alone, and {texts[0]} is a text: move it by --shift-time.")
+    if options.shift % 1_000_000_000 and texts:
+        raise ParameterError(f"{texts[0]} may write whole seconds: give --shift-time a whole number of seconds.")
     roots = [Path(one) for one in (*arguments.evidence, *(arguments.facts or ())) if Path(one).is_dir()]
     shared = sharing.share(call.evidence, roots, arguments.output, options)
     print(terminal.printable(f"{len(shared.files)} files shared in {arguments.output}."))

@@ -1,6 +1,7 @@
 """All pieces of one case, rewritten with the same names."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ from jitsilab.sharing.connections import Connections
 from jitsilab.sharing.finder import Finder
 from jitsilab.sharing.frames import Frames
 from jitsilab.sharing.messages import Messages
+from jitsilab.sharing.moments import DAY, Moments, days_of
 from jitsilab.sharing.names import Names
 from jitsilab.sharing.search import forms
 from jitsilab.sharing.seeds import Seeds
@@ -35,7 +37,7 @@ BLOCK = 1 << 22  # bytes of a text that are read at a time, up to the end of a l
 LONGEST = 1 << 24  # bytes of a line
 NOTE = "Pseudonymised by jitsilab share: names, addresses, ids and secrets are others; media payloads were dropped."
 MARKED = "Pseudonymised by jitsilab share"
-DAY = 86_400_000
+_COUNTED = re.compile(rb"\d{10}\b")  # a name that begins with a time: a TURN user's, moved already
 TURNS = 16  # kinds of noise that are tried where a frame looks like an original
 
 
@@ -99,6 +101,7 @@ class Case:
     def _learn(self) -> None:
         seeds = Seeds(self.names)
         pems: list[bytes] = []
+        days = [one // 1_000_000 for one in self._times]
         for wire in self._wires():
             seeds.wire(wire)
             wire.release()
@@ -109,11 +112,16 @@ class Case:
         for piece in self._texts:
             for block in _blocks(piece.delivery.open()):
                 seeds.text(_decoded(block))
+                days += days_of(block) if self.shift else ()
                 pems += [match[0] for match in _PEM.finditer(block)]
         low = min((one // 1_000_000 for one in self._times), default=1_262_304_000_000) - DAY
         high = max((one // 1_000_000 for one in self._times), default=4_000_000_000_000) + DAY
         seeds.settle(self.shift // 1_000_000, (low, high))
         self.addresses.settle(seeds.addresses)
+        if self.shift:
+            span = (min(days) - DAY, max(days) + 2 * DAY) if days else None
+            counted = {match[0] for new in self.names.given.values() if (match := _COUNTED.match(new.encode()))}
+            self.wording.moments = Moments(round(self.shift / 1e9), span, frozenset(counted))
         for source in self.captures.values():
             self._secrets(source)
         for pem in pems:

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_ra
 from typing import Any
 
 from jitsilab.sharing.addresses import Addresses
+from jitsilab.sharing.moments import Moments
 from jitsilab.sharing.names import Names, in_markup
 
 _FOUR = rb"(?:\d{1,3}\.){3}\d{1,3}"
@@ -54,6 +55,7 @@ class Wording:
         self.hashes: dict[bytes, bytes] = {}  # digests of certificates and what they became
         self.prints: set[bytes] = set()  # digests that were replaced
         self.certificate: Any = None  # (der) -> der
+        self.moments: Moments | None = None  # where times are moved
 
     @cached_property
     def _variants(self) -> dict[bytes, bytes]:
@@ -119,7 +121,8 @@ class Wording:
         data = _PIN.sub(lambda match: match[1] + self.noise(match[2]), data)
         data = self.names_in(data)
         data = _BASE64.sub(self._packed, data)
-        return _ADDRESS.sub(self._address, data)
+        data = _ADDRESS.sub(self._address, data)
+        return data if self.moments is None else self.moments.moved(data)
 
     def file(self, data: bytes) -> bytes:
         """A text file of any encoding."""
@@ -255,13 +258,16 @@ class Wording:
 
     def _claims(self, said: Any, top: bool = True) -> Any:
         if isinstance(said, dict):
-            return {k: v if top and k in _TIMES else self._claims(v, False) for k, v in said.items()}
+            return {k: self._time(v) if top and k in _TIMES else self._claims(v, False) for k, v in said.items()}
         if isinstance(said, list):
             return [self._claims(one, False) for one in said]
         if not isinstance(said, str) or said == "*":
             return said
         new = self.text(said.encode()).decode("utf-8", "replace")
         return new if new != said or said in ("jitsi", "guest") else self.names.alike(said)
+
+    def _time(self, said: Any) -> Any:
+        return said if self.moments is None or type(said) not in (int, float) else said + self.moments.seconds
 
     def noise(self, data: bytes) -> bytes:
         """Letters of the same kinds that say nothing."""

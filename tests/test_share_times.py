@@ -1,0 +1,85 @@
+"""Times of a shared case moved: in every form in which programs write them, and in the whole case by the same step."""
+
+from pathlib import Path
+
+import pytest
+
+import jitsilab as jl
+from jitsilab.cli import main
+from jitsilab.sharing.moments import DAY, Moments, days_of
+
+STEP = 100 * 86_400 + 3 * 3_600 + 61  # from 29 November 2026 to 9 March 2027, and from half past four to after seven
+DAYS = (1_795_910_400_000 - DAY, 1_795_910_400_000 + 2 * DAY)  # around 29 November 2026
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("JVB 2026-11-29 16:28:22.123 INFO: x", "JVB 2027-03-09 19:29:23.123 INFO: x"),
+        ('{"t":"2026-11-29T16:28:22.1Z"}', '{"t":"2027-03-09T19:29:23.1Z"}'),
+        ("stamp='2026-11-29T21:28:22+01:00'", "stamp='2027-03-10T00:29:23+01:00'"),
+        ("jvb-1  | 2026-11-29T16:28:22.5Z JVB 2026-11-29 16:28:22.500 x",
+         "jvb-1  | 2027-03-09T19:29:23.5Z JVB 2027-03-09 19:29:23.500 x"),
+        ('1.2.3.4 - - [29/Nov/2026:16:28:22 +0000] "GET /', '1.2.3.4 - - [09/Mar/2027:19:29:23 +0000] "GET /'),
+        ("2026/11/29 16:28:22 [error] 7#7: *1 x", "2027/03/09 19:29:23 [error] 7#7: *1 x"),
+        ("Nov 29 16:28:22 meet jicofo", "Mar 09 19:29:23 meet jicofo"),
+        ("Nov  2 16:28:22 meet jicofo", "Feb 10 19:29:23 meet jicofo"),
+        ("Date: Sun, 29 Nov 2026 16:28:22 GMT", "Date: Tue, 09 Mar 2027 19:29:23 GMT"),
+        ("Sun Nov 29 2026 16:28:22 GMT+0100 (CET)", "Tue Mar 09 2027 19:29:23 GMT+0100 (CET)"),
+        ("notAfter=Nov 29 16:28:22 2026 GMT", "notAfter=Mar 09 19:29:23 2027 GMT"),
+        ("Nov 29, 2026 9:28:22 AM org.jitsi.A b", "Mar 09, 2027 12:29:23 PM org.jitsi.A b"),
+        ("11/29/2026, 4:28:22\u202fPM", "3/9/2027, 7:29:23\u202fPM"),
+        ('"11/29/2026, 11:28:22\\u202fPM"', '"3/10/2027, 2:29:23\\u202fAM"'),
+        ("16:28:22.123 lib-jitsi-meet.js:1", "19:29:23.123 lib-jitsi-meet.js:1"),
+        ("23:28:22.123 lib-jitsi-meet.js:1", "02:29:23.123 lib-jitsi-meet.js:1"),
+        ('"timestamp":1795969702123.4,', '"timestamp":1804620563123.4,'),
+        ('"__REALTIME_TIMESTAMP":"1795969702123456"', '"__REALTIME_TIMESTAMP":"1804620563123456"'),
+        ("jitsi_last 1795969702", "jitsi_last 1804620563"),
+        ("it took 00:10:05 and 12:30, 2813653695 bytes, 1395969702 of them", None),
+        ("Chrome/154.0.1795.9 1.2.3.4:16:28:22 a 2026-11-29 b 1795969702:ann", None),
+        ("2026-13-45 16:28:22 is no time", None),
+    ],
+)  # fmt: skip
+def test_a_time_is_written_in_the_form_it_had(before: str, after: str | None) -> None:
+    moments = Moments(STEP, DAYS, frozenset({b"1795969702"} if after is None else ()))
+    assert moments.moved(before.encode()).decode() == (before if after is None else after)
+
+
+def test_the_days_of_a_text_are_those_of_its_full_times() -> None:
+    text = b"2026-11-30 10:00:00 a\n2026-11-28T23:59:59Z b\ncertificate until 2036-01-01\n2026-99-99 10:00:00 c"
+    assert days_of(text)[0] == 1_795_824_000_000
+    assert days_of(b"nothing") == []
+
+
+@pytest.mark.parametrize("step", [12_345, -40_000_000])
+@pytest.mark.parametrize("name", ["ws-404", "turn-refused"])
+def test_every_source_of_a_case_moves_by_the_same_step(name: str, step: int, tmp_path: Path) -> None:
+    out = tmp_path / "shared"
+    assert main(["share", name, "-o", str(out), "--key", "k", "--shift-time", str(step)]) == 0
+    whole, moved = jl.load(name), jl.load(out)
+    assert len(whole.timeline) == len(moved.timeline)
+    before, after = (one.timeline.dropna(subset=["time"]) for one in (whole, moved))
+    assert before["source"].tolist() == after["source"].tolist()
+    assert before["kind"].tolist() == after["kind"].tolist()
+    by = (after["time"] - before["time"]).dt.total_seconds()
+    assert len(by) > 20
+    assert by.round(3).unique().tolist() == [step]
+    assert [(one.media_path, one.cause) for one in moved.diagnosis.people] == [
+        (one.media_path, one.cause) for one in whole.diagnosis.people
+    ]
+
+
+def test_the_day_itself_stands_nowhere_any_more(tmp_path: Path) -> None:
+    out = tmp_path / "shared"
+    assert main(["share", "ws-404", "-o", str(out), "--key", "k", "--shift-time", "-40000000"]) == 0
+    texts = [path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".pcapng"]
+    assert len(texts) > 5
+    for day in (b"2026-11-29", b"29/Nov/2026", b"2026/11/29", b"Nov 29", b"29 Nov", b"17959697"):
+        assert not any(day in text for text in texts)
+
+
+def test_what_cannot_be_moved_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option, words in ((["--relative"], "move it by --shift-time"), (["--shift-time", "0.5"], "whole number")):
+        assert main(["share", "ws-404", "-o", str(tmp_path / "out"), *option]) == 2
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
