@@ -30,7 +30,7 @@ from jitsilab.case.legs import Leg, Media
 from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.theory import connectivity, media, relays
-from jitsilab.judge.theory.scope import Whole, scopes
+from jitsilab.judge.theory.scope import Whole, broken, holds, joined, scopes
 from jitsilab.protocols.jitmeet import Service
 
 GUARD, CONSENT = limits.GUARD.value, limits.CONSENT.value
@@ -623,7 +623,18 @@ def test_how_somebody_left() -> None:
     assert media.ended(scope(tables={"dtls": dtls(HELLO)})).verdict.value == UNOBSERVED
 
 
-# ---- which part of a capture is whose
+# ---- which part of a capture is whose, and what is told of it
+
+
+def test_a_verdict_is_short_whatever_was_captured() -> None:
+    one = holds("x" * 1000, [float("nan"), 0, *range(20, 0, -1), 3], "y" * 1000)
+    assert (len(one.note), len(one.variant), one.frames) == (300, 300, tuple(range(1, 13)))
+    both = joined([holds("a", range(1, 9), "v"), holds("b", range(5, 20), "v"), broken("c", [3])])
+    assert (verdict(both), both.frames) == ((DEVIATES, "c"), (3,))
+    both = joined([holds("a", range(1, 9), "v"), holds("b", range(5, 20), "w", Certainty.INFERRED)])
+    assert (both.note, both.variant, both.frames) == ("a; b", "v, w", tuple(range(1, 13)))
+    assert both.certainty is Certainty.MEASURED
+    assert joined([]).verdict.value == BESIDE
 
 
 def test_relays_belong_to_the_session_whose_offer_was_nearest() -> None:

@@ -21,7 +21,9 @@ from made_scopes import (
 )
 
 from jitsilab.analysis import limits
+from jitsilab.case.legs import Leg
 from jitsilab.case.signaling import Session, XmppStream
+from jitsilab.judge import theory
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.theory import entry, media, names, signaling
 from jitsilab.protocols.jitmeet import Service
@@ -177,6 +179,21 @@ def test_the_handshake_with_a_relay_is_none_with_the_page() -> None:
     assert names.page(handshakes(version="TLS 1.1"), scope()).verdict.value == DEVIATES
     assert names.page(handshakes(version="TLS 1.1"), scope(flows={5: "turn"})).verdict.value == UNOBSERVED
     assert names.page(handshakes(version=None), scope()).verdict.value == UNOBSERVED
+
+
+def test_whoever_has_no_session_is_judged_by_what_there_is() -> None:
+    (step,) = [one for one in theory.STEPS if one.id == "S02"]
+
+    def found(name: str, **more: Any) -> str:
+        made = scope(tables={"tls": handshakes()}, **more)
+        made.name = name
+        ((_, outcome),) = theory._judged([step], made)
+        return outcome.verdict.value
+
+    assert found("") == CONFORMS
+    assert found("-") == HIDDEN  # whether it had one is not to be seen
+    assert found("-", legs=[Leg(1, "udp", ANN)]) == CONFORMS
+    assert found("-", stream=whole()) == CONFORMS
 
 
 def test_what_was_fetched_before_the_first_stanza() -> None:

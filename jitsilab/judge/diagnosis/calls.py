@@ -90,7 +90,7 @@ def calls(trail: Trail, xmpp_streams: Iterable[tuple[int, str, str, str]]) -> Ca
             if name and one.room:
                 rooms.setdefault(name, one.room)
     told = [(one.time, one) for one in trail if one.time is not None]
-    nobody = Event(0, "", "packets", "", "", "", "", None, "", "", "", None, None, None, -1)
+    nobody = Event(None, "", "packets", "", "", "", "", None, "", "", "", None, None, None, -1)
     for time, room, endpoint, what in xmpp_streams:
         told.append((time, nobody._replace(time=time, event=what, participant=endpoint, room=room)))
     told.sort(key=lambda pair: pair[0])
