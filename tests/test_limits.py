@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from jitsilab.analysis import limits
 from jitsilab.analysis.limits import LIMITS
-from jitsilab.analysis.turn_flows import TurnFlow
+from jitsilab.analysis.turn_flows import Relayed, TurnFlow
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.legs import Leg, Media
 from jitsilab.case.signaling import Session, XmppStream
@@ -162,7 +163,9 @@ def test_a_burst_that_nothing_could_follow_tells_nothing() -> None:
 
 
 def relayed(rate: float, lasted: float = 10.0) -> Person:
-    rows = [(1.0 + lasted * i / 100, i % 2 == 0, 2 * rate * lasted / 100) for i in range(100)]
+    each = np.arange(100)
+    size = round(2 * rate * lasted / 100)
+    rows = Relayed(1.0 + lasted * each / 100, each % 2 == 0, np.full(100, size))
     flow = TurnFlow(1, "turn-tls", "198.51.100.20", 0.5, 20.0, "permitted", relayed=rows)
     return Person(turn=[flow])
 
