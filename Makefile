@@ -5,6 +5,9 @@ BIN := .venv/bin
 READY := .venv/ready
 
 HOURS ?= 4
+# Tests of rules and decoders that load few recordings: what of those they run is counted (tool.coverage).
+UNITS := answer_rules answer_words dtls finding_rules jingle limits rtcp rtp sdp sign_rules steps_of_media \
+	steps_of_signaling stun
 
 .PHONY: help report test lint types unit notebooks keep docs lab bench fuzz nightly clean
 
@@ -58,10 +61,12 @@ bench: $(READY) ## measure against tshark, scapy and others; rewrites benchmarks
 fuzz: $(READY) ## a minute of fuzzing, as CI does it
 	$(BIN)/python -m fuzz --seconds 60 --quick
 
-nightly: $(READY) ## what takes HOURS (default: 4): kills, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
+nightly: $(READY) ## what takes HOURS (default: 4): kills, coverage, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
 	JITSILAB_NIGHTLY=1 JITSILAB_DAMAGED=100 $(BIN)/pytest -q tests/test_capture.py tests/test_outputs.py tests/test_site.py tests/test_jupyterlab.py
+	$(BIN)/coverage run -m pytest -q $(UNITS:%=tests/test_%.py)
+	$(BIN)/coverage report
 	$(BIN)/python -m fuzz --seconds $$(($(HOURS) * 3600)) --keep
-	$(BIN)/python -m fuzz.mutants --count 300 --seed 1 --keep
+	$(BIN)/python -m fuzz.mutants --count 300 --seed 1 --floor 85 --keep
 
 clean: ## remove what was made, the environment too
 	rm -rf .venv out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

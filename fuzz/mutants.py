@@ -22,10 +22,10 @@ from fuzz import covering, planting
 from fuzz.changes import ROOMS, ROOT, Mutant, found_again, mutants
 
 RESULTS = Path(__file__).with_name("mutants.md")
-EQUIVALENT = Path(__file__).with_name("equivalent.csv")
+SURVIVORS = Path(__file__).with_name("survivors.csv")  # why: `same` where it changes nothing, else `left`
 STATE = covering.OUT / "results.json"
 RECORDED = 200.0  # s of processor time for the tests of one file
-WARM = 0.4  # s of a test whose recordings are loaded before
+WARM = 1.0  # s of a test whose recordings are loaded before
 WARMED = ("tests/test_kept_judgments.py", "tests/test_theory.py::test_an_altered_call")
 BUDGET = 12.0  # s of processor time for the tests of one mutant
 TESTS = {  # by the beginning of a module's path: the tests that cover it, the quickest to fail first
@@ -70,7 +70,7 @@ HEAD = (
     "# Mutants", "",
     "Made by `python -m fuzz.mutants --keep` and, when tests were added, `--again --keep`. A mutant is one change of",
     "one expression; it is killed where a test fails that passes without it. What changes nothing that anybody could",
-    "see is listed with why, and counts neither way.",
+    "see counts neither way. Why a survivor is left stands in `fuzz/survivors.csv`.",
 )  # fmt: skip
 Row = dict[str, Any]
 
@@ -104,8 +104,10 @@ def chosen(known: covering.Covering, mutant: Mutant, budget: float) -> list[str]
             break
         left -= known.cost[test] + 0.01
         kept.append(test)
-    together = list(dict.fromkeys(test.partition("::")[0] for test in kept))  # a module's fixtures are made once
-    return sorted(kept, key=lambda test: together.index(test.partition("::")[0]))
+    files: dict[str, float] = {}  # a file's fixtures are made once; the files that take least come first
+    for test in kept:
+        files[test.partition("::")[0]] = files.get(test.partition("::")[0], 0) + known.cost[test]
+    return sorted(kept, key=lambda test: files[test.partition("::")[0]])
 
 
 def warm() -> None:
@@ -291,24 +293,26 @@ def _which(row: Row) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in ("module", "number", "function", "before", "after"))
 
 
-def _why() -> dict[tuple[str, ...], str]:
-    """Why a mutant is no fault: by module, function, before and after."""
-    if not EQUIVALENT.is_file():
-        return {}
-    with EQUIVALENT.open(newline="") as file:
+Why = dict[tuple[str, ...], tuple[bool, str]]
+
+
+def _why() -> Why:
+    """Whether a mutant changes nothing, and why it is left: by module, function, before and after."""
+    with SURVIVORS.open(newline="") as file:
         return {
-            (row["module"], row["function"], row["before"], row["after"]): row["why"] for row in csv.DictReader(file)
+            (row["module"], row["function"], row["before"], row["after"]): (row["kind"] == "same", row["why"])
+            for row in csv.DictReader(file)
         }
 
 
-def _reason(row: Row, why: dict[tuple[str, ...], str]) -> str:
-    return why.get(tuple(row[name] for name in ("module", "function", "before", "after")), "")
+def _reason(row: Row, why: Why) -> tuple[bool, str]:
+    return why.get(tuple(row[name] for name in ("module", "function", "before", "after")), (False, ""))
 
 
 def _score(rows: Iterable[Row]) -> tuple[int, int]:
     why = _why()
     killed = sum(bool(row["killed_by"]) for row in rows)
-    return killed, killed + sum(not row["killed_by"] and not _reason(row, why) for row in rows)
+    return killed, killed + sum(not row["killed_by"] and not _reason(row, why)[0] for row in rows)
 
 
 def table(rows: list[Row]) -> str:
@@ -331,8 +335,8 @@ def table(rows: list[Row]) -> str:
     for title, same in (("Survivors", False), ("Change nothing", True)):
         lines += ["", f"## {title}", ""]
         for row in left:
-            reason = _reason(row, why)
-            if bool(reason) == same:
+            nothing, reason = _reason(row, why)
+            if nothing == same:
                 module = row["module"].removeprefix("jitsilab/")
                 shown = f"- `{module}:{row['line']}`: `{row['before']}` became `{row['after']}`"
                 lines.append(f"{shown}: {reason}" if reason else shown)

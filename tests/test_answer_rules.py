@@ -357,6 +357,18 @@ def test_whose_bridge_was_lost_has_no_media_any_more() -> None:
     assert ann.media_paths  # what there was is told
 
 
+def test_what_may_run_past_the_capture_is_not_said_to_be_missing() -> None:
+    peers = Session("p", "p2p", offered=5, offered_at=9.0, accepted=6, own={"aaaa"}, remote={"bbbb"})
+    ann, ben, cem = looked(
+        Person(addresses=[ANN], xmpp_streams=[in_clear(peers)]),
+        Person(addresses=[BEN], xmpp_streams=[in_clear(replace(peers, offered_at=58.0))]),
+        Person(addresses=["192.0.2.30"], xmpp_streams=[in_clear(replace(peers, kind="jvb", offered_at=58.0))]),
+    ).people
+    assert (ann.cause, ann.media_path) == ("not-observable", "not-observable")
+    assert (ben.cause, ben.media_path) == ("undetermined", "not-observable")  # too short to tell, and past us too
+    assert (cem.cause, cem.media_path) == ("undetermined", "none")
+
+
 def one_way() -> Person:
     """The bridge is asked and answers; of what it asks itself nothing is answered."""
     return Person(addresses=[ANN], xmpp_streams=[in_clear(INVITED)], legs=[reached(got=[14])])
