@@ -119,13 +119,13 @@ class Call:
     @cached_property
     def facts(self) -> "Facts | None":
         """The server's configuration, where any of it is at hand."""
-        from jitsilab import facts
+        settings = [piece.delivery for piece in self.evidence.of("configuration")]
+        if self._facts is None and not settings:
+            return None
+        from jitsilab import facts  # whoever has no configuration needs no reader of it
 
         if self._facts is not None:
             return facts.load(self._facts) if isinstance(self._facts, str | Path) else self._facts
-        settings = [piece.delivery for piece in self.evidence.of("configuration")]
-        if not settings:
-            return None
         common = os.path.commonpath([one.input.rpartition("/")[0] or "." for one in settings])
         found = facts.load(*(facts.Given(os.path.relpath(one.input, common), _bytes(one)) for one in settings))
         found.folder = common

@@ -96,12 +96,13 @@ def collect(
     Raises CaptureError where a path is not there, where one that the user named himself is no evidence, and where
     there is none at all.
     """
-    from jitsilab.inputs import years
-    from jitsilab.inputs.logs import LogSource
-    from jitsilab.inputs.logs.times import zone
     from jitsilab.wire.decrypt import keylog
 
-    paths, keylogs, wall = list(paths), list(keylogs), zone(tz) if tz else None
+    paths, keylogs, wall = list(paths), list(keylogs), None
+    if tz:
+        from jitsilab.inputs.logs.times import zone
+
+        wall = zone(tz)
     named = [_study(path) for path in paths]
     tables = [one for one in named if one is not None]
     pieces = [*tables]
@@ -119,10 +120,14 @@ def collect(
     evidence = Evidence([*pieces, *keys, *settings])
     _refuse(evidence)
     _open_captures(evidence, [keylog.KeyLog.load(one) for one in keylogs], progress)
-    years.place(evidence)
-    for source in evidence.lines:
-        if isinstance(source, LogSource):
-            source.zone = wall
+    if evidence.lines:  # whoever has none needs no reader of them
+        from jitsilab.inputs import years
+        from jitsilab.inputs.logs import LogSource
+
+        years.place(evidence)
+        for source in evidence.lines:
+            if isinstance(source, LogSource):
+                source.zone = wall
     return evidence
 
 
@@ -160,8 +165,7 @@ def _printed_twice(folder: Path) -> bool:
 
 
 def _recognised(one: Delivery) -> Piece:
-    from jitsilab import facts, pcap
-    from jitsilab.inputs import prints
+    from jitsilab import pcap
     from jitsilab.wire.decrypt import keylog
 
     if one.note:
@@ -173,6 +177,9 @@ def _recognised(one: Delivery) -> Piece:
         return Piece(one, "capture")
     if keylog.is_keylog(head):
         return Piece(one, "key-log")
+    from jitsilab import facts  # text: only now is it worth loading what knows the kinds of it
+    from jitsilab.inputs import prints
+
     scores = [(kind.recognise(one), -number, kind) for number, kind in enumerate(kinds())]
     best, _, kind = max(scores, default=(0.0, 0, None))
     setting = facts.recognise(one.input, head)
@@ -215,7 +222,6 @@ def _refuse(evidence: Evidence) -> None:
 
 def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) -> None:
     from jitsilab import pcap
-    from jitsilab.inputs import prints
     from jitsilab.inputs.packets import PacketTables
     from jitsilab.wire import Wire
     from jitsilab.wire.decrypt import KeyLog
@@ -235,6 +241,8 @@ def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) ->
             own = KeyLog.load(texts) if keys is None else keys.merged(KeyLog.load(texts))
         piece.source = PacketTables(one.input, Wire(packets, own))
     for piece in evidence.of("print"):
+        from jitsilab.inputs import prints
+
         try:
             with piece.delivery.open() as file:
                 tables: Any = prints.load(file, name=piece.input)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from jitsilab.case.clocks import Told, begin_of
 from jitsilab.inputs import Evidence
-from jitsilab.inputs.logs import LogSource
 
 _BROWSER = ("console", "webrtc-internals", "rtcstats", "har")
 
@@ -13,6 +12,10 @@ def of(evidence: Evidence) -> Iterator[Told]:
     """One for each piece that dates something; asked when the pieces have been read."""
     for packets in evidence.packets:
         yield Told(packets.input, "packets", dated=begin_of(packets) is not None)
+    if not evidence.lines:
+        return
+    from jitsilab.inputs.logs import LogSource  # whoever has no line needs no reader of logs
+
     for source in evidence.lines:
         if isinstance(source, LogSource):
             yield Told(source.input, "log", frozenset(source.zoneless), source.fragments, given=source.given_zone)

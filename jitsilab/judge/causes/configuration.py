@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from jitsilab import ip
-from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes.reach import attempts
 from jitsilab.judge.causes.statement import Case, Rule, Statement, places
 from jitsilab.judge.causes.trail import Event
@@ -31,7 +30,7 @@ def inbound(case: Case) -> Iterator[Statement]:
     """The filter lets no UDP to the bridge's port in, and nobody's arrives."""
     if case.facts is None or not _somebody_without(case) or _somebody_arrived(case):
         return
-    deployment = Deployment(case.facts)
+    deployment = case.facts.deployment
     ports = [one.value for one in deployment.bridge_ports() if isinstance(one.value, int)]
     # a filter's rules given alone name no bridge: its port is the one that the logs say, else the program's default
     for port in ports or _bound(case) or [10000]:
@@ -55,7 +54,7 @@ def wrong_address(case: Case) -> Iterator[Statement]:
     """The bridge is told to show a public address that the domain does not have, and nobody's UDP arrives."""
     if case.facts is None or not _somebody_without(case) or _somebody_arrived(case):
         return
-    deployment = Deployment(case.facts)
+    deployment = case.facts.deployment
     named = {str(one.value) for one in deployment.domain_addresses() if not ip.is_private(str(one.value))}
     own = set(case.facts.addresses)
     for one in deployment.mappings():
@@ -77,7 +76,7 @@ def brewery(case: Case) -> Iterator[Statement]:
     """The bridge is told to join another room than the focus is told to watch, and the focus has no bridge."""
     if case.facts is None or not _no_bridge(case):
         return
-    deployment = Deployment(case.facts)
+    deployment = case.facts.deployment
     watched = deployment.brewery()
     rooms = [room for login in deployment.bridge_logins() for room in login.rooms if room.known]
     if not watched.known or not rooms:

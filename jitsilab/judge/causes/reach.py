@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 
 from jitsilab import ip
-from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes.statement import Case, Rule, Statement, stated
 from jitsilab.judge.causes.trail import Event, Trail
 
@@ -181,7 +180,7 @@ def relay_down(case: Case) -> Iterator[Statement]:
     """A proxy finds nobody at TURN's port, while somebody has no way to the bridge."""
     ports = set(TURN_PORTS)
     if case.facts is not None:
-        ports |= {one.port for one in Deployment(case.facts).turn_sockets() if isinstance(one.port, int)}
+        ports |= {one.port for one in case.facts.deployment.turn_sockets() if isinstance(one.port, int)}
     refused = [
         one for one in case.trail.of("upstream-failed")
         if one.detail.startswith("refused") and any(one.value.endswith(f":{port}") for port in ports)

@@ -11,7 +11,6 @@ from typing import Any
 
 from jitsilab import ip
 from jitsilab.case.clocks import Clock, begin_of
-from jitsilab.facts.deployment import Deployment
 from jitsilab.judge.causes import (
     CAUSES,
     CONDITIONS,
@@ -272,7 +271,7 @@ def _domain_address(facts: Any, bridge: str) -> str:
     """The public address of the domain, where the configuration names one of the bridge's family."""
     if facts is None:
         return ""
-    named = {str(one.value) for one in Deployment(facts).domain_addresses() if not ip.is_private(str(one.value))}
+    named = {str(one.value) for one in facts.deployment.domain_addresses() if not ip.is_private(str(one.value))}
     fits = [one for one in named if not bridge or (":" in one) == (":" in bridge)]
     return fits[0] if len(fits) == 1 else ""
 
