@@ -63,10 +63,10 @@ def anchors(stun: pd.DataFrame) -> pd.DataFrame:
     day, by those, else by what the others say. What does not fit is another agent's random text and is left out.
     """
     found: dict[str, tuple[str, int, int, float, pd.Timestamp]] = {}
-    requests = stun[(stun["message_class"] == "request") & stun["username"].notna()]
+    names = ["username", "src", "dst", "frame", "seconds", "time"]
+    requests = stun.loc[(stun["message_class"] == "request") & stun["username"].notna(), names]
     requests = requests.drop_duplicates(["username", "src", "dst"])  # only the first with a ufrag counts
-    columns = (requests[name] for name in ("username", "src", "dst", "frame", "seconds", "time"))
-    for username, src, dst, frame, seconds, time in zip(*columns, strict=True):
+    for username, src, dst, frame, seconds, time in zip(*(requests[name] for name in names), strict=True):
         receiver, _, sender = str(username).partition(":")
         for ufrag, owner in ((receiver, dst), (sender, src)):
             when = made(ufrag)

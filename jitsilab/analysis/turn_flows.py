@@ -94,10 +94,11 @@ def _relayed_rows(rows: pd.DataFrame) -> dict[int, Relayed]:
     """By flow: when how many bytes were relayed, as the lengths of records tell."""
     if not len(rows):
         return {}
-    rows = rows[rows["message"].isin(["send", "data", "channel-data", "other"])]
+    relayed = rows["message"].isin(["send", "data", "channel-data", "other"])
+    rows = rows.loc[relayed, ["flow", "seconds", "up", "length"]]
     return {
         int(flow): Relayed(some["seconds"].to_numpy(np.float64), some["up"].to_numpy(bool), some["length"].to_numpy())
-        for flow, some in rows.groupby("flow", sort=False)[["seconds", "up", "length"]]
+        for flow, some in rows.groupby("flow", sort=False)
     }
 
 
@@ -112,7 +113,8 @@ def _open_turn(
 ) -> Iterable[TurnFlow]:
     """TURN whose messages can be read: UDP, TCP, or TLS with keys."""
     ends = flows.set_index("flow")[["client", "transport", "first_seconds", "last_seconds"]]
-    turn = stun[stun["depth"].eq(0) & ~stun["method"].eq("Binding")]
+    wanted = ["flow", "frame", "transport", "method", "message_class", "username"]
+    turn = stun.loc[stun["depth"].eq(0) & ~stun["method"].eq("Binding"), wanted]
     for number, rows in turn.groupby("flow", sort=True):
         if not rows["method"].eq("Allocate").any():
             continue

@@ -5,7 +5,7 @@ what stands behind an address (or behind several that share an ICE user fragment
 """
 
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,8 +144,8 @@ def _cast(tables: Tables) -> Cast:
     )
     xmpp_streams = _of_call(xmpp_streams, flows, servers)
     turn = turn_flows(tables, flows, servers, roles)
-    people = _named(xmpp_streams, tables, flows, servers, roles) if xmpp_streams else []
-    strangers = _by_address(people, tables, flows, servers, roles, own)
+    people = _named(xmpp_streams, tables, flows, machines) if xmpp_streams else []
+    strangers = _by_address(people, tables, flows, machines)
     if own or all(person.addresses for person in people):  # else a stranger may be one whose address is not known
         people += strangers
     datagrams = flows[flows["transport"].eq("udp") & flows["server"].isin(servers)] if len(flows) else flows
@@ -162,7 +162,7 @@ def _cast(tables: Tables) -> Cast:
         leg.received = True
     people.sort(key=lambda person: person.first_seen)
     end = float(flows["last_seconds"].max()) if len(flows) else 0.0
-    why = recognised(tables, xmpp_streams, servers)
+    why = recognised(tables, xmpp_streams, servers, machines.bridges)
     return Cast(
         people,
         servers,
@@ -237,16 +237,11 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
         person.older = {flow: rates[flow] for flow in person.flows if flow in rates and flow not in begins}
 
 
-def _named(
-    xmpp_streams: list[XmppStream],
-    tables: Tables,
-    flows: pd.DataFrame,
-    servers: Collection[str],
-    roles: dict[int, tuple[str, str]],
-) -> list[Person]:
+def _named(xmpp_streams: list[XmppStream], tables: Tables, flows: pd.DataFrame, machines: Topology) -> list[Person]:
     """People by display name (or room occupant, or connection), with the addresses of their connections and checks."""
+    servers = machines.servers
     clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
-    outside = _through_proxy(xmpp_streams, tables, flows, servers, roles)
+    outside = _through_proxy(xmpp_streams, tables, flows, servers, machines.roles)
     behind = {flow: clients[outside[stream.connection]] for stream in xmpp_streams if stream.connection in outside
               for flow in stream.flows}  # fmt: skip
     found: dict[str, Person] = {}
@@ -265,7 +260,7 @@ def _named(
     for person in found.values():
         own = {ufrag: session.kind for session in person.sessions for ufrag in session.own}
         remote = {ufrag: session.kind for session in person.sessions for ufrag in session.remote}
-        person.legs = legs.of_ufrags(own, tables, servers, remote) if own or remote else []
+        person.legs = legs.of_ufrags(own, tables, machines, remote) if own or remote else []
         for leg in person.legs:
             kinds = [own.get(mine, remote.get(other)) for mine, other in leg.ufrags]
             leg.kind = next((kind for kind in kinds if kind), leg.kind)
@@ -321,7 +316,7 @@ def _through_proxy(
     tables: Tables,
     flows: pd.DataFrame,
     servers: Collection[str],
-    roles: dict[int, tuple[str, str]],
+    roles: Mapping[int, tuple[str, str]],
 ) -> dict[Any, int]:
     """Outer flows of connections that are seen only behind the server's proxy."""
     clients = {int(f): str(c) for f, c in zip(flows["flow"], flows["client"], strict=True)}
@@ -334,30 +329,29 @@ def _through_proxy(
     tcp = part(tables, "segments") if hidden and xmpp is not None else None
     if xmpp is None or tcp is None:
         return {}
-    rows = xmpp[xmpp["connection"].isin([stream.connection for stream in hidden])]
+    mine = xmpp["connection"].isin([stream.connection for stream in hidden])
+    rows = xmpp.loc[mine, ["connection", "frame", "seconds", "direction"]]
     outer = {flow for flow, (_, role) in roles.items() if role in ("web", "websocket", "signaling")}
     return {connection: passed.flow for connection, passed in proxies.outer_flows(rows, tcp, outer).items()}
 
 
-def _by_address(
-    people: list[Person], tables: Tables, flows: pd.DataFrame, servers: Collection[str],
-    roles: dict[int, tuple[str, str]], own: str,
-) -> list[Person]:  # fmt: skip
+def _by_address(people: list[Person], tables: Tables, flows: pd.DataFrame, machines: Topology) -> list[Person]:
     """Who stands behind the addresses that no signaling explains; addresses of one ICE user fragment are one person."""
+    servers, own = machines.servers, machines.own
     taken = {address for person in people for address in person.addresses}
     stun = frame(tables, "stun")
     groups: list[set[str]] = [
-        {address} for address, role in roles.values() if role in ("web", "websocket", "turn", "signaling")
+        {address} for address, role in machines.roles.values() if role in ("web", "websocket", "turn", "signaling")
     ]
     if len(stun):
-        checks = stun[
+        checks = (
             stun["method"].eq("Binding")
             & stun["message_class"].eq("request")
             & stun["username"].notna()
             & stun["depth"].eq(0)
-        ]
+        )
         ends: dict[str, set[str]] = {}
-        ways = checks[["username", "src", "dst"]].drop_duplicates()
+        ways = stun.loc[checks, ["username", "src", "dst"]].drop_duplicates()
         for username, src, dst in zip(ways["username"], ways["src"], ways["dst"], strict=True):
             receiver, _, sender = str(username).partition(":")
             ends.setdefault(sender, set()).add(str(src))
@@ -376,7 +370,7 @@ def _by_address(
         if group & taken or group & set(servers) or not group & near:
             continue
         person = Person(addresses=sorted(group), placed="address")
-        person.legs = legs.of_address(group, tables, servers)
+        person.legs = legs.of_address(group, tables, machines)
         found.append(person)
     return found
 

@@ -258,7 +258,8 @@ def _of_packets(
                 yield at("participant-joined", stream.endpoint, stream.joined_at)
     jingle, stun = tables.get("jingle"), tables.get("stun")
     if jingle is not None and len(jingle):
-        rows = jingle[jingle["session"].eq("jvb") & jingle["action"].isin(["session-initiate", "session-accept"])]
+        of_bridge = jingle["session"].eq("jvb") & jingle["action"].isin(["session-initiate", "session-accept"])
+        rows = jingle.loc[of_bridge, ["action", "sid", "seconds"]]
         owner = {
             session.sid: stream.endpoint for person in cast.people for stream in person.xmpp_streams if stream.endpoint
             for session in stream.sessions.values()
@@ -273,10 +274,9 @@ def _of_packets(
     if stun is None or stun.empty:
         return
     made = _begun(stun)
-    checks = stun[stun["method"].eq("Binding") & stun["message_class"].eq("request") & stun["username"].notna()]
-    for username, seconds in (
-        checks.drop_duplicates("username")[["username", "seconds"]].head(MOST).itertuples(index=False)
-    ):
+    asked = stun["method"].eq("Binding") & stun["message_class"].eq("request") & stun["username"].notna()
+    checks = stun.loc[asked, ["username", "seconds"]].drop_duplicates("username").head(MOST)
+    for username, seconds in checks.itertuples(index=False):
         ends = str(username).split(":")[:2]
         for ufrag in ends if any(one in made for one in ends) else ():
             yield at("check", ufrag, float(seconds))

@@ -6,11 +6,14 @@ be the participant's, a relay's far side on the server's own loopback counts as 
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from jitsilab.analysis import clock, limits
+
+if TYPE_CHECKING:
+    from jitsilab.case.topology import Topology
 
 LASTING = limits.LASTING.value  # s that a stream must last to count as media: a burst between two paths is none
 
@@ -83,21 +86,20 @@ class Leg:
         return bool(self.secured) or self.rtp_out.packets > 1 or self.reports > 1
 
 
-def ice4j_ports(stun: pd.DataFrame) -> set[tuple[str, int]]:
+def ice4j_ports(stun: pd.DataFrame) -> frozenset[tuple[str, int]]:
     """Addresses and ports of a Jitsi bridge: its ICE library names itself, or shows the clock in its ufrag."""
-    binding = stun[stun["method"].eq("Binding") & stun["message_class"].isin(["request", "success"])]
-    named = binding[binding["software"].fillna("").str.startswith("ice4j")].drop_duplicates(["src", "src_port"])
-    found = {(str(a), int(p)) for a, p in zip(named["src"], named["src_port"], strict=True) if pd.notna(p)}
+    binding = stun["method"].eq("Binding") & stun["message_class"].isin(["request", "success"])
+    names = ["message_class", "software", "username", "src", "src_port", "dst", "dst_port"]
     dated = set(clock.anchors(stun)["ufrag"])
-    requests = binding[binding["message_class"].eq("request")].dropna(subset=["username"])
-    ends = ["username", "src", "src_port", "dst", "dst_port"]
-    for username, src, src_port, dst, dst_port in _columns(requests.drop_duplicates(ends), *ends):
-        receiver, _, sender = str(username).partition(":")
-        if receiver in dated and pd.notna(dst_port):
-            found.add((str(dst), int(dst_port)))
-        if sender in dated and pd.notna(src_port):
-            found.add((str(src), int(src_port)))
-    return found
+    found: set[tuple[Any, Any]] = set()
+    for kind, software, username, *ends in _columns(stun.loc[binding, names].drop_duplicates(), *names):
+        source, target = (ends[0], ends[1]), (ends[2], ends[3])
+        receiver, _, sender = username.partition(":") if kind == "request" and pd.notna(username) else ("", "", "")
+        if sender in dated or (pd.notna(software) and software.startswith("ice4j")):
+            found.add(source)
+        if receiver in dated:
+            found.add(target)
+    return frozenset((str(address), int(port)) for address, port in found if pd.notna(port))
 
 
 def _columns(table: pd.DataFrame, *names: str) -> Any:
@@ -107,22 +109,22 @@ def _columns(table: pd.DataFrame, *names: str) -> Any:
 def of_ufrags(
     own: Collection[str],
     tables: "Mapping[str, pd.DataFrame | None]",
-    servers: Collection[str],
+    machines: "Topology",
     remote: Collection[str] = (),
 ) -> list[Leg]:
     """The legs on which checks name one of these ufrags as the participant's, or as those of its sessions' others."""
-    return _legs(tables, servers, lambda username, src, dst: _mine(username, own, remote))
+    return _legs(tables, machines, lambda username, src, dst: _mine(username, own, remote))
 
 
 def of_address(
-    addresses: Collection[str], tables: "Mapping[str, pd.DataFrame | None]", servers: Collection[str]
+    addresses: Collection[str], tables: "Mapping[str, pd.DataFrame | None]", machines: "Topology"
 ) -> list[Leg]:
     """The legs of whoever is behind these addresses; without signaling that is all that tells whose they are."""
 
     def mine(username: str, src: str, dst: str) -> bool | None:
         return True if src in addresses else False if dst in addresses else None
 
-    return _legs(tables, servers, mine)
+    return _legs(tables, machines, mine)
 
 
 def _mine(username: str, own: Collection[str], remote: Collection[str]) -> bool | None:
@@ -133,37 +135,28 @@ def _mine(username: str, own: Collection[str], remote: Collection[str]) -> bool 
     return True if receiver in remote else False if sender in remote else None
 
 
+_CHECK = (
+    "flow", "depth", "transport", "up", "frame", "seconds", "username", "src", "src_port", "dst", "dst_port",
+    "use_candidate",
+)  # fmt: skip
+
+
 def _legs(
     tables: "Mapping[str, pd.DataFrame | None]",
-    servers: Collection[str],
+    machines: "Topology",
     mine: Callable[[str, str, str], "bool | None"],
 ) -> list[Leg]:
     stun = tables.get("stun")
     if stun is None or stun.empty:
         return []
-    bridge = ice4j_ports(stun)
-    binding = stun[stun["method"].eq("Binding") & stun["flow"].notna()]
-    if "duplicate" in binding:
-        binding = binding[~binding["duplicate"].fillna(False).astype(bool)]
+    once = ~stun["duplicate"].fillna(False).astype(bool) if "duplicate" in stun else True
+    wanted = stun["method"].eq("Binding") & stun["flow"].notna() & once
+    binding = stun.loc[wanted, [*_CHECK, "message_class"]]
     found: dict[tuple[int, bool], Leg] = {}
     ends: dict[tuple[int, bool], tuple[str, int]] = {}  # the participant's end of each leg
     requests = binding[binding["message_class"].eq("request") & binding["username"].notna()]
-    names = (
-        "flow",
-        "depth",
-        "transport",
-        "up",
-        "frame",
-        "seconds",
-        "username",
-        "src",
-        "src_port",
-        "dst",
-        "dst_port",
-        "use_candidate",
-    )
     for flow, depth, transport, up, frame, seconds, username, src, src_port, dst, dst_port, use in _columns(
-        requests, *names
+        requests, *_CHECK
     ):
         from_me = mine(str(username), str(src), str(dst))
         if from_me is None or (depth and from_me != bool(up)):  # inside a relay the client's end is the participant's
@@ -172,7 +165,7 @@ def _legs(
         here, there = ((src, src_port), (dst, dst_port)) if from_me else ((dst, dst_port), (src, src_port))
         leg = found.get(place)
         if leg is None:
-            via = f"turn-{transport}" if depth else "relay" if str(here[0]) in servers else "udp"
+            via = f"turn-{transport}" if depth else "relay" if str(here[0]) in machines.servers else "udp"
             leg = found[place] = Leg(int(flow), via, str(here[0]), str(there[0]), _int(here[1]))
             ends[place] = (str(here[0]), _int(here[1]))
         receiver, _, sender = str(username).partition(":")
@@ -182,7 +175,7 @@ def _legs(
         leg.last = max(leg.last, float(seconds)) if from_me else leg.last
         if pd.notna(use) and bool(use):  # a nullable boolean
             leg.nominated = leg.nominated or int(frame)
-        if not leg.kind and _is_bridge(leg, (str(there[0]), _int(there[1])), bridge):
+        if not leg.kind and _is_bridge(leg, (str(there[0]), _int(there[1])), machines.bridges):
             leg.kind = "jvb"
     _answers(binding, found, ends)
     _dtls(tables.get("dtls"), found, ends)
@@ -196,9 +189,9 @@ def _legs(
     return list(found.values())
 
 
-def _is_bridge(leg: Leg, other: tuple[str, int], bridge: set[tuple[str, int]]) -> bool:
+def _is_bridge(leg: Leg, other: tuple[str, int], bridges: Collection[tuple[str, int]]) -> bool:
     if leg.direct or leg.via == "relay":
-        return other in bridge
+        return other in bridges
     return any(clock.made(theirs) is not None for _, theirs in leg.ufrags)
 
 
@@ -213,8 +206,9 @@ def _each(
     *names: str,
 ) -> Any:
     """Of the rows of a table that belong to a leg: it, whether they come from the participant, and these columns."""
-    rows = table[table["flow"].isin({flow for flow, _ in found})]
-    for flow, depth, src, src_port, *values in _columns(rows, "flow", "depth", "src", "src_port", *names):
+    wanted = ["flow", "depth", "src", "src_port", *names]
+    rows = table.loc[table["flow"].isin({flow for flow, _ in found}), wanted]
+    for flow, depth, src, src_port, *values in _columns(rows, *wanted):
         place = int(flow), bool(pd.notna(depth) and depth)  # a printed table says nothing of depth
         leg = found.get(place)
         if leg is not None:
@@ -222,8 +216,7 @@ def _each(
 
 
 def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
-    answers = binding[binding["message_class"].eq("success")]
-    rows = answers[answers["flow"].isin({flow for flow, _ in found})]
+    rows = binding[binding["message_class"].eq("success") & binding["flow"].isin({flow for flow, _ in found})]
     for frame, at, flow, depth, src, src_port in _columns(rows, "frame", "seconds", "flow", "depth", "src", "src_port"):
         leg = found.get((int(flow), bool(depth)))
         if leg is None:

@@ -7,9 +7,9 @@ port, which tells a video conference apart from a page that merely talks.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
 from jitsilab.analysis import turn_in_tls
-from jitsilab.case import legs
 from jitsilab.case.signaling import XmppStream
 from jitsilab.protocols import stanza as stanzas
 from jitsilab.tables import Tables, frame
@@ -30,25 +30,29 @@ class Recognition:
     could_be: str = ""  # what a Jitsi call would show too, where nothing shows that it is one
 
 
-def recognised(tables: Tables, xmpp_streams: Collection[XmppStream], servers: Collection[str]) -> Recognition:
-    """The surest reason that there is; servers are those of the call, as the topology has them."""
+def recognised(
+    tables: Tables,
+    xmpp_streams: Collection[XmppStream],
+    servers: Collection[str],
+    bridges: Collection[tuple[str, int]],
+) -> Recognition:
+    """The surest reason that there is; servers and bridges are those of the call, as the topology has them."""
     for stream in xmpp_streams:
         if stream.asked or stream.focus:
             return Recognition("a request to the conference focus", "measured", (stream.asked or stream.focus,))
     xmpp, stun, http = tables.get("xmpp"), frame(tables, "stun"), frame(tables, "http")
-    if len(stun) and (bridges := legs.ice4j_ports(stun)):
-        shown = stun[
-            [(str(a), int(p)) in bridges for a, p in zip(stun["src"], stun["src_port"].fillna(-1), strict=True)]
-        ]
-        return Recognition("a Jitsi bridge's ICE", "measured", tuple(int(one) for one in shown["frame"].head(2)))
+    if bridges:
+        sent = zip(stun["frame"], stun["src"], stun["src_port"].fillna(-1), strict=True)
+        shown = (int(number) for number, a, p in sent if (str(a), int(p)) in bridges)
+        return Recognition("a Jitsi bridge's ICE", "measured", tuple(islice(shown, 2)))
     if xmpp is not None:
         for number, stanza in zip(xmpp["frame"], stanzas_of(xmpp), strict=True):
             if stanza is not None and stanzas.child(stanza, *_JITSI) is not None:
                 return Recognition("stanzas of Jitsi Meet", "measured", (int(number),))
     if len(http):
-        asked = http[http["target"].fillna("").str.contains(PATHS)]
+        asked = http.loc[http["target"].fillna("").str.contains(PATHS), "frame"]
         if len(asked):
-            return Recognition("HTTP requests of a Jitsi Meet page", "measured", (int(asked["frame"].iloc[0]),))
+            return Recognition("HTTP requests of a Jitsi Meet page", "measured", (int(asked.iloc[0]),))
     return _of_flows(tables, servers)
 
 
@@ -57,7 +61,7 @@ def _of_flows(tables: Tables, servers: Collection[str]) -> Recognition:
     tls, flows = frame(tables, "tls"), frame(tables, "flows")
     if not len(tls) or not len(flows):
         return Recognition()
-    hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")]
+    hellos = tls.loc[tls["handshake"].fillna("").str.contains("client_hello"), ["flow", "frame", "alpn"]]
     places = flows.set_index("flow")[["server", "server_port"]]
     pages: dict[tuple[str, int], int] = {}
     sockets: dict[tuple[str, int], int] = {}

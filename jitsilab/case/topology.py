@@ -27,18 +27,23 @@ class Topology:
     public: str = ""  # where clients see the server, if that is none of its own addresses
     relayed: str = ""  # address that TURN on the server relays from, where all allocations agree
     roles: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # flow: client, and web, websocket, turn, ...
+    bridges: frozenset[tuple[str, int]] = frozenset()  # address and port of each bridge whose ICE is seen
 
 
 def topology(tables: Tables) -> Topology:
     """The machines of a capture; ``tables`` as `Call.tables` gives them."""
-    flows = frame(tables, "flows")
+    flows, stun = frame(tables, "flows"), frame(tables, "stun")
+    bridges = legs.ice4j_ports(stun) if len(stun) else frozenset()
     if flows.empty:
-        return Topology()
-    servers, evidence, certainty = _servers(tables, flows)
+        return Topology(bridges=bridges)
+    flows = flows[[name for name in ("flow", "transport", "client", "server", "server_port", "kind") if name in flows]]
+    outer = flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])]
+    serving = _answering(tables, outer)
+    servers, evidence, certainty = _servers(tables, outer, serving, bridges)
     served = roles(tables, flows, servers)
     return Topology(
-        tuple(servers), evidence, certainty, _own(flows, servers, tables), public(tables, servers),
-        relayed(tables, signaling(flows, served)), served,
+        tuple(servers), evidence, certainty, _own(flows, serving, servers), public(stun, servers, bridges),
+        relayed(stun, signaling(flows, served)), served, bridges,
     )  # fmt: skip
 
 
@@ -52,26 +57,26 @@ def _answering(tables: Tables, outer: pd.DataFrame) -> pd.DataFrame:
     return serving if len(serving) else outer
 
 
-def _servers(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str, str]:
+def _servers(
+    tables: Tables, outer: pd.DataFrame, serving: pd.DataFrame, bridges: Collection[tuple[str, int]]
+) -> tuple[list[str], str, str]:
     """The server's addresses, what says so, and how surely.
 
     What only the server of a call is asked or says comes first: signaling, a bridge's ICE. Then a host that serves page
     and WebSocket, then one that TURN is asked of; at last the one that most others turn to. Other addresses are the
     same server's where they are asked for by the same name, or serve the same clients with TURN.
     """
-    outer = flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])]
     if outer.empty:
         return [], "", ""
-    serving = _answering(tables, outer)
     counted = serving.groupby("server").agg(clients=("client", "nunique"), flows=("client", "size"))
     ranks = [str(one) for one in counted.sort_values(["clients", "flows"], ascending=False, kind="stable").index]
-    bridges = sorted({address for address, _ in legs.ice4j_ports(stun)}) if len(stun := frame(tables, "stun")) else []
+    hosts = sorted({address for address, _ in bridges})
     asked = _asked(tables, outer)
     pages = _pages(tables, serving)
     turned = set(serving.loc[serving["flow"].isin(_allocating(tables)), "server"])
     reasons = (
         (asked, "signaling of a call", "measured"),
-        (set(bridges) & set(ranks), "a bridge's ICE beside what it serves", "measured"),
+        (set(hosts) & set(ranks), "a bridge's ICE beside what it serves", "measured"),
         (pages, "a page and a WebSocket", "deduced"),
         (turned, "TURN", "deduced"),
     )
@@ -83,7 +88,7 @@ def _servers(tables: Tables, flows: pd.DataFrame) -> tuple[list[str], str, str]:
         main, evidence, certainty = (quiet or ranks)[:1], "more turn to it than to any other", "inferred"
     kin = _kin(main, ranks, serving, tables, turned)
     clients = set(serving.loc[serving["server"].isin(kin), "client"]) - set(kin)
-    return kin + [one for one in bridges if one not in kin and one not in clients], evidence, certainty
+    return kin + [one for one in hosts if one not in kin and one not in clients], evidence, certainty
 
 
 def _asked(tables: Tables, outer: pd.DataFrame) -> set[str]:
@@ -102,7 +107,7 @@ def _pages(tables: Tables, serving: pd.DataFrame) -> set[str]:
     tls = frame(tables, "tls")
     if not len(tls):
         return set()
-    hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")].drop_duplicates("flow")
+    hellos = _hellos(tls).drop_duplicates("flow")
     offered = dict(zip(hellos["flow"], hellos["alpn"].fillna(""), strict=True))
     alpn = pd.Series([offered.get(flow, "") for flow in serving["flow"]], serving.index, dtype="str")
     page, socket = alpn.str.contains(r"\bh2\b"), alpn.eq("http/1.1")
@@ -110,6 +115,11 @@ def _pages(tables: Tables, serving: pd.DataFrame) -> set[str]:
         zip(serving["server"][socket], serving["server_port"][socket], strict=True)
     )
     return {str(server) for server, _ in both}
+
+
+def _hellos(tls: pd.DataFrame) -> pd.DataFrame:
+    """Of each ClientHello its flow and the protocols that it asks for."""
+    return tls.loc[tls["handshake"].fillna("").str.contains("client_hello"), ["flow", "alpn"]]
 
 
 def _allocating(tables: Tables) -> set[Any]:
@@ -126,7 +136,8 @@ def _kin(
     A name in a ClientHello is what the client calls a host; two hosts of one name are one server, or one service.
     """
     tls = frame(tables, "tls")
-    names = tls.dropna(subset=["sni"]).drop_duplicates("flow").set_index("flow")["sni"] if len(tls) else pd.Series()
+    named = tls.loc[tls["sni"].notna(), ["flow", "sni"]] if len(tls) else tls
+    names = named.drop_duplicates("flow").set_index("flow")["sni"] if len(tls) else pd.Series()
     asked = serving.assign(sni=serving["flow"].map(names) if len(names) else None)
     called = {str(server): set(some.dropna()) for server, some in asked.groupby("server")["sni"]}
     clients = {str(server): set(some) for server, some in serving.groupby("server")["client"]}
@@ -140,12 +151,11 @@ def _kin(
     return kept
 
 
-def _own(flows: pd.DataFrame, servers: Collection[str], tables: Tables) -> str:
+def _own(flows: pd.DataFrame, serving: pd.DataFrame, servers: Collection[str]) -> str:
     """The one client of a private address that reaches a public server: the capture was made at the client's."""
     local = flows[flows["client"].map(is_loopback)]
     if "kind" in local:
         local = local[local["kind"].ne("DNS")]  # a resolver on the host itself is no server's loopback
-    serving = _answering(tables, flows[~flows["client"].map(is_loopback) & (flows["client"] != flows["server"])])
     clients = set(serving["client"])
     if len(local) or len(clients) != 1 or any(map(is_private, set(serving["server"]) & set(servers))):
         return ""
@@ -161,7 +171,7 @@ def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict
     offered: dict[int, Any] = {}
     known = set(tls["flow"].dropna().astype(int)) if len(tls) else set()
     if len(tls):
-        hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")]
+        hellos = _hellos(tls)
         offered = {int(f): a for f, a in zip(hellos["flow"], hellos["alpn"], strict=True) if pd.notna(f)}
     talking = set(xmpp["flow"].dropna().astype(int)) if len(xmpp) else set()
     turning = set(stun.loc[stun["transport"].isin(["tls", "tcp"]), "flow"].dropna().astype(int)) if len(stun) else set()
@@ -188,21 +198,20 @@ def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict
     return found
 
 
-def public(tables: Tables, servers: Collection[str]) -> str:
+def public(stun: pd.DataFrame, servers: Collection[str], bridges: Collection[tuple[str, int]]) -> str:
     """The server's public address: what clients saw its checks come from, where that is none of its own."""
-    stun = tables.get("stun")
-    if stun is None or stun.empty:
+    if stun.empty:
         return ""
-    bridge = legs.ice4j_ports(stun)
-    answers = stun[
+    answers = (
         stun["method"].eq("Binding")
         & stun["message_class"].eq("success")
         & stun["depth"].eq(0)
         & stun["mapped_address"].notna()
         & ~stun["src"].isin(servers)  # a relay on the server itself says what TURN was told, and no client's view
-    ]
-    seen = [str(m) for m, d, p in zip(answers["mapped_address"], answers["dst"], answers["dst_port"], strict=True)
-            if pd.notna(p) and (str(d), int(p)) in bridge and m not in servers]  # fmt: skip
+    )
+    told = (stun.loc[answers, name] for name in ("mapped_address", "dst", "dst_port"))
+    seen = [str(m) for m, d, p in zip(*told, strict=True)
+            if pd.notna(p) and (str(d), int(p)) in bridges and m not in servers]  # fmt: skip
     return max(set(seen), key=seen.count) if seen else ""
 
 
@@ -212,10 +221,9 @@ def signaling(flows: pd.DataFrame, roles: Mapping[int, tuple[str, str]]) -> set[
     return set(flows.loc[flows["flow"].isin(talking), "server"]) if len(flows) else set()
 
 
-def relayed(tables: Tables, servers: Collection[str]) -> str:
+def relayed(stun: pd.DataFrame, servers: Collection[str]) -> str:
     """The address that TURN on one of these hosts relays from, where all its allocations agree."""
-    stun = tables.get("stun")
-    if stun is None or stun.empty:
+    if stun.empty:
         return ""
-    given = stun[stun["relayed_address"].notna() & stun["src"].isin(servers)]["relayed_address"].unique()
+    given = stun.loc[stun["relayed_address"].notna() & stun["src"].isin(servers), "relayed_address"].unique()
     return str(given[0]) if len(given) == 1 else ""

@@ -4,6 +4,7 @@ Each module of this package holds ``SCHEMAS`` (table name to columns) and ``BUIL
 a `jitsilab.wire.Wire` and gives a `Table`). Hostile or odd bytes become `Problem` rows here and nowhere later.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,16 +48,21 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
 
     A column of times takes int64 nanoseconds since the epoch, Timestamps or None.
     """
-    listed = list(rows)
-    frame = pd.DataFrame(listed, columns=list(schema))
-    for number, (column, (dtype, _)) in enumerate(schema.items()):
-        if dtype == TIME:
-            if pd.api.types.is_float_dtype(frame[column]):  # pandas' guess of integers and None loses nanoseconds
-                frame[column] = pd.array([row[number] for row in listed], dtype="Int64")
-            frame[column] = pd.to_datetime(frame[column], unit="ns", utc=True).astype(TIME)
-        else:
-            frame[column] = frame[column].astype(dtype)
-    return frame
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    dtypes = [dtype for dtype, _ in schema.values()]
+    made = [_column(values, dtype) for values, dtype in zip(columns, dtypes, strict=True)]
+    return pd.DataFrame(dict(zip(schema, made, strict=True)))
+
+
+def _column(values: Sequence[Any], dtype: str) -> Any:
+    if dtype == "object":  # an array of lists would have two dimensions
+        return pd.Series(values, dtype=dtype)
+    if dtype != TIME:
+        return pd.array(values, dtype=dtype)
+    times = pd.Series(values)
+    if pd.api.types.is_float_dtype(times):  # pandas' guess of integers and None loses nanoseconds
+        times = pd.Series(values, dtype="Int64")
+    return pd.to_datetime(times, unit="ns", utc=True).astype(dtype).array
 
 
 Tables = Mapping[str, "pd.DataFrame | None"]  # by name; None where the source cannot show one
@@ -67,6 +73,11 @@ def frame(tables: Tables, name: str) -> pd.DataFrame:
     found = tables.get(name)
     if found is not None:
         return found
+    return _empty(name).copy(deep=False)
+
+
+@functools.cache
+def _empty(name: str) -> pd.DataFrame:
     schema = wire_schemas().get(name)
     return frame_from([], schema) if schema is not None else pd.DataFrame()
 

@@ -151,22 +151,19 @@ def jingle_rows(xmpp: pd.DataFrame, bridge: pd.DataFrame | None = None) -> Rows:
     tables["sources"] += _announced(xmpp, occupants, problems)
     if bridge is not None:
         tables["sources"] += _mapped(bridge, problems)
-    made = {name: _missing(frame_from(rows, SCHEMAS[name])) for name, rows in tables.items()}
+    made = {name: frame_from(map(_missing, rows), SCHEMAS[name]) for name, rows in tables.items()}
     made["sources"] = made["sources"].sort_values("frame", kind="stable", ignore_index=True)
     return Rows(**made, problems=problems)
 
 
-def _missing(table: pd.DataFrame) -> pd.DataFrame:
+def _missing(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """What was not said is missing, not empty."""
-    words = table.select_dtypes("str").columns
-    table[words] = table[words].where(table[words] != "")
-    return table
+    return tuple(None if value == "" else value for value in row)
 
 
 def _commons(table: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """The columns of COMMON of each row, with missing values as None."""
-    columns = [table[name].astype(object).where(table[name].notna(), None) for name in COMMON]
-    return list(zip(*columns, strict=True))
+    """The columns of COMMON of each row."""
+    return list(zip(*(table[name].tolist() for name in COMMON), strict=True))
 
 
 def _messages(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem]) -> Iterator[_Message]:
@@ -175,7 +172,7 @@ def _messages(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem])
         n for n, one in enumerate(read)
         if (child(one, JINGLE, name="jingle") is not None if one is not None else JINGLE in text(xmpp["xml"].iloc[n]))
     ]  # fmt: skip
-    rows = xmpp.iloc[held]
+    rows = xmpp[[*COMMON, "type", "connection"]].iloc[held]
     for common, row, kind, connection in zip(_commons(rows), rows.index, rows["type"], rows["connection"], strict=True):
         if kind in ("error", "result"):
             continue  # an error gives the request back
@@ -282,7 +279,7 @@ def _source(source: Source, owner: str, kind: str, group: str, origin: str, rece
 
 def _announced(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem]) -> Iterator[tuple[Any, ...]]:
     told = [seen for seen in occupants.seen if seen.presence.sources]
-    rows = xmpp.loc[[seen.row for seen in told]]
+    rows = xmpp.loc[[seen.row for seen in told], [*COMMON, "from", "to"]]
     for common, sender, receiver, seen in zip(_commons(rows), rows["from"], rows["to"], told, strict=True):
         head = (*common, seen.row, text(sender), text(receiver), "presence", "", "", seen.presence.occupant)
         try:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import re
+import weakref
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -201,12 +202,21 @@ def _key(stanza: stanzas.Stanza, number: int, from_client: bool) -> tuple[int, b
     return number, from_client, stanza.id
 
 
+_MADE: "weakref.WeakKeyDictionary[Wire, Table]" = weakref.WeakKeyDictionary()
+
+
 def xmpp(wire: Wire) -> Table:
-    """One row a stanza or stream element, in the order of their last frames.
+    """One row a stanza or stream element, in the order of their last frames; made once, since Jingle is read from it.
 
     A stanza that a proxy passed on is one row: the one nearest to the client, with the frames of the others in
     ``copies``. An answer is paired with the latest stanza of the other side of its connection that has its id.
     """
+    if wire not in _MADE:
+        _MADE[wire] = _xmpp(wire)
+    return _MADE[wire]
+
+
+def _xmpp(wire: Wire) -> Table:
     problems = _problems(wire, "XMPP", "BOSH")
     asked: dict[tuple[int, bool, str | None], int] = {}
     rows: list[tuple[Any, ...]] = []

@@ -116,7 +116,8 @@ def channel_refused(person: Person, tables: Tables) -> Sign | None:
     http = frame(tables, "http")
     if not len(http):
         return None
-    asked = http[http["target"].fillna("").str.contains(CHANNEL, regex=False)]
+    wanted = ["flow", "frame", "seconds", "target", "status", "response_frame"]
+    asked = http.loc[http["target"].fillna("").str.contains(CHANNEL, regex=False), wanted]
     if asked.empty:
         return None
     ends = [stream.endpoint for stream in person.xmpp_streams if stream.endpoint]
@@ -149,7 +150,8 @@ def bridges_relay_broken(tables: Tables) -> Sign | None:
     stun = frame(tables, "stun")
     if not len(stun):
         return None
-    binding = stun[stun["method"].eq("Binding") & stun["depth"].eq(0)]
+    wanted = ["frame", "seconds", "message_class", "username", "transaction_id"]
+    binding = stun.loc[stun["method"].eq("Binding") & stun["depth"].eq(0), wanted]
     asked = binding[binding["message_class"].eq("request") & binding["username"].notna()]
     between = [
         all(clock.made(half) is not None for half in str(name).split(":", 1)) and ":" in str(name)

@@ -41,7 +41,10 @@ class Handshake:
 
 
 _SAID = ("frame", "seconds", "record_type", "inner_type", "length", "alert")
-_READ = ("time", "certificate_from", "certificate_until", "certificate_names", "certificate_self_signed")
+_READ = (
+    "time", "certificate_sha256", "certificate_from", "certificate_until", "certificate_names",
+    "certificate_self_signed",
+)  # fmt: skip
 _latest: list[tuple["weakref.ref[pd.DataFrame]", dict[int, Handshake]]] = []
 
 
@@ -61,7 +64,7 @@ def _handshakes(tls: pd.DataFrame) -> dict[int, Handshake]:
     """The same of every flow of the table."""
     up = tls["up"].fillna(False).astype(bool).to_numpy()
     spoke = np.flatnonzero(tls["handshake"].notna().to_numpy() & tls["flow"].notna().to_numpy())
-    few = tls.iloc[spoke]
+    few = tls[[name for name in ("flow", "frame", "handshake", "sni", *_READ) if name in tls]].iloc[spoke]
     words, sent = few["handshake"].astype(str), up[spoke]
     answers = few[~sent & words.str.contains("server_hello", regex=False)].drop_duplicates("flow")
     shown = few[~sent & words.str.contains(r"\bcertificate\b")]
@@ -74,7 +77,7 @@ def _handshakes(tls: pd.DataFrame) -> dict[int, Handshake]:
     after = (tls["frame"] >= since).fillna(False).to_numpy(bool) & since.notna().to_numpy()
     went_on = np.flatnonzero(up & after & ~again & tls["record_type"].ne("change_cipher_spec").to_numpy())
     firsts = ~tls["flow"].iloc[went_on].duplicated().to_numpy()
-    first = _by_flow(tls.iloc[went_on[firsts]], *_SAID)  # the table is long and has many columns: no copy of it
+    first = _by_flow(tls[[name for name in ("flow", *_SAID) if name in tls]].iloc[went_on[firsts]], *_SAID)
     nothing: dict[str, Any] = {}
     return {
         flow: _handshake(flow, certificates.get(flow, answer)["frame"], read.get(flow),

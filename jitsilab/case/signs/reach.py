@@ -30,13 +30,13 @@ def public_addresses(call: Cast, tables: Tables) -> list[Public]:
     found: list[Public] = []
     if call.public:
         stun = frame(tables, "stun")
-        rows = stun[stun["mapped_address"].eq(call.public) & stun["method"].eq("Binding")] if len(stun) else stun
-        found.append(Public(call.public, "mapped", frames_of(rows["frame"].head(2)) if len(rows) else ()))
+        told = stun["mapped_address"].eq(call.public) & stun["method"].eq("Binding") if len(stun) else []
+        found.append(Public(call.public, "mapped", frames_of(stun.loc[told, "frame"].head(2)) if len(stun) else ()))
     found += [Public(one, "seen") for one in call.servers if not is_private(one)]
     if call.relayed and not is_private(call.relayed):
         stun = frame(tables, "stun")
-        rows = stun[stun["relayed_address"].eq(call.relayed)]
-        found.append(Public(call.relayed, "relayed", frames_of(rows["frame"].head(2))))
+        rows = stun.loc[stun["relayed_address"].eq(call.relayed), "frame"]
+        found.append(Public(call.relayed, "relayed", frames_of(rows.head(2))))
     dns, tls = frame(tables, "dns"), frame(tables, "tls")
     if len(dns) and len(tls):
         names = {str(one).lower() for one in tls["sni"].dropna()}

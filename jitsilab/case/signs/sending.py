@@ -16,8 +16,8 @@ def sends_nothing(person: Person, call: Cast, tables: Tables) -> Sign | None:
         sources, ends = tables.get("sources"), {stream.endpoint for stream in person.xmpp_streams if stream.endpoint}
         if not ends or not all(stream.whole for stream in person.xmpp_streams) or sources is None:
             return None
-        own = sources[sources["owner"].isin(list(ends)) & sources["origin"].eq("jingle") & sources["ssrc"].notna()]
-        if len(own) or any(leg.rtp_out.lasting for leg in person.legs):
+        own = sources["owner"].isin(list(ends)) & sources["origin"].eq("jingle") & sources["ssrc"].notna()
+        if own.any() or any(leg.rtp_out.lasting for leg in person.legs):
             return None
         waited = call.end - min(one.offered_at for one in sessions if one.offered_at == one.offered_at) \
             if any(one.offered for one in sessions) else 0.0  # fmt: skip
@@ -39,7 +39,9 @@ def lossy(person: Person, tables: Tables) -> Sign | None:
     if not len(media) or "lost" not in media:
         return None
     worst: tuple[float, int, int] = (0.0, 0, 0)
-    flows = dict(list(media[media["flow"].isin([leg.flow for leg in person.legs])].groupby("flow")))
+    mine = media["flow"].isin([leg.flow for leg in person.legs])
+    wanted = ["flow", "depth", "src", "up", "packets", "lost", "first_frame"]
+    flows = dict(list(media.loc[mine, wanted].groupby("flow")))
     for leg in person.legs:
         if leg.flow not in flows:
             continue

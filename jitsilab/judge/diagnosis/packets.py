@@ -189,8 +189,8 @@ def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
     """What the participant announced itself; the bridge's numbers for the same streams are other ones."""
     if sources is None or not endpoints:
         return []
-    mine = sources[sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()]
-    return [int(one) for one in dict.fromkeys(mine["ssrc"])]
+    mine = sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()
+    return [int(one) for one in dict.fromkeys(sources.loc[mine, "ssrc"])]
 
 
 def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | None:
