@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -271,8 +271,8 @@ def test_decoders_are_at_hand() -> None:
 HEAVY = ("numpy", "pandas", "scapy", "cryptography", "matplotlib", "zstandard", "papermill", "IPython", "pyarrow")
 
 
-def loaded(code: str) -> set[str]:
-    program = f"import sys\n{code}\nprint(*(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)"
+def loaded(code: str, names: Iterable[str] = HEAVY) -> set[str]:
+    program = f"import sys\n{code}\nprint(*(name for name in {names!r} if name in sys.modules), file=sys.stderr)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     return set(run.stderr.split())
@@ -294,6 +294,23 @@ def test_the_quick_way_loads_no_pandas(recording: Callable[[str], Path]) -> None
         found = loaded(f"from jitsilab import cli\ncli.main({words!r})")
         assert "numpy" in found
         assert not {"pandas", "scapy", "matplotlib", "pyarrow"} & found
+
+
+PARSERS = ("pyhocon", "luaparser", "yaml", "crossplane")
+ELSEWHERE = ("jitsilab.facts", "jitsilab.inputs.logs", "jitsilab.inputs.prints", "dns", "http.client", "scapy")
+
+
+def test_a_diagnosis_loads_what_its_evidence_needs(recording: Callable[[str], Path]) -> None:
+    names = ("pandas", *PARSERS, *ELSEWHERE)
+    capture, log = recording("jvb-3") / "capture-any.pcapng", recording("jvb-3") / "logs/jvb.log"
+    facts = recording("jvb-3") / "facts"
+
+    def diagnosing(*words: Path | str) -> set[str]:
+        return loaded(f"from jitsilab import cli\nassert cli.main({['diagnose', *map(str, words)]!r}) == 0", names)
+
+    assert diagnosing(capture) == {"pandas"}
+    assert not {*PARSERS, "dns", "scapy"} & diagnosing(log)
+    assert {*PARSERS, "jitsilab.facts"} <= diagnosing(capture, "--facts", facts)
 
 
 def test_the_module_is_the_command() -> None:

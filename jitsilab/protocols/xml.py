@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
-from xml.sax.saxutils import escape, quoteattr
 
 from jitsilab.errors import ParseError
 
@@ -94,6 +93,8 @@ def write(name: str, attributes: Mapping[str, object], *inner: str, text: str = 
 
     Characters that XML 1.0 has no way to write are left out.
     """
+    from xml.sax.saxutils import escape, quoteattr  # which loads an HTTP client; who reads needs none
+
     said = [f" {key}={quoteattr(clean(str(value)))}" for key, value in attributes.items() if value not in (None, "")]
     content = escape(clean(text)) + "".join(inner)
     return f"<{name}{''.join(said)}>{content}</{name}>" if content else f"<{name}{''.join(said)}/>"

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 from jitsilab.protocols.xml import MAX_DEPTH, MAX_SIZE
 
@@ -190,6 +189,8 @@ class _Reader:
             if prefix not in self.own and uri and (prefix is None or f"{prefix}:".encode() in text)
         ]
         if missing:
+            from xml.sax.saxutils import quoteattr  # which loads an HTTP client; few streams need it
+
             name = _NAME.match(text)
             after = name.end() if name else 0
             names = "".join(f" xmlns{':' + p if p else ''}={quoteattr(u)}" for p, u in missing)
