@@ -1,5 +1,6 @@
 """Connections to TURN and how far each came: from their messages, else from the lengths of TLS records."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -116,12 +117,13 @@ def _open_turn(
     wanted = ["flow", "frame", "transport", "method", "message_class", "username"]
     turn = stun.loc[stun["depth"].eq(0) & ~stun["method"].eq("Binding"), wanted]
     for number, rows in turn.groupby("flow", sort=True):
-        if not rows["method"].eq("Allocate").any():
+        said = _said(rows)
+        if not any(method == "Allocate" for method, _ in said):
             continue
         end = ends.loc[number]
         if is_loopback(end["client"]) or end["client"] in servers:
             continue
-        stage, frames, refused = _stage(rows)
+        stage, frames, refused = _stage(rows, said)
         inside = media[media["flow"].eq(number) & media["depth"].gt(0)] if len(media) else media
         up = float(inside.loc[inside["up"].fillna(False).astype(bool), "bytes"].sum()) if len(inside) else 0.0
         down = float(inside.loc[~inside["up"].fillna(True).astype(bool), "bytes"].sum()) if len(inside) else 0.0
@@ -136,32 +138,34 @@ def _open_turn(
             float(end["last_seconds"]),
             stage,
             frames=frames,
-            allocated=_of(rows, "Allocate", "success"),
+            allocated=tuple(said["Allocate", "success"]),
             refused=refused,
             sent=int(rows["method"].eq("Send").sum()),
             received=int(rows["method"].eq("Data").sum()),
         )
 
 
-def _of(rows: pd.DataFrame, method: str, kind: str) -> tuple[int, ...]:
-    """Frames of messages of a method and class."""
-    return tuple(int(f) for f in rows.loc[rows["method"].eq(method) & rows["message_class"].eq(kind), "frame"])
+def _said(rows: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
+    """Frames of messages by method and class."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for method, kind, number in zip(rows["method"], rows["message_class"], rows["frame"], strict=True):
+        found[method, kind].append(int(number))
+    return found
 
 
-def _stage(rows: pd.DataFrame) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+def _stage(rows: pd.DataFrame, said: dict[tuple[str, str], list[int]]) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     """Stage of one TURN connection, the frames that show it, and those of refused permissions."""
-    granted = _of(rows, "CreatePermission", "success") + _of(rows, "ChannelBind", "success")
-    refused, allocated = _of(rows, "CreatePermission", "error"), _of(rows, "Allocate", "success")
+    granted = said["CreatePermission", "success"] + said["ChannelBind", "success"]
+    refused, allocated = tuple(said["CreatePermission", "error"]), tuple(said["Allocate", "success"])
     if granted:
         return "permitted", tuple(sorted(granted)), refused
     if refused:
         return "permission-refused", refused, refused
     if allocated:
         return "allocated", allocated, ()
-    asked = rows[rows["method"].eq("Allocate") & rows["message_class"].eq("request")]
-    errors = _of(rows, "Allocate", "error")
-    with_credentials = [int(f) for f in asked.loc[asked["username"].notna(), "frame"]]
-    late = [frame for frame in errors if with_credentials and frame > with_credentials[0]]
+    asked = rows["method"].eq("Allocate") & rows["message_class"].eq("request")
+    with_credentials = [int(f) for f in rows.loc[asked & rows["username"].notna(), "frame"]]
+    late = [frame for frame in said["Allocate", "error"] if with_credentials and frame > with_credentials[0]]
     if late:
         return "auth-failed", (with_credentials[0], *late), ()
-    return "unreachable", tuple(int(f) for f in asked["frame"]), ()
+    return "unreachable", tuple(said["Allocate", "request"]), ()

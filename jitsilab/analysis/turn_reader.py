@@ -8,7 +8,7 @@ records, connections that were there before the capture.
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, NamedTuple, TypeVar
@@ -26,7 +26,7 @@ from jitsilab.analysis.turn_lengths import (
     overhead,
     settled,
 )
-from jitsilab.analysis.turn_records import COLUMNS, Shown, candidates, ends_of
+from jitsilab.analysis.turn_records import COLUMNS, ENDS, Shown, candidates, ends_of
 
 READ = (*COLUMNS, "handshake", "alpn", "length_sum", "sharing")  # columns of the table tls
 Found = TypeVar("Found")
@@ -111,7 +111,7 @@ def remembered(read: Callable[[pd.DataFrame, pd.DataFrame], Found]) -> Callable[
 
     @wraps(read)
     def reading(tls: pd.DataFrame, flows: pd.DataFrame) -> Found:
-        state = _fingerprint(tls[[name for name in READ if name in tls]]), _fingerprint(flows)
+        state = _fingerprint(tls, READ), _fingerprint(flows, ("flow", *ENDS))
         if not (latest and latest[0][0]() is tls and latest[0][1]() is flows and latest[0][2] == state):
             latest[:] = [(weakref.ref(tls), weakref.ref(flows), state, read(tls, flows))]
         return latest[0][3]
@@ -119,8 +119,9 @@ def remembered(read: Callable[[pd.DataFrame, pd.DataFrame], Found]) -> Callable[
     return reading
 
 
-def _fingerprint(table: pd.DataFrame) -> tuple[Any, ...]:
-    """What changes when rows or values of a table are changed in place."""
+def _fingerprint(table: pd.DataFrame, columns: Iterable[str]) -> tuple[Any, ...]:
+    """What changes when rows or values of these columns are changed in place."""
+    table = table[[name for name in columns if name in table]]
     numbers = table.select_dtypes(["number", "bool", "boolean"])
     return len(table), tuple(numbers.sum()), tuple(table.notna().sum())
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 COLUMNS = ["flow", "frame", "seconds", "up", "record_type", "length", "version", "suite"]
+ENDS = ("client", "client_port", "first_frame", "last_frame", "first_seconds", "last_seconds", "fins", "resets")
 
 
 class Shown(NamedTuple):
@@ -26,8 +27,7 @@ class Shown(NamedTuple):
 
 def ends_of(flows: pd.DataFrame) -> dict[int, dict[str, Any]]:
     """The rows of the table of flows by flow number."""
-    wanted = ("client", "client_port", "first_frame", "last_frame", "first_seconds", "last_seconds", "fins", "resets")
-    columns = {name: flows[name].tolist() for name in wanted if name in flows}
+    columns = {name: flows[name].tolist() for name in ENDS if name in flows}
     rows = zip(*columns.values(), strict=True)
     return {int(flow): dict(zip(columns, row, strict=True)) for flow, row in zip(flows["flow"], rows, strict=True)}
 

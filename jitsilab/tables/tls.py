@@ -22,7 +22,6 @@ from jitsilab.protocols.tls_registry import (
 )
 from jitsilab.tables import COMMON, Schema, Table, frame_from
 from jitsilab.tables.frames import common, texts
-from jitsilab.wire import x509
 from jitsilab.wire.decrypt.records import NONE, Said
 from jitsilab.wire.units import Unit
 
@@ -256,6 +255,8 @@ _REMARKS = "remarks"  # no column: what a certificate's reader had to say become
 @lru_cache(maxsize=256)
 def _certificate(der: bytes) -> dict[str, Any]:
     """What a certificate says of itself; of one that cannot be read its hash alone."""
+    from jitsilab.wire import x509  # TLS 1.3 without keys shows no certificate to read
+
     shown: dict[str, Any] = {"certificate_sha256": dtls_protocol.fingerprint(der)}
     try:
         one = x509.decode(der)

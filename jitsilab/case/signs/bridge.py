@@ -117,18 +117,18 @@ def channel_refused(person: Person, tables: Tables) -> Sign | None:
     if not len(http):
         return None
     wanted = ["flow", "frame", "seconds", "target", "status", "response_frame"]
-    asked = http.loc[http["target"].fillna("").str.contains(CHANNEL, regex=False), wanted]
-    if asked.empty:
+    asked = http.loc[http["target"].fillna("").str.contains(CHANNEL, regex=False) & http["status"].notna(), wanted]
+    ends = {stream.endpoint for stream in person.xmpp_streams if stream.endpoint}
+    mine = [
+        one for one in asked.itertuples()
+        if one.flow in person.flows or one.target.partition("?")[0].rpartition("/")[2] in ends
+    ]  # fmt: skip
+    failed = [one for one in mine if one.status >= 400]
+    if not failed or any(one.status == 101 for one in mine):
         return None
-    ends = [stream.endpoint for stream in person.xmpp_streams if stream.endpoint]
-    target = asked["target"].fillna("").str.partition("?")[0]
-    mine = asked[asked["flow"].isin(list(person.flows)) | target.str.rpartition("/")[2].isin(ends)]
-    failed = mine[mine["status"].ge(400).fillna(False).astype(bool)]
-    if failed.empty or mine["status"].eq(101).fillna(False).any():
-        return None
-    status = int(failed["status"].iloc[-1])
-    return Sign("channel-refused", frames_of(failed["frame"], failed["response_frame"]),
-                seconds=float(failed["seconds"].iloc[0]), reason=f"http-{status}", status=status,
+    status = int(failed[-1].status)
+    frames = frames_of([one.frame for one in failed], [one.response_frame for one in failed])
+    return Sign("channel-refused", frames, seconds=float(failed[0].seconds), reason=f"http-{status}", status=status,
                 note=f"the bridge channel was answered with {status}")  # fmt: skip
 
 
