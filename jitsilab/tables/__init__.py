@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import Problem
@@ -48,19 +49,18 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
 
     A column of times takes int64 nanoseconds since the epoch, Timestamps or None.
     """
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    dtypes = [dtype for dtype, _ in schema.values()]
-    made = [_column(values, dtype) for values, dtype in zip(columns, dtypes, strict=True)]
-    return pd.DataFrame(dict(zip(schema, made, strict=True)))
+    told = pd.DataFrame(list(rows), columns=list(schema), dtype=object)  # as it is, without a guess of pandas' own
+    columns = zip(schema.items(), told.to_numpy().T, strict=True)
+    return pd.DataFrame({name: _column(values, dtype) for (name, (dtype, _)), values in columns})
 
 
-def _column(values: Sequence[Any], dtype: str) -> Any:
-    if dtype == "object":  # an array of lists would have two dimensions
+def _column(values: npt.NDArray[np.object_], dtype: str) -> Any:
+    if dtype == "object":
         return pd.Series(values, dtype=dtype)
     if dtype != TIME:
         return pd.array(values, dtype=dtype)
-    times = pd.Series(values)
-    if pd.api.types.is_float_dtype(times):  # pandas' guess of integers and None loses nanoseconds
+    times = pd.Series(values.tolist())
+    if pd.api.types.is_float_dtype(times):  # integers and None: floats lose nanoseconds
         times = pd.Series(values, dtype="Int64")
     return pd.to_datetime(times, unit="ns", utc=True).astype(dtype).array
 
