@@ -192,7 +192,7 @@ def test_causes_that_packets_do_not_tell_apart_give_way(
 
 def test_a_reason_of_the_server_holds_for_all() -> None:
     def reasons(*people: Diagnosed) -> list[str | None]:
-        return [one.reason for one in diagnosis._explained([*people], [])]
+        return [one.reason for one in diagnosis._explained([*people])]
 
     known, open_ = without("a", "no-bridge", reason="login-refused"), without("b", "no-bridge")
     assert reasons(known, open_) == ["login-refused", "login-refused"]

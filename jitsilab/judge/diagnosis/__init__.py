@@ -58,7 +58,7 @@ def diagnose(call: Any) -> Diagnosis:
     people = [lines.with_names(one, trail) for one in people]
     people = [replace(one, call=of.id) if (of := every.of_person(one)) is not None else one for one in people]
     people = [_decided(one, stated, alone=len(people) == 1) for one in people]
-    people = _explained(people, stated)
+    people = _explained(people)
     held = servers.all_of(case, CONDITION_RULES)
     conditions = calls.placed(_conditions(people, seen, held), people, trail, every, held)
     people = [_with_conditions(one, conditions) for one in people]
@@ -171,7 +171,7 @@ def _told(one: Diagnosed, statement: Statement) -> Diagnosed:
     )  # fmt: skip
 
 
-def _explained(people: list[Diagnosed], stated: list[Statement]) -> list[Diagnosed]:
+def _explained(people: list[Diagnosed]) -> list[Diagnosed]:
     """Packets and lines of one cause share its reason: what one participant's evidence tells holds for the others."""
     reasons: dict[str, set[str]] = {}
     for one in people:
