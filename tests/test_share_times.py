@@ -6,6 +6,7 @@ import pytest
 
 import jitsilab as jl
 from jitsilab.cli import main
+from jitsilab.sharing.case import BEGIN
 from jitsilab.sharing.moments import DAY, Moments, days_of
 
 STEP = 100 * 86_400 + 3 * 3_600 + 61  # from 29 November 2026 to 9 March 2027, and from half past four to after seven
@@ -79,7 +80,33 @@ def test_the_day_itself_stands_nowhere_any_more(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_moved_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for option, words in ((["--relative"], "move it by --shift-time"), (["--shift-time", "0.5"], "whole number")):
-        assert main(["share", "ws-404", "-o", str(tmp_path / "out"), *option]) == 2
-        assert words in capsys.readouterr().err
-        assert not (tmp_path / "out").exists()
+    assert main(["share", "ws-404", "-o", str(tmp_path / "out"), "--shift-time", "0.5"]) == 2
+    assert "whole number" in capsys.readouterr().err
+    undated = tmp_path / "console.txt"
+    undated.write_text(
+        "lib-jitsi-meet.min.js:1 [modules/xmpp/xmpp.js] <connectionHandler>:  (TIME) Strophe connecting:\t5.1\n"
+    )
+    assert main(["share", str(undated), "-o", str(tmp_path / "out"), "--relative"]) == 2
+    assert "Nothing in this case has a date" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("with_capture", [True, False])
+def test_a_case_may_begin_where_it_tells_no_date(with_capture: bool, tmp_path: Path) -> None:
+    out, case = tmp_path / "shared", ["ws-404"]
+    if not with_capture:
+        case = [str(tmp_path / "jvb.log")]
+        (tmp_path / "jvb.log").write_text(
+            "JVB 2026-11-29 15:28:26.374 INFO: [1] VideobridgeExpireThread.start#66: Started\n"
+            "JVB 2026-11-30 15:28:26.374 INFO: [1] Main.main#1: Starting version 2.3\n"
+        )
+    assert main(["share", *case, "-o", str(out), "--key", "k", "--relative"]) == 0
+    if with_capture:
+        whole, moved = jl.load("ws-404"), jl.load(out)
+        assert moved.packets[0].wire.packets.time[0] // 10**9 == BEGIN
+        before, after = (one.timeline.dropna(subset=["time"]) for one in (whole, moved))
+        assert len((after["time"] - before["time"]).unique()) == 1
+        assert [one.cause for one in moved.diagnosis.people] == [one.cause for one in whole.diagnosis.people]
+    else:
+        lines = next(path for path in out.rglob("*") if path.name == "jvb.log").read_text().splitlines()
+        assert [line[4:27] for line in lines] == ["2011-01-01 15:28:26.374", "2011-01-02 15:28:26.374"]

@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     times.add_argument("--shift-time", type=float, default=0.0, metavar="SECONDS",
                        help="add this to every time, in texts too (whole seconds there)")  # fmt: skip
     times.add_argument("--relative", action="store_true",
-                       help="let the first frame be at time 0; for captures without text beside them")  # fmt: skip
+                       help="let captures begin at time 0, a case with texts in January 2011")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -37,8 +37,6 @@ def _run(arguments: argparse.Namespace) -> int:
         pack=arguments.pack,
     )  # fmt: skip
     texts = [piece.input for piece in call.evidence.pieces if piece.kind not in ("capture", "key-log")]
-    if options.relative and texts:
-        raise ParameterError(f"--relative is for captures alone, and {texts[0]} is a text: move it by --shift-time.")
     if options.shift % 1_000_000_000 and texts:
         raise ParameterError(f"{texts[0]} may write whole seconds: give --shift-time a whole number of seconds.")
     roots = [Path(one) for one in (*arguments.evidence, *(arguments.facts or ())) if Path(one).is_dir()]

@@ -38,7 +38,7 @@ class Options:
     key: bytes = b""
     software: bool = False  # hide SOFTWARE of STUN too
     shift: int = 0  # ns added to each time of a capture
-    relative: bool = False  # the first frame of all is at the epoch
+    relative: bool = False  # the first frame of all is at the epoch; with texts the case begins in 2011
     map: Path | None = None
     pack: bool = False  # with the diagnosis, the frames that prove it and a text for a tracker
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from jitsilab.analysis import joins
+from jitsilab.errors import ParameterError
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.pcap import Packets
 from jitsilab.pcap.containers import Chunk, Container, Interface
@@ -38,6 +39,8 @@ LONGEST = 1 << 24  # bytes of a line
 NOTE = "Pseudonymised by jitsilab share: names, addresses, ids and secrets are others; media payloads were dropped."
 MARKED = "Pseudonymised by jitsilab share"
 _COUNTED = re.compile(rb"\d{10}\b")  # a name that begins with a time: a TURN user's, moved already
+SECOND = 1_000_000_000
+BEGIN = 1_293_840_000  # 2011: no text is from 1970, and no earlier clock of a ufrag is taken for one
 TURNS = 16  # kinds of noise that are tried where a frame looks like an original
 
 
@@ -66,12 +69,27 @@ class Case:
         self.certificates = Certificates(self.wording)
         self.messages = Messages(self.wording, self.certificates, software=options.software)
         self.shared = Shared()
+        self._texts = [piece for piece in evidence.pieces if self._is_text(piece)]
         self.shift = options.shift
         times = [int(wire.packets.time[0]) for wire in self._wires() if len(wire.packets)]
-        if options.relative and times:
-            self.shift = -min(times)
         self._times = times
-        self._texts = [piece for piece in evidence.pieces if self._is_text(piece)]
+        if options.relative:
+            self.shift = self._to_begin()
+
+    def _to_begin(self) -> int:
+        """How far the first time of the case is from where a case begins that tells no date, in ns."""
+        if not self._texts:
+            return -min(self._times, default=0)
+        days = [
+            day * 1_000_000
+            for piece in self._texts
+            for block in _blocks(piece.delivery.open())
+            for day in days_of(block)
+        ]
+        known = self._times or days
+        if not known:
+            raise ParameterError("Nothing in this case has a date that could be moved.")
+        return (BEGIN - min(known) // SECOND) * SECOND  # texts may write whole seconds
 
     def _wires(self) -> list[floors.Floors]:
         return [one.wire for one in self.captures.values() if isinstance(one.wire, floors.Floors)]
