@@ -142,6 +142,8 @@ class Case:
             self.wording.moments = Moments(round(self.shift / 1e9), span, frozenset(counted))
         for source in self.captures.values():
             self._secrets(source)
+        for wire in self._wires():
+            wire.forget()
         for pem in pems:
             self.wording.text(pem)
 

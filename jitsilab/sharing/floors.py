@@ -53,6 +53,10 @@ class Floors(Wire):
         up, down = (self.flows.stream(session.flow, side) for side in (True, False))
         return decrypt.session(up, down, None, flow=session.flow, start=session.start)
 
+    def forget(self) -> None:
+        """Let go of the messages of STUN and DTLS: names are learned from them, and frames are rewritten without."""
+        self.__dict__.pop("units", None)
+
     def release(self, flow: int | None = None) -> None:
         """Let go of the bytes of a flow's streams, or of all."""
         for number in range(len(self.flows)) if flow is None else (flow,):
