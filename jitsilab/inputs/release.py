@@ -79,7 +79,10 @@ def _unpack(archive: Path, cache: Path, name: str) -> None:
     """Whole or not at all: two runs may do it side by side."""
     beside = cache / f".{os.getpid()}"
     with tarfile.open(archive) as members:
-        members.extractall(beside, filter="data")
+        members.extraction_filter = getattr(
+            tarfile, "data_filter", None
+        )  # of Python 3.11.4; the sum vouches for the rest
+        members.extractall(beside)
     try:
         (beside / name).rename(cache / name)
     except OSError:
