@@ -65,23 +65,24 @@ def _record(arguments: argparse.Namespace) -> int:
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stopping.append(number))
-    sockets: list[Any] = []
+    opened: list[tuple[Any, Interface]] = []  # before the file is made: who may not record leaves none
+    for name in devices if arguments.interface == "any" else [arguments.interface]:
+        link = _link(name)
+        if link is None:
+            continue
+        one = conf.L2listen(iface=name, filter=arguments.filter or None, promisc=False)
+        one.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, arguments.buffer << 20)
+        one.ins.setblocking(False)
+        if name == "lo":  # where each frame goes out and comes in
+            one.ins.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+        opened.append((one, Interface(link, name, arguments.snap_length)))
     with Writer(arguments.path, application="jitsilab with scapy") as writer:
-        for name in devices if arguments.interface == "any" else [arguments.interface]:
-            link = _link(name)
-            if link is None:
-                continue
-            one = conf.L2listen(iface=name, filter=arguments.filter or None, promisc=False)
-            one.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, arguments.buffer << 20)
-            one.ins.setblocking(False)
-            if name == "lo":  # where each frame goes out and comes in
-                one.ins.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-            writer.interface(Interface(link, name, arguments.snap_length))
-            sockets.append(one)
+        for _, interface in opened:
+            writer.interface(interface)
         writer.flush()
         sys.stderr.write(f"listening on {arguments.interface}\n")
         sys.stderr.flush()
-        return _loop(sockets, writer, snap, stopping)
+        return _loop([one for one, _ in opened], writer, snap, stopping)
 
 
 def _link(name: str) -> int | None:
