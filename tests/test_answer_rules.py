@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made_answers import ANN, SECOND, line, stated, well, without
 
 from jitsilab.case.cast import Cast, Person
 from jitsilab.case.clocks import Clock, Interval
@@ -21,24 +22,7 @@ from jitsilab.judge.diagnosis import Diagnosed, calls, lines
 from jitsilab.judge.diagnosis.packets import Seen
 from jitsilab.place import Place
 
-ANN, BEN, SERVER = "198.51.100.20", "198.51.100.140", "172.31.37.118"
-SECOND = 1_000_000_000
-
-
-def stated(name: str, reason: str | None = None, who: tuple[str, ...] | None = None, **more: Any) -> Statement:
-    return Statement(name, reason, who, **more)
-
-
-def without(id: str = "ann", cause: str | None = "undetermined", path: str = "none", **more: Any) -> Diagnosed:
-    return Diagnosed(id, media_path=path, cause=cause, **more)
-
-
-def well(id: str = "ann", path: str = "jvb-udp", **more: Any) -> Diagnosed:
-    return Diagnosed(id, media_path=path, certainty=more.pop("certainty", "measured"), **more)
-
-
-def line(number: int, file: str = "jvb.log") -> Place:
-    return Place(file, line=number)
+BEN, SERVER = "198.51.100.140", "172.31.37.118"
 
 
 # ---- statements

@@ -4,31 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from made_answers import ANN, SECOND, line, stated, well, without
 
 from jitsilab.judge.causes.paths import Path
 from jitsilab.judge.causes.remedy import Advice
-from jitsilab.judge.causes.statement import Statement
 from jitsilab.judge.diagnosis import Diagnosed, Diagnosis, card, changes
 from jitsilab.place import Place
-
-ANN = "198.51.100.20"
-SECOND = 1_000_000_000
-
-
-def stated(name: str, reason: str | None = None, who: tuple[str, ...] | None = None, **more: Any) -> Statement:
-    return Statement(name, reason, who, **more)
-
-
-def without(id: str = "ann", cause: str | None = "undetermined", path: str = "none", **more: Any) -> Diagnosed:
-    return Diagnosed(id, media_path=path, cause=cause, **more)
-
-
-def well(id: str = "ann", path: str = "jvb-udp", **more: Any) -> Diagnosed:
-    return Diagnosed(id, media_path=path, certainty=more.pop("certainty", "measured"), **more)
-
-
-def line(number: int, file: str = "jvb.log") -> Place:
-    return Place(file, line=number)
 
 
 def said(*people: Diagnosed, **more: Any) -> str:
