@@ -11,12 +11,16 @@ from jitsilab.place import of_text
 
 def _stuck(case: Case) -> list[Event]:
     """Ends of ICE without a way, of everybody for whom no check arrived."""
-    return [one.stuck[-1] for one in attempts(case.trail) if one.failed and not one.arrived and one.stuck]
+    return [
+        attempt.stuck[-1]
+        for attempt in attempts(case.trail)
+        if attempt.failed and not attempt.arrived and attempt.stuck
+    ]
 
 
 def _somebody_arrived(case: Case) -> bool:
     """Whether UDP of anybody reached the bridge."""
-    by_lines = any(one.arrived or one.connected for one in attempts(case.trail) if one.program == "jvb")
+    by_lines = any(attempt.arrived or attempt.connected for attempt in attempts(case.trail) if attempt.program == "jvb")
     people = [person for cast in case.casts.values() for person in cast.people]
     return by_lines or any(leg.direct and leg.sent for person in people for leg in person.legs)
 
@@ -31,13 +35,13 @@ def inbound(case: Case) -> Iterator[Statement]:
     if case.facts is None or not _somebody_without(case) or _somebody_arrived(case):
         return
     deployment = case.facts.deployment
-    ports = [one.value for one in deployment.bridge_ports() if isinstance(one.value, int)]
+    ports = [value.value for value in deployment.bridge_ports() if isinstance(value.value, int)]
     # a filter's rules given alone name no bridge: its port is the one that the logs say, else the program's default
     for port in ports or _bound(case) or [10000]:
         let = deployment.udp_let_in(port)
         if let.answer is False:
             stuck = _stuck(case)
-            who = tuple(dict.fromkeys(one.participant for one in stuck if one.participant)) or None
+            who = tuple(dict.fromkeys(event.participant for event in stuck if event.participant)) or None
             where = (*map(of_text, let.places), *places(stuck))
             yield Statement("udp-blocked", "inbound", who, "deduced", where,
                             f"the filter's rules let no UDP to port {port} in")  # fmt: skip
@@ -46,7 +50,7 @@ def inbound(case: Case) -> Iterator[Statement]:
 
 def _bound(case: Case) -> list[int]:
     """UDP ports that the bridge's log says it listens on."""
-    ports = [one.value.rpartition(":")[2] for one in case.trail.of("port-bound") if one.detail != "http"]
+    ports = [event.value.rpartition(":")[2] for event in case.trail.of("port-bound") if event.detail != "http"]
     return [int(port) for port in dict.fromkeys(ports) if port.isdigit()]
 
 
@@ -55,20 +59,20 @@ def wrong_address(case: Case) -> Iterator[Statement]:
     if case.facts is None or not _somebody_without(case) or _somebody_arrived(case):
         return
     deployment = case.facts.deployment
-    named = {str(one.value) for one in deployment.domain_addresses() if not ip.is_private(str(one.value))}
+    named = {str(value.value) for value in deployment.domain_addresses() if not ip.is_private(str(value.value))}
     own = set(case.facts.addresses)
-    for one in deployment.mappings():
-        shown = str(one.public.value) if one.public.known else ""
+    for mapping in deployment.mappings():
+        shown = str(mapping.public.value) if mapping.public.known else ""
         if not shown or ip.is_private(shown) or not named or shown in named | own:
             continue
         if not any((":" in other) == (":" in shown) for other in named):
             continue
         stuck = _stuck(case)
         who = tuple(dict.fromkeys(event.participant for event in stuck if event.participant)) or None
-        where = ((of_text(one.public.place),) if one.public.place else ()) + places(stuck)
+        where = ((of_text(mapping.public.place),) if mapping.public.place else ()) + places(stuck)
         yield Statement("nat-mapping-wrong", None, who, "deduced", where,
                         f"it shows {shown}, the domain stands for {', '.join(sorted(named))}",
-                        file=one.public.file)  # fmt: skip
+                        file=mapping.public.file)  # fmt: skip
         return
 
 
@@ -83,7 +87,7 @@ def brewery(case: Case) -> Iterator[Statement]:
         return
     if any(str(room.value).lower() == str(watched.value).lower() for room in rooms):
         return
-    where = tuple(of_text(one.place) for one in (*rooms, watched) if one.place)
+    where = tuple(of_text(value.place) for value in (*rooms, watched) if value.place)
     detail = f"the bridge joins {rooms[0].value}, the focus watches {watched.value}"
     yield Statement("no-bridge", "not-in-brewery", None, "deduced", where, detail, file=rooms[0].file)
 

@@ -8,18 +8,18 @@ from jitsilab.judge.causes.trail import Trail
 
 
 def _inputs(case: Case, *names: str) -> Iterator[Trail]:
-    for input in dict.fromkeys(one.input for one in case.trail.of(*names)):
-        yield Trail([one for one in case.trail if one.input == input])
+    for input in dict.fromkeys(event.input for event in case.trail.of(*names)):
+        yield Trail([event for event in case.trail if event.input == input])
 
 
 def certificate(case: Case) -> Iterator[Statement]:
     """The browser refuses the certificate of the page or of signaling; TURN's is another cause."""
     for trail in _inputs(case, "tls-refused"):
-        refused = [one for one in trail.of("tls-refused") if one.detail != "turn"]
+        refused = [event for event in trail.of("tls-refused") if event.detail != "turn"]
         opened = trail.of("signaling-opened", "logged-in", "participant-joined")
-        still = [one for one in refused if not any(other.order > one.order for other in opened)]
+        still = [event for event in refused if not any(other.order > event.order for other in opened)]
         if still:
-            reasons = {one.value for one in still if one.value}
+            reasons = {event.value for event in still if event.value}
             yield stated("tls-refused", still, reasons.pop() if len(reasons) == 1 else None, participants=named(still))
 
 
@@ -29,7 +29,7 @@ def signaling(case: Case) -> Iterator[Statement]:
         failed = trail.run_at_end(
             ("signaling-refused", "signaling-failed"), ("signaling-opened", "logged-in", "participant-joined")
         )
-        refused = [one for one in failed if one.event == "signaling-refused"]
+        refused = [event for event in failed if event.event == "signaling-refused"]
         if refused:
             last = refused[-1]
             reason = "no-upgrade" if last.detail == "no-upgrade" else f"http-{last.status}" if last.status else None
@@ -38,7 +38,7 @@ def signaling(case: Case) -> Iterator[Statement]:
             yield stated(
                 "signaling-refused", refused, reason, participants=named(refused), detail=where, certainty=sure
             )
-        elif failed and not [one for one in trail.of("tls-refused") if one.detail != "turn"]:
+        elif failed and not [event for event in trail.of("tls-refused") if event.detail != "turn"]:
             yield stated("signaling-refused", failed, participants=named(failed), certainty="inferred",
                          detail="no status is known: an answer other than 101, the network or a proxy")  # fmt: skip
 
@@ -50,7 +50,7 @@ def upstream(case: Case) -> Iterator[Statement]:
     """A proxy's error log alone: what stands behind the way to Prosody is not reached."""
     if case.trail.of("signaling-refused", "signaling-opened"):
         return
-    failed = [one for one in case.trail.of("upstream-failed") if UPSTREAM.search(f"{one.value} {one.detail}")]
+    failed = [event for event in case.trail.of("upstream-failed") if UPSTREAM.search(f"{event.value} {event.detail}")]
     codes = {"refused": "http-502", "no-route": "http-502", "reset": "http-502", "timeout": "http-504"}
     if failed:
         kind = next((word for word in codes if word in failed[-1].detail), "")
@@ -79,9 +79,9 @@ def token(case: Case) -> Iterator[Statement]:
 def login(case: Case) -> Iterator[Statement]:
     """A browser's login is refused, to the end."""
     for trail in _inputs(case, "login-refused", "login-failed"):
-        if not any(one.program == "browser" for one in trail):
+        if not any(event.program == "browser" for event in trail):
             continue
-        failed = Trail([one for one in trail if one.program == "browser"]).run_at_end(
+        failed = Trail([event for event in trail if event.program == "browser"]).run_at_end(
             ("login-refused", "login-failed"), ("logged-in", "participant-joined")
         )
         if not failed:

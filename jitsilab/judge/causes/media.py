@@ -19,8 +19,8 @@ def handshake(case: Case) -> Iterator[Statement]:
     """ICE connected, and the bridge gave the participant up for want of DTLS."""
     strange = set(case.trail.participants("fingerprint-mismatch"))
     done = set(case.trail.participants("dtls-done"))
-    failed = [one for one in case.trail.of("dtls-failed") if one.participant not in strange | done]
-    if failed and not (strange and not all(one.participant for one in failed)):
+    failed = [event for event in case.trail.of("dtls-failed") if event.participant not in strange | done]
+    if failed and not (strange and not all(event.participant for event in failed)):
         yield stated("dtls-failed", failed, participants=named(failed))
 
 
@@ -28,20 +28,20 @@ def channel(case: Case) -> Iterator[Statement]:
     """The bridge channel was answered, and never opened; one that had opened and was lost is none."""
     opened = case.trail.of("channel-opened")
     refused = [
-        one for one in case.trail.of("channel-refused")
-        if not any(_same(one, other) for other in opened)
+        event for event in case.trail.of("channel-refused")
+        if not any(_same(event, other) for other in opened)
     ]  # fmt: skip
     by_status: dict[int | None, list[Event]] = {}
-    for one in refused:
-        by_status.setdefault(one.status, []).append(one)
-    for status, some in by_status.items():
-        yield stated("bridge-channel-refused", some, participants=named(some), status=status)
+    for event in refused:
+        by_status.setdefault(event.status, []).append(event)
+    for status, events in by_status.items():
+        yield stated("bridge-channel-refused", events, participants=named(events), status=status)
     if refused:
         return
     connected = set(case.trail.participants("ice-connected", "dtls-done"))
     missing = [
-        one for one in case.trail.of("channel-missing")
-        if one.participant in connected and not any(_same(one, other) for other in opened)
+        event for event in case.trail.of("channel-missing")
+        if event.participant in connected and not any(_same(event, other) for other in opened)
     ]  # fmt: skip
     if missing:
         yield stated("bridge-channel-refused", missing, participants=named(missing), certainty="inferred",
@@ -57,41 +57,41 @@ def _same(one: Event, other: Event) -> bool:
 
 def sends_nothing(case: Case) -> Iterator[Statement]:
     """Neither audio nor video was ever announced."""
-    denied = [one for one in case.trail.of("media-denied")]
+    denied = [event for event in case.trail.of("media-denied")]
     announced = case.trail.of("sources-announced")
     silent = [
-        one for one in announced
-        if one.value == "0" and not any(o.value not in ("", "0") and _same(one, o) for o in announced)
+        event for event in announced
+        if event.value == "0" and not any(o.value not in ("", "0") and _same(event, o) for o in announced)
     ]  # fmt: skip
     sending = case.trail.of("media-sent")
     silent += _accepted_without(case)
-    some = [one for one in (*denied, *silent) if not any(_same(one, other) for other in sending)]
-    some = [one for one in some if one.event != "media-denied" or not _announced(one, announced)]
-    if some:
-        yield stated("sends-nothing", some, participants=named(some))
+    events = [event for event in (*denied, *silent) if not any(_same(event, other) for other in sending)]
+    events = [event for event in events if event.event != "media-denied" or not _announced(event, announced)]
+    if events:
+        yield stated("sends-nothing", events, participants=named(events))
 
 
 def _accepted_without(case: Case) -> list[Event]:
     """Answers after which the focus names no sources, in a log in which it does so for others."""
-    found = []
+    silent = []
     for run in case.trail.processes("jicofo"):
         named = set(run.participants("sources-announced"))
         accepted = run.of("answer-received")
-        found += [one for one in accepted if named and one.participant and one.participant not in named]
-    return found
+        silent += [event for event in accepted if named and event.participant and event.participant not in named]
+    return silent
 
 
-def _announced(one: Event, announced: list[Event]) -> bool:
+def _announced(event: Event, announced: list[Event]) -> bool:
     """Whether somebody whose devices were refused announced sources after all."""
-    return any(other.value not in ("", "0") and after(other, one) for other in announced if _same(one, other))
+    return any(other.value not in ("", "0") and after(other, event) for other in announced if _same(event, other))
 
 
 def relays(case: Case) -> Iterator[Statement]:
     """A relay between two bridges failed, and did not connect after."""
     connected = case.trail.of("relay-connected")
     failed = [
-        one for one in case.trail.of("relay-failed")
-        if not any(other.value == one.value and after(other, one) for other in connected if other.input == one.input)
+        event for event in case.trail.of("relay-failed")
+        if not any(other.value == event.value and after(other, event) for other in connected if other.input == event.input)
     ]  # fmt: skip
     if failed:
         yield stated("bridges-relay-broken", failed, detail=f"towards {failed[-1].value}".rstrip())
@@ -103,22 +103,22 @@ def source_rewritten(case: Case) -> Iterator[Statement]:
     A relay's address is one too: the bridge's own, those that TURN gave, and one beside which a participant is seen at
     its own address are left out. A relay on another host, of which nothing is known, remains.
     """
-    seen = [one for one in case.trail.of("source-address", "check-received") if ip.parse(one.value) is not None]
-    own = {(one.participant, one.value) for one in case.trail.of("candidate-gathered")}
-    relays = bridge_addresses(case) | {one.value for one in case.trail.of("allocation-made")}
+    seen = [event for event in case.trail.of("source-address", "check-received") if ip.parse(event.value) is not None]
+    own = {(event.participant, event.value) for event in case.trail.of("candidate-gathered")}
+    relays = bridge_addresses(case) | {event.value for event in case.trail.of("allocation-made")}
     strange: dict[str, list[Event]] = {}
-    for one in seen:
-        if ip.is_private(one.value) and one.value not in relays and (one.participant, one.value) not in own:
-            strange.setdefault(one.value, []).append(one)
+    for event in seen:
+        if ip.is_private(event.value) and event.value not in relays and (event.participant, event.value) not in own:
+            strange.setdefault(event.value, []).append(event)
     heard: dict[str, set[str]] = {}
-    for one in seen:
-        heard.setdefault(one.participant, set()).add(one.value)
-    for address, some in strange.items():
-        people = {one.participant for one in some if one.participant}
-        by_browser = [one for one in some if one.program == "browser" and one.event == "source-address"]
+    for event in seen:
+        heard.setdefault(event.participant, set()).add(event.value)
+    for address, events in strange.items():
+        people = {event.participant for event in events if event.participant}
+        by_browser = [event for event in events if event.program == "browser" and event.event == "source-address"]
         if len(people) >= 2 and all(from_ == {address} for from_ in heard.values()):
             detail = f"everybody arrives from {address}; a relay on another host would look alike"
-            yield stated("source-rewritten", some, detail=detail, certainty="inferred")
+            yield stated("source-rewritten", events, detail=detail, certainty="inferred")
         elif by_browser:
             yield stated("source-rewritten", by_browser, detail=f"seen as {address}", certainty="deduced")
 
@@ -127,7 +127,7 @@ def version(case: Case) -> Iterator[Statement]:
     """An option or a module that this version does not know."""
     unknown = case.trail.of("option-unknown")
     if unknown:
-        names = ", ".join(dict.fromkeys(one.value for one in unknown if one.value))
+        names = ", ".join(dict.fromkeys(event.value for event in unknown if event.value))
         yield stated("version-mismatch", unknown, detail=f"not known: {names}" if names else "")
 
 

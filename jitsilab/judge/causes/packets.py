@@ -58,7 +58,7 @@ def _beside_the_call(person: Person) -> bool:
 
 def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Answer:
     """With signaling in clear: from login to DTLS, in the order of the session."""
-    stream = max(person.xmpp_streams, key=lambda one: (len(one.sessions), bool(one.joined), one.end - one.start))
+    stream = max(person.xmpp_streams, key=lambda xmpp: (len(xmpp.sessions), bool(xmpp.joined), xmpp.end - xmpp.start))
     early = _before_offer(stream, person, call)
     if early is not None:
         return early
@@ -66,8 +66,8 @@ def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Answer:
     if session is None:
         both = ("alone-in-room", "no-bridge", *_elsewhere(person, call))
         return Answer("undetermined", "inferred", open=both, note="no offer in the capture")
-    mine = [leg for leg in person.legs if any(own in session.own or to in session.remote for own, to in leg.ufrags)]
-    if strange := _strange(session, mine):
+    legs = [leg for leg in person.legs if any(own in session.own or to in session.remote for own, to in leg.ufrags)]
+    if strange := _strange(session, legs):
         return strange
     until = session.ended_at if session.ended and "connectivity" not in session.reason else call.end
     if not session.offered or until - session.offered_at < GUARD:
@@ -77,8 +77,8 @@ def _signaled(person: Person, call: Cast, others_have_udp: bool) -> Answer:
         return Answer("undetermined", "inferred", open=(*late, *unseen), note=note)
     turns = turn_of(person, session)
     if session.kind == "p2p":
-        return _peer(person, call, session, mine, turns)
-    return _bridge(person, call, stream, session, mine, turns, others_have_udp)
+        return _peer(person, call, session, legs, turns)
+    return _bridge(person, call, stream, session, legs, turns, others_have_udp)
 
 
 def _before_offer(stream: XmppStream, person: Person, call: Cast) -> Answer | None:
@@ -131,10 +131,10 @@ def _login(stream: XmppStream) -> str:
 
 def _judged_session(person: Person, until: float) -> Session | None:
     """The last bridge session, else the last of all; of those that took long enough to be judged where one did."""
-    sessions = [one for one in person.sessions if one.offered or one.accepted]
-    bridge = [one for one in sessions if one.kind == "jvb"]
+    sessions = [session for session in person.sessions if session.offered or session.accepted]
+    bridge = [session for session in sessions if session.kind == "jvb"]
     judged = bridge or sessions
-    long = [one for one in judged if one.offered and until - one.offered_at >= GUARD]
+    long = [session for session in judged if session.offered and until - session.offered_at >= GUARD]
     return (long or judged or [None])[-1]  # type: ignore[list-item]
 
 
@@ -143,23 +143,23 @@ def _bridge(
     call: Cast,
     stream: XmppStream,
     session: Session,
-    mine: list[Leg],
+    legs: list[Leg],
     turns: list[TurnFlow],
     others_have_udp: bool,
 ) -> Answer:
-    direct = [leg for leg in mine if leg.direct]
+    direct = [leg for leg in legs if leg.direct]
     heard = any(leg.sent for leg in direct) if not call.own else any(leg.answered or leg.got for leg in direct)
     offer = (session.offered,) if session.offered else ()
     addresses = {address for address, _ in session.candidates}
-    outside = call.own or not person.addresses or any(not is_private(one) for one in person.addresses)
-    if not heard and outside and addresses and all(is_private(one) for one in addresses):
+    outside = call.own or not person.addresses or any(not is_private(address) for address in person.addresses)
+    if not heard and outside and addresses and all(is_private(address) for address in addresses):
         return Answer("nat-mapping-missing", "measured", offer, note="every candidate of the bridge is private")
-    relayed = [leg for leg in mine if not leg.direct and leg.connected]
+    relayed = [leg for leg in legs if not leg.direct and leg.connected]
     if not heard and not relayed:
         return _relay(person, call, stream, session, turns)
-    connected = [leg for leg in mine if leg.connected]
+    connected = [leg for leg in legs if leg.connected]
     if not connected:
-        return Answer("checks-unanswered", "measured", tuple(leg.sent[0] for leg in mine if leg.sent))
+        return Answer("checks-unanswered", "measured", tuple(leg.sent[0] for leg in legs if leg.sent))
     return _secure(call, connected)
 
 
@@ -174,9 +174,9 @@ def _relay(person: Person, call: Cast, stream: XmppStream, session: Session, tur
             offer,
             note=f"the bridge advertises {strangers}, TURN on the same host {call.relayed}",
         )
-    torn = call.lossy and (person.begun > call.end or any(one.holes for one in turns))
-    if reached in TURN_CAUSES and turns and not torn and call.end - min(one.start for one in turns) >= GUARD:
-        flow = next((one for one in turns if one.stage == reached), turns[0])
+    torn = call.lossy and (person.begun > call.end or any(turn.holes for turn in turns))
+    if reached in TURN_CAUSES and turns and not torn and call.end - min(turn.start for turn in turns) >= GUARD:
+        flow = next((turn for turn in turns if turn.stage == reached), turns[0])
         return Answer(
             TURN_CAUSES[reached],
             flow.certainty,
@@ -214,7 +214,7 @@ def _relay(person: Person, call: Cast, stream: XmppStream, session: Session, tur
 def _foreign(session: Session, call: Cast) -> str:
     """A public candidate of the bridge that is not the server's public address, as TURN on that host says it."""
     public = [address for address, _ in session.candidates if not is_private(address)]
-    same_family = [one for one in public if (":" in one) == (":" in call.relayed)]
+    same_family = [address for address in public if (":" in address) == (":" in call.relayed)]
     return same_family[0] if call.relayed and same_family and call.relayed not in public else ""
 
 
@@ -223,22 +223,27 @@ def _relay_offered(stream: XmppStream) -> bool | None:
     if stream.services is None:
         return None
     return any(
-        one.type in ("turn", "turns") and (one.type == "turns" or one.transport == "tcp") for one in stream.services
+        service.type in ("turn", "turns") and (service.type == "turns" or service.transport == "tcp")
+        for service in stream.services
     )
 
 
 def _first(turns: list[TurnFlow]) -> tuple[int, ...]:
-    return tuple(frame for one in turns for frame in one.frames[:1])
+    return tuple(frame for turn in turns for frame in turn.frames[:1])
 
 
 def _strange(session: Session, legs: list[Leg]) -> Answer | None:
     """A certificate that nobody announced, on a way that ICE found."""
     connected = [leg for leg in legs if leg.connected]
-    shown = [(one, session.fingerprints) for leg in connected for one in leg.certificates.items()]
-    shown += [(one, session.remote_fingerprints) for leg in connected for one in leg.other_certificates.items()]
+    shown = [(certificate, session.fingerprints) for leg in connected for certificate in leg.certificates.items()]
+    shown += [
+        (certificate, session.remote_fingerprints)
+        for leg in connected
+        for certificate in leg.other_certificates.items()
+    ]
     strange = [frame for (fingerprint, frame), announced in shown if announced and fingerprint not in announced]
-    told = session.accepted or session.offered
-    return Answer("fingerprint-mismatch", "measured", (*strange, told)) if strange else None
+    described = session.accepted or session.offered
+    return Answer("fingerprint-mismatch", "measured", (*strange, described)) if strange else None
 
 
 def _secure(call: Cast, connected: list[Leg], seen: bool = True, announced: bool = True) -> Answer:
@@ -259,9 +264,9 @@ def _secure(call: Cast, connected: list[Leg], seen: bool = True, announced: bool
     return Answer("dtls-failed", "measured", frames)
 
 
-def _peer(person: Person, call: Cast, session: Session, mine: list[Leg], turns: list[TurnFlow]) -> Answer:
+def _peer(person: Person, call: Cast, session: Session, legs: list[Leg], turns: list[TurnFlow]) -> Answer:
     """A call without a bridge session: what runs between the participants never comes near the server."""
-    connected = [leg for leg in mine if leg.connected]
+    connected = [leg for leg in legs if leg.connected]
     offer = tuple(f for f in (session.offered, session.accepted) if f)
     if session.ended and "connectivity" in session.reason:
         reached = turn_stage(person, turns)
@@ -270,9 +275,9 @@ def _peer(person: Person, call: Cast, session: Session, mine: list[Leg], turns: 
     if call.own and connected:
         return _secure(call, connected)
     reached = turn_stage(person, turns)
-    whole = not any(one.holes for one in turns) and not call.lossy
+    whole = not any(turn.holes for turn in turns) and not call.lossy
     if reached in TURN_CAUSES and not connected and call.udp_served and not person.udp and whole:
-        shown = tuple(frame for one in turns for frame in (*one.refused, *one.frames))
+        shown = tuple(frame for turn in turns for frame in (*turn.refused, *turn.frames))
         return Answer(
             TURN_CAUSES[reached],
             "inferred",
@@ -291,7 +296,7 @@ def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None
     if not legs and any(leg.kind == "p2p" for leg in person.legs):
         return Answer("not-observable", "inferred", open=("checks-unanswered", "dtls-failed"), note="peer to peer")
     direct = [leg for leg in legs if leg.direct and (leg.sent if not call.own else leg.answered or leg.got)]
-    turns = [one for one in person.turn if one.kind != "p2p"]
+    turns = [turn for turn in person.turn if turn.kind != "p2p"]
     if not direct:
         return _opaque_without_udp(person, call, turns, others_have_udp, burst)
     connected = [leg for leg in legs if leg.connected]
@@ -305,7 +310,7 @@ def _opaque(person: Person, call: Cast, others_have_udp: bool, burst: int | None
         return Answer("checks-unanswered", "measured", sent)
     spoken = any(leg.hello for leg in connected) and any(leg.other_hello for leg in connected)
     handshake_here = spoken or any(leg.handshaken for leg in connected)
-    if not handshake_here and any(one.stage in ("permitted", "relaying") for one in turns):
+    if not handshake_here and any(turn.stage in ("permitted", "relaying") for turn in turns):
         shown = tuple(leg.answered[0] for leg in connected if leg.answered)
         note = "the relay was let through too: handshake and media may run inside it, where they are not to be seen"
         return Answer("undetermined", "inferred", shown, ("dtls-failed", "not-observable"), note)
@@ -318,8 +323,10 @@ def _is_signaling(person: Person, call: Cast) -> bool:
     The control is somebody whose media take another way: what such a connection carries for them is signaling, and
     as much of it is signaling here.
     """
-    controls = [one for one in call.people if one is not person and any(leg.rtp_out.lasting for leg in one.legs)]
-    known = [rates for one in controls for rates in one.older.values()] or [(0.0, 0.0)]
+    controls = [
+        other for other in call.people if other is not person and any(leg.rtp_out.lasting for leg in other.legs)
+    ]
+    known = [rates for control in controls for rates in control.older.values()] or [(0.0, 0.0)]
     usual_up, usual_down = max(up for up, _ in known), max(down for _, down in known)
     return all(
         min(up, down) < RELAYING or up < 2 * usual_up or down < 2 * usual_down for up, down in person.older.values()
@@ -329,7 +336,7 @@ def _is_signaling(person: Person, call: Cast) -> bool:
 def _opaque_without_udp(
     person: Person, call: Cast, turns: list[TurnFlow], others_have_udp: bool, burst: int | None
 ) -> Answer:
-    alone = sum(1 for one in call.people if one.flows or one.legs) == 1
+    alone = sum(1 for other in call.people if other.flows or other.legs) == 1
     aimed = any(
         leg.sent and not is_private(leg.other) for leg in person.legs
     )  # at its machine: checks to a public address
@@ -341,10 +348,10 @@ def _opaque_without_udp(
         return Answer("undetermined", "inferred", open=waiting, note="this one's connections began before the capture")
     if turns:
         reached = turn_stage(person, turns)
-        flow = next((one for one in turns if one.stage == reached), turns[0])
-        early = call.end - min(one.start for one in turns) < GUARD
-        if reached in TURN_CAUSES and not early and not any(one.holes for one in turns):
-            if any(one.kind == "p2p" for one in person.turn) and not any(one.kind == "jvb" for one in person.turn):
+        flow = next((turn for turn in turns if turn.stage == reached), turns[0])
+        early = call.end - min(turn.start for turn in turns) < GUARD
+        if reached in TURN_CAUSES and not early and not any(turn.holes for turn in turns):
+            if any(turn.kind == "p2p" for turn in person.turn) and not any(turn.kind == "jvb" for turn in person.turn):
                 return Answer("not-observable", "inferred", flow.frames, (TURN_CAUSES[reached],), "peer to peer")
             if not reachable:  # a bridge without a public address comes first, and looks the same
                 both = (TURN_CAUSES[reached], "nat-mapping-missing", *unseen)
@@ -358,9 +365,9 @@ def _opaque_without_udp(
         open_causes = ("checks-unanswered", "udp-blocked", "dtls-failed", "nat-mapping-missing", *unseen[1:])
         return Answer("undetermined", "inferred", flow.frames, open_causes, f"TURN came as far as {reached}")
     if burst:
-        if others_have_udp and not call.lossy and not any(one.turn for one in call.people):
+        if others_have_udp and not call.lossy and not any(other.turn for other in call.people):
             note = "others reach the bridge over UDP, this one does not, and nobody tried a relay"
-            if person.addresses and all(is_private(one) for one in person.addresses):
+            if person.addresses and all(is_private(address) for address in person.addresses):
                 note += "; it sits in the server's own network, and which addresses it was offered is not to be seen"
                 return Answer("undetermined", "inferred", (burst,), ("hairpin-nat", "udp-blocked"), note)
             return Answer("udp-blocked", "inferred", (burst,), note=note)

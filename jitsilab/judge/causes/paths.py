@@ -28,11 +28,11 @@ class Path:
 
 def paths(person: Person, call: Cast) -> list[Path]:
     """The ways of a participant's media in order of time, its own way out first where both directions differ."""
-    found = [path for leg in person.legs if (path := _of_leg(leg, person, call))]
-    if not any(path.name.startswith("turn") for path in found):
-        found += [path for one in person.turn if (path := _of_turn(one, found))]
-    found += _unseen_peer(person, call, found)
-    return sorted(found, key=lambda path: (path.end, path.start))
+    ways = [path for leg in person.legs if (path := _of_leg(leg, person, call))]
+    if not any(path.name.startswith("turn") for path in ways):
+        ways += [path for turn in person.turn if (path := _of_turn(turn, ways))]
+    ways += _unseen_peer(person, call, ways)
+    return sorted(ways, key=lambda path: (path.end, path.start))
 
 
 def _of_leg(leg: Leg, person: Person, call: Cast) -> Path | None:
@@ -56,9 +56,9 @@ def _of_leg(leg: Leg, person: Person, call: Cast) -> Path | None:
 def _relay(person: Person) -> str:
     """The connection behind a relay: one seen to carry media, else one that was let through, else one there is."""
     legs = [leg for leg in person.legs if leg.via.startswith("turn")]
-    turns = sorted(person.turn, key=lambda one: one.stage not in ("permitted", "relaying"))
+    turns = sorted(person.turn, key=lambda turn: turn.stage not in ("permitted", "relaying"))
     carrying = [leg.via for leg in legs if leg.rtp_out.lasting]
-    return next(iter([*carrying, *(one.via for one in turns), *(leg.via for leg in legs)]), "turn-tls")
+    return next(iter([*carrying, *(turn.via for turn in turns), *(leg.via for leg in legs)]), "turn-tls")
 
 
 def _company(person: Person, first: float, last: float) -> bool:
@@ -69,20 +69,20 @@ def _company(person: Person, first: float, last: float) -> bool:
     )
 
 
-def _of_turn(one: TurnFlow, found: list[Path]) -> Path | None:
+def _of_turn(turn: TurnFlow, ways: list[Path]) -> Path | None:
     """Media inside a TURN connection that stays shut: a kilobyte a second both ways, and no direct way meanwhile."""
-    since = max([one.start, *(path.end for path in found if path.end > one.start)])
-    if one.relayed is None or not (late := one.relayed.seconds >= since).any():
+    since = max([turn.start, *(path.end for path in ways if path.end > turn.start)])
+    if turn.relayed is None or not (late := turn.relayed.seconds >= since).any():
         return None
-    times, out, sizes = one.relayed.seconds[late], one.relayed.up[late], one.relayed.length[late]
+    times, out, sizes = turn.relayed.seconds[late], turn.relayed.up[late], turn.relayed.length[late]
     first, last = float(times[0]), float(times[-1])
     up, down = int(sizes[out].sum()), int(sizes[~out].sum())
     if last - first < LASTING or min(up, down) < RELAYING * (last - first):
         return None
-    return Path(one.via, first, last, one.frames[:1], one.certainty)
+    return Path(turn.via, first, last, turn.frames[:1], turn.certainty)
 
 
-def _unseen_peer(person: Person, call: Cast, found: list[Path]) -> list[Path]:
+def _unseen_peer(person: Person, call: Cast, ways: list[Path]) -> list[Path]:
     """Peer to peer past the capture: a P2P session stands while the bridge session carries nothing."""
     result = []
     for session in person.sessions:
@@ -95,7 +95,7 @@ def _unseen_peer(person: Person, call: Cast, found: list[Path]) -> list[Path]:
             else max((stream.end_of_stream(call.end) for stream in person.xmpp_streams), default=call.end)
         )
         start = session.offered_at
-        busy = any(path.start < until - OVERLAP and path.end > start + 1 for path in found)
+        busy = any(path.start < until - OVERLAP and path.end > start + 1 for path in ways)
         ready = any(leg.kind == "jvb" and (leg.connected or leg.secured) for leg in person.legs)
         if bridge and ready and not busy and until - start >= SESSION_OF_PEERS:
             result.append(Path("p2p", start, until, (session.accepted,), "inferred"))
@@ -117,7 +117,7 @@ def stage(person: Person, route: list[Path]) -> tuple[str, tuple[int, ...]]:
         if leg.nominated and leg.connected:
             return "nominated", (leg.nominated,)
     checks = [leg for leg in person.legs if leg.sent or leg.got]
-    if checks or any(one.sent for one in person.turn):
+    if checks or any(turn.sent for turn in person.turn):
         return "checks", tuple(checks[0].sent[:1] or checks[0].got[:1]) if checks else ()
     for session in person.sessions:
         if session.offered or session.accepted:
@@ -135,10 +135,10 @@ def turn_stage(person: Person, turns: list[TurnFlow] | None = None) -> str:
     """The furthest that any of the participant's TURN connections came; the closed set of the documentation."""
     turns = person.turn if turns is None else turns
     if turns:
-        permitted = [one for one in turns if one.stage in ("permitted", "relaying")]
-        if not permitted and any(one.refused for one in turns):
+        permitted = [turn for turn in turns if turn.stage in ("permitted", "relaying")]
+        if not permitted and any(turn.refused for turn in turns):
             return "permission-refused"
-        return max((one.stage for one in turns), key=TURN_ORDER.index)
+        return max((turn.stage for turn in turns), key=TURN_ORDER.index)
     offered = [stream.turn_offered for stream in person.xmpp_streams if stream.turn_offered is not None]
     if offered and not any(offered):
         return "not-offered" if person.sessions else "not-tried"
@@ -149,4 +149,4 @@ def turn_of(person: Person, session: Session | None) -> list[TurnFlow]:
     """The TURN connections made for a session: those opened from its offer on, or all where that tells none."""
     if session is None or session.offered_at != session.offered_at:
         return person.turn
-    return [one for one in person.turn if one.start >= session.offered_at - 1.0] or person.turn
+    return [turn for turn in person.turn if turn.start >= session.offered_at - 1.0] or person.turn

@@ -15,24 +15,26 @@ LOGIN_DONE = ("logged-in",)
 
 def _stands(trail: Trail) -> bool:
     """Whether the focus can use a bridge at the end of its log."""
-    some = trail.of("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
-    told = [one for one in some if one.by != "field"]  # an answer of the focus counts bridges, also unusable ones
-    return bool(told) and told[-1].event == "bridge-joined"
+    events = trail.of("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
+    logged = [
+        event for event in events if event.by != "field"
+    ]  # an answer of the focus counts bridges, also unusable ones
+    return bool(logged) and logged[-1].event == "bridge-joined"
 
 
 def _wanted(case: Case) -> list[Event]:
     """The focus's last words that it has no bridge, where no bridge came after them."""
-    some = case.trail.of("bridge-unavailable", "bridge-joined", "bridge-chosen")
-    return Trail(one for one in some if one.by != "field").run_at_end(
+    events = case.trail.of("bridge-unavailable", "bridge-joined", "bridge-chosen")
+    return Trail(event for event in events if event.by != "field").run_at_end(
         ("bridge-unavailable",), ("bridge-joined", "bridge-chosen")
     )
 
 
 def _another_serves(case: Case, run: Trail) -> bool:
     """Whether another bridge than this one is logged in, or the focus has one; an answer of a bridge is no log."""
-    mine = {one.input for one in run}
-    others = [other for other in case.trail.processes("jvb") if not {one.input for one in other} & mine]
-    joined = [one for other in others for one in other.of("logged-in", "room-joined") if one.by != "field"]
+    inputs = {event.input for event in run}
+    others = [other for other in case.trail.processes("jvb") if not {event.input for event in other} & inputs]
+    joined = [event for other in others for event in other.of("logged-in", "room-joined") if event.by != "field"]
     return bool(joined) or _stands(case.trail)
 
 
@@ -43,7 +45,7 @@ def bridge_login(case: Case) -> Iterator[Statement]:
         if not failed or _another_serves(case, run):
             continue
         last = failed[-1]
-        refused = [one for one in failed if one.event == "login-refused"]
+        refused = [event for event in failed if event.event == "login-refused"]
         if refused:
             yield stated("no-bridge", refused, "login-refused", detail=refused[-1].value)
         elif last.event == "login-failed" and (len(failed) >= 2 or _wanted(case)):
@@ -62,12 +64,14 @@ def brewery(case: Case) -> Iterator[Statement]:
     """Bridges are in other rooms than the focus watches, or in none."""
     if _stands(case.trail):
         return
-    joined = [one for run in case.trail.processes("jvb") for one in run.of("room-joined")]
-    watched = [one for run in case.trail.processes("jicofo") for one in run.of("brewery-watched")]
-    breweries = [one for one in watched if "jibri" not in one.value.lower() and "jigasi" not in one.value.lower()]
+    joined = [event for run in case.trail.processes("jvb") for event in run.of("room-joined")]
+    watched = [event for run in case.trail.processes("jicofo") for event in run.of("brewery-watched")]
+    breweries = [
+        event for event in watched if "jibri" not in event.value.lower() and "jigasi" not in event.value.lower()
+    ]
     if joined and breweries and not any(_same_room(a.value, b.value) for a in joined for b in breweries):
-        rooms = ", ".join(dict.fromkeys(one.value for one in joined))
-        detail = f"the bridge is in {rooms}, the focus looks in {', '.join({one.value: 0 for one in breweries})}"
+        rooms = ", ".join(dict.fromkeys(event.value for event in joined))
+        detail = f"the bridge is in {rooms}, the focus looks in {', '.join({event.value: 0 for event in breweries})}"
         yield stated("no-bridge", [*joined, *breweries], "not-in-brewery", certainty="deduced", detail=detail)
         return
     for program in ("jvb", "jicofo"):
@@ -98,7 +102,7 @@ def health(case: Case) -> Iterator[Statement]:
 
 
 def _unhealthy(failed: list[Event], taken: list[Event]) -> Statement:
-    message = next((one.value for one in failed if one.value), "")
+    message = next((event.value for event in failed if event.value), "")
     if "bind" in message.lower() or taken:
         return stated("no-bridge", [*taken, *failed], "port-taken", detail=message or taken[-1].value)
     return stated("no-bridge", failed, "unhealthy", detail=message)
@@ -106,36 +110,38 @@ def _unhealthy(failed: list[Event], taken: list[Event]) -> Statement:
 
 def not_answering(case: Case) -> Iterator[Statement]:
     """A bridge that the focus counts, and that does not answer it."""
-    timeouts = [one for one in case.trail.of("allocation-failed", program="jicofo") if "timeout" in one.value.lower()]
+    timeouts = [
+        event for event in case.trail.of("allocation-failed", program="jicofo") if "timeout" in event.value.lower()
+    ]
     silent = [*timeouts, *case.trail.of("health-timeout", program="jicofo")]
-    silent.sort(key=lambda one: one.order)
+    silent.sort(key=lambda event: event.order)
     if not silent or case.trail.of("bridge-lost", program="jicofo"):
         return
-    answered = [one for one in case.trail.of("offer-sent", program="jicofo") if after(one, silent[-1])]
+    answered = [event for event in case.trail.of("offer-sent", program="jicofo") if after(event, silent[-1])]
     if (timeouts or (len(silent) >= 2 and _wanted(case))) and not answered:
         yield stated("no-bridge", silent, "not-answering", detail="the focus waits for its answer in vain")
 
 
 def not_running(case: Case) -> Iterator[Statement]:
     """A bridge that ended, or was ended by the kernel, and did not come back, while the focus has none."""
-    ended = [one for one in case.trail.of("out-of-memory", "program-ended") if _bridge_ended(one)]
+    ended = [event for event in case.trail.of("out-of-memory", "program-ended") if _bridge_ended(event)]
     if not ended:
         return
-    back = [one for one in case.trail.of("program-started", "logged-in", program="jvb") if after(one, ended[-1])]
+    back = [event for event in case.trail.of("program-started", "logged-in", program="jvb") if after(event, ended[-1])]
     if back:
         return
-    wanted = [one for one in _wanted(case) if not _known_before(one, ended[-1])]
+    wanted = [event for event in _wanted(case) if not _known_before(event, ended[-1])]
     if wanted:
-        why = "it ran out of memory" if any(one.event == "out-of-memory" for one in ended) else "it ended"
+        why = "it ran out of memory" if any(event.event == "out-of-memory" for event in ended) else "it ended"
         yield stated("no-bridge", [*ended, wanted[-1]], "not-running", certainty="deduced", detail=why)
 
 
-def _bridge_ended(one: Event) -> bool:
+def _bridge_ended(event: Event) -> bool:
     """Whether the bridge itself says that it ended, or the kernel that it ended the bridge."""
-    if one.program == "jvb":
+    if event.program == "jvb":
         return True
-    named = any(word in one.value.lower() for word in ("java", "jvb", "videobridge"))
-    return one.program == "kernel" and one.event == "out-of-memory" and named
+    named = any(word in event.value.lower() for word in ("java", "jvb", "videobridge"))
+    return event.program == "kernel" and event.event == "out-of-memory" and named
 
 
 def _known_before(one: Event, other: Event) -> bool:
@@ -148,14 +154,14 @@ def none_for_the_focus(case: Case) -> Iterator[Statement]:
     wanted = _wanted(case)
     if not wanted:
         return
-    if any(_lost_before(case, one) for one in wanted[:1]):
+    if any(_lost_before(case, event) for event in wanted[:1]):
         return
     yield stated("no-bridge", wanted, participants=None)
 
 
 def _lost_before(case: Case, wanted: Event) -> bool:
     """Whether a bridge that had sessions was lost before: then that is the cause."""
-    lost = [one for one in case.trail.of("bridge-lost") if not after(one, wanted)]
+    lost = [event for event in case.trail.of("bridge-lost") if not after(event, wanted)]
     return any(case.trail.of("offer-sent", "answer-received")) and bool(lost)
 
 
@@ -163,24 +169,24 @@ def bridge_lost(case: Case) -> Iterator[Statement]:
     """A bridge went away while it served participants, and they were not taken up by another."""
     lost = case.trail.of("bridge-lost", program="jicofo")
     offered = case.trail.of("offer-sent", program="jicofo")
-    served = [one for one in offered if lost and not after(one, lost[-1])]
-    again = {one.participant for one in offered if lost and after(one, lost[-1])}
-    hit = [one.participant for one in served if one.participant not in again]
+    served = [event for event in offered if lost and not after(event, lost[-1])]
+    again = {event.participant for event in offered if lost and after(event, lost[-1])}
+    hit = [event.participant for event in served if event.participant not in again]
     if lost and hit:
         yield stated("bridge-lost", lost, participants=tuple(dict.fromkeys(hit)))
         return
-    for input in dict.fromkeys(one.input for one in case.trail.of("channel-closed", program="browser")):
-        yield from _lost_in_the_browser(Trail([one for one in case.trail if one.input == input]))
+    for input in dict.fromkeys(event.input for event in case.trail.of("channel-closed", program="browser")):
+        yield from _lost_in_the_browser(Trail([event for event in case.trail if event.input == input]))
 
 
 def _lost_in_the_browser(trail: Trail) -> Iterator[Statement]:
     """ICE connected, then the channel and ICE were lost, the session was moved away, and no offer came again."""
     connected = trail.of("ice-connected")
-    moved = [one for one in trail.of("session-ended") if "moving" in one.value or "moving" in one.detail]
+    moved = [event for event in trail.of("session-ended") if "moving" in event.value or "moving" in event.detail]
     lost = trail.of("ice-disconnected", "ice-failed", "channel-closed")
     if not (connected and moved and lost):
         return
-    if any(after(one, moved[-1]) for one in trail.of("offer-sent")):
+    if any(after(event, moved[-1]) for event in trail.of("offer-sent")):
         return
     me = named(moved)
     yield stated("bridge-lost", [*lost[:2], moved[-1]], participants=me, certainty="deduced")
@@ -195,7 +201,7 @@ def focus_login(case: Case) -> Iterator[Statement]:
         last = failed[-1]
         named = {"login-refused": "login-refused", "host-unknown": "login-refused",
                  "certificate-refused": "certificate-refused"}  # fmt: skip
-        known = [one for one in failed if one.event in named]
+        known = [event for event in failed if event.event in named]
         if known:
             yield stated("no-focus", known, named[known[-1].event], detail=known[-1].value)
         elif last.event in ("program-ended", "out-of-memory"):
@@ -210,8 +216,8 @@ def focus_missing(case: Case) -> Iterator[Statement]:
         return
     for run in case.trail.processes("prosody"):
         logins = run.of("logged-in")
-        asked = [one for one in logins if not _component(one.value)]
-        if not run.of("program-started") or not asked or any(_is_focus(one.value) for one in logins):
+        asked = [login for login in logins if not _component(login.value)]
+        if not run.of("program-started") or not asked or any(_is_focus(login.value) for login in logins):
             continue
         refused = run.of("certificate-refused")
         unnamed = run.of("login-failed", "login-refused")
@@ -236,8 +242,8 @@ def _component(jid: str) -> bool:
 
 def focus_silent(case: Case) -> Iterator[Statement]:
     """A browser got no answer to its request for a conference."""
-    for input in dict.fromkeys(one.input for one in case.trail.of("focus-unavailable")):
-        trail = Trail([one for one in case.trail if one.input == input])
+    for input in dict.fromkeys(event.input for event in case.trail.of("focus-unavailable")):
+        trail = Trail([event for event in case.trail if event.input == input])
         failed = trail.run_at_end(("focus-unavailable",), ("conference-created", "participant-joined", "offer-sent"))
         if failed:
             me = named(failed)
@@ -260,8 +266,8 @@ RULES: tuple[Rule, ...] = (
 
 def all_of(case: Case, rules: Iterable[Rule]) -> list[Statement]:
     """What the rules say, of those whose needs have spoken."""
-    found: list[Statement] = []
+    statements: list[Statement] = []
     for rule in rules:
         if any(case.trail.spoke(need) or (need == "facts" and case.facts is not None) for need in rule.needs):
-            found += rule.test(case)
-    return found
+            statements += rule.test(case)
+    return statements

@@ -55,20 +55,20 @@ MOST = 12  # places that a statement lists
 
 def places(events: Iterable[Event]) -> tuple[Place, ...]:
     """Where events stand, each place once, the first and the last of many."""
-    every = list(dict.fromkeys(Place(one.input, one.frame, one.line, one.pointer) for one in events))
+    every = list(dict.fromkeys(Place(event.input, event.frame, event.line, event.pointer) for event in events))
     return tuple(every if len(every) <= MOST else [*every[: MOST - 2], *every[-2:]])
 
 
 def named(events: Iterable[Event]) -> tuple[str, ...] | None:
     """Whom these events are about, each once; None where they name nobody."""
-    return tuple(dict.fromkeys(one.participant for one in events if one.participant)) or None
+    return tuple(dict.fromkeys(event.participant for event in events if event.participant)) or None
 
 
 def stated(name: str, events: Iterable[Event], reason: str | None = None, **more: Any) -> Statement:
     """A statement that these events bear out."""
-    some = list(events)
-    times = [one.time for one in some if one.time is not None]
+    listed = list(events)
+    times = [event.time for event in listed if event.time is not None]
     return Statement(
-        name, reason, evidence=places(some), first_time=min(times, default=None), last_time=max(times, default=None),
+        name, reason, evidence=places(listed), first_time=min(times, default=None), last_time=max(times, default=None),
         **more,
     )  # fmt: skip

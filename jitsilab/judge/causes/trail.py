@@ -33,8 +33,8 @@ class Trail:
     def __init__(self, events: Iterable[Event]) -> None:
         self.events = list(events)
         self._by: dict[str, list[Event]] = {}
-        for one in self.events:
-            self._by.setdefault(one.event, []).append(one)
+        for event in self.events:
+            self._by.setdefault(event.event, []).append(event)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -67,8 +67,10 @@ class Trail:
         if not owners:
             return self
         return Trail(
-            one._replace(participant=owners[one.input]) if not one.participant and one.input in owners else one
-            for one in self.events
+            event._replace(participant=owners[event.input])
+            if not event.participant and event.input in owners
+            else event
+            for event in self.events
         )
 
     def moved(self, shifts: Mapping[tuple[str, str], float]) -> "Trail":
@@ -76,55 +78,55 @@ class Trail:
         if not any(shifts.values()):
             return self
         return Trail(
-            one._replace(time=one.time + round(shift * 1e9))
-            if one.time is not None and (shift := shifts.get((one.input, one.program), 0.0)) else one
-            for one in self.events
+            event._replace(time=event.time + round(shift * 1e9))
+            if event.time is not None and (shift := shifts.get((event.input, event.program), 0.0)) else event
+            for event in self.events
         )  # fmt: skip
 
     def of(self, *names: str, program: str = "", participant: str = "", input: str = "") -> list[Event]:
         """Events of these names, in order; of one program, participant or input where it is given."""
-        some = (
+        events = (
             self._by.get(names[0], [])
             if len(names) == 1
-            else sorted((one for name in names for one in self._by.get(name, ())), key=lambda one: one.order)
+            else sorted((event for name in names for event in self._by.get(name, ())), key=lambda event: event.order)
         )
         return [
-            one for one in some
-            if (not program or one.program == program) and (not participant or one.participant == participant)
-            and (not input or one.input == input)
+            event for event in events
+            if (not program or event.program == program) and (not participant or event.participant == participant)
+            and (not input or event.input == input)
         ]  # fmt: skip
 
     def spoke(self, program: str) -> bool:
         """Whether any event is of this program."""
-        return any(one.program == program for one in self.events)
+        return any(event.program == program for event in self.events)
 
     def processes(self, program: str) -> "list[Trail]":
         """The events of each run of a program: of each input, from its last start on."""
         runs = []
-        for input in dict.fromkeys(one.input for one in self.events if one.program == program):
-            some = [one for one in self.events if one.program == program and one.input == input]
-            starts = [number for number, one in enumerate(some) if one.event == "program-started"]
-            runs.append(Trail(some[starts[-1] :] if starts else some))
+        for input in dict.fromkeys(event.input for event in self.events if event.program == program):
+            events = [event for event in self.events if event.program == program and event.input == input]
+            starts = [number for number, event in enumerate(events) if event.event == "program-started"]
+            runs.append(Trail(events[starts[-1] :] if starts else events))
         return runs
 
     def last(self, *names: str, **where: str) -> Event | None:
         """The last event of these names."""
-        some = self.of(*names, **where)
-        return some[-1] if some else None
+        events = self.of(*names, **where)
+        return events[-1] if events else None
 
     def run_at_end(self, bad: tuple[str, ...], good: tuple[str, ...]) -> list[Event]:
         """The events of ``bad`` names after the last of the ``good`` ones: what still holds at the end."""
-        some = self.of(*bad, *good)
+        events = self.of(*bad, *good)
         result: list[Event] = []
-        for one in reversed(some):
-            if one.event in good:
+        for event in reversed(events):
+            if event.event in good:
                 break
-            result.append(one)
+            result.append(event)
         return result[::-1]
 
     def participants(self, *names: str, program: str = "") -> list[str]:
         """Who is named by events of these names, in order."""
-        return list(dict.fromkeys(one.participant for one in self.of(*names, program=program) if one.participant))
+        return list(dict.fromkeys(event.participant for event in self.of(*names, program=program) if event.participant))
 
 
 def after(one: Event, other: Event) -> bool:
