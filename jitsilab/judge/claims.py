@@ -42,10 +42,10 @@ def tested(claim: str, answer: Diagnosis, tables: Any) -> dict[str, Any]:
 
 
 def _who(name: str, answer: Diagnosis) -> Diagnosed:
-    for one in answer.people:
-        if name.lower() in {each.lower() for each in one.names}:
-            return one
-    known = ", ".join(one.id for one in answer.people) or "nobody"
+    for person in answer.people:
+        if name.lower() in {each.lower() for each in person.names}:
+            return person
+    known = ", ".join(person.id for person in answer.people) or "nobody"
     raise ParameterError(f"The evidence shows no participant {name!r}. There is: {known}.")
 
 
@@ -62,31 +62,33 @@ def _absent(claim: str, match: re.Match[str], answer: Diagnosis, tables: Any) ->
 
 
 def _none(claim: str, match: re.Match[str], answer: Diagnosis, tables: Any) -> dict[str, Any]:
-    one, cause = _who(match["a"], answer), match["why"]
+    person, cause = _who(match["a"], answer), match["why"]
     if cause is not None and cause not in CAUSES:
         raise ParameterError(f"There is no cause {cause!r}. There are: {', '.join(CAUSES)}.")
-    if one.media_path not in ("none", "not-observable"):
-        return _said(claim, "refuted", f"{one.id} had media ({one.media_path}).", one.frames)
-    if one.media_path == "not-observable":
-        return _said(claim, "undecided", f"Whether {one.id} had media is not to be seen here.", one.frames)
-    if cause is None or one.cause == cause:
-        note = words_of(one.cause, one.reason) if one.cause in CAUSES else "the cause stays open"
-        return _said(claim, "supported", f"{one.id} had none: {note}.", one.frames)
-    if one.cause in OPEN:
-        open_ = not one.open_causes or cause in one.open_causes
-        note = f"{one.id} had none; open are: {', '.join(one.open_causes) or 'all causes'}."
-        return _said(claim, "undecided" if open_ else "refuted", note, one.frames)
-    return _said(claim, "refuted", f"{one.id} had none: {words_of(one.cause or '', one.reason)}.", one.frames)
+    if person.media_path not in ("none", "not-observable"):
+        return _said(claim, "refuted", f"{person.id} had media ({person.media_path}).", person.frames)
+    if person.media_path == "not-observable":
+        return _said(claim, "undecided", f"Whether {person.id} had media is not to be seen here.", person.frames)
+    if cause is None or person.cause == cause:
+        note = words_of(person.cause, person.reason) if person.cause in CAUSES else "the cause stays open"
+        return _said(claim, "supported", f"{person.id} had none: {note}.", person.frames)
+    if person.cause in OPEN:
+        open_ = not person.open_causes or cause in person.open_causes
+        note = f"{person.id} had none; open are: {', '.join(person.open_causes) or 'all causes'}."
+        return _said(claim, "undecided" if open_ else "refuted", note, person.frames)
+    return _said(
+        claim, "refuted", f"{person.id} had none: {words_of(person.cause or '', person.reason)}.", person.frames
+    )
 
 
 def _media(claim: str, match: re.Match[str], answer: Diagnosis, tables: Any) -> dict[str, Any]:
-    one, path = _who(match["a"], answer), match["why"]
+    person, path = _who(match["a"], answer), match["why"]
     if path is not None and path not in PATHS:
         raise ParameterError(f"There is no path {path!r}. There are: {', '.join(PATHS)}.")
-    if one.media_path == "not-observable":
-        return _said(claim, "undecided", f"Whether {one.id} had media is not to be seen here.", one.frames)
-    if one.media_path == "none":
-        return _said(claim, "refuted", f"{one.id} had no media.", one.frames)
-    had = {each.name for each in one.media_paths} | {one.media_path}
+    if person.media_path == "not-observable":
+        return _said(claim, "undecided", f"Whether {person.id} had media is not to be seen here.", person.frames)
+    if person.media_path == "none":
+        return _said(claim, "refuted", f"{person.id} had no media.", person.frames)
+    had = {each.name for each in person.media_paths} | {person.media_path}
     verdict = "supported" if path is None or path in had else "refuted"
-    return _said(claim, verdict, f"{one.id} had media over {', '.join(sorted(had))}.", one.frames)
+    return _said(claim, verdict, f"{person.id} had media over {', '.join(sorted(had))}.", person.frames)

@@ -75,7 +75,9 @@ class Judged:
     def frames(self) -> list[int]:
         """Frames of the premises that hold and of the explanations that the capture shows."""
         shown = [frame for _, outcome in self.premises if outcome.verdict is Verdict.HOLDS for frame in outcome.frames]
-        shown += [frame for one in self.explanations if one.state == "shown" for frame in one.frames]
+        shown += [
+            frame for explanation in self.explanations if explanation.state == "shown" for frame in explanation.frames
+        ]
         return sorted(set(shown))
 
     @property
@@ -96,8 +98,9 @@ class Judged:
                 for check, outcome in self.premises
             ],
             "explanations": [
-                {"id": one.id, "text": one.text, "state": one.state, "frames": list(one.frames), "note": one.note}
-                for one in self.explanations
+                {"id": explanation.id, "text": explanation.text, "state": explanation.state,
+                 "frames": list(explanation.frames), "note": explanation.note}
+                for explanation in self.explanations
             ],
         }  # fmt: skip
 
@@ -144,8 +147,8 @@ def test(claim: Claim, tables: Tables) -> Judged:
         return Judged(claim, "undecided", premises, [], f"This capture does not show whether there is {claim.absent}.")
     if absent is Verdict.BROKEN:
         return Judged(claim, "refuted", premises, [], f"There is {claim.absent} between the two: {by_id['H1'].note}.")
-    found = [_explain(name, claim, tables, by_id) for name in EXPLANATIONS]
-    states = {one.id: one for one in found}
+    explanations = [_explain(name, claim, tables, by_id) for name in EXPLANATIONS]
+    states = {explanation.id: explanation for explanation in explanations}
     meant = REASONS[claim.reason]
     if meant is None:
         verdict = "refuted"
@@ -156,11 +159,15 @@ def test(claim: Claim, tables: Tables) -> Judged:
     else:
         verdict = {"shown": "supported", "excluded": "refuted", "open": "undecided"}[states[meant].state]
         note = states[meant].note
-    shown = [f"{one.text} ({one.note})" if one.note else one.text for one in found if one.state == "shown"]
-    left = [one.id for one in found if one.state == "open"]
+    shown = [
+        f"{explanation.text} ({explanation.note})" if explanation.note else explanation.text
+        for explanation in explanations
+        if explanation.state == "shown"
+    ]
+    left = [explanation.id for explanation in explanations if explanation.state == "open"]
     note += f" What the capture shows instead: {'; '.join(shown)}." if shown and meant is None else ""
     note += f" Not ruled out: {', '.join(left)}." if left and not shown else ""
-    return Judged(claim, verdict, premises, found, note.strip())
+    return Judged(claim, verdict, premises, explanations, note.strip())
 
 
 def _of_client(rows: pd.DataFrame, client: str) -> pd.DataFrame:
@@ -181,9 +188,9 @@ def _unshown(claim: Claim, tables: Tables) -> Outcome | None:
     flows, tls = tables.get("flows"), tables.get("tls")
     if flows is None or tls is None:
         return None
-    mine = flows[(flows["transport"] == "tcp") & (flows["client"] == claim.between[1])]
-    dark = mine[~mine["flow"].isin(tls["flow"].dropna()) & (mine["payload_up"].fillna(1) > 0)]
-    if len(dark) and len(dark) == len(mine):
+    connections = flows[(flows["transport"] == "tcp") & (flows["client"] == claim.between[1])]
+    dark = connections[~connections["flow"].isin(tls["flow"].dropna()) & (connections["payload_up"].fillna(1) > 0)]
+    if len(dark) and len(dark) == len(connections):
         return Outcome(Verdict.NOT_OBSERVABLE, note=f"no TLS record of its {len(dark)} connections is shown")
     return None
 
@@ -219,23 +226,23 @@ def _others_check(stun: pd.DataFrame, claim: Claim, **_: Any) -> Outcome:
 
 
 def _tunnelled(frames: pd.DataFrame, turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
-    mine = _of_client(frames, claim.between[1])
-    datagrams = mine[mine["ip_protocol"] == 17]
-    mine = _mine(turn, claim)
-    flows = mine["flow"].nunique()
+    rows = _of_client(frames, claim.between[1])
+    datagrams = rows[rows["ip_protocol"] == 17]
+    rows = _mine(turn, claim)
+    flows = rows["flow"].nunique()
     if len(datagrams):
         return Outcome(Verdict.BROKEN, _frames(datagrams)[:20], f"{len(datagrams)} UDP datagrams of its own")
-    if mine.empty:
+    if rows.empty:
         nothing = Outcome(Verdict.NOT_OBSERVED, note="no UDP, and no connection that reads as TURN inside TLS")
         return _unshown(claim, tables) or nothing
-    opened = mine[mine["message"] == "allocate-success"]
+    opened = rows[rows["message"] == "allocate-success"]
     return Outcome(Verdict.HOLDS, _frames(opened), f"no UDP; connections of TURN inside TLS: {flows}", _certain(opened))
 
 
 def _checks_inside(turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
-    mine = _mine(turn, claim)
-    sent = mine[(mine["message"] == "send") & mine["length"].between(*CHECK)]
-    if mine.empty:
+    records = _mine(turn, claim)
+    sent = records[(records["message"] == "send") & records["length"].between(*CHECK)]
+    if records.empty:
         nothing = Outcome(Verdict.NOT_APPLICABLE, note="no connection of it reads as TURN inside TLS")
         return _unshown(claim, tables) or nothing
     if sent.empty:
@@ -246,13 +253,13 @@ def _checks_inside(turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
 
 
 def _refused(turn: pd.DataFrame, claim: Claim, tables: Tables) -> Outcome:
-    mine = _mine(turn, claim)
-    hidden = _unshown(claim, tables) if mine.empty else None
+    records = _mine(turn, claim)
+    hidden = _unshown(claim, tables) if records.empty else None
     if hidden is not None:
         return hidden
-    asked = mine[mine["message"] == "create-permission"]
-    errors = mine[mine["message"] == "create-permission-error"]
-    granted = mine[mine["message"] == "create-permission-success"]
+    asked = records[records["message"] == "create-permission"]
+    errors = records[records["message"] == "create-permission-error"]
+    granted = records[records["message"] == "create-permission-success"]
     if asked.empty:
         return Outcome(Verdict.NOT_APPLICABLE, note="no permission was asked for")
     if len(granted):
@@ -293,8 +300,8 @@ def _offered(claim: Claim, tables: Tables) -> tuple[int, ...]:
     jingle, flows = tables.get("jingle"), tables.get("flows")
     if jingle is None or flows is None:
         return ()
-    mine = flows.loc[flows["client"] == claim.between[1], "flow"]
-    return _frames(jingle[(jingle["action"] == "session-initiate") & jingle["flow"].isin(mine)])
+    connections = flows.loc[flows["client"] == claim.between[1], "flow"]
+    return _frames(jingle[(jingle["action"] == "session-initiate") & jingle["flow"].isin(connections)])
 
 
 def _started(claim: Claim, tables: Tables, premises: dict[str, Outcome]) -> _State:

@@ -84,20 +84,24 @@ def _of_cause(call: Any, given: str) -> Proof:
     if name not in CAUSES and name not in CONDITIONS:
         raise ParameterError(terminal.unknown("cause or condition", name, (*CAUSES, *CONDITIONS)))
     answer = call.diagnosis
-    some = [one for one in (*answer.causes, *answer.conditions) if one.name == name and reason in ("", one.reason)]
-    if not some:
-        shown = [one.name for one in (*answer.causes, *answer.conditions)]
+    statements = [
+        statement
+        for statement in (*answer.causes, *answer.conditions)
+        if statement.name == name and reason in ("", statement.reason)
+    ]
+    if not statements:
+        shown = [statement.name for statement in (*answer.causes, *answer.conditions)]
         there = f"It shows {', '.join(dict.fromkeys(shown))}." if shown else "It shows no cause and no condition."
         raise ParameterError(f"This evidence does not show {given}. {there}")
-    proof = Proof(words_of(name, some[0].reason) if name in CAUSES else CONDITIONS[name].words)
-    for one in some:
-        words = words_of(name, one.reason) if name in CAUSES else CONDITIONS[name].words
-        who = f"{', '.join(one.participants)}: " if one.participants else ""
-        proof.add(one.evidence, f"{who}{words} [{given}, {one.certainty}]")
+    proof = Proof(words_of(name, statements[0].reason) if name in CAUSES else CONDITIONS[name].words)
+    for statement in statements:
+        words = words_of(name, statement.reason) if name in CAUSES else CONDITIONS[name].words
+        who = f"{', '.join(statement.participants)}: " if statement.participants else ""
+        proof.add(statement.evidence, f"{who}{words} [{given}, {statement.certainty}]")
     for person in answer.people:
         if person.cause == name and reason in ("", person.reason):
-            mine = [Place(person.input, frame) for frame in person.frames] if person.input else []
-            proof.add([*person.evidence, *mine], f"{person.id}: {person.note or proof.title} [{name}]")
+            places = [Place(person.input, frame) for frame in person.frames] if person.input else []
+            proof.add([*person.evidence, *places], f"{person.id}: {person.note or proof.title} [{name}]")
     return proof
 
 
@@ -113,7 +117,7 @@ class _Alone(NamedTuple):
 def _of_step(call: Any, given: str) -> Proof:
     from jitsilab.judge import theory
 
-    known = {one.id: one for one in theory.STEPS}
+    known = {each.id: each for each in theory.STEPS}
     if given.upper() not in known:
         raise ParameterError(terminal.unknown("step", given, known))
     step = known[given.upper()]
@@ -133,7 +137,7 @@ def _of_step(call: Any, given: str) -> Proof:
 def _of_check(call: Any, given: str) -> Proof:
     from jitsilab.judge import findings
 
-    known = {one.id: one for one in findings.RULES}
+    known = {each.id: each for each in findings.RULES}
     if given.upper() not in known:
         raise ParameterError(terminal.unknown("check", given, known))
     rule = known[given.upper()]
@@ -141,18 +145,21 @@ def _of_check(call: Any, given: str) -> Proof:
     verdicts = []
     for source in [*call.packets] or [None]:
         every = findings.audit(_Alone(source) if source is not None else None, call.facts)
-        one = next(each for each in every if each.id == rule.id)
-        verdicts.append(one.result)
-        reason = f"{one.id} {one.title}: {one.result}{f' ({one.severity})' if one.result == 'FAIL' else ''}"
-        places = [Place(source.input, frame) for frame in one.frames] if source is not None else []
-        proof.add([*places, *map(of_text, one.places)], f"{reason}: {one.evidence}")
+        finding = next(each for each in every if each.id == rule.id)
+        verdicts.append(finding.result)
+        reason = (
+            f"{finding.id} {finding.title}: {finding.result}"
+            f"{f' ({finding.severity})' if finding.result == 'FAIL' else ''}"
+        )
+        places = [Place(source.input, frame) for frame in finding.frames] if source is not None else []
+        proof.add([*places, *map(of_text, finding.places)], f"{reason}: {finding.evidence}")
     return _shown(proof, rule.id, verdicts)
 
 
 def _shown(proof: Proof, id: str, verdicts: Sequence[str]) -> Proof:
     if not proof.reasons and not proof.places:
-        said = ", ".join(dict.fromkeys(verdicts)) or "not asked, without a capture"
-        raise ParameterError(f"No frame and no line shows {id} ({proof.title}): {said}.")
+        results = ", ".join(dict.fromkeys(verdicts)) or "not asked, without a capture"
+        raise ParameterError(f"No frame and no line shows {id} ({proof.title}): {results}.")
     return proof
 
 
@@ -175,7 +182,7 @@ def write(call: Any, proof: Proof, path: str | Path, *, with_keys: bool = False)
     """
     from jitsilab.pcap.writing import Writer
 
-    sources = {one.input: one for one in call.packets}
+    sources = {capture.input: capture for capture in call.packets}
     written: list[tuple[PacketTables, dict[int, str]]] = []
     unwritten = []
     for input, reasons in proof.reasons.items():
@@ -183,11 +190,11 @@ def write(call: Any, proof: Proof, path: str | Path, *, with_keys: bool = False)
         if source is None or source.wire is None:
             unwritten.append(input)
             continue
-        there = {frame: said for frame, said in reasons.items() if 0 < frame <= len(source.wire.packets)}
+        there = {frame: why for frame, why in reasons.items() if 0 < frame <= len(source.wire.packets)}
         what = describe(source, there)
         comments = {
-            frame: terminal.printable("; ".join((f"{Path(input).name} frame {frame}", *what.get(frame, ()), *said)))
-            for frame, said in there.items()
+            frame: terminal.printable("; ".join((f"{Path(input).name} frame {frame}", *what.get(frame, ()), *why)))
+            for frame, why in there.items()
         }
         written.append((source, comments))
     if not any(comments for _, comments in written):
@@ -199,9 +206,9 @@ def write(call: Any, proof: Proof, path: str | Path, *, with_keys: bool = False)
         for number, (source, comments) in enumerate(written):
             assert source.wire is not None
             packets = source.wire.packets
-            for one in packets.interfaces:
-                name = f"{Path(source.input).name}: {one.name}" if one.name else Path(source.input).name
-                out.interface(replace(one, name=terminal.printable(name)))
+            for interface in packets.interfaces:
+                name = f"{Path(source.input).name}: {interface.name}" if interface.name else Path(source.input).name
+                out.interface(replace(interface, name=terminal.printable(name)))
             flows, secrets = keys.get(source.input, (frozenset(), b""))
             if secrets:
                 out.secrets(secrets)
@@ -250,20 +257,24 @@ def _whole(source: "PacketTables", flows: frozenset[int], last: int) -> list[int
 def describe(source: "Mapping[str, Any]", frames: Iterable[int]) -> dict[int, list[str]]:
     """What these frames are, in a few words each; nothing that somebody keeps secret."""
     wanted = set(frames)
-    found: dict[int, list[str]] = {}
+    by_frame: dict[int, list[str]] = {}
     for table, words in _WORDS.items():
-        asked = wanted - found.keys() if table in _LAST else wanted
+        asked = wanted - by_frame.keys() if table in _LAST else wanted
         rows = source[table] if asked else None
         if rows is None or rows.empty:
             continue
         if table == "http":
             for row in rows[rows["response_frame"].isin(asked)].to_dict("records"):
-                found.setdefault(int(row["response_frame"]), []).append(f"HTTP answer {_status(row)}")
+                by_frame.setdefault(int(row["response_frame"]), []).append(f"HTTP answer {_status(row)}")
         for row in rows[rows["frame"].isin(asked)].to_dict("records"):
-            said = words(row)
-            if said and said not in found.setdefault(int(row["frame"]), []) and len(found[int(row["frame"])]) < 4:
-                found[int(row["frame"])].append(said)
-    return {frame: said for frame, said in found.items() if said}
+            phrase = words(row)
+            if (
+                phrase
+                and phrase not in by_frame.setdefault(int(row["frame"]), [])
+                and len(by_frame[int(row["frame"])]) < 4
+            ):
+                by_frame[int(row["frame"])].append(phrase)
+    return {frame: phrases for frame, phrases in by_frame.items() if phrases}
 
 
 def _some(value: Any) -> str:
@@ -336,13 +347,13 @@ def lines(call: Any, proof: Proof) -> Iterator[Line]:
 def _delivery(call: Any, input: str) -> Any:
     """The piece of that name; a file of configuration is named by its end."""
     every = [piece.delivery for piece in call.evidence.pieces]
-    exact = [one for one in every if one.input == input]
-    ending = [one for one in every if one.input.endswith("/" + input)]
+    exact = [delivery for delivery in every if delivery.input == input]
+    ending = [delivery for delivery in every if delivery.input.endswith("/" + input)]
     return exact[0] if exact else ending[0] if len(ending) == 1 else None
 
 
 def _texts(delivery: Any, numbers: set[int]) -> dict[int, str]:
-    found = {}
+    texts = {}
     last = max(numbers)
     with delivery.open() as file:
         for number in range(1, min(last, MOST_LINES) + 1):
@@ -350,8 +361,8 @@ def _texts(delivery: Any, numbers: set[int]) -> dict[int, str]:
             if not raw:
                 break
             if number in numbers:
-                found[number] = raw[:MOST_LINE].decode("utf-8", "replace").rstrip("\r\n")
-    return found
+                texts[number] = raw[:MOST_LINE].decode("utf-8", "replace").rstrip("\r\n")
+    return texts
 
 
 def without_secrets(line: str) -> str:

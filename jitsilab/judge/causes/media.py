@@ -91,7 +91,9 @@ def relays(case: Case) -> Iterator[Statement]:
     connected = case.trail.of("relay-connected")
     failed = [
         event for event in case.trail.of("relay-failed")
-        if not any(other.value == event.value and after(other, event) for other in connected if other.input == event.input)
+        if not any(
+            other.value == event.value and after(other, event) for other in connected if other.input == event.input
+        )
     ]  # fmt: skip
     if failed:
         yield stated("bridges-relay-broken", failed, detail=f"towards {failed[-1].value}".rstrip())

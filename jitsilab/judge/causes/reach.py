@@ -112,8 +112,8 @@ def mapping_wrong(case: Case) -> Iterator[Statement]:
     if public and other and stuck:
         who = tuple(dict.fromkeys(attempt.participant for attempt in stuck if attempt.participant)) or None
         detail = f"it offers {', '.join(sorted(public))}, and is reached as {other[0].value}"
-        yield stated("nat-mapping-wrong", [*other, *(event for attempt in stuck for event in attempt.end)], participants=who,
-                     certainty="deduced", detail=detail)  # fmt: skip
+        yield stated("nat-mapping-wrong", [*other, *(event for attempt in stuck for event in attempt.end)],
+                     participants=who, certainty="deduced", detail=detail)  # fmt: skip
 
 
 def outbound(case: Case) -> Iterator[Statement]:
@@ -172,8 +172,8 @@ def credentials(case: Case) -> Iterator[Statement]:
     alone = len(refused) >= 2 and all(event.program == "coturn" for event in case.trail) and not case.casts
     if refused and (stuck or alone):
         who = tuple(dict.fromkeys(attempt.participant for attempt in stuck if attempt.participant)) or None
-        yield stated("turn-auth-failed", [*refused, *(event for attempt in stuck for event in attempt.end)], participants=who,
-                     certainty="inferred")  # fmt: skip
+        yield stated("turn-auth-failed", [*refused, *(event for attempt in stuck for event in attempt.end)],
+                     participants=who, certainty="inferred")  # fmt: skip
 
 
 #: TURN's ports at IANA, plain and over TLS, beside those that the configuration names

@@ -53,7 +53,7 @@ def steps(call: Source) -> pd.DataFrame:
     """
     captures = getattr(call, "packets", ())
     if len(captures) > 1:  # their frames and flows have the same numbers
-        each = [steps(_Alone(one)).assign(input=one.input) for one in captures]
+        each = [steps(_Alone(capture)).assign(input=capture.input) for capture in captures]
         return pd.concat(each, ignore_index=True)
     tables = call.tables()
     who = people.of(tables)
@@ -62,12 +62,12 @@ def steps(call: Source) -> pd.DataFrame:
         return frame_from([_row(step, "", "", _nobody(step, reason, tables)) for step in STEPS], SCHEMA)
     rows, every = [], Whole(tables)
     for person in who.people:
-        found: dict[str, list[tuple[str, Outcome]]] = {step.id: [] for step in STEPS}
+        outcomes: dict[str, list[tuple[str, Outcome]]] = {step.id: [] for step in STEPS}
         for scope in _asked(person, who, every):
             level = "session" if scope.name else "participant"
             for step, outcome in _judged([step for step in STEPS if step.each == level], scope):
-                found[step.id].append((scope.name.strip("-"), outcome))
-        rows += [_row(step, person.id, name, outcome) for step in STEPS for name, outcome in found[step.id]]
+                outcomes[step.id].append((scope.name.strip("-"), outcome))
+        rows += [_row(step, person.id, name, outcome) for step in STEPS for name, outcome in outcomes[step.id]]
     return frame_from(rows, SCHEMA)
 
 

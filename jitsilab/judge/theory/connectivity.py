@@ -22,9 +22,9 @@ def gathered(scope: Scope) -> Outcome:
     """A browser opens its relays as soon as it has an offer, needed or not."""
     session, stream = scope.session, scope.stream
     if scope.turns:
-        frames = [frame for one in scope.turns for frame in (one.allocated or one.frames)[:1]]
-        ways = ", ".join(sorted({one.via for one in scope.turns}))
-        first = min(one.start for one in scope.turns)
+        frames = [frame for turn in scope.turns for frame in (turn.allocated or turn.frames)[:1]]
+        ways = ", ".join(sorted({turn.via for turn in scope.turns}))
+        first = min(turn.start for turn in scope.turns)
         if session is None or not session.offered:
             return holds("relays opened; when they were offered is not seen", frames, ways, Certainty.DEDUCED)
         after = first - session.offered_at
@@ -35,9 +35,9 @@ def gathered(scope: Scope) -> Outcome:
     if stream.services is None:
         return absent("whether relays were offered is not in the capture")
     wanted = [
-        one
-        for one in stream.services
-        if one.type == "turns" or (one.type == "turn" and (scope.kind == "p2p" or one.transport == "tcp"))
+        service
+        for service in stream.services
+        if service.type == "turns" or (service.type == "turn" and (scope.kind == "p2p" or service.transport == "tcp"))
     ]
     if not wanted:
         return beside("no relay that this session uses was offered")
@@ -60,7 +60,9 @@ def checked(stun: pd.DataFrame, scope: Scope) -> Outcome:
     shown = [*mine["frame"].head(2), *theirs["frame"].head(2), *answers["frame"].head(2)]
     relayed = ", ".join(sorted({leg.via for leg in scope.legs}))
     if answers.empty:
-        if all(not leg.direct for leg in scope.legs) and any(one.stage == "permission-refused" for one in scope.turns):
+        if all(not leg.direct for leg in scope.legs) and any(
+            turn.stage == "permission-refused" for turn in scope.turns
+        ):
             return absent("checks into a relay that lets none through", shown, relayed)
         if watched(scope, float(requests["seconds"].min())) and not scope.shut:
             return broken(f"{len(requests)} checks, and no answer", shown, relayed)
@@ -88,16 +90,18 @@ def _fault(requests: pd.DataFrame, answers: pd.DataFrame, scope: Scope) -> tuple
     if "attributes" in requests and requests["attributes"].notna().all():
         read = requests[~requests["frame"].isin(scope.every.cut)]
         words = read["attributes"].str.split()
-        lacking = read[[not {"0024", "0006"} <= set(one) or not {"8029", "802a"} & set(one) for one in words]]
+        lacking = read[
+            [not {"0024", "0006"} <= set(attributes) or not {"8029", "802a"} & set(attributes) for attributes in words]
+        ]
         if len(lacking):
             return "a check without USERNAME, PRIORITY or role", lacking["frame"]
-        order = read[["8028" in one and one[-1] != "8028" for one in words]]
+        order = read[["8028" in attributes and attributes[-1] != "8028" for attributes in words]]
         if len(order):
             return "FINGERPRINT is not the last attribute", order["frame"]
     session = scope.session
     if session is not None and session.own and session.remote:
         strange = requests[
-            [set(str(one).split(":")) - session.own - session.remote != set() for one in requests["username"]]
+            [set(str(username).split(":")) - session.own - session.remote != set() for username in requests["username"]]
         ]
         if len(strange) and scope.whole:
             return "a USERNAME of ufrags that nobody told", strange["frame"]
@@ -109,7 +113,7 @@ def conflicted(stun: pd.DataFrame, scope: Scope) -> Outcome:
     errors = stun[stun["error_code"].eq(487) & stun["method"].eq("Binding")]
     if errors.empty:
         other = stun.loc[stun["error_code"].notna() & stun["method"].eq("Binding"), "error_code"]
-        codes = ", ".join(sorted({str(int(one)) for one in other}))
+        codes = ", ".join(sorted({str(int(code)) for code in other}))
         return beside("no conflict of roles" + (f"; errors {codes} are none" if codes else ""))
     again = errors.groupby(["flow", "mine"])["transaction_id"].nunique()
     if again.max() > AT_ONCE:
@@ -162,7 +166,7 @@ def alive(stun: pd.DataFrame, scope: Scope) -> Outcome:
     answers = answers[~again]
     for mine, who in ((True, "the participant's"), (False, "the other's")):
         rows = answers[answers["mine"].ne(mine)]  # the answer comes from whom the check went to
-        times = sorted(float(one) for one in rows["seconds"])
+        times = sorted(float(second) for second in rows["seconds"])
         steps = [after - before for before, after in pairwise(times)]
         if not steps:
             continue
@@ -179,7 +183,7 @@ def alive(stun: pd.DataFrame, scope: Scope) -> Outcome:
     lasting = [leg for leg in scope.legs if leg.rtp_out.packets > 1]
     if longest > CONSENT and not scope.call.lossy and not scope.shut:
         for rows in (answers[answers["mine"]], answers[~answers["mine"]]):
-            times = sorted(float(one) for one in rows["seconds"])
+            times = sorted(float(second) for second in rows["seconds"])
             for before, after in pairwise(times):
                 if after - before > CONSENT and any(
                     leg.rtp_out.first < before and leg.rtp_out.last > before + CONSENT for leg in lasting
@@ -197,17 +201,17 @@ def mapped(scope: Scope) -> Outcome:
     """A bridge behind one-to-one NAT offers its public address too."""
     session, stun, candidates = scope.session, scope.table("stun"), scope.table("candidates")
     offered = candidates[~candidates["outgoing"] & candidates["address"].notna()] if candidates is not None else None
-    addresses = sorted({str(one) for one in offered["address"]}) if offered is not None else []
+    addresses = sorted({str(addr) for addr in offered["address"]}) if offered is not None else []
     frames = list(offered["frame"].drop_duplicates()) if offered is not None else []
     direct = [leg for leg in scope.legs if leg.direct]
-    outside = scope.call.own or any(not is_private(one) for one in scope.person.addresses)
+    outside = scope.call.own or any(not is_private(addr) for addr in scope.person.addresses)
     unreached = not any(leg.sent for leg in direct) if not scope.call.own else not any(leg.connected for leg in direct)
-    if addresses and all(is_private(one) for one in addresses) and outside and unreached and session is not None:
+    if addresses and all(is_private(addr) for addr in addresses) and outside and unreached and session is not None:
         if scope.call.end - session.offered_at >= GUARD:
             return broken(f"the bridge offers {', '.join(addresses)} alone, which the participant cannot reach", frames)
         return absent("the bridge offers private addresses alone; too short to tell", frames)
     seen = _mapping(stun)
-    public = [one for one in addresses if not is_private(one)]
+    public = [addr for addr in addresses if not is_private(addr)]
     if seen is None:
         if stun is None and not addresses:
             return hidden("neither the candidates nor the checks are to be seen here")
@@ -221,7 +225,7 @@ def mapped(scope: Scope) -> Outcome:
         return holds(f"the bridge is reached at its own address {address}", [frame], "no NAT")
     if port != other:
         return told(f"the NAT of the server changes the port too: {port} to {other}", [frame], "port changed")
-    same = [one for one in public if (":" in one) == (":" in address)]
+    same = [addr for addr in public if (":" in addr) == (":" in address)]
     if same and address not in addresses:
         return broken(
             f"clients see the bridge at {address}, which it does not offer ({', '.join(same)})", [frame, *frames]
@@ -265,9 +269,9 @@ def renewed(jingle: pd.DataFrame, scope: Scope) -> Outcome:
         return holds("ICE begun anew in place", inside["frame"], str(inside["action"].iloc[0]))
     frames = [session.ended]
     after = [
-        one
-        for one in (stream.sessions.values() if stream is not None else ())
-        if one.offered > session.ended and one.kind == session.kind
+        later
+        for later in (stream.sessions.values() if stream is not None else ())
+        if later.offered > session.ended and later.kind == session.kind
     ]
     if not after:
         asked = ends["restart"].notna().any()

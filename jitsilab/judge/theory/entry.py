@@ -21,22 +21,22 @@ def carried(scope: Scope) -> Outcome:
     if scope.every.get("xmpp") is None and scope.every.get("http") is None:
         return hidden("the signaling is encrypted here")
     http = scope.table("http")
-    found = [_carrier(scope, stream, http) for stream in scope.xmpp_streams]
+    outcomes = [_carrier(scope, stream, http) for stream in scope.xmpp_streams]
     if http is not None and len(http):
         refused = http[http["target"].fillna("").str.contains("/xmpp-websocket", regex=False) & http["status"].ge(400)]
         if len(refused):
-            found.append(
+            outcomes.append(
                 broken(f"the WebSocket was refused with {int(refused['status'].iloc[0])}", refused["frame"], "ws")
             )
-    return joined(found) if found else hidden("this participant's signaling is not to be read here")
+    return joined(outcomes) if outcomes else hidden("this participant's signaling is not to be read here")
 
 
 def _carrier(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Outcome:
-    said = scope.of(stream)
-    carriers = {str(row.carrier) for row, _ in said}
+    exchange = scope.of(stream)
+    carriers = {str(row.carrier) for row, _ in exchange}
     if "bosh" in carriers:
         return _bosh(scope, stream, http)
-    opened = [int(row.frame) for row, stanza in said if stanza.name in ("open", "stream")][:2]
+    opened = [int(row.frame) for row, stanza in exchange if stanza.name in ("open", "stream")][:2]
     if "ws" not in carriers:
         return holds("a TCP stream", opened, "tcp") if opened else absent("the stream was open before the capture")
     upgrades = http[http["flow"].isin(stream.flows) & http["subprotocol"].eq("xmpp")] if http is not None else None
@@ -44,7 +44,9 @@ def _carrier(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Out
     if not stream.opened:
         return absent("the stream was open before the capture", variant="ws")
     pings = [
-        float(row.seconds) for row, stanza in said if row.direction == "c2s" and stanza.child_namespace == stanzas.PING
+        float(row.seconds)
+        for row, stanza in exchange
+        if row.direction == "c2s" and stanza.child_namespace == stanzas.PING
     ]
     alive = f"; {len(pings)} pings" if pings else ""
     switched = "101 with subprotocol xmpp, then <open/>" if upgrades is not None and len(upgrades) else "<open/>"
@@ -56,7 +58,7 @@ def _bosh(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Outcom
     rows = http[http["connection"].eq(stream.connection) & http["rid"].notna()] if http is not None else pd.DataFrame()
     if rows.empty:
         return absent("no request of the BOSH session can be read", variant="bosh")
-    rids = sorted({int(one) for one in rows["rid"]})
+    rids = sorted({int(rid) for rid in rows["rid"]})
     skipped = [after for before, after in pairwise(rids) if after != before + 1]
     frames = [rows["frame"].iloc[0], rows["frame"].iloc[-1]]
     if skipped and stream.whole and not scope.call.lossy:
@@ -114,13 +116,17 @@ def _naked(scope: Scope, row: Any) -> bool:
 
 def bound(scope: Scope, stream: XmppStream) -> Outcome:
     """The server names the client's full JID, once a stream."""
-    said = scope.of(stream)
-    jids = {jid: int(row.frame) for row, stanza in said if row.direction == "s2c" and (jid := stanzas.bound(stanza))}
-    managed = [(int(row.frame), step.step) for row, stanza in said if (step := stanzas.management(stanza)) is not None]
+    exchange = scope.of(stream)
+    jids = {
+        jid: int(row.frame) for row, stanza in exchange if row.direction == "s2c" and (jid := stanzas.bound(stanza))
+    }
+    managed = [
+        (int(row.frame), step.step) for row, stanza in exchange if (step := stanzas.management(stanza)) is not None
+    ]
     enabled = [frame for frame, step in managed if step == "enabled"]
     refused = [
         int(row.frame)
-        for row, stanza in said
+        for row, stanza in exchange
         if row.direction == "s2c" and stanza.type == "error" and stanza.child_namespace == stanzas.BIND
     ]
     if refused:
@@ -128,7 +134,7 @@ def bound(scope: Scope, stream: XmppStream) -> Outcome:
     if len(jids) > 1:
         return broken(f"{len(jids)} resources on one stream", jids.values())
     if not jids:
-        logins = [login.step for _, stanza in said if (login := stanzas.sasl(stanza)) is not None]
+        logins = [login.step for _, stanza in exchange if (login := stanzas.sasl(stanza)) is not None]
         if stream.whole and "success" not in logins:
             return beside("nobody was logged in")
         if any(step == "resumed" for _, step in managed):
@@ -157,20 +163,20 @@ def resumed(scope: Scope, stream: XmppStream) -> Outcome:
 
 def served(scope: Scope, stream: XmppStream) -> Outcome:
     """The client learns of STUN and TURN before it is invited; credentials last."""
-    said = scope.of(stream)
+    exchange = scope.of(stream)
     asked = [
         (int(row.frame), stanza)
-        for row, stanza in said
+        for row, stanza in exchange
         if row.direction == "c2s" and stanza.child_namespace in stanzas.EXTDISCO
     ]
     answers = [
         (row, stanza)
-        for row, stanza in said
+        for row, stanza in exchange
         if row.direction == "s2c" and stanza.type == "result" and stanza.child_namespace in stanzas.EXTDISCO
     ]
     told_of = [
         (row, stanza)
-        for row, stanza in said
+        for row, stanza in exchange
         if row.direction == "s2c" and stanza.name == "message" and stanzas.services(stanza)
     ]
     sources = answers or told_of
@@ -180,22 +186,28 @@ def served(scope: Scope, stream: XmppStream) -> Outcome:
     listed = stanzas.services(stanza)
     variant = "room metadata" if not answers else f"extdisco:{str(stanza.child_namespace)[-1]}"
     frames = [*(frame for frame, _ in asked[:1]), int(row.frame)]
-    ends = [int(text) for one in listed if (text := str(one.username or "").split(":")[0]).isdigit() and len(text) >= 9]
+    ends = [
+        int(text)
+        for service in listed
+        if (text := str(service.username or "").split(":")[0]).isdigit() and len(text) >= 9
+    ]
     if ends and pd.notna(row.time) and min(ends) < row.time.timestamp():
         when = datetime.fromtimestamp(min(ends), UTC)
         return broken(f"the credentials ended at {when:%Y-%m-%d %H:%M} UTC", frames, variant)
-    offers = [one.offered for one in stream.sessions.values() if one.offered and one.kind == "jvb"]
+    offers = [session.offered for session in stream.sessions.values() if session.offered and session.kind == "jvb"]
     if answers and asked and offers and asked[0][0] < min(offers) < int(row.frame) and stream.whole:
         return broken("the services came after the invitation", [*frames, min(offers)], variant)
-    kinds = sorted({f"{one.type}/{one.transport}" if one.transport else str(one.type) for one in listed})
+    kinds = sorted(
+        {f"{service.type}/{service.transport}" if service.transport else str(service.type) for service in listed}
+    )
     return holds(", ".join(kinds) if kinds else "an empty list: no TURN is offered", frames, variant)
 
 
 def conferred(scope: Scope, stream: XmppStream) -> Outcome:
     """The focus says ready before the client enters the room."""
-    said = scope.of(stream)
+    exchange = scope.of(stream)
     refused = []
-    for row, stanza in said:
+    for row, stanza in exchange:
         answer = stanzas.conference(stanza)
         from_focus = bool(stanza.sender and stanza.sender.startswith("focus."))
         if row.direction == "s2c" and stanza.type == "error" and (from_focus or answer is not None):
@@ -204,7 +216,7 @@ def conferred(scope: Scope, stream: XmppStream) -> Outcome:
         return broken(
             f"the focus refused: {refused[0][1] or 'no reason given'}", [stream.asked, *(f for f, _ in refused)], "xmpp"
         )
-    entered = [int(row.frame) for row, stanza in said if row.direction == "c2s" and _enters(stanza)]
+    entered = [int(row.frame) for row, stanza in exchange if row.direction == "c2s" and _enters(stanza)]
     http = scope.table("http")
     posted = http[http["ready"].eq(True)] if http is not None and len(http) else pd.DataFrame()
     variant = "http" if len(posted) and not stream.asked else "xmpp"
@@ -221,17 +233,19 @@ def conferred(scope: Scope, stream: XmppStream) -> Outcome:
 
 
 def _enters(stanza: stanzas.Stanza) -> bool:
-    said = stanzas.presence(stanza)
-    return said is not None and said.joins
+    presence = stanzas.presence(stanza)
+    return presence is not None and presence.joins
 
 
 def entered(scope: Scope, stream: XmppStream) -> Outcome:
     """The room confirms the client's own presence."""
-    said = scope.of(stream)
-    asked = [(int(row.frame), float(row.seconds)) for row, stanza in said if row.direction == "c2s" and _enters(stanza)]
+    exchange = scope.of(stream)
+    asked = [
+        (int(row.frame), float(row.seconds)) for row, stanza in exchange if row.direction == "c2s" and _enters(stanza)
+    ]
     refused: list[tuple[int, str | None]] = []
     codes: set[int] = set()
-    for row, stanza in said:
+    for row, stanza in exchange:
         presence = stanzas.presence(stanza)
         if presence is None or row.direction != "s2c":
             continue
@@ -258,9 +272,9 @@ def allocated(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
     every = scope.every.get("xmpp")
     if every is not None:
         for frame, stanza in zip(every["frame"], stanzas_of(every), strict=True):
-            found = stanzas.colibri(stanza) if stanza is not None else None
-            if found is not None:
-                return holds(f"{found.kind} in clear", [frame], f"colibri{found.version}")
+            colibri = stanzas.colibri(stanza) if stanza is not None else None
+            if colibri is not None:
+                return holds(f"{colibri.kind} in clear", [frame], f"colibri{colibri.version}")
     stream = scope.stream
     shown = f"; the focus tells of {stream.bridges} bridge" if stream is not None and stream.bridges else ""
     return hidden(f"focus and bridge talk to the XMPP server over TLS{shown}")

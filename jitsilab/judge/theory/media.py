@@ -26,7 +26,7 @@ def secured(stun: pd.DataFrame, scope: Scope) -> Outcome:
     rows = dtls if dtls is not None else pd.DataFrame(columns=["frame", "handshake_type", "version", "suite", "mine"])
     hellos, answers = (rows[rows["handshake_type"].eq(kind)] for kind in ("client_hello", "server_hello"))
     frames = [*hellos["frame"].head(2), *answers["frame"].head(2)]
-    variant = ", ".join(sorted({str(one) for one in answers["version"].dropna()}))
+    variant = ", ".join(sorted({str(version) for version in answers["version"].dropna()}))
     old = answers[answers["version"].isin(OLD)]
     if len(old) and scope.every.get("xmpp") is not None:
         return broken("DTLS 1.0", old["frame"], variant)
@@ -36,7 +36,7 @@ def secured(stun: pd.DataFrame, scope: Scope) -> Outcome:
     done = [leg.secured for leg in scope.legs if leg.secured]
     if done or any(leg.handshaken for leg in scope.legs):
         client = "the participant" if hellos["mine"].any() else "the other side"
-        suites = ", ".join(sorted({str(one) for one in answers["suite"].dropna()})) if "suite" in answers else ""
+        suites = ", ".join(sorted({str(suite) for suite in answers["suite"].dropna()})) if "suite" in answers else ""
         shown = f"{client} is the client" if len(hellos) else "SRTP shows that it is done"
         return holds(f"{shown}{'; ' + suites if suites else ''}", [*frames, *done], variant)
     if not legs:
@@ -70,7 +70,7 @@ def vouched(dtls: pd.DataFrame, scope: Scope) -> Outcome:
         return hidden("DTLS 1.3 hides certificates") if newer else absent("no certificate in the capture")
     strange = rows[rows["match"].eq(False).fillna(False).astype(bool)]
     if len(strange):
-        who = ", ".join(sorted({str(one) for one in strange["endpoint"].dropna()}))
+        who = ", ".join(sorted({str(endpoint) for endpoint in strange["endpoint"].dropna()}))
         return broken(
             f"the certificate of {who or 'one side'} was not announced",
             [*strange["frame"], *strange["announced_frame"]],
@@ -107,8 +107,8 @@ def encrypted(media: pd.DataFrame, scope: Scope) -> Outcome:
                 return broken("SRTP before the end of its sender's handshake", [began, first, finished])
     if len(rows) and "srtp_profile" in rows:
         chosen = rows.loc[rows["handshake_type"].eq("server_hello"), "srtp_profile"].dropna()
-        profiles = sorted({str(one) for one in chosen})
-        if any("NULL" in one for one in profiles):
+        profiles = sorted({str(profile) for profile in chosen})
+        if any("NULL" in profile for profile in profiles):
             return broken("a profile without encryption", frames, ", ".join(profiles))
     packets = int(media["packets"].sum())
     return holds(
@@ -122,16 +122,20 @@ def described(media: pd.DataFrame, payload_types: pd.DataFrame, scope: Scope) ->
     if session is None or not session.accepted or not session.offered:
         return absent("the negotiation is not in the capture")
     sent = media[media["mine"]]
-    known = {int(one) for one in payload_types["id"].dropna()}
+    known = {int(payload_type) for payload_type in payload_types["id"].dropna()}
     fault, frames = _extended(scope) or _reported(scope) or ("", [])
     if fault:
         return broken(fault, [*frames, session.accepted])
     if sent.empty:
         return absent("nothing sent in this session")
-    used = {int(word) for one in sent["payload_types"].dropna() for word in str(one).split()}
+    used = {int(word) for text in sent["payload_types"].dropna() for word in str(text).split()}
     if used - known and scope.whole:
-        some = sent[[bool(set(str(one).split()) & {str(n) for n in used - known}) for one in sent["payload_types"]]]
-        return broken(f"payload type {min(used - known)} was not negotiated", [*some["first_frame"], session.accepted])
+        strange = sent[
+            [bool(set(str(text).split()) & {str(n) for n in used - known}) for text in sent["payload_types"]]
+        ]
+        return broken(
+            f"payload type {min(used - known)} was not negotiated", [*strange["first_frame"], session.accepted]
+        )
     codecs = payload_types[payload_types["id"].isin(used)]["name"].dropna().str.lower().unique()
     return holds(f"{len(sent)} streams of {', '.join(sorted(codecs))}", sent["first_frame"], ", ".join(sorted(codecs)))
 
@@ -142,13 +146,13 @@ def _extended(scope: Scope) -> tuple[str, list[int]] | None:
     What is sent must be in the answer; what is received may be in the offer alone. An encrypted header extension
     shows no ids, and is not judged.
     """
-    told, rtp = scope.table("header_extensions"), scope.table("rtp")
-    if told is None or told.empty or rtp is None or not scope.whole:
+    negotiated, rtp = scope.table("header_extensions"), scope.table("rtp")
+    if negotiated is None or negotiated.empty or rtp is None or not scope.whole:
         return None
-    offered = {int(one) for one in told["id"].dropna()}
-    agreed = {int(one) for one in told.loc[told["action"].ne("session-initiate"), "id"].dropna()}
+    offered = {int(number) for number in negotiated["id"].dropna()}
+    agreed = {int(number) for number in negotiated.loc[negotiated["action"].ne("session-initiate"), "id"].dropna()}
     for (mine, words), rows in rtp[rtp["extensions"].notna()].groupby(["mine", "extensions"], sort=True):
-        strange = {int(one) for one in str(words).split()} - ((agreed if mine else offered) or offered)
+        strange = {int(word) for word in str(words).split()} - ((agreed if mine else offered) or offered)
         if strange:
             return f"header extension {min(strange)} was not negotiated", list(rows["frame"].head(4))
     return None
@@ -180,7 +184,7 @@ def channelled(scope: Scope) -> Outcome:
         refused = asked[asked["status"].notna() & asked["status"].ge(400)]
         opened = asked[asked["status"].eq(101)]
         if len(refused):
-            codes = ", ".join(sorted({str(int(one)) for one in refused["status"]}))
+            codes = ", ".join(sorted({str(int(status)) for status in refused["status"]}))
             return broken(f"the WebSocket of the bridge channel was refused ({codes})", refused["frame"], "ws")
         if len(opened):
             return holds(
@@ -202,20 +206,24 @@ def ended(scope: Scope) -> Outcome:
     """Whoever leaves says so: to the room, in DTLS, and to the relay."""
     dtls, xmpp_streams = scope.table("dtls"), scope.xmpp_streams
     alerts = dtls[dtls["record_type"].eq("alert")] if dtls is not None and len(dtls) else pd.DataFrame()
-    closed = [one for one in scope.person.sessions if one.ended]
+    closed = [session for session in scope.person.sessions if session.ended]
     for stream in xmpp_streams:
-        before = [one for one in stream.sessions.values() if stream.left and one.offered and one.offered < stream.left]
-        own = {ufrag for one in before for ufrag in one.own} - {
+        before = [
+            session
+            for session in stream.sessions.values()
+            if stream.left and session.offered and session.offered < stream.left
+        ]
+        own = {ufrag for session in before for ufrag in session.own} - {
             u for s in scope.person.sessions if s not in before for u in s.own
         }
         for leg in scope.legs:
-            if any(mine in own for mine, _ in leg.ufrags) and leg.rtp_out.last > stream.left_at + AFTER:
+            if any(ufrag in own for ufrag, _ in leg.ufrags) and leg.rtp_out.last > stream.left_at + AFTER:
                 return broken("media go on after the participant left", [stream.left, leg.rtp_out.frame])
     left = [stream.left for stream in xmpp_streams if stream.left]
-    shown = [*left, *(one.ended for one in closed), *(alerts["frame"].head(2) if len(alerts) else [])]
+    shown = [*left, *(session.ended for session in closed), *(alerts["frame"].head(2) if len(alerts) else [])]
     variant = "session-terminate" if closed else "presence" if left else "DTLS alert"
     if left or closed:
-        reasons = ", ".join(dict.fromkeys(one.reason.split(":")[0] for one in closed if one.reason))
+        reasons = ", ".join(dict.fromkeys(session.reason.split(":")[0] for session in closed if session.reason))
         how = [f"session-terminate ({reasons})" if reasons else "session-terminate"] if closed else []
         how += ["unavailable"] if left else []
         how += ["a DTLS alert"] if len(alerts) else []
@@ -231,19 +239,19 @@ def gone(scope: Scope, stream: XmppStream) -> Outcome:
     """After leaving nothing more is said to the room."""
     if not stream.left:
         return beside("still there when the capture ends") if stream.whole else absent("no leaving in the capture")
-    said = scope.of(stream)
+    exchange = scope.of(stream)
     again = [
         int(row.frame)
-        for row, stanza in said
+        for row, stanza in exchange
         if row.frame > stream.left
         and row.direction == "c2s"
-        and (one := stanzas.presence(stanza)) is not None
-        and one.joins
+        and (presence := stanzas.presence(stanza)) is not None
+        and presence.joins
     ]
     until = again[0] if again else None
     late = [
         int(row.frame)
-        for row, stanza in said
+        for row, stanza in exchange
         if row.direction == "c2s"
         and row.frame > stream.left
         and (until is None or row.frame < until)

@@ -32,7 +32,7 @@ class _Lookup:
 
     def before(self, seconds: float) -> set[str]:
         """Addresses that were known by then."""
-        return {address for at, _, some in self.answers if at <= seconds for address in some}
+        return {address for at, _, addresses in self.answers if at <= seconds for address in addresses}
 
     @property
     def ever(self) -> set[str]:
@@ -58,27 +58,33 @@ def resolved(scope: Scope) -> Outcome:
     own = scope.call.own if scope.call.own in scope.person.addresses else ""
     rows = scope.every.get("dns")
     ends = set(scope.person.addresses)
-    mine = _asked_by(rows, ends, bool(own)) if rows is not None else pd.DataFrame()
-    if mine.empty:
+    messages = _asked_by(rows, ends, bool(own)) if rows is not None else pd.DataFrame()
+    if messages.empty:
         if not own:
             return hidden("a client resolves names on its own side of the network")
         return hidden("no query in clear: a hosts file, a cache or DNS over HTTPS answered")
-    found = _lookups(mine)
+    lookups = _lookups(messages)
     opened = list(_opened(scope))
-    right = [(one, found[one.name]) for one in opened if _fits(one.address, found, one.name, one.seconds)]
-    if own and (fault := _astray(scope, opened, found) or _failed(scope, opened, found)):
+    right = [
+        (connection, lookups[connection.name])
+        for connection in opened
+        if _fits(connection.address, lookups, connection.name, connection.seconds)
+    ]
+    if own and (fault := _astray(scope, opened, lookups) or _failed(scope, opened, lookups)):
         return fault
     if right:
         first, lookup = right[0]
-        shown = [(at, frame) for at, frame, some in lookup.answers if at <= first.seconds and first.address in some]
+        shown = [
+            (at, frame) for at, frame, addresses in lookup.answers if at <= first.seconds and first.address in addresses
+        ]
         at, frame = shown[0] if shown else (lookup.answers[0][0], lookup.answers[0][1])
         asked = [number for when, number in lookup.queries if when <= at]
-        names = ", ".join(dict.fromkeys(one.name for one, _ in right[:MOST_NAMES]))
+        names = ", ".join(dict.fromkeys(connection.name for connection, _ in right[:MOST_NAMES]))
         note = f"{names} is {first.address}, answered {first.seconds - at:.3f} s before the connection"
         return holds(note, [*asked[-1:], frame, first.frame])
-    wanted = sorted({one.name for one in opened})
+    wanted = sorted({connection.name for connection in opened})
     if not wanted:
-        return told(f"{len(mine)} queries and answers; no connection names its server", mine["frame"].head(4))
+        return told(f"{len(messages)} queries and answers; no connection names its server", messages["frame"].head(4))
     what = f"no answer in clear for {', '.join(wanted[:MOST_NAMES])} before the connection"
     return hidden(f"{what}: a hosts file, a cache or DNS over HTTPS answered")
 
@@ -87,17 +93,17 @@ def _asked_by(rows: pd.DataFrame, ends: set[str], local: bool) -> pd.DataFrame:
     """Unicast queries and answers of a host; with ``local`` those to a resolver on the host itself too."""
     plain = rows[rows["service"].eq("dns") & rows["opcode"].eq("QUERY") & rows["name"].notna() & ~rows["duplicate"]]
     client = plain["src"].where(~plain["response"].astype(bool), plain["dst"])
-    return plain[[one in ends or (local and is_loopback(one)) for one in client]]
+    return plain[[address in ends or (local and is_loopback(address)) for address in client]]
 
 
 def _lookups(rows: pd.DataFrame) -> dict[str, _Lookup]:
     """What was asked for and answered, by name, aliases included; names without regard to case (RFC 4343 section 3)."""
-    found: dict[str, _Lookup] = {}
+    lookups: dict[str, _Lookup] = {}
     targets: list[tuple[str, str]] = []
     for row in rows.itertuples(index=False):
         chain = [str(row.name).lower(), *_words(row.aliases)]
         for name in chain:
-            lookup = found.setdefault(name, _Lookup())
+            lookup = lookups.setdefault(name, _Lookup())
             at, frame = float(row.seconds), int(row.frame)
             if not row.response:
                 lookup.queries.append((at, frame))
@@ -112,8 +118,8 @@ def _lookups(rows: pd.DataFrame) -> dict[str, _Lookup]:
             else:
                 lookup.other.append(at)
     for name, target in targets:  # the service may be at another name's addresses
-        found[name].answers += found[target].answers if target in found and target != name else []
-    return found
+        lookups[name].answers += lookups[target].answers if target in lookups and target != name else []
+    return lookups
 
 
 def _words(text: Any) -> list[str]:
@@ -135,18 +141,18 @@ def _opened(scope: Scope) -> Iterator[_Opened]:
             yield _Opened(name, str(row.server), int(row.flow), int(row.first_frame), *times, begun)
 
 
-def _fits(address: str, found: Mapping[str, _Lookup], name: str, seconds: float) -> bool:
+def _fits(address: str, lookups: Mapping[str, _Lookup], name: str, seconds: float) -> bool:
     """Whether an address was answered for a name by then, also as the IPv4 address inside an IPv6 one (RFC 6052)."""
-    if name not in found:
+    if name not in lookups:
         return False
-    known = found[name].before(seconds)
+    known = lookups[name].before(seconds)
     return address in known or _inner(address) in known
 
 
 def _inner(address: str) -> str:
     """The IPv4 address in the last 32 bits of an IPv6 one (RFC 6052 section 2.2, a prefix of 96 bits)."""
-    one = _ip(address)
-    return str(ip_address(int(one) & 0xFFFFFFFF)) if one is not None and one.version == 6 else ""
+    parsed = _ip(address)
+    return str(ip_address(int(parsed) & 0xFFFFFFFF)) if parsed is not None and parsed.version == 6 else ""
 
 
 def _ip(address: str) -> Any:
@@ -156,7 +162,7 @@ def _ip(address: str) -> Any:
         return None
 
 
-def _astray(scope: Scope, opened: list[_Opened], found: Mapping[str, _Lookup]) -> Outcome | None:
+def _astray(scope: Scope, opened: list[_Opened], lookups: Mapping[str, _Lookup]) -> Outcome | None:
     """A connection to an address that no answer for its name has, though the answers are there whole.
 
     Not one to an address that the client spoke to before it asked, which an older answer may have told.
@@ -165,37 +171,37 @@ def _astray(scope: Scope, opened: list[_Opened], found: Mapping[str, _Lookup]) -
         return None
     flows = scope.every.get("flows")
     assert flows is not None  # the connections come from it
-    for one in opened:
-        lookup = found.get(one.name)
-        if lookup is None or not one.begun or lookup.loose:
+    for connection in opened:
+        lookup = lookups.get(connection.name)
+        if lookup is None or not connection.begun or lookup.loose:
             continue
-        told_before = [(at, frame, some) for at, frame, some in lookup.answers if at <= one.seconds]
-        asked = [at for at, _ in lookup.queries if at <= one.seconds]
-        kinds = {_ip(address).version for _, _, some in told_before for address in some}
-        target = _ip(one.address)
+        told_before = [(at, frame, addresses) for at, frame, addresses in lookup.answers if at <= connection.seconds]
+        asked = [at for at, _ in lookup.queries if at <= connection.seconds]
+        kinds = {_ip(address).version for _, _, addresses in told_before for address in addresses}
+        target = _ip(connection.address)
         if not told_before or not asked or target is None or target.version not in kinds:
             continue
-        older = flows["server"].eq(one.address) & flows["first_seconds"].lt(min(asked))
-        if one.address in lookup.ever or _inner(one.address) in lookup.ever or older.any():
+        older = flows["server"].eq(connection.address) & flows["first_seconds"].lt(min(asked))
+        if connection.address in lookup.ever or _inner(connection.address) in lookup.ever or older.any():
             continue
-        _, frame, some = told_before[-1]
+        _, frame, addresses = told_before[-1]
         note = (
-            f"{one.name} was answered with {', '.join(sorted(some)[:MOST_NAMES])}, and the connection for it went to "
-            f"{one.address}: a line in the hosts file, an answer older than the capture, or a proxy"
+            f"{connection.name} was answered with {', '.join(sorted(addresses)[:MOST_NAMES])}, and the connection for "
+            f"it went to {connection.address}: a line in the hosts file, an answer older than the capture, or a proxy"
         )
-        return broken(note, [frame, one.frame], certainty=Certainty.INFERRED)
+        return broken(note, [frame, connection.frame], certainty=Certainty.INFERRED)
     return None
 
 
-def _failed(scope: Scope, opened: list[_Opened], found: Mapping[str, _Lookup]) -> Outcome | None:
+def _failed(scope: Scope, opened: list[_Opened], lookups: Mapping[str, _Lookup]) -> Outcome | None:
     """A name that the call needs, and that nothing was connected to after its last lookup failed."""
-    needed = dict.fromkeys(one.name for one in opened)
-    services = [one for stream in scope.xmpp_streams for one in stream.services or ()]
-    needed |= dict.fromkeys(str(one.host).lower().rstrip(".") for one in services if one.host)
+    needed = dict.fromkeys(connection.name for connection in opened)
+    services = [service for stream in scope.xmpp_streams for service in stream.services or ()]
+    needed |= dict.fromkeys(str(service.host).lower().rstrip(".") for service in services if service.host)
     for name in needed:
-        mine = [one for one in opened if one.name == name]
-        since = max((one.last for one in mine), default=-1.0)
-        fault = _fault(name, found.get(name), since, scope.call.end, scope.call.lossy)
+        connections = [connection for connection in opened if connection.name == name]
+        since = max((connection.last for connection in connections), default=-1.0)
+        fault = _fault(name, lookups.get(name), since, scope.call.end, scope.call.lossy)
         if fault is not None:
             return broken(*fault)
     return None
@@ -227,13 +233,13 @@ def unresolved(tables: Mapping[str, pd.DataFrame | None]) -> tuple[str, list[int
     if rows is None or rows.empty or flows is None:
         return "", []
     clients = set(rows.loc[~rows["response"].astype(bool), "src"])
-    found = _lookups(_asked_by(rows, clients, local=True))
+    lookups = _lookups(_asked_by(rows, clients, local=True))
     opening = flows[flows["transport"].eq("tcp") & flows["server_port"].isin([80, 443])]
     since = float(opening["last_seconds"].max()) if len(opening) else -1.0
     end = float(flows["last_seconds"].max()) if len(flows) else 0.0
     notes: list[str] = []
     frames: list[int] = []
-    for name, lookup in found.items():
+    for name, lookup in lookups.items():
         if "." not in name or name.startswith("_") or name.endswith((".arpa", ".local")) or len(notes) >= MOST_NAMES:
             continue
         fault = _fault(name, lookup, since, end, lossy=False)
@@ -251,7 +257,7 @@ def page(tls: pd.DataFrame, scope: Scope) -> Outcome:
     answers = rows[rows["handshake"].fillna("").str.contains("server_hello") & rows["version"].notna()]
     if hellos.empty or answers.empty:
         return absent("the handshake is not in the capture: the connections are older")
-    versions = sorted({str(one) for one in answers["version"]})
+    versions = sorted({str(version) for version in answers["version"]})
     frames = [*hellos["frame"].head(2), *answers["frame"].head(2)]
     old = answers[answers["version"].isin(OLD)]
     if len(old):
@@ -259,7 +265,7 @@ def page(tls: pd.DataFrame, scope: Scope) -> Outcome:
     fault, shown, vouched = _certificates(rows, hellos)
     if fault:
         return broken(fault, shown, ", ".join(versions))
-    names = sorted({str(one) for one in hellos["sni"].dropna()})
+    names = sorted({str(name) for name in hellos["sni"].dropna()})
     note = f"{', '.join(versions)} for {', '.join(names) or 'no name'}; {vouched}"
     frames += shown[:1]
     http = scope.table("http")
@@ -287,7 +293,7 @@ def _certificates(rows: pd.DataFrame, hellos: pd.DataFrame) -> tuple[str, list[i
         again = rows.loc[rows["resumed"].notna(), "resumed"].all()
         return "", [], "no certificate, sessions resumed" if again else "its certificate is encrypted here"
     sni = {int(flow): str(name) for flow, name in zip(hellos["flow"], hellos["sni"], strict=True) if pd.notna(name)}
-    frames, said, ends = list(served["frame"].astype(int)), [], []
+    frames, remarks, ends = list(served["frame"].astype(int)), [], []
     for row in served.itertuples(index=False):
         begins, until = _day(row.certificate_from), _day(row.certificate_until)
         if pd.notna(row.time) and row.time.year >= 2000 and begins is not None and until is not None:
@@ -303,11 +309,11 @@ def _certificates(rows: pd.DataFrame, hellos: pd.DataFrame) -> tuple[str, list[i
             if not own:
                 listed = ", ".join(names[:MOST_NAMES]) + (" and more" if len(names) > MOST_NAMES else "")
                 return f"the certificate is for {listed}, and {name} was asked for", [int(row.frame)], ""
-            said.append(f"not for {name}")
+            remarks.append(f"not for {name}")
         if own:
-            said.append("signed by itself")
+            remarks.append("signed by itself")
     valid = f"its certificate is valid until {min(ends):%Y-%m-%d}" if ends else "its certificate is there"
-    return "", frames, ", ".join([valid, *dict.fromkeys(said)])
+    return "", frames, ", ".join([valid, *dict.fromkeys(remarks)])
 
 
 def _day(text: Any) -> "pd.Timestamp | None":

@@ -16,35 +16,35 @@ WEB = {"h2", "http/1.1"}  # what nginx's map by ALPN takes for the page
 
 def _sure(flows: Iterable[TurnFlow]) -> Certainty:
     """The best certainty of several readings: measured from messages, else as the record lengths allow."""
-    words = {one.certainty for one in flows}
-    return next((one for one in Certainty if one.value in words), Certainty.INFERRED)
+    words = {turn.certainty for turn in flows}
+    return next((certainty for certainty in Certainty if certainty.value in words), Certainty.INFERRED)
 
 
-def _settled(scope: Scope, one: TurnFlow) -> bool:
+def _settled(scope: Scope, turn: TurnFlow) -> bool:
     """Whether a connection is in the capture without a hole and to its end, or long enough to say what never came."""
-    return not one.holes and (one.flow in scope.every.ended or scope.call.end - one.start >= GUARD)
+    return not turn.holes and (turn.flow in scope.every.ended or scope.call.end - turn.start >= GUARD)
 
 
 def allocated(flows: pd.DataFrame, scope: Scope) -> Outcome:
     """Allocate, 401 with realm and nonce, Allocate with credentials, success."""
     if not scope.turns:
         return _untried(scope)
-    stages = {stage: [one for one in scope.turns if one.stage == stage] for stage in ("auth-failed", "unreachable")}
-    failed = [one for one in stages["auth-failed"] if _settled(scope, one)]
+    stages = {stage: [turn for turn in scope.turns if turn.stage == stage] for stage in ("auth-failed", "unreachable")}
+    failed = [turn for turn in stages["auth-failed"] if _settled(scope, turn)]
     if failed:
-        shown = [frame for one in failed for frame in one.frames]
+        shown = [frame for turn in failed for frame in turn.frames]
         return broken("TURN refuses the credentials", shown, failed[0].via, _sure(failed))
-    silent = [one for one in stages["unreachable"] if one.flow in scope.every.ended and not one.holes]
+    silent = [turn for turn in stages["unreachable"] if turn.flow in scope.every.ended and not turn.holes]
     if silent:
-        shown = [frame for one in silent for frame in one.frames]
+        shown = [frame for turn in silent for frame in turn.frames]
         return broken("the connection to TURN was closed without an answer", shown, silent[0].via, _sure(silent))
-    good = [one for one in scope.turns if one.stage not in ("auth-failed", "unreachable")]
+    good = [turn for turn in scope.turns if turn.stage not in ("auth-failed", "unreachable")]
     if not good:
         return absent(
-            "a connection to TURN, and no allocation in the capture", [f for one in scope.turns for f in one.frames]
+            "a connection to TURN, and no allocation in the capture", [f for turn in scope.turns for f in turn.frames]
         )
-    ways = ", ".join(sorted({one.via for one in good}))
-    shown = [frame for one in good for frame in one.allocated or one.frames]
+    ways = ", ".join(sorted({turn.via for turn in good}))
+    shown = [frame for turn in good for frame in turn.allocated or turn.frames]
     return holds(f"{len(good)} allocated", shown, ways, _sure(good))
 
 
@@ -61,36 +61,38 @@ def permitted(flows: pd.DataFrame, scope: Scope) -> Outcome:
     """TURN lets the relay reach the other side."""
     if not scope.turns:
         return _untried(scope)
-    asked = [one for one in scope.turns if one.refused or one.stage in ("permission-refused", "permitted", "relaying")]
+    asked = [
+        turn for turn in scope.turns if turn.refused or turn.stage in ("permission-refused", "permitted", "relaying")
+    ]
     if not asked:
-        if all(one.stage == "allocated" and _settled(scope, one) for one in scope.turns):
+        if all(turn.stage == "allocated" and _settled(scope, turn) for turn in scope.turns):
             return beside("nobody asked for a permission: the relay was not needed")
         return absent("no permission asked for in the capture")
-    refused = [one for one in asked if one.stage == "permission-refused"]
-    final = [one for one in refused if _settled(scope, one) and _grave(scope, one)]
+    refused = [turn for turn in asked if turn.stage == "permission-refused"]
+    final = [turn for turn in refused if _settled(scope, turn) and _grave(scope, turn)]
     if final:
-        shown = [frame for one in final for frame in one.refused]
-        count = sum(len(one.refused) for one in final)
+        shown = [frame for turn in final for frame in turn.refused]
+        count = sum(len(turn.refused) for turn in final)
         return broken(
             f"TURN refused every permission ({count}): the relay leads nowhere", shown, final[0].via, _sure(final)
         )
-    granted = [one for one in asked if one.stage in ("permitted", "relaying")]
+    granted = [turn for turn in asked if turn.stage in ("permitted", "relaying")]
     if not granted:
-        return absent("a refusal, and no more in the capture", [f for one in refused for f in one.refused])
-    beaten = sum(len(one.refused) for one in asked)
+        return absent("a refusal, and no more in the capture", [f for turn in refused for f in turn.refused])
+    beaten = sum(len(turn.refused) for turn in asked)
     also = f"; {beaten} refused, as private addresses of the other side are" if beaten else ""
-    ways = ", ".join(sorted({one.via for one in granted}))
-    return holds(f"permissions granted{also}", [f for one in granted for f in one.frames], ways, _sure(granted))
+    ways = ", ".join(sorted({turn.via for turn in granted}))
+    return holds(f"permissions granted{also}", [f for turn in granted for f in turn.frames], ways, _sure(granted))
 
 
-def _grave(scope: Scope, one: TurnFlow) -> bool:
+def _grave(scope: Scope, turn: TurnFlow) -> bool:
     """Whether refusals cut a session off: a peer's private address is refused in healthy calls too."""
-    if scope.kind == "jvb" or one.kind == "jvb":
+    if scope.kind == "jvb" or turn.kind == "jvb":
         return True
     stun = scope.every.get("stun")
-    rows = stun[stun["flow"].eq(one.flow)] if stun is not None and len(stun) else pd.DataFrame()
+    rows = stun[stun["flow"].eq(turn.flow)] if stun is not None and len(stun) else pd.DataFrame()
     if rows.empty:
-        return len(one.refused) > 1
+        return len(turn.refused) > 1
     errors = rows[rows["method"].eq("CreatePermission") & rows["message_class"].eq("error")]
     asked = rows[rows["transaction_id"].isin(errors["transaction_id"]) & rows["peer_address"].notna()]
     return any(not is_private(str(peer)) for peer in asked["peer_address"])
@@ -101,12 +103,12 @@ def routed(tls: pd.DataFrame, scope: Scope) -> Outcome:
     if not scope.person.addresses:
         return hidden("where this participant's connections are is not to be seen here")
     hellos = tls[tls["handshake"].fillna("").str.contains("client_hello")]
-    turning = {one.flow for one in scope.person.turn if one.via == "turn-tls"}
+    turning = {turn.flow for turn in scope.person.turn if turn.via == "turn-tls"}
     relays = hellos[hellos["flow"].isin(turning)]
     if relays.empty:
         return beside("no TURN over TLS") if not turning else absent("the handshake with TURN is not in the capture")
-    sure = {one.flow for one in scope.person.turn if one.stage not in ("unreachable", "auth-failed")}
-    wrong = relays[[bool(WEB & set(str(one).split())) for one in relays["alpn"].fillna("")]]
+    sure = {turn.flow for turn in scope.person.turn if turn.stage not in ("unreachable", "auth-failed")}
+    wrong = relays[[bool(WEB & set(str(alpn).split())) for alpn in relays["alpn"].fillna("")]]
     if len(wrong[wrong["flow"].isin(sure)]):
         return broken("TURN asked for with the ALPN of a page", wrong["frame"])
     pages = hellos[~hellos["flow"].isin(turning) & hellos["alpn"].notna()]
@@ -130,17 +132,17 @@ def fallen_back(flows: pd.DataFrame, scope: Scope) -> Outcome:
     direct = [leg for leg in scope.person.legs if leg.direct and (leg.sent if not scope.call.own else leg.connected)]
     if (scope.person.udp and not scope.call.own) or direct:
         return beside("UDP of this participant gets through")
-    relays = [one for one in scope.person.turn if one.via != "turn-udp"]
+    relays = [turn for turn in scope.person.turn if turn.via != "turn-udp"]
     if not relays:
         return absent("no UDP and no relay over TCP of this participant in the capture")
     legs = [leg for leg in scope.person.legs if not leg.direct and leg.rtp_out.lasting]
-    used = [one for one in relays if one.stage == "relaying"]
+    used = [turn for turn in relays if turn.stage == "relaying"]
     if legs or used:
-        frames = [leg.rtp_out.frame for leg in legs] + [f for one in used for f in one.frames[:2]]
-        ways = ", ".join(sorted({one.via for one in used} | {leg.via for leg in legs}))
+        frames = [leg.rtp_out.frame for leg in legs] + [f for turn in used for f in turn.frames[:2]]
+        ways = ", ".join(sorted({turn.via for turn in used} | {leg.via for leg in legs}))
         return holds("media over a relay, for want of UDP", frames, ways, _sure(used) if used else Certainty.MEASURED)
-    furthest = ", ".join(dict.fromkeys(one.stage for one in relays))
-    return absent(f"no UDP, and the relay came as far as {furthest}", [f for one in relays for f in one.frames[:2]])
+    furthest = ", ".join(dict.fromkeys(turn.stage for turn in relays))
+    return absent(f"no UDP, and the relay came as far as {furthest}", [f for turn in relays for f in turn.frames[:2]])
 
 
 LENGTHS = "TURN in clear, opened by keys, or the lengths of its TLS records"

@@ -106,22 +106,22 @@ class Scope:
     @cached_property
     def stream(self) -> XmppStream | None:
         """The connection that the session was negotiated over, else the longest one."""
-        for one in self.xmpp_streams:
-            if self.session is not None and one.sessions.get(self.session.sid) is self.session:
-                return one
-        return max(self.xmpp_streams, key=lambda one: (bool(one.joined), one.end - one.start), default=None)
+        for stream in self.xmpp_streams:
+            if self.session is not None and stream.sessions.get(self.session.sid) is self.session:
+                return stream
+        return max(self.xmpp_streams, key=lambda stream: (bool(stream.joined), stream.end - stream.start), default=None)
 
     @property
     def whole(self) -> bool:
         """Whether the signaling is in the capture without a hole, so that what is absent was not said."""
-        return bool(self.xmpp_streams) and all(one.whole for one in self.xmpp_streams)
+        return bool(self.xmpp_streams) and all(stream.whole for stream in self.xmpp_streams)
 
     @property
     def shut(self) -> bool:
         """Whether a part of the session may run where this capture does not see it."""
         used = ("permitted", "relaying")
-        inside = [one for one in self.turns if one.via == "turn-tls" and (one.stage in used or one.sent)]
-        hidden = any(one.flow not in self.every.opened for one in inside) and not self.every.loopback
+        inside = [turn for turn in self.turns if turn.via == "turn-tls" and (turn.stage in used or turn.sent)]
+        hidden = any(turn.flow not in self.every.opened for turn in inside) and not self.every.loopback
         return hidden or (self.kind == "p2p" and not self.call.own) or not self.person.addresses
 
     @cached_property
@@ -131,8 +131,8 @@ class Scope:
         if rows is None or every is None:
             return []
         read = stanzas_of(every)
-        mine = [read[place] for place in np.flatnonzero(every.index.isin(rows.index))]
-        pairs = zip(rows.itertuples(index=False), mine, strict=True)
+        own = [read[place] for place in np.flatnonzero(every.index.isin(rows.index))]
+        pairs = zip(rows.itertuples(index=False), own, strict=True)
         return [(row, stanza) for row, stanza in pairs if stanza is not None]
 
     def of(self, stream: XmppStream) -> list[tuple[Any, stanzas.Stanza]]:
@@ -162,17 +162,17 @@ class Scope:
         if name in ("tls", "flows", "turn_in_tls"):
             if not self.person.addresses:
                 return None
-            return self.every.of_flows(name, {*self.person.flows, *(one.flow for one in self.turns)})
+            return self.every.of_flows(name, {*self.person.flows, *(turn.flow for turn in self.turns)})
         return rows
 
     def _http(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         flows = {*self.person.flows, *(flow for stream in self.xmpp_streams for flow in stream.flows)}
-        mine = rows["flow"].isin(flows)
+        chosen = rows["flow"].isin(flows)
         ends = [stream.endpoint for stream in self.xmpp_streams if stream.endpoint]
         target = rows["target"].fillna("")
         for endpoint in ends:
-            mine |= target.str.contains(f"/{endpoint}?", regex=False) | target.str.endswith(f"/{endpoint}")
-        share = rows[mine]
+            chosen |= target.str.contains(f"/{endpoint}?", regex=False) | target.str.endswith(f"/{endpoint}")
+        share = rows[chosen]
         return share if len(share) or self.xmpp_streams else None
 
     def _signaled(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -187,10 +187,10 @@ class Scope:
         xmpp = self.every.get("xmpp")
         assert xmpp is not None  # the jingle tables are made of it
         spoken = xmpp["connection"].isin(connections).to_numpy()
-        mine = rows[np.array([pd.notna(one) and bool(spoken[int(one)]) for one in rows["stanza"]], bool)]
+        share = rows[np.array([pd.notna(number) and bool(spoken[int(number)]) for number in rows["stanza"]], bool)]
         out = xmpp["direction"].eq("c2s").to_numpy()
-        mine = mine.assign(outgoing=np.array([out[int(one)] for one in mine["stanza"]], bool))
-        return mine[mine["sid"].eq(self.session.sid)] if self.session is not None else mine
+        share = share.assign(outgoing=np.array([out[int(number)] for number in share["stanza"]], bool))
+        return share[share["sid"].eq(self.session.sid)] if self.session is not None else share
 
     def _carried(self, name: str) -> pd.DataFrame | None:
         """Rows of the session's legs, with ``mine``: whether they come from the participant's end."""
@@ -202,12 +202,12 @@ class Scope:
         up = rows["up"].fillna(True).to_numpy(bool)
         port = rows["src_port"].fillna(-1).to_numpy()
         source, flow = rows["src"].to_numpy(object), rows["flow"].to_numpy()
-        found, mine = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+        carried, mine = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
         for (number, inside), leg in places.items():
             here = (flow == number) & (deep == inside)
-            found |= here
+            carried |= here
             mine |= here & (up if inside else (source == leg.address) & (port == leg.port))
-        rows = rows.assign(mine=mine)[found]
+        rows = rows.assign(mine=mine)[carried]
         if "duplicate" in rows:
             rows = rows[~rows["duplicate"].fillna(False).astype(bool)]
         return None if rows.empty and self.shut else rows
@@ -230,14 +230,14 @@ Part = tuple[Session | None, str, list[Leg], list[TurnFlow]]
 def _signaled(person: Person) -> Iterator[Part]:
     sessions = person.sessions
     turns: dict[int, list[TurnFlow]] = {}
-    for one in person.turn:
-        fitting = [n for n, session in enumerate(sessions) if one.kind in ("", session.kind)]
-        near = {n: abs(one.start - at) for n in fitting or range(len(sessions)) if (at := sessions[n].offered_at) == at}
-        turns.setdefault(min(near, key=lambda n: near[n], default=0), []).append(one)
+    for turn in person.turn:
+        fitting = [n for n, session in enumerate(sessions) if turn.kind in ("", session.kind)]
+        near = {
+            n: abs(turn.start - at) for n in fitting or range(len(sessions)) if (at := sessions[n].offered_at) == at
+        }
+        turns.setdefault(min(near, key=lambda n: near[n], default=0), []).append(turn)
     for n, session in enumerate(sessions):
-        legs = [
-            leg for leg in person.legs if any(mine in session.own or to in session.remote for mine, to in leg.ufrags)
-        ]
+        legs = [leg for leg in person.legs if any(own in session.own or to in session.remote for own, to in leg.ufrags)]
         yield session, session.kind, legs, turns.get(n, [])
 
 
@@ -245,21 +245,21 @@ def _unsignaled(person: Person) -> Iterator[Part]:
     """Without signaling a session is a user fragment of the participant's; what is left are relays of one moment."""
     groups: dict[str, list[Leg]] = {}
     for leg in person.legs:
-        groups.setdefault(min((mine for mine, _ in leg.ufrags), default=""), []).append(leg)
+        groups.setdefault(min((own for own, _ in leg.ufrags), default=""), []).append(leg)
     parts: list[tuple[float, Part]] = []
     for legs in groups.values():
         kind = next((leg.kind for leg in legs if leg.kind), "")
         parts.append((min(leg.first for leg in legs), (None, kind, legs, [])))
-    for one in sorted(person.turn, key=lambda flow: flow.start):
+    for turn in sorted(person.turn, key=lambda flow: flow.start):
         apart = [
-            (abs(at - one.start), n)
+            (abs(at - turn.start), n)
             for n, (at, part) in enumerate(parts)
-            if (one.kind in ("", part[1]) or not part[1]) and abs(at - one.start) <= (GUARD if part[2] else TOGETHER)
+            if (turn.kind in ("", part[1]) or not part[1]) and abs(at - turn.start) <= (GUARD if part[2] else TOGETHER)
         ]
         if apart:
-            parts[min(apart)[1]][1][3].append(one)
+            parts[min(apart)[1]][1][3].append(turn)
         else:
-            parts.append((one.start, (None, one.kind, [], [one])))
+            parts.append((turn.start, (None, turn.kind, [], [turn])))
     return (part for _, part in sorted(parts, key=lambda entry: entry[0]))
 
 
@@ -296,15 +296,15 @@ def joined(outcomes: Iterable[Outcome]) -> Outcome:
     seen = list(outcomes)
     if not seen:
         return beside("nothing to judge")
-    best = min((one.verdict for one in seen), key=RANK.index)
-    kept = [one for one in seen if one.verdict is best]
+    best = min((outcome.verdict for outcome in seen), key=RANK.index)
+    kept = [outcome for outcome in seen if outcome.verdict is best]
     order = (Certainty.MEASURED, Certainty.DEDUCED, Certainty.INFERRED)
     return Outcome(
         best,
-        tuple(sorted({frame for one in kept for frame in one.frames})[:MOST_FRAMES]),
-        "; ".join(dict.fromkeys(one.note for one in kept if one.note)),
-        min((one.certainty for one in kept), key=order.index),
-        ", ".join(dict.fromkeys(one.variant for one in kept if one.variant)),
+        tuple(sorted({frame for outcome in kept for frame in outcome.frames})[:MOST_FRAMES]),
+        "; ".join(dict.fromkeys(outcome.note for outcome in kept if outcome.note)),
+        min((outcome.certainty for outcome in kept), key=order.index),
+        ", ".join(dict.fromkeys(outcome.variant for outcome in kept if outcome.variant)),
     )
 
 

@@ -25,7 +25,7 @@ def invited(xmpp: pd.DataFrame, scope: Scope) -> Outcome:
     variant = ", ".join(_variants(scope, rows))
     if faults:
         return broken("; ".join(faults), frames, variant)
-    contents = " ".join(dict.fromkeys(str(one) for one in rows["content"]))
+    contents = " ".join(dict.fromkeys(str(content) for content in rows["content"]))
     return holds(f"offers {contents}, one transport, setup actpass", frames, variant)
 
 
@@ -65,7 +65,7 @@ def _faults(scope: Scope, rows: pd.DataFrame) -> Iterable[str]:
     bundled = bool(_words(rows["bundle"]))
     if bundled and len(ufrags) > 1:
         yield f"{len(ufrags)} ufrags in one bundle"
-    if any(len(one) < UFRAG for one in ufrags) or any(len(one) < PWD for one in pwds):
+    if any(len(ufrag) < UFRAG for ufrag in ufrags) or any(len(pwd) < PWD for pwd in pwds):
         yield f"a ufrag of less than {UFRAG} or a password of less than {PWD} characters"
     if not ufrags or not pwds:
         yield "no ufrag or password"
