@@ -44,45 +44,49 @@ def diagnose(call: Any) -> Diagnosis:
     """Diagnose a call: ``call`` is a `jitsilab.call.Call`."""
     seen = [Seen(source, call.casts[source.input]) for source in call.packets]
     trail = Trail.of_table(call.table("events")) if call.evidence.lines else Trail(())
-    trail = trail.owned(call.owners).moved({pair: one.applied for pair, one in call.clocks.items()})
+    trail = trail.owned(call.owners).moved({pair: clock.applied for pair, clock in call.clocks.items()})
     facts = call.facts
-    case = Case(trail, facts, {one.input: one.cast for one in seen if one.cast.jitsi}, call.clocks)
+    case = Case(trail, facts, {capture.input: capture.cast for capture in seen if capture.cast.jitsi}, call.clocks)
     every = calls.calls(trail, _stays(seen, call.clocks))
-    stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for one in seen for each in one.stated)])
+    stated = _kept([*servers.all_of(case, CAUSE_RULES), *(each for capture in seen for each in capture.stated)])
     if len(every.meetings) > 1:
-        stated = _kept([*stated, *calls.healed(case, every, stated, lambda one: servers.all_of(one, CAUSE_RULES))])
-    if not any(one.people for one in seen) and (trail or (facts is not None and facts.prosody is not None)):
-        for one in seen:  # what else there is shows that this is a Jitsi server, whose page never came
-            one.people = one.refused
+        stated = _kept(
+            [*stated, *calls.healed(case, every, stated, lambda earlier: servers.all_of(earlier, CAUSE_RULES))]
+        )
+    if not any(capture.people for capture in seen) and (trail or (facts is not None and facts.prosody is not None)):
+        for capture in seen:  # what else there is shows that this is a Jitsi server, whose page never came
+            capture.people = capture.refused
     people = _joined(seen) or lines.participants(trail)
-    people = [lines.with_names(one, trail) for one in people]
-    people = [replace(one, call=of.id) if (of := every.of_person(one)) is not None else one for one in people]
-    people = [_decided(one, stated, alone=len(people) == 1) for one in people]
+    people = [lines.with_names(person, trail) for person in people]
+    people = [
+        replace(person, call=of.id) if (of := every.of_person(person)) is not None else person for person in people
+    ]
+    people = [_decided(person, stated, alone=len(people) == 1) for person in people]
     people = _explained(people)
     held = servers.all_of(case, CONDITION_RULES)
     conditions = calls.placed(_conditions(people, seen, held), people, trail, every, held)
-    people = [_with_conditions(one, conditions) for one in people]
+    people = [_with_conditions(person, conditions) for person in people]
     causes = calls.placed(_causes(people, stated), people, trail, every, stated)
     remedies = _remedies(causes, conditions, seen, facts)
-    people = [replace(one, advice=str(remedies.get((one.cause or "", one.reason), ""))) for one in people]
+    people = [replace(person, advice=str(remedies.get((person.cause or "", person.reason), ""))) for person in people]
     return Diagnosis(
         people, _server(seen), causes, conditions, _open(people, causes, call, bool(trail)),
-        [one.to_json() for one in every.meetings],
+        [meeting.to_json() for meeting in every.meetings],
         pieces.inputs(call, trail), _hypotheses(call), remedies,
     )  # fmt: skip
 
 
 def _kept(stated: Iterable[Statement]) -> list[Statement]:
     """One statement for each cause and reason, the surest first; one without a reason goes where a reason is known."""
-    found: dict[tuple[str, str | None], Statement] = {}
-    for one in stated:
-        assert one.name in CAUSES, one
-        assert one.reason is None or is_reason(one.name, one.reason), one
-        before = found.get((one.name, one.reason))
-        found[one.name, one.reason] = one if before is None else _together(before, one)
-    named = {name for name, reason in found if reason is not None}
-    kept = [one for one in found.values() if one.reason is not None or one.name not in named]
-    return sorted(kept, key=lambda one: (ORDER[one.name], SURE[one.certainty]))
+    by_cause: dict[tuple[str, str | None], Statement] = {}
+    for statement in stated:
+        assert statement.name in CAUSES, statement
+        assert statement.reason is None or is_reason(statement.name, statement.reason), statement
+        before = by_cause.get((statement.name, statement.reason))
+        by_cause[statement.name, statement.reason] = statement if before is None else _together(before, statement)
+    named = {name for name, reason in by_cause if reason is not None}
+    kept = [statement for statement in by_cause.values() if statement.reason is not None or statement.name not in named]
+    return sorted(kept, key=lambda statement: (ORDER[statement.name], SURE[statement.certainty]))
 
 
 def _together(one: Statement, other: Statement) -> Statement:
@@ -96,17 +100,17 @@ def _together(one: Statement, other: Statement) -> Statement:
 
 def _joined(seen: list[Seen]) -> list[Diagnosed]:
     """The participants of all captures, each once: what one capture leaves open another may show."""
-    found: list[Diagnosed] = []
+    people: list[Diagnosed] = []
     for capture in seen:
-        before = list(found)  # within one capture who is who has been decided
-        for one in capture.people:
-            same = next((other for other in before if _same(one, other)), None)
+        before = list(people)  # within one capture who is who has been decided
+        for person in capture.people:
+            same = next((other for other in before if _same(person, other)), None)
             if same is None:
-                found.append(one)
+                people.append(person)
             else:
                 before.remove(same)
-                found[found.index(same)] = _better(same, one)
-    return found
+                people[people.index(same)] = _better(same, person)
+    return people
 
 
 def _same(one: Diagnosed, other: Diagnosed) -> bool:
@@ -130,159 +134,170 @@ def _better(one: Diagnosed, other: Diagnosed) -> Diagnosed:
     )  # fmt: skip
 
 
-def _rank(one: Diagnosed) -> tuple[int, int]:
+def _rank(person: Diagnosed) -> tuple[int, int]:
     """How much a view decides: media or a cause before what is open, by certainty."""
-    decided = one.media_path not in ("none", "not-observable") or one.cause not in (None, *OPEN)
-    return (0 if decided else 1, SURE[one.certainty])
+    decided = person.media_path not in ("none", "not-observable") or person.cause not in (None, *OPEN)
+    return (0 if decided else 1, SURE[person.certainty])
 
 
-def _decided(one: Diagnosed, stated: list[Statement], alone: bool) -> Diagnosed:
+def _decided(person: Diagnosed, stated: list[Statement], alone: bool) -> Diagnosed:
     """A participant without media, in the light of what logs, dumps and configuration say."""
-    if one.media_path not in ("none", "not-observable"):
-        return one
+    if person.media_path not in ("none", "not-observable"):
+        return person
     for statement in stated:
         who = statement.participants
-        if who is not None and not {*who} & one.names:
+        if who is not None and not {*who} & person.names:
             continue
-        if one.cause in (None, *OPEN):
-            fits = statement.name in one.open_causes or not one.open_causes or who is not None
+        if person.cause in (None, *OPEN):
+            fits = statement.name in person.open_causes or not person.open_causes or who is not None
             fits = fits or statement.certainty != "inferred"
-            if not fits or (one.cause is None and one.media_path == "not-observable" and who is None and not alone):
+            if not fits or (
+                person.cause is None and person.media_path == "not-observable" and who is None and not alone
+            ):
                 continue
-            return _told(one, statement)
-        if statement.name == one.cause:
-            better = one.reason is None and statement.reason is not None
+            return _told(person, statement)
+        if statement.name == person.cause:
+            better = person.reason is None and statement.reason is not None
             return replace(
-                one, reason=statement.reason if better else one.reason,
-                evidence=list(dict.fromkeys((*one.evidence, *statement.evidence))),
-                note="; ".join(part for part in (one.note, statement.detail) if part),
+                person, reason=statement.reason if better else person.reason,
+                evidence=list(dict.fromkeys((*person.evidence, *statement.evidence))),
+                note="; ".join(part for part in (person.note, statement.detail) if part),
             )  # fmt: skip
-        both = {statement.name, one.cause or ""} <= ALIKE
-        if both and one.certainty == "inferred" and SURE[statement.certainty] < SURE["inferred"]:
-            return _told(one, statement)
-    return one
+        both = {statement.name, person.cause or ""} <= ALIKE
+        if both and person.certainty == "inferred" and SURE[statement.certainty] < SURE["inferred"]:
+            return _told(person, statement)
+    return person
 
 
-def _told(one: Diagnosed, statement: Statement) -> Diagnosed:
-    path = "none" if one.media_path == "none" or statement.participants is not None else one.media_path
+def _told(person: Diagnosed, statement: Statement) -> Diagnosed:
+    path = "none" if person.media_path == "none" or statement.participants is not None else person.media_path
     return replace(
-        one, cause=statement.name, reason=statement.reason, open_causes=[], certainty=statement.certainty,
-        evidence=list(dict.fromkeys((*statement.evidence, *one.evidence))), note=statement.detail, media_path=path,
+        person, cause=statement.name, reason=statement.reason, open_causes=[], certainty=statement.certainty,
+        evidence=list(dict.fromkeys((*statement.evidence, *person.evidence))), note=statement.detail, media_path=path,
     )  # fmt: skip
 
 
 def _explained(people: list[Diagnosed]) -> list[Diagnosed]:
     """Packets and lines of one cause share its reason: what one participant's evidence tells holds for the others."""
     reasons: dict[str, set[str]] = {}
-    for one in people:
-        if one.cause and one.reason:
-            reasons.setdefault(one.cause, set()).add(one.reason)
+    for person in people:
+        if person.cause and person.reason:
+            reasons.setdefault(person.cause, set()).add(person.reason)
     server_side = {"no-bridge", "no-focus"}
     return [
-        replace(one, reason=next(iter(reasons[one.cause])))
-        if one.cause in server_side and one.reason is None and len(reasons.get(one.cause, ())) == 1 else one
-        for one in people
+        replace(person, reason=next(iter(reasons[person.cause])))
+        if person.cause in server_side and person.reason is None and len(reasons.get(person.cause, ())) == 1 else person
+        for person in people
     ]  # fmt: skip
 
 
 def _causes(people: list[Diagnosed], stated: list[Statement]) -> list[Statement]:
     """The causes of the case: of its participants, and those that lines state where nobody contradicts them."""
-    found: dict[tuple[str, str | None], Statement] = {}
-    for one in people:
-        if one.cause is None or one.cause in OPEN or one.media_path not in ("none", "not-observable"):
+    causes: dict[tuple[str, str | None], Statement] = {}
+    for person in people:
+        if person.cause is None or person.cause in OPEN or person.media_path not in ("none", "not-observable"):
             continue
-        before = found.get((one.cause, one.reason))
-        who = (*(before.participants or () if before else ()), one.id)
-        evidence = (*(before.evidence if before else ()), *one.evidence)
-        found[one.cause, one.reason] = Statement(
-            one.cause, one.reason, who, one.certainty, tuple(dict.fromkeys(evidence)), one.note
+        before = causes.get((person.cause, person.reason))
+        who = (*(before.participants or () if before else ()), person.id)
+        evidence = (*(before.evidence if before else ()), *person.evidence)
+        causes[person.cause, person.reason] = Statement(
+            person.cause, person.reason, who, person.certainty, tuple(dict.fromkeys(evidence)), person.note
         )
-    healthy = [one for one in people if one.media_path not in ("none", "not-observable")]
-    without = [one for one in people if one.media_path in ("none", "not-observable")]
+    healthy = [person for person in people if person.media_path not in ("none", "not-observable")]
+    without = [person for person in people if person.media_path in ("none", "not-observable")]
     for statement in stated:
         key = (statement.name, statement.reason)
-        if key in found or (statement.reason is None and any(name == statement.name for name, _ in found)):
+        if key in causes or (statement.reason is None and any(name == statement.name for name, _ in causes)):
             continue
         if people and not without and healthy:
             continue  # everybody has media: what a log says of a cause has healed, or is of another call
-        if found and statement.participants is None and not _beside(statement, found):
+        if causes and statement.participants is None and not _beside(statement, causes):
             continue
-        if statement.participants is not None and any({*statement.participants} & one.names for one in people):
+        if statement.participants is not None and any({*statement.participants} & person.names for person in people):
             continue  # it was weighed for them
-        if any(name == statement.name for name, _ in found):
-            found = {k: v for k, v in found.items() if k != (statement.name, None)}
-        found[key] = statement
-    return sorted(found.values(), key=lambda one: ORDER[one.name])
+        if any(name == statement.name for name, _ in causes):
+            causes = {k: v for k, v in causes.items() if k != (statement.name, None)}
+        causes[key] = statement
+    return sorted(causes.values(), key=lambda cause: ORDER[cause.name])
 
 
-def _beside(statement: Statement, found: dict[tuple[str, str | None], Statement]) -> bool:
+def _beside(statement: Statement, causes: dict[tuple[str, str | None], Statement]) -> bool:
     """Whether a statement about the server can hold beside what is known of participants."""
-    return all(SURE[statement.certainty] <= SURE[one.certainty] for one in found.values()) and not found
+    return all(SURE[statement.certainty] <= SURE[cause.certainty] for cause in causes.values()) and not causes
 
 
 def _conditions(people: list[Diagnosed], seen: list[Seen], stated: list[Statement]) -> list[Statement]:
     """Every condition once, with everybody for whom it holds; one without a status joins the one that has it."""
-    found: list[Statement] = []
-    every = [each for one in people for each in one.conditions]
-    every += [each for one in seen for each in one.conditions]
+    conditions: list[Statement] = []
+    every = [each for person in people for each in person.conditions]
+    every += [each for capture in seen for each in capture.conditions]
     for statement in (*every, *stated):
         assert statement.name in CONDITIONS, statement
         who = statement.participants
         if who is not None:
-            who = tuple(one.id for one in people if {*who} & one.names) or who
-        one = replace(statement, participants=who)
-        same = next((other for other in found if other.name == one.name and _alike(other.status, one.status)), None)
+            who = tuple(person.id for person in people if {*who} & person.names) or who
+        condition = replace(statement, participants=who)
+        same = next(
+            (other for other in conditions if other.name == condition.name and _alike(other.status, condition.status)),
+            None,
+        )
         if same is None:
-            found.append(one)
+            conditions.append(condition)
         else:
-            both = _together(same, one)
-            found[found.index(same)] = replace(both, status=one.status if same.status is None else same.status)
+            both = _together(same, condition)
+            conditions[conditions.index(same)] = replace(
+                both, status=condition.status if same.status is None else same.status
+            )
     order = list(CONDITIONS)
-    return sorted(found, key=lambda one: order.index(one.name))
+    return sorted(conditions, key=lambda condition: order.index(condition.name))
 
 
 def _alike(one: int | None, other: int | None) -> bool:
     return one is None or other is None or one == other
 
 
-def _with_conditions(one: Diagnosed, conditions: list[Statement]) -> Diagnosed:
-    mine = [each for each in conditions if each.participants is not None and {*each.participants} & one.names]
-    return replace(one, conditions=mine)
+def _with_conditions(person: Diagnosed, conditions: list[Statement]) -> Diagnosed:
+    own = [each for each in conditions if each.participants is not None and {*each.participants} & person.names]
+    return replace(person, conditions=own)
 
 
 def _remedies(
     causes: list[Statement], conditions: list[Statement], seen: list[Seen], facts: Any
 ) -> dict[tuple[str, str | None], Advice]:
     """What to change, with the addresses that the evidence shows."""
-    bridge = next((address for one in seen if (address := bridge_address(one.cast))), "")
-    public = next((one.cast.public for one in seen if one.cast.public), "") or _domain_address(facts, bridge)
-    found: dict[tuple[str, str | None], Advice] = {}
-    for one in causes:
-        cause = CAUSES[one.name]
-        reason = cause.reasons.get(one.reason or "")
+    bridge = next((address for capture in seen if (address := bridge_address(capture.cast))), "")
+    public = next((capture.cast.public for capture in seen if capture.cast.public), "") or _domain_address(
+        facts, bridge
+    )
+    advice: dict[tuple[str, str | None], Advice] = {}
+    for statement in causes:
+        cause = CAUSES[statement.name]
+        reason = cause.reasons.get(statement.reason or "")
         remedy = reason.remedy if reason is not None and reason.remedy is not None else cause.remedy
-        found[one.name, one.reason] = remedy.filled(bridge, public, one.file)
-    for one in conditions:
-        found[one.name, one.reason] = CONDITIONS[one.name].remedy.filled(bridge, public, one.file)
-    return found
+        advice[statement.name, statement.reason] = remedy.filled(bridge, public, statement.file)
+    for statement in conditions:
+        advice[statement.name, statement.reason] = CONDITIONS[statement.name].remedy.filled(
+            bridge, public, statement.file
+        )
+    return advice
 
 
 def _domain_address(facts: Any, bridge: str) -> str:
     """The public address of the domain, where the configuration names one of the bridge's family."""
     if facts is None:
         return ""
-    named = {str(one.value) for one in facts.deployment.domain_addresses() if not ip.is_private(str(one.value))}
-    fits = [one for one in named if not bridge or (":" in one) == (":" in bridge)]
+    named = {str(value.value) for value in facts.deployment.domain_addresses() if not ip.is_private(str(value.value))}
+    fits = [address for address in named if not bridge or (":" in address) == (":" in bridge)]
     return fits[0] if len(fits) == 1 else ""
 
 
 def _server(seen: list[Seen]) -> dict[str, Any]:
-    one = next((each.cast for each in seen if each.cast.jitsi), seen[0].cast if seen else None)
-    if one is None:
+    cast = next((each.cast for each in seen if each.cast.jitsi), seen[0].cast if seen else None)
+    if cast is None:
         return {"addresses": [], "public_address": None, "evidence": None, "could_be": None}
     return {
-        "addresses": one.servers, "public_address": one.public or None, "evidence": one.jitsi or None,
-        "could_be": one.recognition.could_be or None,
+        "addresses": cast.servers, "public_address": cast.public or None, "evidence": cast.jitsi or None,
+        "could_be": cast.recognition.could_be or None,
     }  # fmt: skip
 
 
@@ -293,30 +308,30 @@ ANYTHING = "a log of the bridge or the focus, a browser's console, or a capture:
 
 def _open(people: list[Diagnosed], causes: list[Statement], call: Any, events: bool) -> list[dict[str, str]]:
     """What stays open, and the piece of evidence that would decide it."""
-    found = []
+    questions = []
     for cause in causes:
         known = CAUSES[cause.name]
         if cause.reason is None and (known.reasons or known.open_reasons) and known.decided_by:
-            found.append(_question(f"why {known.words}", known.decided_by))
+            questions.append(_question(f"why {known.words}", known.decided_by))
     why: dict[str, list[str]] = {}
     whether: dict[str, list[str]] = {}
-    for one in people:
-        if one.media_path == "not-observable":
-            whether.setdefault(BROWSER if call.packets else EVERYTHING, []).append(one.id)
-        elif one.cause in OPEN:
-            names = [name for name in one.open_causes if name in CAUSES]
+    for person in people:
+        if person.media_path == "not-observable":
+            whether.setdefault(BROWSER if call.packets else EVERYTHING, []).append(person.id)
+        elif person.cause in OPEN:
+            names = [name for name in person.open_causes if name in CAUSES]
             wanted = next((CAUSES[name].decided_by for name in names if CAUSES[name].decided_by), EVERYTHING)
-            why.setdefault(wanted, []).append(one.id)
-    found += [_question(f"why {_listed(who)} {_has(who)} no media", wanted) for wanted, who in why.items()]
-    found += [_question(f"whether {_listed(who)} {_has(who)} media", wanted) for wanted, who in whether.items()]
-    if not people and not causes and not found:
-        folder = next((one.input for one in call.evidence.pieces if one.kind == "configuration"), None)
-        found.append(_question("who has media, and why not", ANYTHING if not events else EVERYTHING))
+            why.setdefault(wanted, []).append(person.id)
+    questions += [_question(f"why {_listed(who)} {_has(who)} no media", wanted) for wanted, who in why.items()]
+    questions += [_question(f"whether {_listed(who)} {_has(who)} media", wanted) for wanted, who in whether.items()]
+    if not people and not causes and not questions:
+        folder = next((piece.input for piece in call.evidence.pieces if piece.kind == "configuration"), None)
+        questions.append(_question("who has media, and why not", ANYTHING if not events else EVERYTHING))
         if folder is not None:
-            found.append(
+            questions.append(
                 _question("which holes the configuration has", f"an audit: jitsilab audit {shlex.quote(str(folder))}")
             )
-    return found
+    return questions
 
 
 def _listed(names: list[str]) -> str:
@@ -354,7 +369,7 @@ def _hypotheses(call: Any) -> list[dict[str, Any]]:
 
     if call.name != STUDY or not call.packets:
         return []
-    return [one.to_json() for one in hypotheses.claimed(call)]
+    return [judged.to_json() for judged in hypotheses.claimed(call)]
 
 
 __all__ = ["SCHEMA", "Diagnosed", "Diagnosis", "diagnose"]

@@ -81,8 +81,9 @@ class Diagnosed:
             "stage": self.stage, "turn_stage": self.turn_stage, "cause": self.cause, "reason": self.reason,
             "open_causes": self.open_causes,
             "conditions": [
-                {"condition": one.name, "status": one.status, "evidence": [place.to_json() for place in one.evidence]}
-                for one in self.conditions
+                {"condition": condition.name, "status": condition.status,
+                 "evidence": [place.to_json() for place in condition.evidence]}
+                for condition in self.conditions
             ],
             "certainty": self.certainty, "frames": self.frames,
             "evidence": [place.to_json() for place in self.evidence], "advice": self.advice, "note": self.note,
@@ -108,11 +109,12 @@ class Diagnosis:
         """The table ``participants``."""
         return frame_from(
             [
-                (one.id, one.call, one.nick or None, one.addresses, one.jids, one.endpoints, one.ssrcs, one.media_path,
-                 [f"{p.name}@{p.start:.3f}-{p.end:.3f}" for p in one.media_paths], one.stage, one.turn_stage, one.cause,
-                 one.reason, one.open_causes, [each.name for each in one.conditions], one.certainty, one.frames,
-                 [str(place).replace(" ", "_") for place in one.evidence], one.advice, one.note)
-                for one in self.people
+                (person.id, person.call, person.nick or None, person.addresses, person.jids, person.endpoints,
+                 person.ssrcs, person.media_path, [f"{p.name}@{p.start:.3f}-{p.end:.3f}" for p in person.media_paths],
+                 person.stage, person.turn_stage, person.cause, person.reason, person.open_causes,
+                 [each.name for each in person.conditions], person.certainty, person.frames,
+                 [str(place).replace(" ", "_") for place in person.evidence], person.advice, person.note)
+                for person in self.people
             ],
             SCHEMA,
         )  # fmt: skip
@@ -127,29 +129,29 @@ class Diagnosis:
         """Whether somebody has no media (``no-media``), or a condition holds or TURN saved the call (``degraded``)."""
         if level == "none":
             return False
-        none = bool(self.causes) or any(one.media_path == "none" for one in self.people)
+        none = bool(self.causes) or any(person.media_path == "none" for person in self.people)
         return none or (level == "degraded" and bool(self.conditions))
 
     def to_json(self) -> dict[str, Any]:
         """The whole answer for programs."""
         return {
             "calls": self.calls,
-            "participants": [one.to_json() for one in self.people],
-            "causes": [self._stated(one, "cause") for one in self.causes],
-            "conditions": [self._stated(one, "condition") for one in self.conditions],
+            "participants": [person.to_json() for person in self.people],
+            "causes": [self._stated(cause, "cause") for cause in self.causes],
+            "conditions": [self._stated(condition, "condition") for condition in self.conditions],
             "open": self.open, "inputs": self.inputs, "version": __version__, "server": self.server,
             "hypotheses": self.hypotheses,
         }  # fmt: skip
 
-    def _stated(self, one: Statement, kind: str) -> dict[str, Any]:
-        second = {"reason": one.reason} if kind == "cause" else {"status": one.status}
-        advice = self.advice.get((one.name, one.reason), Advice(""))
+    def _stated(self, statement: Statement, kind: str) -> dict[str, Any]:
+        second = {"reason": statement.reason} if kind == "cause" else {"status": statement.status}
+        advice = self.advice.get((statement.name, statement.reason), Advice(""))
         return {
-            kind: one.name, **second, "detail": one.detail or None, "call": one.call,
-            "participants": list(one.participants) if one.participants is not None else None,
-            "first_time": iso(one.first_time), "last_time": iso(one.last_time), "ended": one.ended,
-            "ended_time": iso(one.ended_time),
-            "certainty": one.certainty, "evidence": [place.to_json() for place in one.evidence],
+            kind: statement.name, **second, "detail": statement.detail or None, "call": statement.call,
+            "participants": list(statement.participants) if statement.participants is not None else None,
+            "first_time": iso(statement.first_time), "last_time": iso(statement.last_time), "ended": statement.ended,
+            "ended_time": iso(statement.ended_time),
+            "certainty": statement.certainty, "evidence": [place.to_json() for place in statement.evidence],
             "advice": str(advice), "change": {"file": advice.file or None, "line": advice.line or None},
         }  # fmt: skip
 

@@ -20,7 +20,7 @@ _CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0;border:0"
 def card(answer: "Diagnosis", name: str = "") -> str:
     """One box of HTML without script, style sheet or link."""
     order = {"none": 0, "not-observable": 1}
-    people = sorted(answer.people, key=lambda one: order.get(one.media_path, 2))
+    people = sorted(answer.people, key=lambda person: order.get(person.media_path, 2))
     colour = _COLOURS[_tone(answer)]
     parts = [
         f'<div style="border-left:4px solid {colour};padding:4px 0 4px 12px;max-width:62em">',
@@ -28,34 +28,34 @@ def card(answer: "Diagnosis", name: str = "") -> str:
         f'<div style="font-size:1.15em;font-weight:600">{_words(verdict(answer))}</div>',
     ]
     if people:
-        rows = "".join(_row(one) for one in people[:MOST])
+        rows = "".join(_row(person) for person in people[:MOST])
         parts.append(
             f'<div style="overflow-x:auto" tabindex="0"><table style="border:0;margin:6px 0">{rows}</table></div>'
         )
     if len(people) > MOST:
         parts.append(f"<div>{len(people) - MOST} more: <code>call.participants</code></div>")
     parts += _changes(answer)
-    parts += [f"<div>Open: {_words(one['question'])}: <code>{_words(one['command'])}</code></div>"
-              for one in answer.open[:MOST]]  # fmt: skip
+    parts += [f"<div>Open: {_words(question['question'])}: <code>{_words(question['command'])}</code></div>"
+              for question in answer.open[:MOST]]  # fmt: skip
     return "".join([*parts, "</div>"])
 
 
 def _tone(answer: "Diagnosis") -> str:
-    if answer.causes or any(one.media_path == "none" for one in answer.people):
+    if answer.causes or any(person.media_path == "none" for person in answer.people):
         return "bad"
     if answer.conditions:
         return "warn"
-    return "good" if any(one.media_path != "not-observable" for one in answer.people) else "open"
+    return "good" if any(person.media_path != "not-observable" for person in answer.people) else "open"
 
 
-def _row(one: "Diagnosed") -> str:
-    tone = "bad" if one.media_path == "none" else "open" if one.media_path == "not-observable" else "good"
-    why = "" if one.cause is None or one.cause in OPEN else words_of(one.cause, one.reason)
-    frames = f"frame{'s' * (len(one.frames) > 1)} {', '.join(map(str, one.frames[:6]))}" if one.frames else ""
-    said = "; ".join(filter(None, (why, *(CONDITIONS[each.name].words for each in one.conditions))))
+def _row(person: "Diagnosed") -> str:
+    tone = "bad" if person.media_path == "none" else "open" if person.media_path == "not-observable" else "good"
+    why = "" if person.cause is None or person.cause in OPEN else words_of(person.cause, person.reason)
+    frames = f"frame{'s' * (len(person.frames) > 1)} {', '.join(map(str, person.frames[:6]))}" if person.frames else ""
+    words = "; ".join(filter(None, (why, *(CONDITIONS[each.name].words for each in person.conditions))))
     sign = f'<span style="color:{_COLOURS[tone]}">●</span>'
-    cells = (f"{sign}&nbsp;<b>{_words(one.id)}</b>", _words(", ".join(one.addresses)), _words(one.media_path),
-             _words(said), _words(frames))  # fmt: skip
+    cells = (f"{sign}&nbsp;<b>{_words(person.id)}</b>", _words(", ".join(person.addresses)), _words(person.media_path),
+             _words(words), _words(frames))  # fmt: skip
     styles = (_CELL, _CELL, f"{_CELL};white-space:nowrap", _CELL, _CELL)
     return (
         "<tr>"

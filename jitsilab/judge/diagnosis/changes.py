@@ -89,9 +89,9 @@ class Changes:
     def to_json(self) -> dict[str, Any]:
         """As ``diagnose --json`` prints it."""
         return {
-            "participants": [one.to_json() for one in self.people],
-            "causes": [one.to_json() for one in self.causes],
-            "conditions": [one.to_json() for one in self.conditions],
+            "participants": [change.to_json() for change in self.people],
+            "causes": [change.to_json() for change in self.causes],
+            "conditions": [change.to_json() for change in self.conditions],
         }
 
     def to_text(self, width: int = 100) -> str:
@@ -117,14 +117,14 @@ def earlier(path: str | Path) -> Row | None:
     if text[:1] != b"{":
         return None
     try:
-        found = json.loads(text)
+        answer = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    shaped = isinstance(found, dict) and all(
-        isinstance(found.get(name), list) and all(isinstance(one, dict) for one in found[name])
+    shaped = isinstance(answer, dict) and all(
+        isinstance(answer.get(name), list) and all(isinstance(row, dict) for row in answer[name])
         for name in ("participants", "causes", "conditions", "inputs")
     )
-    return found if shaped else None
+    return answer if shaped else None
 
 
 def changes(before: Row, now: Row) -> Changes:
@@ -133,7 +133,7 @@ def changes(before: Row, now: Row) -> Changes:
     turned = [Pair(pair.now, pair.before) for pair in pairs]
     sights = _Sights(_Sight(now, before, turned), _Sight(before, now, pairs))
     return Changes(
-        [one for pair in pairs if (one := _media(pair)) is not None],
+        [change for pair in pairs if (change := _media(pair)) is not None],
         list(_statements("cause", "reason", before["causes"], now["causes"], pairs, sights)),
         list(_statements("condition", "status", before["conditions"], now["conditions"], pairs, sights)),
     )
@@ -145,40 +145,40 @@ def join(before: Sequence[Row], now: Sequence[Row]) -> list[Pair]:
     A name that several people of one case share joins nobody, nor does an address where both have nicks, which differ.
     """
     old, new = list(before), list(now)
-    found: list[tuple[int, int]] = []
+    matched: list[tuple[int, int]] = []
     for names in (_nick, _endpoints, _public, _addresses):
-        left = [i for i in range(len(old)) if i not in {a for a, _ in found}]
-        right = [j for j in range(len(new)) if j not in {b for _, b in found}]
+        left = [i for i in range(len(old)) if i not in {a for a, _ in matched}]
+        right = [j for j in range(len(new)) if j not in {b for _, b in matched}]
         for i in left:
-            mine = names(old[i])
+            own = names(old[i])
             others = {name for k in range(len(old)) if k != i for name in names(old[k])}
-            there = [j for j in right if (mine - others) & names(new[j])]
+            there = [j for j in right if (own - others) & names(new[j])]
             if len(there) != 1:
                 continue
             j = there[0]
-            shared = (mine - others) & names(new[j])
+            shared = (own - others) & names(new[j])
             doubled = all(any(name in names(new[k]) for k in range(len(new)) if k != j) for name in shared)
-            if not doubled and not _differ(old[i], new[j]) and j not in {b for _, b in found}:
-                found.append((i, j))
-    joined = [Pair(old[i], new[j]) for i, j in sorted(found, key=lambda pair: pair[1])]
-    joined += [Pair(None, one) for j, one in enumerate(new) if j not in {b for _, b in found}]
-    return joined + [Pair(one, None) for i, one in enumerate(old) if i not in {a for a, _ in found}]
+            if not doubled and not _differ(old[i], new[j]) and j not in {b for _, b in matched}:
+                matched.append((i, j))
+    joined = [Pair(old[i], new[j]) for i, j in sorted(matched, key=lambda pair: pair[1])]
+    joined += [Pair(None, row) for j, row in enumerate(new) if j not in {b for _, b in matched}]
+    return joined + [Pair(row, None) for i, row in enumerate(old) if i not in {a for a, _ in matched}]
 
 
-def _nick(one: Row) -> set[str]:
-    return {str(one["nick"])} if one.get("nick") else set()
+def _nick(row: Row) -> set[str]:
+    return {str(row["nick"])} if row.get("nick") else set()
 
 
-def _endpoints(one: Row) -> set[str]:
-    return set(map(str, one.get("endpoints") or ()))
+def _endpoints(row: Row) -> set[str]:
+    return set(map(str, row.get("endpoints") or ()))
 
 
-def _addresses(one: Row) -> set[str]:
-    return set(map(str, one.get("addresses") or ()))
+def _addresses(row: Row) -> set[str]:
+    return set(map(str, row.get("addresses") or ()))
 
 
-def _public(one: Row) -> set[str]:
-    return {each for each in _addresses(one) if not is_private(each)}
+def _public(row: Row) -> set[str]:
+    return {each for each in _addresses(row) if not is_private(each)}
 
 
 def _differ(one: Row, other: Row) -> bool:
@@ -208,11 +208,11 @@ class _Sight:
     """Whether one side's evidence (``now``) would show what the other side's (``before``) did."""
 
     def __init__(self, before: Row, now: Row, pairs: list[Pair]) -> None:
-        self._kinds = {str(one.get("path")): str(one.get("kind")) for one in before["inputs"]}
-        self._now = {str(one.get("kind")) for one in now["inputs"]}
+        self._kinds = {str(piece.get("path")): str(piece.get("kind")) for piece in before["inputs"]}
+        self._now = {str(piece.get("kind")) for piece in now["inputs"]}
         self._keys = "key-log" in self._kinds.values() and "key-log" not in self._now
         self._by_id = {str(pair.before.get("id")): pair for pair in pairs if pair.before is not None}
-        paths = {one.get("media_path") for one in now["participants"]}
+        paths = {person.get("media_path") for person in now["participants"]}
         self._bridge = bool(paths & {"jvb-udp", "turn-udp", "turn-tcp", "turn-tls"})
 
     def shows(self, kind: str, row: Row, who: str | None) -> bool:
@@ -243,18 +243,18 @@ def _statements(
 ) -> Iterator[StatementChange]:
     """Causes or conditions by name: for whom each went, came, stayed, or is out of sight."""
     label = {str(pair.before.get("id")): pair.id for pair in pairs if pair.before is not None}
-    for name in dict.fromkeys(str(one.get(kind)) for one in (*before, *now)):
+    for name in dict.fromkeys(str(row.get(kind)) for row in (*before, *now)):
         if name in OPEN:
             continue
-        old = [one for one in before if one.get(kind) == name]
-        new = [one for one in now if one.get(kind) == name]
-        reasons = ({one.get(second) for one in old} - {None}, {one.get(second) for one in new} - {None})
-        told: Callable[[Iterable[Any]], Any] = lambda some: next(iter(sorted(some, key=str)), None)  # noqa: E731
+        old = [row for row in before if row.get(kind) == name]
+        new = [row for row in now if row.get(kind) == name]
+        reasons = ({row.get(second) for row in old} - {None}, {row.get(second) for row in new} - {None})
+        first: Callable[[Iterable[Any]], Any] = lambda words: next(iter(sorted(words, key=str)), None)  # noqa: E731
         if reasons[0] and reasons[1] and not reasons[0] & reasons[1]:  # the same word for another thing
-            yield StatementChange(kind, name, told(reasons[0]), "went", _who(old, label))
-            yield StatementChange(kind, name, told(reasons[1]), "came", _who(new, {}))
+            yield StatementChange(kind, name, first(reasons[0]), "went", _who(old, label))
+            yield StatementChange(kind, name, first(reasons[1]), "came", _who(new, {}))
             continue
-        yield from _one(kind, name, told(reasons[1] or reasons[0]), old, new, label, sights)
+        yield from _one(kind, name, first(reasons[1] or reasons[0]), old, new, label, sights)
 
 
 def _one(
@@ -270,24 +270,26 @@ def _one(
     for rows, names, sight, words in (
         (new, {}, sights.before, ("came", "unseen-before")), (old, label, sights.now, ("went", "unseen")),
     ):  # fmt: skip
-        for what, some in _on_one_side(kind, rows, names, sight, words, stayed).items():
-            yield StatementChange(kind, name, reason, what, some or None)
+        for what, people in _on_one_side(kind, rows, names, sight, words, stayed).items():
+            yield StatementChange(kind, name, reason, what, people or None)
 
 
 def _on_one_side(
     kind: str, rows: list[Row], label: Mapping[str, str], sight: "_Sight", words: tuple[str, str], stayed: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
     """Those for whom it holds on one side alone, by whether the other side's evidence would have shown it."""
-    found: dict[str, list[str]] = {}
+    by_change: dict[str, list[str]] = {}
     for row in rows:
         who = row.get("participants")
         if who is None:
-            found.setdefault(words[0] if sight.shows(kind, row, None) else words[1], [])
-        for one in who or ():
-            name = label.get(str(one), str(one))
+            by_change.setdefault(words[0] if sight.shows(kind, row, None) else words[1], [])
+        for participant in who or ():
+            name = label.get(str(participant), str(participant))
             if name not in stayed:
-                found.setdefault(words[0] if sight.shows(kind, row, str(one)) else words[1], []).append(name)
-    return {what: tuple(dict.fromkeys(some)) for what, some in found.items()}
+                by_change.setdefault(words[0] if sight.shows(kind, row, str(participant)) else words[1], []).append(
+                    name
+                )
+    return {what: tuple(dict.fromkeys(names)) for what, names in by_change.items()}
 
 
 def _who(rows: Sequence[Row], label: Mapping[str, str]) -> tuple[str, ...] | None:
@@ -297,31 +299,32 @@ def _who(rows: Sequence[Row], label: Mapping[str, str]) -> tuple[str, ...] | Non
     return tuple(dict.fromkeys(label.get(str(who), str(who)) for row in rows for who in row.get("participants") or ()))
 
 
-def _person(one: PersonChange) -> str:
-    before, now = (_WAYS.get(path or "", path or "") for path in (one.before, one.now))
+def _person(person: PersonChange) -> str:
+    before, now = (_WAYS.get(path or "", path or "") for path in (person.before, person.now))
     unseen = "not to be seen"
-    if one.change == "unseen":
-        old = unseen if one.before in UNSEEN else "none" if one.before == "none" else before
-        new = unseen if one.now in UNSEEN else "none" if one.now == "none" else now
-        return f"UNSEEN  {one.id}: media {new} now, {old} before: no comparison"
-    if one.change in ("only-now", "only-before"):
-        path = one.now if one.change == "only-now" else one.before
+    if person.change == "unseen":
+        old = unseen if person.before in UNSEEN else "none" if person.before == "none" else before
+        new = unseen if person.now in UNSEEN else "none" if person.now == "none" else now
+        return f"UNSEEN  {person.id}: media {new} now, {old} before: no comparison"
+    if person.change in ("only-now", "only-before"):
+        path = person.now if person.change == "only-now" else person.before
         had = unseen if path in UNSEEN else str(path)
         return (
-            f"UNSEEN  {one.id} is in the {'newer' if one.change == 'only-now' else 'older'} case alone (media: {had})"
+            f"UNSEEN  {person.id} is in the {'newer' if person.change == 'only-now' else 'older'} case alone "
+            f"(media: {had})"
         )
-    said = {
+    words = {
         "has-media": f"has media now {now}, had none before", "lost-media": f"has no media now, had them {before}",
         "other-path": f"has media {now} now, {before} before", "other-cause": "has no media, for another cause",
     }  # fmt: skip
-    return f"MEDIA   {one.id} {said[one.change]}"
+    return f"MEDIA   {person.id} {words[person.change]}"
 
 
-def _statement(one: StatementChange) -> str:
-    who = f" ({', '.join(one.participants)})" if one.participants else ""
-    slug = f"[{one.name}{f'/{one.reason}' if one.reason is not None else ''}]"
-    words = one.words[:1].upper() + one.words[1:]
-    if one.change.startswith("unseen"):
-        which = ("this held", "older") if one.change == "unseen-before" else ("this still holds", "newer")
-        return f"UNSEEN  Whether {which[0]}{who} is not to be seen in the {which[1]} evidence: {one.words} {slug}"
-    return f"{one.change.upper():7} {words}{who} {slug}"
+def _statement(statement: StatementChange) -> str:
+    who = f" ({', '.join(statement.participants)})" if statement.participants else ""
+    slug = f"[{statement.name}{f'/{statement.reason}' if statement.reason is not None else ''}]"
+    words = statement.words[:1].upper() + statement.words[1:]
+    if statement.change.startswith("unseen"):
+        which = ("this held", "older") if statement.change == "unseen-before" else ("this still holds", "newer")
+        return f"UNSEEN  Whether {which[0]}{who} is not to be seen in the {which[1]} evidence: {statement.words} {slug}"
+    return f"{statement.change.upper():7} {words}{who} {slug}"

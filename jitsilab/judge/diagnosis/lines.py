@@ -21,24 +21,24 @@ _OWN_WORD = frozenset(("focus", "jvb", ""))
 def participants(trail: Trail) -> list[Diagnosed]:
     """Who is named by endpoint id in lines, where no capture shows anybody."""
     named = [who for who in trail.participants(*_OF_PEOPLE) if who not in _OWN_WORD and "@" not in who]
-    found = []
+    people = []
     ways: dict[str, list[Attempt]] = {}
-    for one in attempts(trail):
-        ways.setdefault(one.participant, []).append(one)
+    for attempt in attempts(trail):
+        ways.setdefault(attempt.participant, []).append(attempt)
     for who in dict.fromkeys(named):
-        some = trail.of(*_OF_PEOPLE, participant=who)
-        times = [one.time for one in some if one.time is not None]
+        events = trail.of(*_OF_PEOPLE, participant=who)
+        times = [event.time for event in events if event.time is not None]
         path, certainty = _path(trail, who, ways.get(who, []))
         telling = ("ice-failed", "ice-ended", "media-sent", "pair-nominated")
-        shown = places([each for each in some if each.event in telling])
+        shown = places([each for each in events if each.event in telling])
         none = path == "none"
         row = Diagnosed(
             who, endpoints=[who], media_path=path, stage=_stage(trail, who), certainty=certainty,
             cause="undetermined" if none else None, open_causes=list(_LEFT_OPEN) if none else [],
             evidence=list(shown), first_time=min(times, default=None), last_time=max(times, default=None),
         )  # fmt: skip
-        found.append(row)
-    return found
+        people.append(row)
+    return people
 
 
 def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
@@ -56,7 +56,7 @@ def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
         if nominated is not None:
             return ("p2p" if "p2p" in detail else "jvb-udp"), "measured"
         return "not-observable", "inferred"
-    if ways and all(one.failed for one in ways):
+    if ways and all(attempt.failed for attempt in ways):
         return "none", "deduced"
     return "not-observable", "inferred"
 
@@ -64,12 +64,12 @@ def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
 def _lost(trail: Trail, who: str) -> bool:
     """Whether the last that is told of a participant's ICE with the bridge is that its path was lost."""
     states = trail.of("ice-connected", "ice-disconnected", "ice-failed", participant=who)
-    last = max((one for one in states if not one.detail.startswith("p2p")), key=_moment, default=None)
+    last = max((event for event in states if not event.detail.startswith("p2p")), key=_moment, default=None)
     return last is not None and last.event != "ice-connected"
 
 
-def _moment(one: Event) -> tuple[int, int]:
-    return (one.time or 0, one.order)
+def _moment(event: Event) -> tuple[int, int]:
+    return (event.time or 0, event.order)
 
 
 _STAGES = (
@@ -85,18 +85,20 @@ def _stage(trail: Trail, who: str) -> str:
     return next((stage for stage, events in _STAGES if trail.of(*events, participant=who)), "tls")
 
 
-def with_names(one: Diagnosed, trail: Trail) -> Diagnosed:
+def with_names(person: Diagnosed, trail: Trail) -> Diagnosed:
     """The endpoint ids by which lines mean a participant of packets: by display name, or by public address."""
-    if one.endpoints:
-        return one
+    if person.endpoints:
+        return person
     by_name = {
-        e.participant for e in trail.of("participant-joined") if one.nick and e.value == one.nick and e.participant
+        e.participant
+        for e in trail.of("participant-joined")
+        if person.nick and e.value == person.nick and e.participant
     }
     by_address = {
         e.participant for e in trail.of("candidate-gathered")
-        if e.participant and e.value in one.addresses and not ip.is_private(e.value)
+        if e.participant and e.value in person.addresses and not ip.is_private(e.value)
     }  # fmt: skip
     for ids in (by_name, by_address):
         if len(ids) == 1:
-            return replace(one, endpoints=sorted(ids))
-    return one
+            return replace(person, endpoints=sorted(ids))
+    return person

@@ -58,10 +58,10 @@ class Seen:
             self.people.append(self._row(person, routes[id(person)], self.signs.of(person)))
         self._server(self.signs)
 
-    def _timely(self, found: list[Path]) -> list[Path]:
+    def _timely(self, route: list[Path]) -> list[Path]:
         """The ways that had not ended before the part of the capture that is asked for; all where all had."""
         since = getattr(self.source, "since", float("-inf"))
-        return [one for one in found if one.end >= since] or found
+        return [path for path in route if path.end >= since] or route
 
     def _refused(self) -> None:
         """Nothing shows a Jitsi call, since the page never came: the server's certificate was refused."""
@@ -72,8 +72,10 @@ class Seen:
             sign = shown.tls_refused
             if sign is not None:
                 where = self._places(sign.frames)
-                one = Statement("tls-refused", sign.reason or None, (person.id,), sign.certainty, where, sign.note)
-                self.stated.append(one)
+                statement = Statement(
+                    "tls-refused", sign.reason or None, (person.id,), sign.certainty, where, sign.note
+                )
+                self.stated.append(statement)
                 row = Diagnosed(
                     person.id, person.nick, person.addresses, media_path="none", cause="tls-refused",
                     reason=sign.reason or None, certainty=sign.certainty, frames=list(sign.frames),
@@ -127,9 +129,13 @@ class Seen:
     def _with_media(self, common: Diagnosed, route: list[Path]) -> Diagnosed:
         last = route[-1]
         shown = sorted(last.frames)
-        note = next((one.detail for one in common.conditions if one.name == "bridge-channel-refused"), "")
+        note = next(
+            (condition.detail for condition in common.conditions if condition.name == "bridge-channel-refused"), ""
+        )
         if note:
-            shown = sorted({*shown, *(p.frame for one in common.conditions for p in one.evidence if p.frame)})
+            shown = sorted(
+                {*shown, *(p.frame for condition in common.conditions for p in condition.evidence if p.frame)}
+            )
         return replace(
             common, media_path=last.name, certainty=last.certainty, frames=shown, evidence=list(self._places(shown)),
             note=note,
@@ -145,7 +151,7 @@ class Seen:
                 return _answer(name, sign), sign.reason
         others = any(
             leg.direct and leg.kind == "jvb" and leg.sent
-            for one in self.cast.people if one is not person for leg in one.legs
+            for other in self.cast.people if other is not person for leg in other.legs
         )  # fmt: skip
         answer = cause(person, self.cast, others, _burst(person, self.source, self.cast.end - GUARD))
         opened = {answer.name, *answer.open}
@@ -165,15 +171,17 @@ class Seen:
 
     def _nameless_udp(self, person: Person) -> bool:
         """Whether somebody who never fetched a page, from a private address, sends checks to the bridge."""
-        others = [one for one in self.cast.people if one is not person and not one.flows and not one.xmpp_streams]
+        others = [
+            other for other in self.cast.people if other is not person and not other.flows and not other.xmpp_streams
+        ]
         others += self.cast.gateways
-        return any(leg.direct and leg.sent and is_private(leg.address) for one in others for leg in one.legs)
+        return any(leg.direct and leg.sent and is_private(leg.address) for other in others for leg in other.legs)
 
     def _true_address(self, person: Person) -> bool:
         """Whether the bridge offered a public address that something else shows to be the server's."""
-        found = reach.offered(person)
-        known = {one.address for one in self.signs.server.public} if self.signs is not None else set()
-        return found is not None and any(address in known for address in found[1])
+        offered = reach.offered(person)
+        known = {public.address for public in self.signs.server.public} if self.signs is not None else set()
+        return offered is not None and any(address in known for address in offered[1])
 
 
 def _answer(name: str, sign: Sign) -> Answer:
@@ -182,15 +190,15 @@ def _answer(name: str, sign: Sign) -> Answer:
 
 def bridge_address(cast: Cast) -> str:
     """The server's private address, for the line to write."""
-    return next((one for one in cast.servers if is_private(one)), "")
+    return next((address for address in cast.servers if is_private(address)), "")
 
 
 def _ssrcs(endpoints: list[str], sources: pd.DataFrame | None) -> list[int]:
     """What the participant announced itself; the bridge's numbers for the same streams are other ones."""
     if sources is None or not endpoints:
         return []
-    mine = sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()
-    return [int(one) for one in dict.fromkeys(sources.loc[mine, "ssrc"])]
+    own = sources["owner"].isin(endpoints) & sources["origin"].eq("jingle") & sources["ssrc"].notna()
+    return [int(ssrc) for ssrc in dict.fromkeys(sources.loc[own, "ssrc"])]
 
 
 def _burst(person: Person, tables: Mapping[str, Any], until: float) -> int | None:

@@ -12,20 +12,20 @@ from jitsilab.pcap import unread
 def inputs(call: Any, trail: Trail) -> list[dict[str, Any]]:
     """Every piece of evidence, in the order in which it was given; times are UTC as far as the clock is known."""
     spans = _spans(trail)
-    found = []
+    entries = []
     for piece in call.evidence.pieces:
         source = piece.source
-        clocks = [one for (input, _), one in call.clocks.items() if input == piece.input]
+        clocks = [each for (input, _), each in call.clocks.items() if input == piece.input]
         notes = [piece.note or (source.note if source is not None else ""), _unread(source)]
         notes += [*_differing(clocks), _unfitting(source, clocks)]
-        clock = max(clocks, key=lambda one: (one.offset is not None, one.shared), default=None)
+        clock = max(clocks, key=lambda each: (each.offset is not None, each.shared), default=None)
         rows, first, last = _extent(source, spans.get(piece.input), clock.applied if clock is not None else 0.0)
-        found.append({
+        entries.append({
             "path": piece.input, "kind": piece.kind, "rows": rows, "sha256": piece.digest,
             "first_time": iso(first), "last_time": iso(last), **_clock(clock),
             "note": "; ".join(note for note in notes if note) or None,
         })  # fmt: skip
-    return found
+    return entries
 
 
 def _clock(clock: Clock | None) -> dict[str, Any]:
@@ -38,12 +38,12 @@ def _clock(clock: Clock | None) -> dict[str, Any]:
 
 def _spans(trail: Trail) -> dict[str, tuple[int, int]]:
     """First and last time of each input's events."""
-    found: dict[str, tuple[int, int]] = {}
-    for one in trail:
-        if one.time is not None:
-            first, last = found.get(one.input, (one.time, one.time))
-            found[one.input] = min(first, one.time), max(last, one.time)
-    return found
+    spans: dict[str, tuple[int, int]] = {}
+    for event in trail:
+        if event.time is not None:
+            first, last = spans.get(event.input, (event.time, event.time))
+            spans[event.input] = min(first, event.time), max(last, event.time)
+    return spans
 
 
 def _extent(source: Any, span: tuple[int, int] | None, shift: float) -> tuple[int | None, int | None, int | None]:
@@ -63,7 +63,7 @@ def _extent(source: Any, span: tuple[int, int] | None, shift: float) -> tuple[in
 
 def _differing(clocks: list[Clock]) -> list[str]:
     """What is to be said where the programs of one piece run on several clocks."""
-    known = {one.program: one.offset for one in clocks}
+    known = {clock.program: clock.offset for clock in clocks}
     if len({*known.values()}) < 2:
         return []
     words = ", ".join(
@@ -74,7 +74,7 @@ def _differing(clocks: list[Clock]) -> list[str]:
 
 def _unfitting(source: Any, clocks: list[Clock]) -> str:
     """That the zone which the user named is another than what the other pieces say."""
-    known = [one.offset for one in clocks if one.offset]
+    known = [clock.offset for clock in clocks if clock.offset]
     if not known or not getattr(source, "given_zone", False):
         return ""
     return f"the zone that was named does not fit the other pieces: {known[0]:+.0f} s more bring it to UTC"

@@ -50,23 +50,23 @@ def text(answer: "Diagnosis", width: int = 100, *, colour: bool = False, short: 
     return f"\x1b[1m{head}\x1b[0m" + (f"\n\n{rest}" if rest else "")
 
 
-def _has_media(one: "Diagnosed") -> bool:
-    return one.media_path not in ("none", "not-observable")
+def _has_media(person: "Diagnosed") -> bool:
+    return person.media_path not in ("none", "not-observable")
 
 
 def verdict(answer: "Diagnosis") -> str:
     """One sentence: how many have no media, and why; or what is amiss though all have; or what there is to see."""
     people = answer.people
-    without = [one for one in people if one.media_path == "none"]
-    unseen = [one for one in people if one.media_path == "not-observable"]
-    causes = [words_of(one.name, one.reason) for one in answer.causes]
+    without = [person for person in people if person.media_path == "none"]
+    unseen = [person for person in people if person.media_path == "not-observable"]
+    causes = [words_of(cause.name, cause.reason) for cause in answer.causes]
     if without:
         how_many = f"{len(without)} of {len(people)} participants {_has(len(without))} no media"
         return f"{how_many}: {_why(without)}{_beside(answer, unseen)}."
     if causes:
         return f"Broken: {'; '.join(causes)}{_beside(answer, unseen)}."
     if not people:
-        held = "; ".join(CONDITIONS[one.name].words for one in answer.conditions)
+        held = "; ".join(CONDITIONS[condition.name].words for condition in answer.conditions)
         return f"No cause of missing media shows. But {held}." if held else _nothing(answer)
     held = _held(answer)
     but = f", but {held}" if held else ""
@@ -87,9 +87,11 @@ def _has(number: int) -> str:
 def _why(without: "list[Diagnosed]") -> str:
     """Who has no media because of what, those of one cause together."""
     groups: dict[str, list[str]] = {}
-    for one in without:
-        open_ = one.cause is None or one.cause in OPEN
-        groups.setdefault("the cause stays open" if open_ else words_of(str(one.cause), one.reason), []).append(one.id)
+    for person in without:
+        open_ = person.cause is None or person.cause in OPEN
+        groups.setdefault("the cause stays open" if open_ else words_of(str(person.cause), person.reason), []).append(
+            person.id
+        )
     return "; ".join(f"{_listed(who)}, {words}" for words, who in groups.items())
 
 
@@ -102,7 +104,7 @@ def _beside(answer: "Diagnosis", unseen: "list[Diagnosed]") -> str:
     """What belongs to a verdict of failure beside it."""
     parts = []
     if unseen:
-        parts.append(f"of {_listed([one.id for one in unseen])} it is not to be seen here")
+        parts.append(f"of {_listed([person.id for person in unseen])} it is not to be seen here")
     if held := _held(answer):
         parts.append(f"beside that {held}")
     return "".join(f"; {part}" for part in parts)
@@ -110,21 +112,25 @@ def _beside(answer: "Diagnosis", unseen: "list[Diagnosed]") -> str:
 
 def _held(answer: "Diagnosis") -> str:
     """The conditions, with names where they do not hold for everybody."""
-    said = []
-    for one in answer.conditions:
-        some = one.participants and len(one.participants) < len(answer.people)
-        said.append((f"for {_listed(one.participants or ())} " if some else "") + CONDITIONS[one.name].words)
-    return "; ".join(dict.fromkeys(said))
+    parts = []
+    for condition in answer.conditions:
+        partly = condition.participants and len(condition.participants) < len(answer.people)
+        parts.append(
+            (f"for {_listed(condition.participants or ())} " if partly else "") + CONDITIONS[condition.name].words
+        )
+    return "; ".join(dict.fromkeys(parts))
 
 
 def _nothing(answer: "Diagnosis") -> str:
     """What was read, where it shows no call: silence is no health."""
-    kinds = list(dict.fromkeys(str(one["kind"]) for one in answer.inputs if one["kind"] != "unknown"))
+    kinds = list(dict.fromkeys(str(piece["kind"]) for piece in answer.inputs if piece["kind"] != "unknown"))
     if kinds == ["configuration"]:
         return "Configuration alone shows no call: who has media, and why not, stands in logs, browsers and captures."
-    said = f"No Jitsi call in this evidence, and no cause of missing media shows ({', '.join(kinds) or 'no evidence'})."
+    sentence = (
+        f"No Jitsi call in this evidence, and no cause of missing media shows ({', '.join(kinds) or 'no evidence'})."
+    )
     could = answer.server.get("could_be")
-    return f"{said} It could be one ({could}), and nothing shows that it is." if could else said
+    return f"{sentence} It could be one ({could}), and nothing shows that it is." if could else sentence
 
 
 class _Page:
@@ -135,7 +141,7 @@ class _Page:
         self.width = max(width, NARROW)
         self.given = given
         self.shortened = False
-        self.folder = _folder(one["path"] for one in answer.inputs) if short else ""
+        self.folder = _folder(piece["path"] for piece in answer.inputs) if short else ""
 
     def parts(self) -> Iterator[str]:
         """What stands between empty lines, in order."""
@@ -145,8 +151,8 @@ class _Page:
         yield from _block([*self._well(), *self._unread()])
         yield from _block(self._calls())
         yield from _block(self._open())
-        yield from _block(self._wrapped(f"CLAIM   {one['verdict'].upper()}: {one['claim']} {one['note']}")
-                          for one in self.answer.hypotheses)  # fmt: skip
+        yield from _block(self._wrapped(f"CLAIM   {claim['verdict'].upper()}: {claim['claim']} {claim['note']}")
+                          for claim in self.answer.hypotheses)  # fmt: skip
         yield from _block(self._last())
 
     def _failures(self) -> Iterator[str]:
@@ -157,33 +163,37 @@ class _Page:
             lines.append(self._labelled("for", f"{who} ({cause.certainty})"))
             lines += self._stated(cause)
             yield "\n".join(lines)
-        for some in _alike(one for one in self.answer.people if one.media_path == "none" and one.cause in OPEN):
-            first = some[0]
-            who = _listed([f"{one.id}{_addresses(one)}" for one in some])
+        for group in _alike(
+            person for person in self.answer.people if person.media_path == "none" and person.cause in OPEN
+        ):
+            first = group[0]
+            who = _listed([f"{person.id}{_addresses(person)}" for person in group])
             lines = [self._wrapped(f"FAILED  No media, and the cause stays open [{first.cause}]")]
             lines.append(self._labelled("for", f"{who} ({first.certainty})"))
             far = f"came as far as {first.stage}" + (f": {first.note}" if first.note else "")
             lines.append(self._labelled("seen", far))
-            for number, name in enumerate(one for one in first.open_causes if one in CAUSES):
+            for number, name in enumerate(each for each in first.open_causes if each in CAUSES):
                 lines.append(self._labelled("" if number else "could", f"be that {CAUSES[name].words} [{name}]"))
-            yield "\n".join([*lines, *self._proof([place for one in some for place in one.evidence])])
+            yield "\n".join([*lines, *self._proof([place for person in group for place in person.evidence])])
 
     def _conditions(self) -> Iterator[str]:
-        for one in self.answer.conditions:
-            status = f" {one.status}" if one.status else ""
-            who = f" ({', '.join(one.participants)})" if one.participants else ""
-            lines = [self._wrapped(f"NOTE    {_sentence(CONDITIONS[one.name].words)}{who} [{one.name}{status}]")]
-            yield "\n".join([*lines, *self._stated(one)])
+        for condition in self.answer.conditions:
+            status = f" {condition.status}" if condition.status else ""
+            who = f" ({', '.join(condition.participants)})" if condition.participants else ""
+            lines = [
+                self._wrapped(f"NOTE    {_sentence(CONDITIONS[condition.name].words)}{who} [{condition.name}{status}]")
+            ]
+            yield "\n".join([*lines, *self._stated(condition)])
 
-    def _stated(self, one: Statement) -> Iterator[str]:
-        if one.ended:
-            call = f"in the call {one.call}; " if one.call else ""
-            yield self._labelled("ended", f"{call}from {iso(one.ended_time)} on it is well")
-        if one.detail:
-            yield self._labelled("seen", one.detail)
-        yield from self._advised(self.answer.advice.get((one.name, one.reason)))
-        yield from self._proof(one.evidence)
-        yield from self._look(one)
+    def _stated(self, statement: Statement) -> Iterator[str]:
+        if statement.ended:
+            call = f"in the call {statement.call}; " if statement.call else ""
+            yield self._labelled("ended", f"{call}from {iso(statement.ended_time)} on it is well")
+        if statement.detail:
+            yield self._labelled("seen", statement.detail)
+        yield from self._advised(self.answer.advice.get((statement.name, statement.reason)))
+        yield from self._proof(statement.evidence)
+        yield from self._look(statement)
 
     def _advised(self, advice: Advice | None) -> Iterator[str]:
         if advice is None or not advice.text:
@@ -213,53 +223,56 @@ class _Page:
             else:
                 others.append(self._short(str(place)))
         for input, numbers in frames.items():
-            some = ", ".join(map(str, sorted(set(numbers))[:MOST_FRAMES]))
-            yield self._labelled("proof", f"{self._short(input)}: {self._kept(f'frame.number in {{{some}}}')}")
-        shown = [f"{self._short(input)}:{number}" for input, some in lines.items() for number in sorted(some)] + others
+            listed = ", ".join(map(str, sorted(set(numbers))[:MOST_FRAMES]))
+            yield self._labelled("proof", f"{self._short(input)}: {self._kept(f'frame.number in {{{listed}}}')}")
+        shown = [
+            f"{self._short(input)}:{number}" for input, line_numbers in lines.items() for number in sorted(line_numbers)
+        ] + others
         if shown:
             more = f" and {len(shown) - MOST_PLACES} more" if len(shown) > MOST_PLACES else ""
             yield self._labelled("proof", ", ".join(map(self._kept, shown[:MOST_PLACES])) + more)
 
-    def _look(self, one: Statement) -> Iterator[str]:
-        if self.given and any(place.frame is not None for place in one.evidence):
-            command, file = f"jitsilab evidence {self.given} --cause {one.name}", f"-o {one.name}.pcapng"
+    def _look(self, statement: Statement) -> Iterator[str]:
+        if self.given and any(place.frame is not None for place in statement.evidence):
+            command, file = f"jitsilab evidence {self.given} --cause {statement.name}", f"-o {statement.name}.pcapng"
             fits = len(command) + len(file) < self.width - 10
             yield self._labelled("next", f"{command} {file}" if fits else f"{command} \\\n  {file}", lines=True)
 
     def _well(self) -> Iterator[str]:
-        for one in self.answer.people:
-            if _has_media(one):
+        for person in self.answer.people:
+            if _has_media(person):
                 yield self._wrapped(
-                    f"OK      {one.id}{_addresses(one)}: media {_ways(one)} {self._kept(f'[{one.media_path}]')}"
+                    f"OK      {person.id}{_addresses(person)}: media {_ways(person)} "
+                    f"{self._kept(f'[{person.media_path}]')}"
                 )
-            elif one.media_path == "not-observable":
-                why = f": {one.note}" if one.note else ""
-                far = f"media not to be seen from here, came as far as {one.stage}"
-                yield self._wrapped(f"?       {one.id}{_addresses(one)}: {far}{why}")
+            elif person.media_path == "not-observable":
+                why = f": {person.note}" if person.note else ""
+                far = f"media not to be seen from here, came as far as {person.stage}"
+                yield self._wrapped(f"?       {person.id}{_addresses(person)}: {far}{why}")
 
     def _unread(self) -> Iterator[str]:
         """What was given and not read, or not wholly: of it nothing is said, neither good nor bad."""
         notes: dict[str, list[str]] = {}
-        for one in self.answer.inputs:
-            note = str(one["note"] or "")
-            if (note and one["kind"] in ("unknown", "archive")) or "Not read" in note:
-                notes.setdefault(note, []).append(self._short(str(one["path"])))
+        for piece in self.answer.inputs:
+            note = str(piece["note"] or "")
+            if (note and piece["kind"] in ("unknown", "archive")) or "Not read" in note:
+                notes.setdefault(note, []).append(self._short(str(piece["path"])))
         for note, paths in notes.items():
             yield self._wrapped(f"UNREAD  {_listed(paths)}: {note}")
 
     def _calls(self) -> Iterator[str]:
         """Which calls there are, where there are several."""
         for call in self.answer.calls if len(self.answer.calls) > 1 else ():
-            who = [one.id for one in self.answer.people if one.call == call["id"]]
+            who = [person.id for person in self.answer.people if person.call == call["id"]]
             span = f"{call['first_time']} to {call['last_time']}"
             yield self._wrapped(f"CALL    {call['id']}, {span}: {_listed(who) if who else 'nobody is named'}")
 
     def _open(self) -> Iterator[str]:
-        for one in self.answer.open:
-            told = one["decided_by"]
-            yield self._wrapped(f"OPEN    {_sentence(one['question'])}. What would tell: {told}")
-            if one["command"] != told:
-                yield self._labelled("next", self._kept(one["command"]))
+        for question in self.answer.open:
+            decider = question["decided_by"]
+            yield self._wrapped(f"OPEN    {_sentence(question['question'])}. What would tell: {decider}")
+            if question["command"] != decider:
+                yield self._labelled("next", self._kept(question["command"]))
 
     def _last(self) -> Iterator[str]:
         if self.shortened:
@@ -296,14 +309,14 @@ class _Page:
 
 
 def _block(lines: Iterable[str]) -> Iterator[str]:
-    if some := list(dict.fromkeys(lines)):
-        yield "\n".join(some)
+    if unique := list(dict.fromkeys(lines)):
+        yield "\n".join(unique)
 
 
 def _folder(paths: Iterable[str]) -> str:
     """The folder that all evidence lies in, where naming it each time would be long; else empty."""
-    roots = [os.path.dirname(one) for one in paths]  # noqa: PTH120
-    if not roots or not all(one.startswith("/") for one in roots):
+    roots = [os.path.dirname(path) for path in paths]  # noqa: PTH120
+    if not roots or not all(folder.startswith("/") for folder in roots):
         return ""
     root = os.path.commonpath(roots)
     return root if len(root) > LONG else ""
@@ -313,23 +326,25 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _addresses(one: "Diagnosed") -> str:
-    return f" ({', '.join(one.addresses)})" if one.addresses and one.id not in one.addresses else ""
+def _addresses(person: "Diagnosed") -> str:
+    return f" ({', '.join(person.addresses)})" if person.addresses and person.id not in person.addresses else ""
 
 
-def _ways(one: "Diagnosed") -> str:
-    ways = ", then ".join(f"{_NAMES[p.name]} from {p.start:.1f} to {p.end:.1f} s" for p in one.media_paths[:MOST_PATHS])
-    if len(one.media_paths) > MOST_PATHS:
-        ways += f", then {len(one.media_paths) - MOST_PATHS} more paths to {one.media_paths[-1].end:.1f} s"
-    return ways or _NAMES[one.media_path]
+def _ways(person: "Diagnosed") -> str:
+    ways = ", then ".join(
+        f"{_NAMES[p.name]} from {p.start:.1f} to {p.end:.1f} s" for p in person.media_paths[:MOST_PATHS]
+    )
+    if len(person.media_paths) > MOST_PATHS:
+        ways += f", then {len(person.media_paths) - MOST_PATHS} more paths to {person.media_paths[-1].end:.1f} s"
+    return ways or _NAMES[person.media_path]
 
 
 def _alike(people: "Iterable[Diagnosed]") -> "list[list[Diagnosed]]":
     """Participants of whom the same is to be said, together."""
     groups: dict[tuple[object, ...], list[Diagnosed]] = {}
-    key: Callable[[Diagnosed], tuple[object, ...]] = lambda one: (  # noqa: E731
-        one.cause, one.stage, one.note, one.certainty, *one.open_causes,
+    key: Callable[[Diagnosed], tuple[object, ...]] = lambda person: (  # noqa: E731
+        person.cause, person.stage, person.note, person.certainty, *person.open_causes,
     )  # fmt: skip
-    for one in people:
-        groups.setdefault(key(one), []).append(one)
+    for person in people:
+        groups.setdefault(key(person), []).append(person)
     return list(groups.values())
