@@ -71,8 +71,8 @@ class _Alone(NamedTuple):
 def _of_several(captures: Sequence[Any], facts: Facts | None) -> list[Finding]:
     """Every check of each capture: a failure wins, then what was seen to hold."""
     rank = ("FAIL", "PASS", "INFO", "NOT_APPLICABLE", "NOT_OBSERVABLE")
-    every = [[replace(f, input=one.input) for f in audit(_Alone(one), facts)] for one in captures]
-    return [min(same, key=lambda one: rank.index(one.result)) for same in zip(*every, strict=True)]
+    every = [[replace(f, input=capture.input) for f in audit(_Alone(capture), facts)] for capture in captures]
+    return [min(same, key=lambda finding: rank.index(finding.result)) for same in zip(*every, strict=True)]
 
 
 def _finding(rule: Rule, outcome: Outcome) -> Finding:
@@ -86,10 +86,10 @@ def _finding(rule: Rule, outcome: Outcome) -> Finding:
 def table(call: Any) -> pd.DataFrame:
     """The findings of a call as a table, with the folder of facts that came with it, if any."""
     rows = []
-    for one in audit(call, getattr(call, "facts", None)):
-        said = {**one.as_dict(), "evidence": one.evidence}
-        said["frames"], said["places"] = list(one.frames), list(one.places)
-        rows.append([said[column] for column in SCHEMA])
+    for finding in audit(call, getattr(call, "facts", None)):
+        row = {**finding.as_dict(), "evidence": finding.evidence}
+        row["frames"], row["places"] = list(finding.frames), list(finding.places)
+        rows.append([row[column] for column in SCHEMA])
     return frame_from(rows, SCHEMA)
 
 
@@ -103,18 +103,18 @@ def to_json(
     ``capture`` is the input that frames are of; ``changes`` what `changes` gives, where an earlier audit was named.
     """
     made: dict[str, Any] = {
-        "findings": [one.as_dict(capture) for one in findings],
-        "inputs": [one._asdict() if isinstance(one, Input) else dict(one) for one in inputs],
+        "findings": [finding.as_dict(capture) for finding in findings],
+        "inputs": [piece._asdict() if isinstance(piece, Input) else dict(piece) for piece in inputs],
         "version": __version__,
     }
     if changes is not None:
-        made["changes"] = [one.as_dict() for one in changes]
+        made["changes"] = [change.as_dict() for change in changes]
     return made
 
 
 def inputs(call: Any, facts: Facts | None) -> list[Input]:
     """What an audit read: the pieces of evidence, and each file of configuration with what of it was not used."""
-    found = []
+    pieces = []
     for piece in call.evidence.pieces if call is not None and call.evidence is not None else ():
         if piece.kind == "configuration":
             continue
@@ -123,14 +123,14 @@ def inputs(call: Any, facts: Facts | None) -> list[Input]:
             digest = str(piece.delivery.sha256)
         except (OSError, AssertionError):
             digest = ""
-        found.append(Input(piece.input, piece.kind, digest, piece.note or source or ""))
-    return [*found, *(facts.inputs if facts is not None else ())]
+        pieces.append(Input(piece.input, piece.kind, digest, piece.note or source or ""))
+    return [*pieces, *(facts.inputs if facts is not None else ())]
 
 
 def accept(findings: Sequence[Finding], taken: Iterable[Accepted], today: datetime.date | None = None) -> list[Finding]:
     """The findings with the risks marked that somebody has taken; what has run out is not taken any more."""
     today = today or datetime.datetime.now(datetime.UTC).date()
-    known = {one.id: one for one in taken if one.holds(today)}
+    known = {risk.id: risk for risk in taken if risk.holds(today)}
     return [replace(f, accepted=known[f.id]) if f.result == "FAIL" and f.id in known else f for f in findings]
 
 
@@ -139,14 +139,16 @@ def fails_at(findings: Sequence[Finding], severity: str) -> bool:
     if severity not in SEVERITIES:
         return False
     grave = SEVERITIES[: SEVERITIES.index(severity) + 1]
-    return any(one.result == "FAIL" and one.severity in grave and one.accepted is None for one in findings)
+    return any(
+        finding.result == "FAIL" and finding.severity in grave and finding.accepted is None for finding in findings
+    )
 
 
 def require_evidence(call: Any, facts: Facts | None) -> None:
     """Raise CaptureError where there is nothing that an audit could read."""
     if call is None and (facts is None or facts.empty):
         folder = f" in {facts.folder}" if facts is not None and facts.folder else ""
-        unread = [one for one in facts.inputs if one.note] if facts is not None else []
+        unread = [file for file in facts.inputs if file.note] if facts is not None else []
         why = f" ({unread[0].path}: {unread[0].note})" if unread else ""
         raise CaptureError(f"There is nothing to audit{folder}: no file of a kind that is known{why}.")
 

@@ -44,7 +44,7 @@ def read(path: str | Path) -> list[Accepted]:
         raise ParameterError(f"Cannot read the accepted risks in {path}: {error.strerror}.") from error
     if text.lstrip().startswith(("{", "[")):
         return _json(text, name)
-    found = []
+    risks = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -52,26 +52,26 @@ def read(path: str | Path) -> list[Accepted]:
         if match is None:
             raise ParameterError(f"{name}:{number} is no accepted risk; the file holds {FORM}.")
         until = _date(match[3], f"{name}:{number}") if match[3] else None
-        found.append(Accepted(match[1], _date(match[2], f"{name}:{number}"), match[4], until, f"{name}:{number}"))
-    return found
+        risks.append(Accepted(match[1], _date(match[2], f"{name}:{number}"), match[4], until, f"{name}:{number}"))
+    return risks
 
 
 def _json(text: str, name: str) -> list[Accepted]:
     try:
         rows = json.loads(text)
         rows = rows["accepted"] if isinstance(rows, dict) else rows
-        found = []
+        risks = []
         for number, row in enumerate(rows):
             place = f"{name}#{number}"
             until = _date(str(row["until"]), place) if row.get("until") else None
             if not re.fullmatch(r"SEC-\d{2}", str(row["id"])) or not str(row["reason"]).strip():
                 raise KeyError("id")
-            found.append(Accepted(str(row["id"]), _date(str(row["date"]), place), str(row["reason"]), until, place))
+            risks.append(Accepted(str(row["id"]), _date(str(row["date"]), place), str(row["reason"]), until, place))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ParameterError(
             f"{name} holds no accepted risks: a JSON list of objects with id, date, reason and, if it ends, until."
         ) from error
-    return found
+    return risks
 
 
 def _date(text: str, place: str) -> datetime.date:

@@ -48,26 +48,28 @@ def _place(prosody: Prosody, host: Host, key: str) -> str:
 
 def _logins(view: View) -> dict[Any, tuple[str, int]]:
     """Mechanism and frame of each XMPP connection that asked for a login."""
-    found: dict[Any, tuple[str, int]] = {}
-    for one in view.said:
-        step = stanzas.sasl(one.stanza)
+    logins: dict[Any, tuple[str, int]] = {}
+    for placed in view.said:
+        step = stanzas.sasl(placed.stanza)
         if step is not None and step.step == "auth" and step.mechanism:
-            found[one.connection] = (step.mechanism.upper(), one.frame)
-    return found
+            logins[placed.connection] = (step.mechanism.upper(), placed.frame)
+    return logins
 
 
 def _anonymous_on_wire(view: View) -> Outcome:
     logins = _logins(view)
-    offered = [(one, f.mechanisms) for one in view.said if (f := stanzas.features(one.stanza)) and f.mechanisms]
+    offered = [
+        (placed, f.mechanisms) for placed in view.said if (f := stanzas.features(placed.stanza)) and f.mechanisms
+    ]
     if not offered and not logins:
         return unseen("no login can be seen: no signaling in clear and no key log")
     accounts = [at for mechanism, at in logins.values() if mechanism != "ANONYMOUS"]
     ready: list[tuple[PlacedStanza, str]] = []
-    for one in view.said:
-        answer = stanzas.conference(one.stanza) if one.direction == "s2c" else None
-        created = stanzas.presence(one.stanza) if one.direction == "s2c" else None
+    for placed in view.said:
+        answer = stanzas.conference(placed.stanza) if placed.direction == "s2c" else None
+        created = stanzas.presence(placed.stanza) if placed.direction == "s2c" else None
         if (answer is not None and answer.ready) or (created is not None and 201 in created.codes):
-            ready.append((one, logins.get(one.connection, ("", 0))[0]))
+            ready.append((placed, logins.get(placed.connection, ("", 0))[0]))
     if _tokens(view):
         return unseen("clients come with tokens; whether one without gets in was not tried here")
     if ready and ready[0][1] == "ANONYMOUS" and not any(at < ready[0][0].frame for at in accounts):
@@ -78,11 +80,11 @@ def _anonymous_on_wire(view: View) -> Outcome:
         return failed(
             "a guest without an account was given a conference that nobody with an account had opened", frames
         )
-    open_to_all = [one.frame for one, mechanisms in offered if "ANONYMOUS" in mechanisms]
+    open_to_all = [placed.frame for placed, mechanisms in offered if "ANONYMOUS" in mechanisms]
     if not open_to_all and all(mechanism != "ANONYMOUS" for mechanism, _ in logins.values()):
         used = listed(sorted({m for m, _ in logins.values()}))
         note = f"the server asks for an account (logins with {used})" if used else "guests are offered no login at all"
-        return passed(note, [*accounts, *(one.frame for one, _ in offered)])
+        return passed(note, [*accounts, *(placed.frame for placed, _ in offered)])
     if accounts and ready and ready[0][1] not in ("ANONYMOUS", ""):
         return passed("guests got in only after somebody with an account had opened the room", [ready[0][0].frame])
     return unseen("guests may log in; whether one may open a conference was not tried here", open_to_all)
@@ -166,12 +168,12 @@ def _focus_asks_for_login(view: View) -> tuple[bool | None, str]:
     old = programs.setting(facts, "focus", "jicofo.authentication.login-url", "org.jitsi.jicofo.auth.URL", default="")
     if old.known and old.value and not old.default:
         return True, old.place
-    one = programs.setting(facts, "focus", "jicofo.authentication.enabled", default=False)
-    if not one.known and facts.environment is not None and facts.focus is None:
+    enabled = programs.setting(facts, "focus", "jicofo.authentication.enabled", default=False)
+    if not enabled.known and facts.environment is not None and facts.focus is None:
         on = facts.environment.on("ENABLE_AUTH")
         fact = facts.environment.get("ENABLE_AUTH")
         return on, fact.place if fact is not None else facts.environment.files[0]
-    return (str(one.value).lower() == "true" if one.known else None), one.place
+    return (str(enabled.value).lower() == "true" if enabled.known else None), enabled.place
 
 
 def anonymous_rooms(view: View) -> Outcome:
@@ -189,9 +191,12 @@ def rooms_without_focus(view: View) -> Outcome:
 
 def _created_by_client(view: View) -> Outcome:
     made = [
-        one.frame
-        for one in view.said
-        if one.direction == "s2c" and (p := stanzas.presence(one.stanza)) and 201 in p.codes and p.occupant != "focus"
+        placed.frame
+        for placed in view.said
+        if placed.direction == "s2c"
+        and (p := stanzas.presence(placed.stanza))
+        and 201 in p.codes
+        and p.occupant != "focus"
     ]
     if made:
         return failed("a client's join created the room (status 201)", made)
@@ -265,11 +270,11 @@ def bits(name: str) -> float:
 def guessable_room(view: View) -> Outcome:
     """A room name can be guessed; the name itself is not kept."""
     first: dict[str, int] = {}
-    for one in view.said:
-        presence = stanzas.presence(one.stanza)
+    for placed in view.said:
+        presence = stanzas.presence(placed.stanza)
         room = presence.room if presence else None
-        if room and one.direction == "c2s" and not re.match(r"(lobby|breakout|internal)\.", room.partition("@")[2]):
-            first.setdefault(room.partition("@")[0], one.frame)
+        if room and placed.direction == "c2s" and not re.match(r"(lobby|breakout|internal)\.", room.partition("@")[2]):
+            first.setdefault(room.partition("@")[0], placed.frame)
     if not first:
         return unseen("no room name can be seen: no signaling in clear and no key log")
     scores = {name: bits(name) for name in first}
@@ -288,12 +293,14 @@ def guessable_room(view: View) -> Outcome:
 def open_door(view: View) -> Outcome:
     """A room has neither lobby nor password, or its password was told to somebody."""
     leaks, states = [], []
-    for one in view.said:
-        if one.direction == "s2c" and _tells_password(one):
-            leaks.append(one.frame)
-        info = stanzas.disco(one.stanza) if one.stanza.type == "result" else None
+    for placed in view.said:
+        if placed.direction == "s2c" and _tells_password(placed):
+            leaks.append(placed.frame)
+        info = stanzas.disco(placed.stanza) if placed.stanza.type == "result" else None
         if info and "http://jabber.org/protocol/muc" in info.features:
-            states.append((one.frame, "muc_passwordprotected" in info.features or "muc_membersonly" in info.features))
+            states.append(
+                (placed.frame, "muc_passwordprotected" in info.features or "muc_membersonly" in info.features)
+            )
     if leaks:
         return failed("the server told a room's password in a stanza", leaks, severity="medium")
     if not states:
@@ -306,11 +313,11 @@ def open_door(view: View) -> Outcome:
     return failed(note, frames)
 
 
-def _tells_password(one: PlacedStanza) -> bool:
+def _tells_password(placed: PlacedStanza) -> bool:
     """A password in an invitation or a lobby message (JSA-2024-0001), beyond what the room's owner configures."""
-    if one.stanza.name != "message":
+    if placed.stanza.name != "message":
         return False
-    for inner in one.stanza.element.iter():
+    for inner in placed.stanza.element.iter():
         if inner.tag == f"{{{stanzas.MUC_USER}}}password" and (inner.text or "").strip():
             return True
     return False
@@ -338,12 +345,14 @@ def _tokens_on_wire(view: View) -> Outcome:
         return beside("no request carries a token")
     weak = []
     for claims in asked["token"].dropna().unique():
-        said = dict(pair.split("=", 1) for pair in str(claims).split() if "=" in pair)
-        weak += ["signed with a shared secret or not at all"] if said.get("alg", "")[:2].lower() in ("hs", "no") else []
-        life = said.get("lifetime", "")
+        fields = dict(pair.split("=", 1) for pair in str(claims).split() if "=" in pair)
+        weak += (
+            ["signed with a shared secret or not at all"] if fields.get("alg", "")[:2].lower() in ("hs", "no") else []
+        )
+        life = fields.get("lifetime", "")
         weak += ["without expiry"] if life == "unlimited" else []
         weak += ["valid for more than a day"] if life.isdigit() and int(life) > TTL_DAY else []
-        weak += ["good for every room"] if said.get("room") == "*" else []
+        weak += ["good for every room"] if fields.get("room") == "*" else []
     clear = asked["clear"].fillna(False).astype(bool)
     outer = any(a != b for a, b in zip(asked.loc[clear, "src"], asked.loc[clear, "dst"], strict=True))
     note = "a token stands in the request target, where logs and histories keep it"
@@ -400,7 +409,11 @@ def room_in_query(view: View) -> Outcome:
 def _logged(view: View) -> Iterator[str]:
     """Places of access logs that keep the request line of signaling."""
     nginx = view.facts.nginx if view.facts else None
-    formats = {str(one.args[0]): " ".join(map(str, one.args[1:])) for one in nginx.all("log_format")} if nginx else {}
+    formats = (
+        {str(directive.args[0]): " ".join(map(str, directive.args[1:])) for directive in nginx.all("log_format")}
+        if nginx
+        else {}
+    )
     for location in nginx.all("location") if nginx else ():
         if not re.search(r"xmpp-websocket|http-bind", " ".join(map(str, location.args))):
             continue

@@ -47,26 +47,38 @@ def earlier(path: str | Path) -> list[dict[str, Any]] | None:
 
 def changes(before: Iterable[Finding | Mapping[str, Any]], now: Sequence[Finding]) -> list[Change]:
     """Checks with another result, or another severity of a failure, in the order of their ids."""
-    old = {str(row["id"]): row for row in (_row(one) for one in before) if "id" in row}
-    found = []
-    for one in now:
-        row = old.get(one.id, {})
+    old = {str(row["id"]): row for row in (_row(finding) for finding in before) if "id" in row}
+    changed = []
+    for finding in now:
+        row = old.get(finding.id, {})
         result, severity = str(row.get("result", "")), str(row.get("severity", ""))
-        same = result == one.result and (result != "FAIL" or severity == one.severity)
+        same = result == finding.result and (result != "FAIL" or severity == finding.severity)
         if not same:
-            found.append(
-                Change(one.id, one.rule.title, result, one.result, one.severity, severity, _kind(one, result, severity))
+            changed.append(
+                Change(
+                    finding.id,
+                    finding.rule.title,
+                    result,
+                    finding.result,
+                    finding.severity,
+                    severity,
+                    _kind(finding, result, severity),
+                )
             )
-    return found
+    return changed
 
 
-def _row(one: Finding | Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"id": one.id, "result": one.result, "severity": one.severity} if isinstance(one, Finding) else one
+def _row(finding: Finding | Mapping[str, Any]) -> Mapping[str, Any]:
+    return (
+        {"id": finding.id, "result": finding.result, "severity": finding.severity}
+        if isinstance(finding, Finding)
+        else finding
+    )
 
 
-def _kind(one: Finding, result: str, severity: str) -> str:
-    if result == one.result == "FAIL" and {severity, one.severity} <= set(SEVERITIES):
-        return "worse" if SEVERITIES.index(one.severity) < SEVERITIES.index(severity) else "better"
-    if "FAIL" not in (result, one.result) or result not in _RANK:
+def _kind(finding: Finding, result: str, severity: str) -> str:
+    if result == finding.result == "FAIL" and {severity, finding.severity} <= set(SEVERITIES):
+        return "worse" if SEVERITIES.index(finding.severity) < SEVERITIES.index(severity) else "better"
+    if "FAIL" not in (result, finding.result) or result not in _RANK:
         return "other"
-    return "worse" if one.result == "FAIL" else "better"
+    return "worse" if finding.result == "FAIL" else "better"

@@ -39,7 +39,7 @@ class Finding:
         made: dict[str, Any] = {
             "id": self.rule.id, "area": self.rule.area, "title": self.rule.title, "says": self.title,
             "result": self.result, "severity": self.severity, "certainty": self.certainty, "seen": self.evidence,
-            "evidence": [*(_frame(one, self.input or capture) for one in self.frames), *map(_place, self.places)],
+            "evidence": [*(_frame(frame, self.input or capture) for frame in self.frames), *map(_place, self.places)],
             "frames": list(self.frames), "places": list(self.places), "advice": self.rule.advice,
             "reference": self.rule.source, "proven": self.rule.proven,
         }  # fmt: skip
@@ -59,4 +59,4 @@ def _place(place: str) -> dict[str, Any]:
 
 def counts(findings: Sequence[Finding]) -> dict[str, int]:
     """How many findings have each result."""
-    return {result: sum(one.result == result for one in findings) for result in RESULTS}
+    return {result: sum(finding.result == result for finding in findings) for result in RESULTS}

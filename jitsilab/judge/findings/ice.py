@@ -105,16 +105,16 @@ def telling_fragment(view: View) -> Outcome:
     rows = view.rows("stun")
     if rows is None:
         return unseen("no STUN in this capture")
-    found = clock.anchors(rows)
-    if found.empty:
+    anchors = clock.anchors(rows)
+    if anchors.empty:
         named = rows["username"].fillna("").str.contains(":").any()
         return (
             beside("no user fragment reads as a time near the capture") if named else unseen("no user fragment shown")
         )
-    first = found.iloc[0]
-    note = f"{counted(len(found), 'user fragment')} read as a wall clock, the first as {_iso(first['made'])}"
+    first = anchors.iloc[0]
+    note = f"{counted(len(anchors), 'user fragment')} read as a wall clock, the first as {_iso(first['made'])}"
     certainty = Certainty(str(first["certainty"]))
-    return told(note, found["first_frame"], certainty=certainty)
+    return told(note, anchors["first_frame"], certainty=certainty)
 
 
 def _iso(moment: Any) -> str:
@@ -138,13 +138,19 @@ def client_addresses(view: View) -> Outcome:
         if len(own):
             return passed("host candidates are hidden behind .local names", own["frame"])
     bridge = view.servers
-    peers = [one for one in asked(view, "CreatePermission") if any(inside(p) and p not in bridge for p in one.peers)]
-    clients = {one.client for one in peers}
-    shown = [one for one in peers if any(inside(p) and p not in bridge and p not in clients for p in one.peers)]
-    told_apart = any(inside(one) for one in bridge)  # else a private address may be the bridge's own
+    peers = [
+        request
+        for request in asked(view, "CreatePermission")
+        if any(inside(p) and p not in bridge for p in request.peers)
+    ]
+    clients = {request.client for request in peers}
+    shown = [
+        request for request in peers if any(inside(p) and p not in bridge and p not in clients for p in request.peers)
+    ]
+    told_apart = any(inside(address) for address in bridge)  # else a private address may be the bridge's own
     if shown and rows is None and told_apart:
         note = "a participant's private address stands in a request to the relay"
-        return failed(note, [one.frame for one in shown], certainty=Certainty.INFERRED)
+        return failed(note, [request.frame for request in shown], certainty=Certainty.INFERRED)
     return unseen("no participant's candidates can be read: a session with the bridge names none, and none is in clear")
 
 
@@ -255,24 +261,24 @@ def _tcp_in_files(view: View) -> Outcome | None:
     if facts is None:
         return None
     there = services.reach_port(facts, "tcp", 4443)  # what the bridge's own TCP listened on
-    if there.open and any(one.process in ("java", "jvb") for one in facts.listening("tcp", 4443)):
+    if there.open and any(listener.process in ("java", "jvb") for listener in facts.listening("tcp", 4443)):
         return failed(there.note, places=there.places)
-    found = []
+    settings = []
     for bridge in (facts.bridge, *facts.other_bridges):
-        one = programs.ice_tcp(facts, bridge)
+        setting = programs.ice_tcp(facts, bridge)
         off = facts.environment.get("JVB_TCP_HARVESTER_DISABLED") if facts.environment is not None else None
-        if not one.known and off is not None and str(off.value).lower() in ("true", "1"):
-            one = programs.Setting(False, off.place)
-        if one.value is True:
+        if not setting.known and off is not None and str(off.value).lower() in ("true", "1"):
+            setting = programs.Setting(False, off.place)
+        if setting.value is True:
             known = programs.at_least(facts, "bridge", programs.NO_ICE_TCP) is False
             sure = Certainty.MEASURED if known else Certainty.INFERRED
-            return failed("the bridge is told to take media over TCP", places=[one.place], certainty=sure)
-        found.append(one)
-    if all(one.known and one.place for one in found):
-        return passed("the bridge's configuration turns no TCP on", places=[one.place for one in found])
+            return failed("the bridge is told to take media over TCP", places=[setting.place], certainty=sure)
+        settings.append(setting)
+    if all(setting.known and setting.place for setting in settings):
+        return passed("the bridge's configuration turns no TCP on", places=[setting.place for setting in settings])
     if facts.bridge is None and not facts.properties and facts.environment is None:
         return None
-    return unseen(next(one.why for one in found if not one.known))
+    return unseen(next(setting.why for setting in settings if not setting.known))
 
 
 ALL = (

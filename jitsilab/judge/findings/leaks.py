@@ -36,8 +36,8 @@ def personal_presence(view: View) -> Outcome:
     """Presence tells everybody in the room e-mail, statistics id, region or picture."""
     kinds: dict[str, list[int]] = {}
     seen = 0
-    for one in view.said:
-        presence = stanzas.presence(one.stanza)
+    for placed in view.said:
+        presence = stanzas.presence(placed.stanza)
         if presence is None or presence.occupant in (None, "focus") or presence.type is not None:
             continue
         seen += 1
@@ -47,13 +47,13 @@ def personal_presence(view: View) -> Outcome:
         }  # fmt: skip
         for kind, value in told_of.items():
             if value:
-                kinds.setdefault(kind, []).append(one.frame)
-        if any(re.search(r"(^|})avatar-url$", inner.tag) and inner.text for inner in one.stanza.element.iter()):
-            kinds.setdefault("picture", []).append(one.frame)
+                kinds.setdefault(kind, []).append(placed.frame)
+        if any(re.search(r"(^|})avatar-url$", inner.tag) and inner.text for inner in placed.stanza.element.iter()):
+            kinds.setdefault("picture", []).append(placed.frame)
     if not seen:
         return unseen("presence cannot be read: no signaling in clear and no key log")
     if kinds:
-        frames = [frame for some in kinds.values() for frame in some[:10]]
+        frames = [frame for shown in kinds.values() for frame in shown[:10]]
         return failed(f"presence tells everybody in the room: {listed(sorted(kinds), 6)}", frames)
     return passed(f"{counted(seen, 'presence')} with a name alone")
 
@@ -99,10 +99,10 @@ def secrets_inside(view: View) -> Outcome:
     kinds: dict[str, list[int]] = {}
     blocks = len(wire.packets.secrets)
     clear = bool(blocks)  # where nothing but a key log opens what shows them, it matters less
-    for one in view.said:
-        for kind in _secrets_of(one.stanza):
-            kinds.setdefault(kind, []).append(one.frame)
-            clear = clear or bool(one.clear)
+    for placed in view.said:
+        for kind in _secrets_of(placed.stanza):
+            kinds.setdefault(kind, []).append(placed.frame)
+            clear = clear or bool(placed.clear)
     http = view.rows("http")
     if http is not None:
         hidden = http[http["target"].fillna("").str.contains(r"=\*\*\*", regex=True)]
@@ -112,7 +112,7 @@ def secrets_inside(view: View) -> Outcome:
     if blocks:
         kinds["TLS secrets in the file itself"] = []
     if kinds:
-        frames = [frame for some in kinds.values() for frame in some[:10]]
+        frames = [frame for shown in kinds.values() for frame in shown[:10]]
         how = "readable" if clear else "readable with the key log"
         return failed(f"{how}: {listed(sorted(kinds), 6)}", frames, severity="" if clear else "medium")
     if left := unread.words(wire.packets.unread):
@@ -121,18 +121,18 @@ def secrets_inside(view: View) -> Outcome:
 
 
 def _secrets_of(stanza: stanzas.Stanza) -> set[str]:
-    found = set()
+    kinds = set()
     step = stanzas.sasl(stanza)
     if step is not None and step.step == "auth" and step.mechanism in ("PLAIN", "LOGIN"):
-        found.add("a login's password")
+        kinds.add("a login's password")
     if any(service.password for service in stanzas.services(stanza)):
-        found.add("TURN passwords")
+        kinds.add("TURN passwords")
     for inner in stanza.element.iter():
         if inner.tag.endswith("}transport") and inner.get("pwd"):
-            found.add("ICE passwords")
+            kinds.add("ICE passwords")
         elif inner.tag in (f"{{{stanzas.MUC}}}password", f"{{{stanzas.MUC_USER}}}password") and inner.text:
-            found.add("a room's password")
-    return found
+            kinds.add("a room's password")
+    return kinds
 
 
 # SEC-40
@@ -149,7 +149,7 @@ def redaction(view: View) -> Outcome:
     if not leaks:
         return unseen("nothing was found, which does not prove that nothing is there")
     note = f"{listed((f'{what} ({len(frames)})' for what, frames in leaks.items()), 8)}"
-    frames = [frame for some in leaks.values() for frame in list(some)[:8]]
+    frames = [frame for shown in leaks.values() for frame in list(shown)[:8]]
     if not replaced:
         return told(f"not a nameless capture; sharing it would tell {note}", frames)
     return failed(f"addresses were replaced, and these were left: {note}", frames)
@@ -157,30 +157,30 @@ def redaction(view: View) -> Outcome:
 
 def _leaks(view: View) -> dict[str, list[Any]]:
     """What tells of places, times and names, with the frames."""
-    found: dict[str, list[Any]] = {}
+    leaks: dict[str, list[Any]] = {}
     arp = view.rows("arp")
     if arp is not None:
         private = arp[arp["sender_ip"].map(inside) | arp["target_ip"].map(inside)]
         macs = {*arp["sender_mac"].dropna(), *arp["target_mac"].dropna()} - {"00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"}
         if len(private):
-            found["private addresses in ARP"] = list(private["frame"])
+            leaks["private addresses in ARP"] = list(private["frame"])
         if macs:
-            found["hardware addresses in ARP"] = list(arp["frame"])[: len(macs)]
+            leaks["hardware addresses in ARP"] = list(arp["frame"])[: len(macs)]
     stun = view.rows("stun")
     if stun is not None:
         clocks = clock.anchors(stun)
         if len(clocks):
-            found["wall clocks in user fragments"] = list(clocks["first_frame"])
+            leaks["wall clocks in user fragments"] = list(clocks["first_frame"])
         relay = stun[stun["username"].fillna("").str.match(r"\d{9,11}(:|$)") & ~stun["method"].eq("Binding")]
         if len(relay):
-            found["TURN user names with their end"] = list(relay["frame"])
+            leaks["TURN user names with their end"] = list(relay["frame"])
     tcp = view.part("stamps")
     if tcp is not None and "tsval" in tcp and tcp["tsval"].notna().any():
-        found["TCP timestamps"] = list(tcp.loc[tcp["tsval"].notna(), "frame"])
+        leaks["TCP timestamps"] = list(tcp.loc[tcp["tsval"].notna(), "frame"])
     tls = view.rows("tls")
     if tls is not None and "sni" in tls and tls["sni"].notna().any():
-        found["server names in TLS"] = list(tls.loc[tls["sni"].notna(), "frame"])
-    return found
+        leaks["server names in TLS"] = list(tls.loc[tls["sni"].notna(), "frame"])
+    return leaks
 
 
 # SEC-41
@@ -205,14 +205,14 @@ def _recommended(view: View) -> Outcome | None:
     """STUN and TURN servers that the signaling hands out."""
     others: list[tuple[int, str]] = []
     own: list[tuple[int, str]] = []
-    for one in view.said:
-        domain = (stanzas.bare(one.stanza.sender) or "").rpartition("@")[2]
-        for service in stanzas.services(one.stanza):
+    for placed in view.said:
+        domain = (stanzas.bare(placed.stanza.sender) or "").rpartition("@")[2]
+        for service in stanzas.services(placed.stanza):
             if not service.host or not domain:
                 continue
             base = ".".join(domain.split(".")[-2:])
             (own if service.host.endswith(base) or not THIRD.search(service.host) else others).append(
-                (one.frame, service.host)
+                (placed.frame, service.host)
             )
     if others:
         return failed(f"clients are sent to {listed(sorted({h for _, h in others}))}", [f for f, _ in others])

@@ -41,8 +41,8 @@ def wrong_certificate(dtls: pd.DataFrame, *, view: View) -> Outcome:
     stun = view.rows("stun")
     if stun is None:
         return unseen("no connectivity check names the session of a handshake")
-    found = joins.certificates(view.rows("jingle"), dtls, stun)
-    wrong, right = found[found["match"].eq(False).fillna(False)], found[found["match"].eq(True).fillna(False)]
+    rows = joins.certificates(view.rows("jingle"), dtls, stun)
+    wrong, right = rows[rows["match"].eq(False).fillna(False)], rows[rows["match"].eq(True).fillna(False)]
     if len(wrong):
         who = wrong.drop_duplicates(["endpoint", "certificate"])
         return failed(
@@ -52,7 +52,7 @@ def wrong_certificate(dtls: pd.DataFrame, *, view: View) -> Outcome:
     if len(right):
         both = right.drop_duplicates(["endpoint", "ufrag", "certificate"])
         return passed(f"{counted(len(both), 'certificate')} as announced", right["frame"])
-    if found.empty:
+    if rows.empty:
         return unseen("no certificate can be read: DTLS 1.3 encrypts it, and printed tables leave it out")
     return unseen("certificates are seen, but not what the signaling announced")
 
@@ -79,7 +79,7 @@ def old_fingerprint(view: View) -> Outcome:
     fact = bridge.get("jmt.dtls.accepted-fingerprint-hash-functions") if bridge else None
     in_files: Outcome | None = None
     if fact is not None and isinstance(fact.value, list):
-        old_names = [str(one) for one in fact.value if str(one).lower() in ("sha-1", "md5", "md2")]
+        old_names = [str(name) for name in fact.value if str(name).lower() in ("sha-1", "md5", "md2")]
         if old_names:
             in_files = failed(f"the bridge is told to take {listed(old_names)}", places=[fact.place])
         else:
@@ -225,13 +225,13 @@ def plain_media(view: View) -> Outcome:
 
 def _webrtc_flows(view: View) -> set[Any]:
     """Flows with DTLS or ICE checks on them."""
-    found: set[Any] = set()
+    flows: set[Any] = set()
     for name in ("dtls", "stun"):
         rows = view.rows(name)
         if rows is not None:
             rows = rows[rows["method"].eq("Binding") & rows["priority"].notna()] if name == "stun" else rows
-            found |= set(rows["flow"].dropna())
-    return found
+            flows |= set(rows["flow"].dropna())
+    return flows
 
 
 def _readable(rtcp: pd.DataFrame | None, webrtc: set[Any]) -> list[int]:
@@ -267,7 +267,7 @@ def _before_keys(media: pd.DataFrame | None, dtls: pd.DataFrame | None) -> list[
 def end_to_end(view: View) -> Outcome:
     """End-to-end encryption is on, in a version where it can be undone."""
     version = view.facts.version("jitsi-meet", "jitsi-meet-web") if view.facts else None
-    on = [one.frame for one in view.said if _uses_e2ee(one)]
+    on = [placed.frame for placed in view.said if _uses_e2ee(placed)]
     if not view.said:
         return unseen("whether end-to-end encryption is on is said in presence, which cannot be read")
     if not on:
@@ -281,13 +281,13 @@ def end_to_end(view: View) -> Outcome:
     return passed(note, on, [version.place], certainty=Certainty.INFERRED)
 
 
-def _uses_e2ee(one: Any) -> bool:
-    if one.stanza.name != "presence":
+def _uses_e2ee(placed: Any) -> bool:
+    if placed.stanza.name != "presence":
         return False
     return any(
         re.search(r"(^|})(e2ee(\.enabled|Enabled)?|jitsi_participant_e2ee\.enabled)$", inner.tag)
         and inner.text == "true"
-        for inner in one.stanza.element.iter()
+        for inner in placed.stanza.element.iter()
     )
 
 

@@ -41,25 +41,26 @@ def _in_files(view: View) -> Outcome | None:
     if facts is None:
         return None
     bad = [
-        one.place for one in (facts.nginx.all("add_header") if facts.nginx else ())
-        if [str(arg).lower() for arg in one.args[:2]] == ["access-control-allow-origin", "*"] and _for_signaling(one)
+        directive.place for directive in (facts.nginx.all("add_header") if facts.nginx else ())
+        if [str(arg).lower() for arg in directive.args[:2]] == ["access-control-allow-origin", "*"]
+        and _for_signaling(directive)
     ]  # fmt: skip
     if bad:
         return failed("nginx adds Access-Control-Allow-Origin: *", places=bad)
     if facts.prosody is None:
         return None
     prosody = facts.prosody
-    running = [one for one in PATHS if prosody.runs(one)]
+    running = [module for module in PATHS if prosody.runs(module)]
     if not running and not prosody.whole:
-        said = [_carrier(facts, one) for one in PATHS if OPTIONS[one] in prosody.hosts[0].options]
-        broken = [one for one in said if one.verdict.security_word == "FAIL"]
+        carriers = [_carrier(facts, module) for module in PATHS if OPTIONS[module] in prosody.hosts[0].options]
+        broken = [outcome for outcome in carriers if outcome.verdict.security_word == "FAIL"]
         return joined(*broken) if broken else unseen("not all of Prosody's configuration is here")
     if not running:
         return passed("neither mod_bosh nor mod_websocket is enabled", places=[prosody.main])
-    looks = [_refused(facts, one) or _carrier(facts, one) for one in running]
-    open_ = [one for one in looks if one.verdict.security_word != "PASS"]
+    looks = [_refused(facts, module) or _carrier(facts, module) for module in running]
+    open_ = [look for look in looks if look.verdict.security_word != "PASS"]
     if not open_ and not prosody.whole:
-        return unseen("not all of Prosody's configuration is here", places=[p for one in looks for p in one.places])
+        return unseen("not all of Prosody's configuration is here", places=[p for look in looks for p in look.places])
     return joined(*(open_ or looks))  # closed is what is closed on both ways in
 
 
@@ -67,26 +68,26 @@ def _carrier(facts: Facts, name: str) -> Outcome:
     """Whom Prosody lets in by one of its modules."""
     version = _version(facts)
     if version is None:
-        said, override = _said(facts, OPTIONS[name]), _override(facts, name)
-        if override is None and said is not None and _any(said.value):  # 0.12 makes nothing of it and is open
-            return failed(f"{OPTIONS[name]} = {_shown(said.value)}", places=[said.place])
+        allowed, override = _said(facts, OPTIONS[name]), _override(facts, name)
+        if override is None and allowed is not None and _any(allowed.value):  # 0.12 makes nothing of it and is open
+            return failed(f"{OPTIONS[name]} = {_shown(allowed.value)}", places=[allowed.place])
         return unseen("Prosody's version is not known: from 0.12 on other pages are let in where nothing forbids it",
-                      places=[one.place for one in (said, override) if one is not None])  # fmt: skip
+                      places=[fact.place for fact in (allowed, override) if fact is not None])  # fmt: skip
     if order(version.value) < order(OPEN_BY_DEFAULT):
         return _old(facts, name)
     return _new(facts, name, version)
 
 
 def _old(facts: Facts, name: str) -> Outcome:
-    said = _said(facts, OPTIONS[name])
-    if said is None:
+    allowed = _said(facts, OPTIONS[name])
+    if allowed is None:
         main = facts.prosody.main if facts.prosody else ""
         return passed(f"{OPTIONS[name]} is not set, and Prosody's own default is its own pages", places=[main])
-    if said.value is UNKNOWN or (isinstance(said.value, list) and UNKNOWN in said.value):
-        return unseen("the Prosody configuration computes which origins are allowed", places=[said.place])
-    if _any(said.value):
-        return failed(f"{OPTIONS[name]} = {_shown(said.value)}", places=[said.place])
-    return passed(f"{OPTIONS[name]} lets in no page but those that it names", places=[said.place])
+    if allowed.value is UNKNOWN or (isinstance(allowed.value, list) and UNKNOWN in allowed.value):
+        return unseen("the Prosody configuration computes which origins are allowed", places=[allowed.place])
+    if _any(allowed.value):
+        return failed(f"{OPTIONS[name]} = {_shown(allowed.value)}", places=[allowed.place])
+    return passed(f"{OPTIONS[name]} lets in no page but those that it names", places=[allowed.place])
 
 
 def _new(facts: Facts, name: str, version: Fact) -> Outcome:
@@ -106,23 +107,23 @@ def _new(facts: Facts, name: str, version: Fact) -> Outcome:
     whole = override.value
     if whole is UNKNOWN or not isinstance(whole, dict):
         return unseen("the Prosody configuration computes which origins are allowed", places=[override.place])
-    one = whole.get(name)
-    if one is None or one is False:
+    own = whole.get(name)
+    if own is None or own is False:
         return default
-    if one is UNKNOWN or not isinstance(one, dict) or one.get("enabled") is UNKNOWN:
+    if own is UNKNOWN or not isinstance(own, dict) or own.get("enabled") is UNKNOWN:
         return unseen("the Prosody configuration computes which origins are allowed", places=[override.place])
-    if one.get("enabled") is False:
+    if own.get("enabled") is False:
         return passed("http_cors_override turns it off for BOSH", places=[override.place])
-    if one.get("enabled") is True and one.get("origins") is not None:
+    if own.get("enabled") is True and own.get("origins") is not None:
         wide = failed("http_cors_override lets any page use BOSH", places=[override.place])
-        return _by_list(one["origins"], "http_cors_override", override.place) or wide
+        return _by_list(own["origins"], "http_cors_override", override.place) or wide
     return default  # what has no `enabled = true` is not read further
 
 
 def _by_list(value: Any, option: str, place: str) -> Outcome | None:
     """What a list of origins says; None where it lets in any page."""
     values = value if isinstance(value, list) else [value]
-    if any(one is UNKNOWN for one in values):
+    if any(origin is UNKNOWN for origin in values):
         return unseen("the Prosody configuration computes which origins are allowed", places=[place])
     if not values or _any(value):
         return None
@@ -149,7 +150,7 @@ def _override(facts: Facts, name: str) -> Fact | None:
 
 def _any(value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
-    return any(one is True or one == "*" for one in values)
+    return any(origin is True or origin == "*" for origin in values)
 
 
 def _shown(value: Any) -> str:
@@ -165,18 +166,22 @@ def _for_signaling(directive: Directive) -> bool:
 
 
 def _locations(facts: Facts, name: str) -> list[Directive]:
-    found = facts.nginx.all("location") if facts.nginx else ()
-    return [one for one in found if PATHS[name] in one.text() and one.child("proxy_pass") is not None]
+    locations = facts.nginx.all("location") if facts.nginx else ()
+    return [
+        location
+        for location in locations
+        if PATHS[name] in location.text() and location.child("proxy_pass") is not None
+    ]
 
 
 def _refused(facts: Facts, name: str) -> Outcome | None:
     """Whether nginx turns away others' pages: each of its paths to a module compares Origin with what it allows."""
     paths = _locations(facts, name)
-    tests = [next((one for one in path.children("if") if _turns_away(one)), None) for path in paths]
+    tests = [next((test for test in path.children("if") if _turns_away(test)), None) for path in paths]
     if not tests or None in tests:
         return None
     return passed(
-        f"nginx refuses other origins at {PATHS[name]}", places=[one.place for one in tests if one is not None]
+        f"nginx refuses other origins at {PATHS[name]}", places=[test.place for test in tests if test is not None]
     )
 
 
@@ -187,8 +192,8 @@ def _turns_away(test: Directive) -> bool:
         return False
     pattern = words[2].strip("\"'")
     whole = pattern.startswith("^") and pattern.endswith("$") and not re.search(r"(?<!\\)\.[*+]", pattern)
-    answers = [str(one.args[0]) for one in test.children("return") if one.args]
-    return any(re.fullmatch(r"4\d\d", one) for one in answers) and (
+    answers = [str(returned.args[0]) for returned in test.children("return") if returned.args]
+    return any(re.fullmatch(r"4\d\d", answer) for answer in answers) and (
         words[1] == "!=" or (words[1] in ("!~", "!~*") and whole)
     )
 
@@ -196,15 +201,15 @@ def _turns_away(test: Directive) -> bool:
 def _proxied_away(facts: Facts, name: str) -> bool:
     """Whether something before Prosody decides by Origin, or takes Prosody's word out of its answers."""
     if facts.nginx is not None:
-        for one in facts.nginx.all("if", "map", "proxy_set_header", "proxy_hide_header"):
-            text = one.text().lower()
+        for directive in facts.nginx.all("if", "map", "proxy_set_header", "proxy_hide_header"):
+            text = directive.text().lower()
             if "$http_origin" in text or "access-control-allow-origin" in text or text.startswith("origin "):
                 return True
     root = facts.apache
-    for one in root.walk() if root is not None else ():
-        text = one.text().lower()
-        if "{http:origin}" in text or (one.name == "header" and "access-control-allow-origin" in text):
+    for directive in root.walk() if root is not None else ():
+        text = directive.text().lower()
+        if "{http:origin}" in text or (directive.name == "header" and "access-control-allow-origin" in text):
             return True
-        if one.name in ("setenvif", "setenvifnocase") and text.startswith("origin "):
+        if directive.name in ("setenvif", "setenvifnocase") and text.startswith("origin "):
             return True
     return False

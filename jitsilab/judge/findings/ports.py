@@ -29,19 +29,25 @@ def plain_signaling(view: View) -> Outcome:
     return joined(_plain_stanzas(view), _plain_http(view), _plain_in_files(view))
 
 
-def _in_clear(view: View, one: PlacedStanza) -> bool:
-    return bool(one.clear) and from_outside(one.src, one.dst)
+def _in_clear(view: View, placed: PlacedStanza) -> bool:
+    return bool(placed.clear) and from_outside(placed.src, placed.dst)
 
 
 def _plain_stanzas(view: View) -> Outcome:
     carried = ("auth", "response", "iq", "message", "presence")
-    seen = [one for one in view.said if one.carrier == "tcp" and one.stanza.name in carried and _in_clear(view, one)]
+    seen = [
+        placed
+        for placed in view.said
+        if placed.carrier == "tcp" and placed.stanza.name in carried and _in_clear(view, placed)
+    ]
     if not seen:
         return unseen("no stanza in clear came over a network in this capture, which proves nothing of the port")
-    logins = [one for one in seen if (s := stanzas.sasl(one.stanza)) and s.step == "auth" and s.mechanism in PLAIN]
+    logins = [
+        placed for placed in seen if (s := stanzas.sasl(placed.stanza)) and s.step == "auth" and s.mechanism in PLAIN
+    ]
     if logins:
         note = f"a password went over the network in clear (SASL {stanzas.sasl(logins[0].stanza).mechanism})"  # type: ignore[union-attr]
-        return failed(note, [one.frame for one in (*logins, *seen)])
+        return failed(note, [placed.frame for placed in (*logins, *seen)])
     return failed(
         f"{counted(len(seen), 'stanza')} went over the network in clear", [o.frame for o in seen], severity="medium"
     )
@@ -64,25 +70,25 @@ def _plain_in_files(view: View) -> Outcome | None:
     facts = view.facts
     if facts is None or (facts.prosody is None and facts.listeners is None and facts.compose is None):
         return None
-    found = []
+    outcomes = []
     for service in ("c2s", "http"):
         there = services.reach(facts, service)
         optional, places = _tls_is_optional(view, service)
         if there.open is False:
-            found.append(passed(f"{service}: {there.note}", places=there.places))
+            outcomes.append(passed(f"{service}: {there.note}", places=there.places))
         elif there.open and optional:
             severity = "" if service == "c2s" else "medium"
             note = f"{there.note}, and TLS is not required there"
-            found.append(failed(note, places=[*there.places, *places], severity=severity, certainty=_sure(there)))
+            outcomes.append(failed(note, places=[*there.places, *places], severity=severity, certainty=_sure(there)))
         elif optional is False:
-            found.append(passed(f"{service}: TLS is required, or nobody can log in there", places=places))
+            outcomes.append(passed(f"{service}: TLS is required, or nobody can log in there", places=places))
         else:
-            found.append(unseen(there.note or f"whether others reach {service} is not known", places=there.places))
-    broken = [one for one in found if one.verdict is Verdict.BROKEN]
+            outcomes.append(unseen(there.note or f"whether others reach {service} is not known", places=there.places))
+    broken = [outcome for outcome in outcomes if outcome.verdict is Verdict.BROKEN]
     if broken:
         return joined(*broken)
     # what was not looked at stays open, whatever is known of the rest
-    return joined(*([one for one in found if one.verdict is Verdict.NOT_OBSERVABLE] or found))
+    return joined(*([outcome for outcome in outcomes if outcome.verdict is Verdict.NOT_OBSERVABLE] or outcomes))
 
 
 def _sure(there: services.Reach) -> Certainty:
@@ -101,14 +107,14 @@ def _tls_is_optional(view: View, service: str) -> tuple[bool | None, list[str]]:
         runs = prosody.runs("bosh") or prosody.runs("websocket")
         return (True, []) if runs else (False if prosody.whole else None, [prosody.main])
     hosts = prosody.hosts_of("VirtualHost")
-    said = [prosody.get(h, "c2s_require_encryption") or prosody.get(h, "require_encryption") for h in hosts]
-    loose = [fact.place for fact in said if fact is not None and fact.value is False]
+    required = [prosody.get(h, "c2s_require_encryption") or prosody.get(h, "require_encryption") for h in hosts]
+    loose = [fact.place for fact in required if fact is not None and fact.value is False]
     if loose:
         return True, loose
-    if not hosts or any(fact is not None and fact.value is not True for fact in said):
+    if not hosts or any(fact is not None and fact.value is not True for fact in required):
         return None, []
-    if all(fact is not None for fact in said):
-        return False, [fact.place for fact in said if fact is not None]
+    if all(fact is not None for fact in required):
+        return False, [fact.place for fact in required if fact is not None]
     version = view.facts.version("prosody")
     if not prosody.whole or version is None or not re.match(r"\d", str(version.value)):
         return None, []
@@ -135,7 +141,7 @@ def _handshakes(view: View, service: str, default: int) -> list[int]:
 def _ports(view: View, service: str, default: int) -> set[int]:
     """The ports of a service as the files have them, else the usual one."""
     where = services.listening(view.facts, service) if view.facts is not None else None
-    known = {one.port for one in where.endpoints} if where is not None and where.known else set()
+    known = {endpoint.port for endpoint in where.endpoints} if where is not None and where.known else set()
     return known or {default}
 
 
@@ -161,13 +167,13 @@ def component_port(view: View) -> Outcome:
 def _component_in_files(view: View) -> Outcome | None:
     facts = view.facts
     prosody = facts.prosody if facts else None
-    found = _by_reach(view, "component")
-    if found is None or prosody is None or found.verdict is Verdict.HOLDS:
-        return found
+    outcome = _by_reach(view, "component")
+    if outcome is None or prosody is None or outcome.verdict is Verdict.HOLDS:
+        return outcome
     external = [host for host in prosody.hosts_of("Component") if not host.module]
     if facts is not None and facts.listeners is None and not external and prosody.whole:
         return passed("no component connects from outside Prosody, so the port stays shut", places=[prosody.main])
-    return found
+    return outcome
 
 
 def federation(view: View) -> Outcome:
@@ -195,10 +201,10 @@ def private_apis(view: View) -> Outcome:
         known = known[known["target"].fillna("").str.contains(PRIVATE_PATHS)]
         frames = [f for f, s, d in zip(known["frame"], known["src"], known["dst"], strict=True) if from_outside(s, d)]
     on_wire = failed("the private interface answered a request over the network", frames) if frames else None
-    files = [one for service in ("private", "rest") if (one := _by_reach(view, service)) is not None]
-    seen = [one for one in (*files, _proxied(view)) if one is not None]
-    broken = [one for one in seen if one.verdict is Verdict.BROKEN]
-    open_questions = [one for one in seen if one.verdict is Verdict.NOT_OBSERVABLE]
+    files = [outcome for service in ("private", "rest") if (outcome := _by_reach(view, service)) is not None]
+    seen = [outcome for outcome in (*files, _proxied(view)) if outcome is not None]
+    broken = [outcome for outcome in seen if outcome.verdict is Verdict.BROKEN]
+    open_questions = [outcome for outcome in seen if outcome.verdict is Verdict.NOT_OBSERVABLE]
     return joined(
         on_wire, *(broken or open_questions or seen), unseen("no request to 8080 or 8888 from outside in this capture")
     )
@@ -215,10 +221,11 @@ def _proxied(view: View) -> Outcome | None:
     for service in ("private", "rest"):
         where = services.listening(view.facts, service)
         if where.known and where.endpoints:
-            ports |= {one.inner or one.port for one in where.endpoints}
+            ports |= {endpoint.inner or endpoint.port for endpoint in where.endpoints}
     bad = [
-        one.place for one in view.deployment.locations()
-        if one.port in ports and one.host_is_own and not INTENDED.search(one.path) and not one.denied
+        location.place for location in view.deployment.locations()
+        if location.port in ports and location.host_is_own and not INTENDED.search(location.path)
+        and not location.denied
     ]  # fmt: skip
     return failed("the web server hands a path on to a private interface", places=bad) if bad else None
 

@@ -90,16 +90,16 @@ class View:
 
     def rows(self, name: str) -> pd.DataFrame | None:
         """A table that can be seen and holds something; rows that another interface shows again are left out."""
-        found = self.tables.get(name)
-        if found is None or not len(found):
+        rows = self.tables.get(name)
+        if rows is None or not len(rows):
             return None
-        again = found.get("duplicate")
-        return found if again is None else found[~again.fillna(False).astype(bool)]
+        again = rows.get("duplicate")
+        return rows if again is None else rows[~again.fillna(False).astype(bool)]
 
     def part(self, name: str) -> pd.DataFrame | None:
         """A part of a long table, where it can be seen and holds something."""
-        found = part(self.tables, name)
-        return None if found is None or not len(found) else found
+        rows = part(self.tables, name)
+        return None if rows is None or not len(rows) else rows
 
     @cached_property
     def said(self) -> list[PlacedStanza]:
@@ -149,8 +149,9 @@ class View:
         if self.facts is not None or not self.said:
             return True
         return any(
-            stanzas.FOCUS in (one.stanza.child_namespace or "") or stanzas.JITMEET in (one.stanza.child_namespace or "")
-            for one in self.said
+            stanzas.FOCUS in (placed.stanza.child_namespace or "")
+            or stanzas.JITMEET in (placed.stanza.child_namespace or "")
+            for placed in self.said
         )
 
     @cached_property
@@ -177,11 +178,11 @@ def inside(address: object) -> bool:
     Documentation addresses are not among them: they stand for public ones.
     """
     try:
-        one = ipaddress.ip_address(str(address).split("%")[0])
+        parsed = ipaddress.ip_address(str(address).split("%")[0])
     except ValueError:
         return False
-    mapped = getattr(one, "ipv4_mapped", None)
-    return any((mapped or one) in network for network in _INSIDE)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return any((mapped or parsed) in network for network in _INSIDE)
 
 
 def from_outside(src: object, dst: object) -> bool:
@@ -222,32 +223,32 @@ def joined(*outcomes: Outcome | None) -> Outcome:
     Notes, frames and places of all looks with the winning verdict stay; the severity is the gravest of them, and the
     certainty the best.
     """
-    seen = [one for one in outcomes if one is not None]
+    seen = [outcome for outcome in outcomes if outcome is not None]
     if not seen:
         return unseen("neither a capture nor a file shows it")
-    best = min((one.verdict for one in seen), key=_RANK.index)
-    kept = [one for one in seen if one.verdict is best]
-    severities = [s for one in kept if (s := getattr(one, "severity", ""))]
+    best = min((outcome.verdict for outcome in seen), key=_RANK.index)
+    kept = [outcome for outcome in seen if outcome.verdict is best]
+    severities = [s for outcome in kept if (s := getattr(outcome, "severity", ""))]
     grave = min(severities, key=SEVERITIES.index) if len(severities) == len(kept) else ""
     order = (Certainty.MEASURED, Certainty.DEDUCED, Certainty.INFERRED)
     return Judged(
         best,
-        _numbers(frame for one in kept for frame in one.frames),
-        "; ".join(dict.fromkeys(one.note for one in kept if one.note)),
-        min((one.certainty for one in kept), key=order.index),
+        _numbers(frame for outcome in kept for frame in outcome.frames),
+        "; ".join(dict.fromkeys(outcome.note for outcome in kept if outcome.note)),
+        min((outcome.certainty for outcome in kept), key=order.index),
         "",
-        tuple(dict.fromkeys(place for one in kept for place in one.places)),
+        tuple(dict.fromkeys(place for outcome in kept for place in outcome.places)),
         grave,
     )
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def counted(number: int, noun: str, many: str = "") -> str:
     """A number with its noun.
 
     >>> counted(1, "frame"), counted(3, "frame"), counted(2, "reply", "replies")
     ('1 frame', '3 frames', '2 replies')
     """
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 def listed(words: Iterable[str], most: int = 4) -> str:

@@ -78,17 +78,17 @@ def _configured(view: View) -> Outcome | None:
         fact = facts.turn.first(name) if facts.turn else None
         if fact is not None:
             looked.append(Look(True, f"coturn: {name}", fact.place))
-    bad = [one for one in looked if one.bad]
+    bad = [look for look in looked if look.bad]
     if bad:
-        return failed(listed(one.note for one in bad), places=[one.place for one in bad])
-    unknown = [one for one in looked if one.bad is None]
+        return failed(listed(look.note for look in bad), places=[look.place for look in bad])
+    unknown = [look for look in looked if look.bad is None]
     if unknown:
-        return unseen(listed(one.note for one in unknown), places=[one.place for one in unknown])
+        return unseen(listed(look.note for look in unknown), places=[look.place for look in unknown])
     if not looked:
         return None
-    if not any(one.web for one in looked):
-        return unseen("what the web server speaks is not in these files", places=[one.place for one in looked])
-    return passed("no old version is configured", places=[one.place for one in looked])
+    if not any(look.web for look in looked):
+        return unseen("what the web server speaks is not in these files", places=[look.place for look in looked])
+    return passed("no old version is configured", places=[look.place for look in looked])
 
 
 class Look(NamedTuple):
@@ -110,7 +110,7 @@ def _nginx_tls(facts: Facts) -> Iterator[Look]:
                 bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", versions.place, True
             )
         else:
-            include = next((one for one in server.walk() if one.name == "include"), None)
+            include = next((directive for directive in server.walk() if directive.name == "include"), None)
             why = f"{include.text()[:60]} is not here" if include is not None else "its version's default is not known"
             yield Look(None, f"no ssl_protocols: {why}", include.place if include is not None else server.place)
         suites = server.inherited("ssl_ciphers")
@@ -121,11 +121,13 @@ def _nginx_tls(facts: Facts) -> Iterator[Look]:
         )
         if suites is not None and weak:
             yield Look(True, f"ssl_ciphers names {listed(weak)}", suites.place)
-    for one in facts.nginx.all("ssl_protocols") if facts.nginx and not any(facts.nginx.tls_servers()) else ():
-        old = [str(arg) for arg in one.args if OLD.match(str(arg))]
-        certificate = one.parent is not None and one.parent.child("ssl_certificate") is not None
+    for directive in facts.nginx.all("ssl_protocols") if facts.nginx and not any(facts.nginx.tls_servers()) else ():
+        old = [str(arg) for arg in directive.args if OLD.match(str(arg))]
+        certificate = directive.parent is not None and directive.parent.child("ssl_certificate") is not None
         if old or certificate:  # a snippet alone (docker-jitsi-meet's ssl.conf): what a server that ends TLS includes
-            yield Look(bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", one.place, True)
+            yield Look(
+                bool(old), f"ssl_protocols names {listed(old)}" if old else "ssl_protocols", directive.place, True
+            )
 
 
 def _apache_tls(facts: Facts) -> Iterator[Look]:
@@ -139,7 +141,7 @@ def _apache_tls(facts: Facts) -> Iterator[Look]:
         if versions is None:
             yield Look(None, "no SSLProtocol: Apache's default is not known here", host.place)
         else:
-            old = _apache_versions([str(one) for one in versions.args]) & {"SSLV3", "TLSV1", "TLSV1.1"}
+            old = _apache_versions([str(arg) for arg in versions.args]) & {"SSLV3", "TLSV1", "TLSV1.1"}
             note = f"SSLProtocol allows {listed(sorted(old))}" if old else "SSLProtocol"
             yield Look(bool(old), note, versions.place, True)
         suites = host.inherited("sslciphersuite")
@@ -151,18 +153,18 @@ def _apache_tls(facts: Facts) -> Iterator[Look]:
 def _apache_versions(words: list[str]) -> set[str]:
     """mod_ssl, SSLProtocol: a list, in which + and - add and take away; ``all`` is all from TLS 1.0 on."""
     every = {"TLSV1", "TLSV1.1", "TLSV1.2", "TLSV1.3"}
-    found: set[str] = set()
+    allowed: set[str] = set()
     plain = False
     for word in words:
         names = every if word.lstrip("+-").lower() == "all" else {word.lstrip("+-").upper()}
         if word.startswith("-"):
-            found -= names
+            allowed -= names
         elif word.startswith("+"):
-            found |= names
+            allowed |= names
         else:
-            found = found | names if plain else set(names)
+            allowed = allowed | names if plain else set(names)
             plain = True
-    return found
+    return allowed
 
 
 # SEC-13
@@ -174,9 +176,9 @@ def certificates(view: View) -> Outcome:
     when = captured.floor("us").to_pydatetime() if captured is not None else datetime.now(UTC)
     wanted = set(_names_asked(view))
     problems, seen, frames, places = [], 0, [], []
-    for one, place, frame in _shown(view):
+    for certificate, place, frame in _shown(view):
         seen += 1
-        wrong = _wrong(one, when, wanted)
+        wrong = _wrong(certificate, when, wanted)
         problems += wrong
         if wrong or not problems:
             frames.append(frame)
@@ -192,11 +194,11 @@ def _shown(view: View) -> Iterator[tuple[x509.Certificate, str, int]]:
     """Certificates of servers: in the facts, and in the capture where TLS 1.2 or a key shows them."""
     shown = set(_in_use(view))
     wanted = set(_names_asked(view))
-    leaves = [one for one in view.facts.certificates if one.leaf] if view.facts else []
-    used = [one for one in leaves if shown & set(one.place.rpartition(":")[0].split("/")[-2:])]
+    leaves = [file for file in view.facts.certificates if file.leaf] if view.facts else []
+    used = [leaf for leaf in leaves if shown & set(leaf.place.rpartition(":")[0].split("/")[-2:])]
     others = [
-        one for one in leaves
-        if not one.place.rpartition("/")[2].startswith("auth.") and not _is_authority(one.certificate, wanted)
+        leaf for leaf in leaves
+        if not leaf.place.rpartition("/")[2].startswith("auth.") and not _is_authority(leaf.certificate, wanted)
     ]  # fmt: skip
     for placed in used or others:
         yield placed.certificate, placed.place, 0
@@ -216,9 +218,11 @@ def _shown(view: View) -> Iterator[tuple[x509.Certificate, str, int]]:
             continue
 
 
-def _is_authority(one: x509.Certificate, wanted: set[str]) -> bool:
+def _is_authority(certificate: x509.Certificate, wanted: set[str]) -> bool:
     """Whether a certificate is an authority's own. Self-made ones often say so of themselves and are none."""
-    return bool(one.authority) and not (one.self_signed and any(one.covers(name) for name in wanted))
+    return bool(certificate.authority) and not (
+        certificate.self_signed and any(certificate.covers(name) for name in wanted)
+    )
 
 
 def _own_streams(view: View) -> set[Any] | None:
@@ -233,11 +237,13 @@ def _in_use(view: View) -> Iterator[str]:
     """Names of the files, and of the folders they lie in, that nginx and coturn show to the world."""
     facts = view.facts
     paths = (
-        [str(one.args[0]) for one in facts.nginx.all("ssl_certificate") if one.args] if facts and facts.nginx else []
+        [str(directive.args[0]) for directive in facts.nginx.all("ssl_certificate") if directive.args]
+        if facts and facts.nginx
+        else []
     )
     paths += [str(fact.value) for fact in facts.turn.texts("cert")] if facts and facts.turn else []
-    for one in facts.apache.walk() if facts is not None and facts.apache is not None else ():
-        paths += [str(one.args[0])] if one.name == "sslcertificatefile" and one.args else []
+    for directive in facts.apache.walk() if facts is not None and facts.apache is not None else ():
+        paths += [str(directive.args[0])] if directive.name == "sslcertificatefile" and directive.args else []
     for path in paths:
         parts = path.split("/")
         yield parts[-1]
@@ -256,9 +262,9 @@ def _names_asked(view: View) -> Iterator[str]:
         yield str(domain.value)
     for host in facts.prosody.hosts if facts and facts.prosody else ():
         services = host.options.get("external_services")
-        for one in services.value if services is not None and isinstance(services.value, list) else ():
-            if isinstance(one, dict) and isinstance(one.get("host"), str):
-                yield one["host"]
+        for service in services.value if services is not None and isinstance(services.value, list) else ():
+            if isinstance(service, dict) and isinstance(service.get("host"), str):
+                yield service["host"]
     for name in ("server-name", "realm"):
         yield from (str(fact.value) for fact in facts.turn.texts(name)) if facts and facts.turn else ()
     rows = view.rows("tls")
@@ -268,17 +274,17 @@ def _names_asked(view: View) -> Iterator[str]:
         yield from (str(name) for name in rows["sni"].dropna().unique())
 
 
-def _wrong(one: x509.Certificate, when: datetime, wanted: set[str]) -> list[str]:
-    found = []
-    if one.not_after < when:
-        found.append(f"expired on {one.not_after:%Y-%m-%d}")
-    elif one.not_before > when:
-        found.append(f"not valid before {one.not_before:%Y-%m-%d}")
-    if one.self_signed:
-        found.append("self-signed")
-    if wanted and not any(one.covers(name) for name in wanted):
-        found.append("names none of the hosts that are asked for")
-    return found
+def _wrong(certificate: x509.Certificate, when: datetime, wanted: set[str]) -> list[str]:
+    problems = []
+    if certificate.not_after < when:
+        problems.append(f"expired on {certificate.not_after:%Y-%m-%d}")
+    elif certificate.not_before > when:
+        problems.append(f"not valid before {certificate.not_before:%Y-%m-%d}")
+    if certificate.self_signed:
+        problems.append("self-signed")
+    if wanted and not any(certificate.covers(name) for name in wanted):
+        problems.append("names none of the hosts that are asked for")
+    return problems
 
 
 # SEC-15
@@ -370,11 +376,11 @@ def _announced(view: View) -> Iterator[tuple[int, str]]:
         for server, rows in http[http["server"].notna()].groupby("server", sort=True):
             if re.search(r"/\d", str(server)):
                 yield int(rows["frame"].iloc[0]), str(server)[:60]
-    for one in view.said:
-        disco = stanzas.disco(one.stanza) if one.stanza.type == "result" else None
+    for placed in view.said:
+        disco = stanzas.disco(placed.stanza) if placed.stanza.type == "result" else None
         for category, kind, name in disco.identities if disco else ():
             if (category, kind) == ("server", "release") and re.search(r"\d", name):
-                yield one.frame, f"release {name[:40]}"
+                yield placed.frame, f"release {name[:40]}"
                 return
 
 

@@ -29,15 +29,15 @@ def _life_on_wire(view: View) -> Outcome:
     start = begun.timestamp() if begun is not None else None
     given: list[tuple[int, float]] = []
     fixed: list[int] = []
-    for one in view.said:
-        for service in stanzas.services(one.stanza):
+    for placed in view.said:
+        for service in stanzas.services(placed.stanza):
             if service.type not in ("turn", "turns") or not service.username:
                 continue
             match = re.match(r"(\d{9,11})(:|$)", service.username)
             if match and start is not None:
-                given.append((one.frame, int(match[1]) - start - one.seconds))
+                given.append((placed.frame, int(match[1]) - start - placed.seconds))
             elif not match and not service.expires:
-                fixed.append(one.frame)
+                fixed.append(placed.frame)
     rows = view.rows("stun")
     if not given and start is not None and rows is not None:
         turns = rows[rows["method"].isin(METHODS) & rows["username"].fillna("").str.match(r"\d{9,11}(:|$)")]
@@ -63,19 +63,19 @@ def _life_in_files(view: View) -> Outcome | None:
     bad, good = [], []
     for host in facts.prosody.hosts if facts.prosody else ():
         fact = host.options.get("external_services")
-        for one in fact.value if fact is not None and isinstance(fact.value, list) else ():
-            if fact is None or not isinstance(one, dict) or str(one.get("type")) not in ("turn", "turns"):
+        for entry in fact.value if fact is not None and isinstance(fact.value, list) else ():
+            if fact is None or not isinstance(entry, dict) or str(entry.get("type")) not in ("turn", "turns"):
                 continue
-            life = one.get("ttl", DAY)
-            if isinstance(one.get("password"), Secret) and not one.get("secret"):
+            life = entry.get("ttl", DAY)
+            if isinstance(entry.get("password"), Secret) and not entry.get("secret"):
                 bad.append(("external_services has a password that does not expire", fact.place))
             elif isinstance(life, int | float) and life > DAY:
                 bad.append((f"external_services: ttl = {life:g} s", fact.place))
             elif life is not UNKNOWN:
                 good.append(fact.place)
     for path, fact in facts.web.values.items() if facts.web else ():
-        for one in fact.value if isinstance(fact.value, list) else ():
-            if isinstance(one, dict) and str(one.get("urls", "")).startswith("turn") and one.get("credential"):
+        for entry in fact.value if isinstance(fact.value, list) else ():
+            if isinstance(entry, dict) and str(entry.get("urls", "")).startswith("turn") and entry.get("credential"):
                 bad.append((f"{path} holds TURN credentials for everybody", fact.place))
     if facts.turn is not None and facts.turn.has("user") and not facts.turn.has("use-auth-secret"):
         place = facts.turn.options["user"][0].place
@@ -96,13 +96,13 @@ def clear_turn(view: View) -> Outcome:
         named = rows[rows["method"].isin(METHODS) & rows["message_class"].eq("request") & rows["username"].notna()]
         named = named[named["depth"].eq(0)]
         clear = named[named["transport"].isin(["udp", "tcp"])]
-        connects = [one for one in asked(view, "Connect") if one.answer == "success"]
+        connects = [request for request in asked(view, "Connect") if request.answer == "success"]
         if len(clear):
             on_wire = failed(
                 f"{counted(len(clear), 'TURN request')} in clear, with user name, realm and peers", clear["frame"]
             )
         elif connects:
-            on_wire = failed("the relay opened a TCP connection for a client", [one.frame for one in connects])
+            on_wire = failed("the relay opened a TCP connection for a client", [request.frame for request in connects])
         elif len(named):
             on_wire = passed(f"{counted(len(named), 'TURN request')} inside TLS, none in clear", named["frame"].head(5))
     turn = view.facts.turn if view.facts else None
@@ -157,8 +157,8 @@ def _quotas_in_files(view: View) -> Outcome | None:
     ]
     if known:
         return passed("allocations are limited by quota", places=[fact.place for fact in known])
-    said = turn.first("listening-port")
-    port = int(str(said.value)) if said is not None and str(said.value).isdigit() else 3478
+    listening = turn.first("listening-port")
+    port = int(str(listening.value)) if listening is not None and str(listening.value).isdigit() else 3478
     if all(services.reach_port(facts, transport, port).open is False for transport in ("udp", "tcp")):
         return None
     if not turn.whole:

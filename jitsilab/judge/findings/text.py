@@ -24,21 +24,24 @@ def to_text(
     """
     inputs = list(inputs)
     lines = [*textwrap.wrap(_totals(findings), width, subsequent_indent="  "), ""]
-    taken = [one for one in findings if one.accepted is not None]
-    failures = [one for one in findings if one.result == "FAIL" and one.accepted is None]
-    for one in sorted(failures, key=lambda f: (SEVERITIES.index(f.severity), f.id)):
-        lines.append(f"{one.id} {one.severity}: {one.title}")
-        lines += _paragraph("seen", one.evidence + _where(one), width)
-        lines += _paragraph("do", one.rule.advice, width)
-        lines += _paragraph("see", one.rule.source, width)
+    taken = [finding for finding in findings if finding.accepted is not None]
+    failures = [finding for finding in findings if finding.result == "FAIL" and finding.accepted is None]
+    for finding in sorted(failures, key=lambda f: (SEVERITIES.index(f.severity), f.id)):
+        lines.append(f"{finding.id} {finding.severity}: {finding.title}")
+        lines += _paragraph("seen", finding.evidence + _where(finding), width)
+        lines += _paragraph("do", finding.rule.advice, width)
+        lines += _paragraph("see", finding.rule.source, width)
         lines.append("")
     if taken:
         lines.append("Risks that somebody has taken")
-        for one in taken:
-            assert one.accepted is not None
-            until = f", until {one.accepted.until}" if one.accepted.until else ""
-            text = f"{one.title}, on {one.accepted.date}{until}: {one.accepted.reason} [{one.accepted.place}]"
-            lines += _paragraph(one.id, text, width)
+        for finding in taken:
+            assert finding.accepted is not None
+            until = f", until {finding.accepted.until}" if finding.accepted.until else ""
+            text = (
+                f"{finding.title}, on {finding.accepted.date}{until}: {finding.accepted.reason} "
+                f"[{finding.accepted.place}]"
+            )
+            lines += _paragraph(finding.id, text, width)
         lines.append("")
     if changes is not None:
         lines += _changed(changes, width)
@@ -56,14 +59,14 @@ def to_text(
 def _totals(findings: Sequence[Finding]) -> str:
     """One sentence: how many checks fail, how gravely, and what became of the others."""
     number = counts(findings)
-    failures = [one for one in findings if one.result == "FAIL"]
-    grave = ", ".join(f"{n} {s}" for s in SEVERITIES if (n := sum(one.severity == s for one in failures)))
-    taken = sum(one.accepted is not None for one in findings)
+    failures = [finding for finding in findings if finding.result == "FAIL"]
+    grave = ", ".join(f"{n} {s}" for s in SEVERITIES if (n := sum(finding.severity == s for finding in failures)))
+    taken = sum(finding.accepted is not None for finding in findings)
     first = f"{len(failures)} of {len(findings)} checks {'fails' if len(failures) == 1 else 'fail'}"
     first += f" ({grave}{f'; {taken} taken' if taken else ''})" if failures else ""
     words = {"PASS": "pass", "NOT_OBSERVABLE": "could not be judged", "INFO": "for information",
              "NOT_APPLICABLE": "not applicable"}  # fmt: skip
-    return f"{first}: " + ", ".join(f"{number[result]} {said}" for result, said in words.items() if number[result])
+    return f"{first}: " + ", ".join(f"{number[result]} {phrase}" for result, phrase in words.items() if number[result])
 
 
 def _matrix(findings: Sequence[Finding], width: int) -> list[str]:
@@ -71,7 +74,7 @@ def _matrix(findings: Sequence[Finding], width: int) -> list[str]:
     lines = []
     for area, name in AREAS.items():
         lines.append(f"{area}. {name}")
-        lines += [line for one in findings if one.rule.area == area for line in _row(one, width)]
+        lines += [line for finding in findings if finding.rule.area == area for line in _row(finding, width)]
         lines.append("")
     return lines
 
@@ -83,16 +86,16 @@ def _folded(findings: Sequence[Finding], width: int) -> list[str]:
     """What did not fail, in few lines: what could not be judged with what would show it, passes by their numbers."""
     lines = []
     for result, title in _FOLDED:
-        some = [one for one in findings if one.result == result]
-        if some:
+        group = [finding for finding in findings if finding.result == result]
+        if group:
             lines.append(title)
-            for one in some:
-                said = f"would show in {one.rule.visible}" if result == "NOT_OBSERVABLE" else one.evidence
-                row = f"{one.id}  {one.title}: {said}"
+            for finding in group:
+                note = f"would show in {finding.rule.visible}" if result == "NOT_OBSERVABLE" else finding.evidence
+                row = f"{finding.id}  {finding.title}: {note}"
                 lines += textwrap.wrap(row, width, initial_indent="  ", subsequent_indent=" " * 10)
             lines.append("")
     for result, title in (("PASS", "Passed"), ("NOT_APPLICABLE", "Not applicable")):
-        ids = ", ".join(one.id for one in findings if one.result == result)
+        ids = ", ".join(finding.id for finding in findings if finding.result == result)
         if ids:
             lines += textwrap.wrap(f"{title} (-v shows why): {ids}", width, subsequent_indent=" " * 10)
     return [*lines, ""]
@@ -107,13 +110,15 @@ def _coloured(match: re.Match[str]) -> str:
     return f"{match[1]}\x1b[{COLOURS[match[3]]}m{match[2]}\x1b[0m"
 
 
-def _row(one: Finding, width: int) -> list[str]:
-    grave = f" ({one.severity})" if one.result == "FAIL" else ""
-    taken = " taken" if one.accepted is not None else ""
-    sure = "" if one.rule.proven else "  (not proven, see docs/checks.md)"
-    lines = [f"  {one.id}  {one.result + grave + taken:17} {one.title}{sure}"]
-    if one.result != "FAIL":
-        lines += textwrap.wrap(one.evidence + _where(one), width, initial_indent=" " * 10, subsequent_indent=" " * 10)
+def _row(finding: Finding, width: int) -> list[str]:
+    grave = f" ({finding.severity})" if finding.result == "FAIL" else ""
+    taken = " taken" if finding.accepted is not None else ""
+    sure = "" if finding.rule.proven else "  (not proven, see docs/checks.md)"
+    lines = [f"  {finding.id}  {finding.result + grave + taken:17} {finding.title}{sure}"]
+    if finding.result != "FAIL":
+        lines += textwrap.wrap(
+            finding.evidence + _where(finding), width, initial_indent=" " * 10, subsequent_indent=" " * 10
+        )
     return lines
 
 
@@ -121,32 +126,34 @@ def _changed(changes: Sequence[Change], width: int) -> list[str]:
     if not changes:
         return ["Nothing changed since the earlier audit.", ""]
     lines = ["Changed since the earlier audit"]
-    for one in changes:
-        lines += _paragraph(one.kind, f"{one.id} {one.title}: {one.before or 'not asked'} before, {one.now} now", width)
+    for change in changes:
+        lines += _paragraph(
+            change.kind, f"{change.id} {change.title}: {change.before or 'not asked'} before, {change.now} now", width
+        )
     return [*lines, ""]
 
 
 def _inputs(inputs: Sequence[Input], width: int, verbose: bool) -> list[str]:
-    noted = [one for one in inputs if one.kind == "unknown" or one.note not in ("", "given as key log")]
+    noted = [piece for piece in inputs if piece.kind == "unknown" or piece.note not in ("", "given as key log")]
     shown = list(inputs) if verbose else noted
     if not shown:
         return []
     lines = ["Read" if verbose else "Not read, or not whole"]
-    for one in shown:
-        digest = f", sha256 {one.sha256}" if verbose and one.sha256 else ""
-        text = f"{one.path} ({one.kind}{digest}){': ' + one.note if one.note else ''}"
+    for piece in shown:
+        digest = f", sha256 {piece.sha256}" if verbose and piece.sha256 else ""
+        text = f"{piece.path} ({piece.kind}{digest}){': ' + piece.note if piece.note else ''}"
         lines += textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="      ")
     return [*lines, ""]
 
 
-def _where(one: Finding) -> str:
+def _where(finding: Finding) -> str:
     """Frames and places in brackets, the first of each."""
     parts = []
-    if one.frames:
-        more = ", ..." if len(one.frames) > 6 else ""
-        parts.append(f"frame{'s' if len(one.frames) > 1 else ''} {', '.join(map(str, one.frames[:6]))}{more}")
-    parts += one.places[:4]
-    sure = "" if one.certainty == "measured" else f"; {one.certainty}"
+    if finding.frames:
+        more = ", ..." if len(finding.frames) > 6 else ""
+        parts.append(f"frame{'s' if len(finding.frames) > 1 else ''} {', '.join(map(str, finding.frames[:6]))}{more}")
+    parts += finding.places[:4]
+    sure = "" if finding.certainty == "measured" else f"; {finding.certainty}"
     return f" [{'; '.join(parts)}{sure}]" if parts or sure else ""
 
 

@@ -53,7 +53,7 @@ def asked(view: View, *methods: str) -> list[Request]:
     ):
         if kind in ("success", "error"):
             answers.setdefault((flow, transaction), (kind, None if pd.isna(code) else int(code), int(frame)))
-    found, known = [], set()
+    requests, known = [], set()
     names = (
         "frame",
         "flow",
@@ -72,13 +72,13 @@ def asked(view: View, *methods: str) -> list[Request]:
         known.add((flow, transaction))
         answer, code, answer_frame = answers.get((flow, transaction), ("", None, 0))
         several = str(peers).split() if isinstance(peers, str) else []
-        addresses = tuple(one.rpartition(":")[0].strip("[]") for one in several) or (
+        addresses = tuple(address.rpartition(":")[0].strip("[]") for address in several) or (
             (peer,) if isinstance(peer, str) else ()
         )
         proven = bool({"0006", "0008", "001c"} & set(attributes.split())) if isinstance(attributes, str) else None
         proven = proven or (None if int(frame) in view.cut else proven)
-        found.append(Request(int(frame), flow, src, dst, method, addresses, proven, answer, code, answer_frame))
-    return found
+        requests.append(Request(int(frame), flow, src, dst, method, addresses, proven, answer, code, answer_frame))
+    return requests
 
 
 def columns(rows: pd.DataFrame, *names: str) -> Iterator[tuple[Any, ...]]:
@@ -99,14 +99,14 @@ def open_relay(view: View) -> Outcome:
 
 def _open_on_wire(view: View) -> Outcome:
     allocations = asked(view, "Allocate")
-    bare = [one for one in allocations if one.proven is False]
-    taken = [one for one in bare if one.answer == "success"]
+    bare = [request for request in allocations if request.proven is False]
+    taken = [request for request in bare if request.answer == "success"]
     if taken:
-        frames = [frame for one in taken for frame in (one.frame, one.answer_frame)]
+        frames = [frame for request in taken for frame in (request.frame, request.answer_frame)]
         return failed(f"{counted(len(taken), 'allocation')} granted without user name and integrity", frames)
-    refused = [one for one in bare if one.answer == "error" and one.code in (401, 403, 437, 438)]
+    refused = [request for request in bare if request.answer == "error" and request.code in (401, 403, 437, 438)]
     if refused:
-        frames = [frame for one in refused for frame in (one.frame, one.answer_frame)]
+        frames = [frame for request in refused for frame in (request.frame, request.answer_frame)]
         return passed(f"{counted(len(refused), 'request')} without credentials refused", frames)
     return unseen("no Allocate request without credentials can be read in this capture")
 
@@ -160,17 +160,17 @@ def relay_inside(view: View) -> Outcome:
 
 def bridge_addresses(view: View) -> set[str]:
     """Addresses of the bridge: its candidates in offers, what its configuration maps, and the server's own."""
-    found = set(view.servers)
+    addresses = set(view.servers)
     rows = view.rows("candidates")
     if rows is not None:
         offered = rows[rows["from"].fillna("").str.endswith("/focus")]
-        found |= set(offered["address"].dropna()) | set(offered["related_address"].dropna())
+        addresses |= set(offered["address"].dropna()) | set(offered["related_address"].dropna())
     bridge = view.facts.bridge if view.facts else None
     fact = bridge.get("ice4j.harvest.mapping.static-mappings") if bridge else None
-    for one in fact.value if fact is not None and isinstance(fact.value, list) else ():
-        if isinstance(one, dict):
-            found |= {str(one.get(key)) for key in ("local-address", "public-address") if one.get(key)}
-    return found
+    for mapping in fact.value if fact is not None and isinstance(fact.value, list) else ():
+        if isinstance(mapping, dict):
+            addresses |= {str(mapping.get(key)) for key in ("local-address", "public-address") if mapping.get(key)}
+    return addresses
 
 
 def _forbidden(address: str) -> bool:
@@ -183,20 +183,20 @@ def _inside_on_wire(view: View) -> Outcome:
     granted: list[Request] = []
     own: list[Request] = []
     refused: list[Request] = []
-    for one in asked(view, "CreatePermission", "ChannelBind", "Connect"):
-        inner = [peer for peer in one.peers if inside(peer)]
+    for request in asked(view, "CreatePermission", "ChannelBind", "Connect"):
+        inner = [peer for peer in request.peers if inside(peer)]
         if not inner:
             continue
-        if one.answer == "error" and one.code == 403:
-            refused.append(one)
-        elif one.answer == "success":
+        if request.answer == "error" and request.code == 403:
+            refused.append(request)
+        elif request.answer == "success":
             strange = [peer for peer in inner if _forbidden(peer) or peer not in bridge]
-            near = inside(one.client) and inside(one.server) and not is_loopback(one.client)
+            near = inside(request.client) and inside(request.server) and not is_loopback(request.client)
             lan = near and not any(map(_forbidden, strange))
-            (granted if strange and not lan else own).append(one)
+            (granted if strange and not lan else own).append(request)
     if granted:
-        peers = {peer for one in granted for peer in one.peers if inside(peer)}
-        frames = [frame for one in granted for frame in (one.frame, one.answer_frame)]
+        peers = {peer for request in granted for peer in request.peers if inside(peer)}
+        frames = [frame for request in granted for frame in (request.frame, request.answer_frame)]
         heard = _heard(view, peers)
         if heard:
             return failed(f"relayed from {listed(sorted(peers))}", [*frames, *heard])
@@ -205,7 +205,7 @@ def _inside_on_wire(view: View) -> Outcome:
     if refused:
         note = f"{counted(len(refused), 'request')} for an address inside refused"
         note += "; the bridge's own address is allowed, with every UDP port of that host" if own else ""
-        return passed(note, [frame for one in refused for frame in (one.frame, one.answer_frame)])
+        return passed(note, [frame for request in refused for frame in (request.frame, request.answer_frame)])
     return unseen("nobody asked the relay for an address inside, or its requests cannot be read")
 
 
@@ -255,11 +255,11 @@ def _inside_in_files(view: View) -> Outcome | None:
     return passed(note, places=[fact.place for fact in (*turn.texts("allowed-peer-ip"), *denied[:1])])
 
 
-def _ends(one: turnserver.Range) -> tuple[str, str]:
+def _ends(span: turnserver.Range) -> tuple[str, str]:
     import ipaddress
 
-    kind = ipaddress.IPv4Address if one[0] == 4 else ipaddress.IPv6Address
-    return str(kind(one[1])), str(kind(one[2]))
+    kind = ipaddress.IPv4Address if span[0] == 4 else ipaddress.IPv6Address
+    return str(kind(span[1])), str(kind(span[2]))
 
 
 # SEC-18
@@ -294,34 +294,34 @@ class _Relay(NamedTuple):
 def _relays(view: View) -> list[_Relay]:
     """Each TURN connection on which a permission was asked for: read, or else from the lengths of records."""
     flows: dict[Any, list[Request]] = {}
-    for one in asked(view, "CreatePermission", "ChannelBind"):
-        flows.setdefault(one.flow, []).append(one)
-    found = []
-    for some in flows.values():
-        refused = [one for one in some if one.answer == "error" and one.code == 403]
-        granted = sum(one.answer == "success" for one in some)
-        frames = tuple(frame for one in refused for frame in (one.frame, one.answer_frame))
-        found.append(_Relay(some[0].client, granted, len(refused), frames, Certainty.MEASURED))
+    for request in asked(view, "CreatePermission", "ChannelBind"):
+        flows.setdefault(request.flow, []).append(request)
+    relays = []
+    for requests in flows.values():
+        refused = [request for request in requests if request.answer == "error" and request.code == 403]
+        granted = sum(request.answer == "success" for request in requests)
+        frames = tuple(frame for request in refused for frame in (request.frame, request.answer_frame))
+        relays.append(_Relay(requests[0].client, granted, len(refused), frames, Certainty.MEASURED))
     tls, ends = view.rows("tls"), view.rows("flows")
     if tls is None or ends is None:
-        return found
+        return relays
     for row in turn_in_tls.stages(tls, ends).itertuples(index=False):
         if row.flow in flows or not row.permissions or is_loopback(str(row.address)):
             continue
         frames = tuple(int(f) for f in str(row.refused_frames or "").split() if f.isdigit())
         certainty = Certainty.DEDUCED if row.certainty == "deduced" else Certainty.INFERRED
-        found.append(_Relay(str(row.address), int(row.granted), int(row.refused), frames, certainty))
-    return found
+        relays.append(_Relay(str(row.address), int(row.granted), int(row.refused), frames, certainty))
+    return relays
 
 
 def _told_in_time(view: View, relays: list[_Relay]) -> bool:
     """Whether the capture goes on long enough after the first refusal for UDP to have been answered."""
     rows = view.part("bounds")
-    refused = {frame for one in relays for frame in one.frames}
+    refused = {frame for relay in relays for frame in relay.frames}
     if rows is None or not refused:
         return True
-    said = [some for name in ("stun", "tls") if (some := view.rows(name)) is not None]
-    times = [some.loc[some["frame"].isin(refused), "seconds"].min() for some in said]
+    tables = [table for name in ("stun", "tls") if (table := view.rows(name)) is not None]
+    times = [table.loc[table["frame"].isin(refused), "seconds"].min() for table in tables]
     begun = min((at for at in times if at == at), default=None)
     return begun is None or bool(rows["seconds"].iloc[-1] - begun >= GUARD)
 
@@ -329,35 +329,35 @@ def _told_in_time(view: View, relays: list[_Relay]) -> bool:
 def _refused_on_wire(view: View) -> Outcome:
     relays = _relays(view)
     if not relays:
-        allocated = [one.frame for one in asked(view, "Allocate") if one.answer == "success"]
+        allocated = [request.frame for request in asked(view, "Allocate") if request.answer == "success"]
         if allocated:
             return beside("relays were allocated, and no permission was asked for", allocated)
         return unseen("no request for a permission can be read in this capture")
     by_client: dict[str, list[_Relay]] = {}
-    for one in relays:
-        by_client.setdefault(one.client, []).append(one)
+    for relay in relays:
+        by_client.setdefault(relay.client, []).append(relay)
     udp = _with_udp(view)
-    dead = [some for some in by_client.values() if not any(one.granted for one in some)]
-    dead = [some for some in dead if sum(one.refused for one in some) >= 2]
-    frames = [frame for some in dead for one in some for frame in one.frames]
+    dead = [group for group in by_client.values() if not any(relay.granted for relay in group)]
+    dead = [group for group in dead if sum(relay.refused for relay in group) >= 2]
+    frames = [frame for group in dead for relay in group for frame in relay.frames]
     certainty = Certainty.MEASURED
-    if any(one.certainty is not Certainty.MEASURED for some in dead for one in some):
+    if any(relay.certainty is not Certainty.MEASURED for group in dead for relay in group):
         certainty = Certainty.DEDUCED
-    lost = [some for some in dead if some[0].client not in udp and _told_in_time(view, some)]
-    if dead and not lost and any(some[0].client not in udp for some in dead):
+    lost = [group for group in dead if group[0].client not in udp and _told_in_time(view, group)]
+    if dead and not lost and any(group[0].client not in udp for group in dead):
         return unseen("permissions were refused, and the capture ends before UDP had its time")
-    total = sum(one.refused for some in lost or dead for one in some)
+    total = sum(relay.refused for group in lost or dead for relay in group)
     if lost:
         note = (
             f"{counted(total, 'permission')} of {counted(len(lost), 'participant')} without UDP, all refused "
             "after the relay had been allocated"
         )
-        return failed(note, [f for some in lost for one in some for f in one.frames], certainty=certainty)
+        return failed(note, [f for group in lost for relay in group for f in relay.frames], certainty=certainty)
     if dead:
         return told(
             f"{counted(total, 'permission')} asked for, all refused, by participants who had UDP as well", frames
         )
-    granted = sum(one.granted for one in relays)
+    granted = sum(relay.granted for relay in relays)
     return passed(f"{counted(granted, 'permission')} granted") if granted else unseen("no permission was answered")
 
 
