@@ -20,13 +20,13 @@ class Placed(NamedTuple):
 
 def read(text: str, name: str, problems: list[Problem]) -> list[Placed]:
     """The certificates of a PEM file, in order."""
-    found = []
+    certificates = []
     for number, match in enumerate(list(_PEM.finditer(text))[:MOST]):
         place = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
         try:
-            one = x509.decode_pem(match[0].encode())[0]
-            problems += [Problem(0, "certificate", 0, f"{place}: {remark}") for remark in one.remarks]
-            found.append(Placed(one, place, number == 0))
+            certificate = x509.decode_pem(match[0].encode())[0]
+            problems += [Problem(0, "certificate", 0, f"{place}: {remark}") for remark in certificate.remarks]
+            certificates.append(Placed(certificate, place, number == 0))
         except ParseError:
             problems.append(Problem(0, "certificate", 0, f"{place}: not readable as a certificate"))
-    return found
+    return certificates

@@ -70,8 +70,8 @@ class Compose:
     def of(self, program: str) -> list[Service]:
         """Services that run a program and are started: those with a profile only where it is asked for."""
         return [
-            one for one in self.services.values()
-            if one.program == program and (not one.profiles or set(one.profiles) & self.profiles)
+            service for service in self.services.values()
+            if service.program == program and (not service.profiles or set(service.profiles) & self.profiles)
         ]  # fmt: skip
 
 
@@ -102,8 +102,8 @@ class _Reader:
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value == "<<":
                 merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
-                for one in merged:
-                    yield from (p for p in self.pairs(one, depth + 1) if p[0] not in own)
+                for mapping in merged:
+                    yield from (p for p in self.pairs(mapping, depth + 1) if p[0] not in own)
             elif isinstance(key, yaml.ScalarNode):
                 yield key.value, value, key
 
@@ -143,9 +143,9 @@ _PROGRAMS = (
 
 
 def _program(image: str, name: str) -> str:
-    found = next((program for pattern, program in _PROGRAMS if re.search(pattern, image)), "")
-    if found:
-        return found
+    by_image = next((program for pattern, program in _PROGRAMS if re.search(pattern, image)), "")
+    if by_image:
+        return by_image
     words = re.split(r"[^a-z]+", name.lower())
     for program in ("jvb", "jicofo", "prosody", "jigasi", "jibri", "coturn"):
         if program in words:
@@ -161,8 +161,8 @@ def _service(reader: _Reader, name: str, body: Any, place: str, into: Compose, f
         elif key == "ports":
             if not isinstance(value, yaml.SequenceNode):
                 service.unread.append(Unread(reader.place(at)))
-            for one in reader.items(value):
-                _publish(reader, one, service)
+            for item in reader.items(value):
+                _publish(reader, item, service)
         elif key == "network_mode":
             mode = reader.text(value)
             service.host_network = mode == "host"
@@ -178,9 +178,9 @@ def _service(reader: _Reader, name: str, body: Any, place: str, into: Compose, f
                     if word in ("ipv4_address", "ipv6_address") and (text := reader.text(address)) is not UNKNOWN:
                         service.addresses.append(str(text))
         elif key == "volumes":
-            service.volumes += [one.value for one in reader.items(value) if isinstance(one, yaml.ScalarNode)]
+            service.volumes += [item.value for item in reader.items(value) if isinstance(item, yaml.ScalarNode)]
         elif key == "profiles":
-            service.profiles += [str(reader.text(one)) for one in reader.items(value)]
+            service.profiles += [str(reader.text(item)) for item in reader.items(value)]
         elif key == "extends":
             service.unread.append(Unread(reader.place(at)))
             reader.problems.append(Problem(0, "compose", 0, f"{reader.place(at)}: extends, not followed"))
@@ -247,12 +247,12 @@ def _environment(reader: _Reader, node: Any, service: Service) -> None:
     for key, value, at in reader.pairs(node):
         empty = isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null") and not value.value
         entries.append((key, None if empty else reader.text(value), reader.place(at)))
-    for one in reader.items(node):
-        if isinstance(one, yaml.ScalarNode):
-            key, equals, _ = one.value.partition("=")
-            text = reader.text(one)
+    for item in reader.items(node):
+        if isinstance(item, yaml.ScalarNode):
+            key, equals, _ = item.value.partition("=")
+            text = reader.text(item)
             value = (UNKNOWN if text is UNKNOWN else str(text).partition("=")[2]) if equals else None
-            entries.append((key, value, reader.place(one)))
+            entries.append((key, value, reader.place(item)))
     for key, value, place in entries:
         if value is None:
             inherited = reader.environment.values.get(key)
@@ -270,15 +270,15 @@ def _env_files(reader: _Reader, node: Any, service: Service, files: dict[str, st
     from jitsilab.facts.settings import read_env
 
     names = [node] if isinstance(node, yaml.ScalarNode) else reader.items(node)
-    for one in names:
-        path = reader.text(one) if isinstance(one, yaml.ScalarNode) else UNKNOWN
-        if isinstance(one, yaml.MappingNode):
-            path = next((reader.text(v) for k, v, _ in reader.pairs(one) if k == "path"), UNKNOWN)
+    for item in names:
+        path = reader.text(item) if isinstance(item, yaml.ScalarNode) else UNKNOWN
+        if isinstance(item, yaml.MappingNode):
+            path = next((reader.text(v) for k, v, _ in reader.pairs(item) if k == "path"), UNKNOWN)
         base = str(path).rpartition("/")[2]
-        found = next((name for name in files if name.rpartition("/")[2] == base), None) if path is not UNKNOWN else None
-        if found is None:
-            reader.problems.append(Problem(0, "compose", 0, f"{reader.place(one)}: env_file {base}, not given"))
+        file = next((name for name in files if name.rpartition("/")[2] == base), None) if path is not UNKNOWN else None
+        if file is None:
+            reader.problems.append(Problem(0, "compose", 0, f"{reader.place(item)}: env_file {base}, not given"))
             continue
         before = dict(service.environment.values)
-        read_env(files[found], found, service.environment)
+        read_env(files[file], file, service.environment)
         service.environment.values.update(before)

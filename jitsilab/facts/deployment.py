@@ -72,24 +72,27 @@ class Deployment:
 
     @property
     def _bridges(self) -> list[Hocon | None]:
-        found = [one for one in (self.facts.bridge, *self.facts.other_bridges) if one is not None]
-        return [*found] or [None]
+        bridges = [bridge for bridge in (self.facts.bridge, *self.facts.other_bridges) if bridge is not None]
+        return [*bridges] or [None]
 
     def bridge_ports(self) -> list[Value]:
         """UDP ports that bridges send and take media on, one a bridge; UNKNOWN where no file says."""
-        found = []
+        ports = []
         inside = services.listening(self.facts, "media") if self.containers else None
         if inside is not None and inside.known and inside.endpoints:
-            return [Value(one.port, one.places[0] if one.places else "", "port") for one in inside.endpoints]
+            return [
+                Value(endpoint.port, endpoint.places[0] if endpoint.places else "", "port")
+                for endpoint in inside.endpoints
+            ]
         for bridge in self._bridges:
-            one = services.bridge_settings(self.facts, "media", bridge)[0]
-            number = programs.number(one)
+            setting = services.bridge_settings(self.facts, "media", bridge)[0]
+            number = programs.number(setting)
             if number is None and (variable := self._variable("JVB_PORT")) is not None:
-                found.append(variable)
+                ports.append(variable)
                 continue
             worth: Any = number if number is not None else UNKNOWN
-            found.append(Value(worth, "" if one.default else one.place, "port", one.why, one.default))
-        return found
+            ports.append(Value(worth, "" if setting.default else setting.place, "port", setting.why, setting.default))
+        return ports
 
     def udp_let_in(self, port: int | None = None) -> LetIn:
         """Whether the filters let strangers' UDP to the bridge: to one port, or to all its ports."""
@@ -104,48 +107,48 @@ class Deployment:
         filters = self.facts.firewall
         if filters is None or not ports:
             return LetIn(None)
-        found: list[LetIn] = []
+        answers: list[LetIn] = []
         for number in ports:
             sockets = [o for o in self.facts.listening("udp", number) if not o.local and o.address != "*"]
-            addresses = list(dict.fromkeys(one.address for one in sockets)) or _reachable(self.facts.addresses)
+            addresses = list(dict.fromkeys(socket.address for socket in sockets)) or _reachable(self.facts.addresses)
             if outgoing:
                 way = filters.way_out("udp", number, addresses)
             elif self._published(number):
                 way = filters.way("udp", number, addresses, container=("", number))
             else:
                 way = filters.way("udp", number, addresses)
-            found.append(LetIn(way.open, way.places, way.unread))
-        shut = next((one for one in found if one.answer is False), None)
-        return shut or next((one for one in found if one.answer is None), found[0])
+            answers.append(LetIn(way.open, way.places, way.unread))
+        shut = next((answer for answer in answers if answer.answer is False), None)
+        return shut or next((answer for answer in answers if answer.answer is None), answers[0])
 
     def _published(self, port: int) -> bool:
         compose = self.facts.compose
-        mine = compose.of("jvb") if compose is not None else []
-        return any(p.port == port and p.transport == "udp" for one in mine for p in one.ports)
+        bridges = compose.of("jvb") if compose is not None else []
+        return any(p.port == port and p.transport == "udp" for service in bridges for p in service.ports)
 
     def mappings(self) -> list[Mapping]:
         """Addresses that the bridge shows instead of, or beside, its own: static mappings, old properties, .env."""
-        found: list[Mapping] = []
+        mappings: list[Mapping] = []
         for bridge in self._bridges:
             fact = bridge.get("ice4j.harvest.mapping.static-mappings") if bridge is not None else None
-            for one in fact.value if fact is not None and isinstance(fact.value, list) else ():
-                if isinstance(one, dict):
-                    found.append(self._mapping(one, fact))
+            for entry in fact.value if fact is not None and isinstance(fact.value, list) else ():
+                if isinstance(entry, dict):
+                    mappings.append(self._mapping(entry, fact))
         values = self.facts.properties.get("bridge")
         if values is not None:
             prefix = "org.ice4j.ice.harvest.NAT_HARVESTER_"
             pair = [values.get(f"{prefix}{side}_ADDRESS") for side in ("LOCAL", "PUBLIC")]
             if pair[0] is not None and pair[1] is not None:
-                found.append(Mapping(made(pair[0], "address"), made(pair[1], "address")))
-        return found or list(self._advertised())
+                mappings.append(Mapping(made(pair[0], "address"), made(pair[1], "address")))
+        return mappings or list(self._advertised())
 
-    def _mapping(self, one: dict[str, Any], fact: Any) -> Mapping:
+    def _mapping(self, entry: dict[str, Any], fact: Any) -> Mapping:
         def value(key: str, kind: str) -> Value:
-            text = one.get(key)
+            text = entry.get(key)
             known = text if isinstance(text, str | int) else UNKNOWN
             return Value(known, self._line_of(fact, known), kind)
 
-        ports = [value(k, "port") if k in one else None for k in ("local-port", "public-port")]
+        ports = [value(k, "port") if k in entry else None for k in ("local-port", "public-port")]
         return Mapping(value("local-address", "address"), value("public-address", "address"), ports[0], ports[1])
 
     def _advertised(self) -> Iterator[Mapping]:
@@ -164,7 +167,7 @@ class Deployment:
     def _variable(self, name: str) -> Value | None:
         """A variable of the bridge's container, as compose gives it, else of .env."""
         compose = self.facts.compose
-        stores = [one.environment for one in compose.of("jvb")] if compose is not None else []
+        stores = [service.environment for service in compose.of("jvb")] if compose is not None else []
         stores += [self.facts.environment] if self.facts.environment is not None else []
         for store in stores:
             fact = store.get(name)
@@ -177,36 +180,40 @@ class Deployment:
 
     def stun_servers(self) -> list[Value]:
         """STUN servers that the bridge asks for its public address."""
-        found: list[Value] = []
+        servers: list[Value] = []
         for bridge in self._bridges:
             fact = bridge.get("ice4j.harvest.mapping.stun.addresses") if bridge is not None else None
             if fact is not None and isinstance(fact.value, list):
-                found += [Value(one, fact.place, "name") for one in fact.value if isinstance(one, str)]
+                servers += [Value(server, fact.place, "name") for server in fact.value if isinstance(server, str)]
         values = self.facts.properties.get("bridge")
         fact = values.get("org.ice4j.ice.harvest.STUN_MAPPING_HARVESTER_ADDRESSES") if values is not None else None
         if fact is not None and isinstance(fact.value, str):
-            found += [Value(one.strip(), fact.place, "name") for one in fact.value.split(",") if one.strip()]
-        return found
+            servers += [Value(server.strip(), fact.place, "name") for server in fact.value.split(",") if server.strip()]
+        return servers
 
     def allowed_interfaces(self) -> list[Value]:
         """Interfaces that the bridge may use; empty where it may use all."""
         fact = self.facts.bridge.get("ice4j.harvest.allowed-interfaces") if self.facts.bridge is not None else None
         listed = fact.value if fact is not None and isinstance(fact.value, list) else []
-        return [Value(one, fact.place, "name") for one in listed if fact is not None and isinstance(one, str)]
+        return [
+            Value(interface, fact.place, "name")
+            for interface in listed
+            if fact is not None and isinstance(interface, str)
+        ]
 
     # XMPP
 
     def bridge_logins(self) -> list[Login]:
         """The bridges' connections to XMPP servers: jvb.conf, or the old properties."""
-        found: list[Login] = []
+        logins: list[Login] = []
         values = self.facts.properties.get("bridge")
         if values is not None:
-            found += _logins(values.values, r"org\.jitsi\.videobridge\.xmpp\.user\.([\w-]+)\.(\w+)$")
-        for bridge in self._bridges if not found else ():
+            logins += _logins(values.values, r"org\.jitsi\.videobridge\.xmpp\.user\.([\w-]+)\.(\w+)$")
+        for bridge in self._bridges if not logins else ():
             if bridge is not None:
                 prefix = r"videobridge\.apis\.xmpp-client\.configs\.(.+)\.([\w-]+)$"
-                found += _logins(bridge.values, prefix)
-        return found
+                logins += _logins(bridge.values, prefix)
+        return logins
 
     def focus_login(self) -> Login | None:
         """The focus's connection: jicofo.conf; the brewery is `brewery`."""
@@ -215,8 +222,10 @@ class Deployment:
             return None
 
         def value(key: str, kind: str, old: str = "", default: Any = UNKNOWN) -> Value:
-            one = programs.setting(self.facts, "focus", f"jicofo.xmpp.client.{key}", old, default)
-            return Value(one.value, "" if one.default else one.place, kind, one.why, one.default, key)
+            setting = programs.setting(self.facts, "focus", f"jicofo.xmpp.client.{key}", old, default)
+            return Value(
+                setting.value, "" if setting.default else setting.place, kind, setting.why, setting.default, key
+            )
 
         old = "org.jitsi.jicofo"
         return Login(
@@ -228,27 +237,27 @@ class Deployment:
     def brewery(self) -> Value:
         """The room in which the focus looks for bridges."""
         old = "org.jitsi.jicofo.BRIDGE_MUC"
-        one = programs.setting(self.facts, "focus", "jicofo.bridge.brewery-jid", old)
-        return Value(one.value, one.place, "jid", one.why)
+        setting = programs.setting(self.facts, "focus", "jicofo.bridge.brewery-jid", old)
+        return Value(setting.value, setting.place, "jid", setting.why)
 
     def prosody_hosts(self) -> list[ProsodyHost]:
         """Prosody's virtual hosts and components that are enabled."""
         prosody = self.facts.prosody
         if prosody is None:
             return []
-        found = []
+        hosts = []
         for host in (h for kind in ("VirtualHost", "Component") for h in prosody.hosts_of(kind)):
             fact = prosody.get(host, "authentication")
             way = made(fact, "name") if fact is not None else Value(UNKNOWN, kind="name", why="not set")
             modules = frozenset(prosody.modules(host))
-            found.append(ProsodyHost(Value(host.name, host.place, "name"), host.kind, host.module, way, modules))
-        return found
+            hosts.append(ProsodyHost(Value(host.name, host.place, "name"), host.kind, host.module, way, modules))
+        return hosts
 
     def option(self, host: str, key: str) -> Value | None:
         """An option of one of Prosody's hosts, the global one where it has none of its own."""
         prosody = self.facts.prosody
-        found: Host | None = next((h for h in prosody.hosts if h.name == host), None) if prosody is not None else None
-        fact = prosody.get(found, key) if prosody is not None and found is not None else None
+        section: Host | None = next((h for h in prosody.hosts if h.name == host), None) if prosody is not None else None
+        fact = prosody.get(section, key) if prosody is not None and section is not None else None
         return made(fact, "") if fact is not None else None
 
     # Addresses and names
@@ -279,15 +288,15 @@ class Deployment:
     def domain_addresses(self) -> list[Value]:
         """What the domain's name stands for, where somebody wrote it down; loopback left out."""
         domain = self.domain().value
-        named = [one for one in self.facts.names if one.name == domain and not ip.is_loopback(one.address)]
-        return [Value(one.address, one.place, "address") for one in named]
+        named = [entry for entry in self.facts.names if entry.name == domain and not ip.is_loopback(entry.address)]
+        return [Value(entry.address, entry.place, "address") for entry in named]
 
     def public_addresses(self) -> set[str]:
         """Addresses that others know the server by: mappings, TURN's outer addresses, the domain's."""
-        found = {str(one.public.value) for one in self.mappings() if one.public.known}
-        found |= {str(one.value) for one in self.domain_addresses()}
+        addresses = {str(mapping.public.value) for mapping in self.mappings() if mapping.public.known}
+        addresses |= {str(value.value) for value in self.domain_addresses()}
         turn = self.facts.turn
-        return found | (set(turn.mapping()) if turn is not None else set())
+        return addresses | (set(turn.mapping()) if turn is not None else set())
 
     # TURN
 
@@ -303,7 +312,9 @@ class Deployment:
 
     def turn_sockets(self) -> list[services.Endpoint]:
         """What coturn listens on, where sockets were listed."""
-        named = [one for one in self.facts.listeners or () if re.match(r"turnserver|coturn", one.process)]
+        named = [
+            listener for listener in self.facts.listeners or () if re.match(r"turnserver|coturn", listener.process)
+        ]
         return [services.Endpoint(o.transport, o.address, o.port, (o.place,)) for o in named]
 
     def turn_offered(self) -> tuple[bool | None, tuple[str, ...]]:
@@ -316,7 +327,7 @@ class Deployment:
                 fact = host.options.get(key)
                 if fact is None or fact.value is UNKNOWN or not isinstance(fact.value, list):
                     continue
-                kinds = {str(one.get("type")) for one in fact.value if isinstance(one, dict)}
+                kinds = {str(entry.get("type")) for entry in fact.value if isinstance(entry, dict)}
                 if kinds & {"turn", "turns"}:
                     return True, (fact.place,)
         return (False if prosody.whole else None), ()
@@ -342,38 +353,38 @@ class Deployment:
 
 
 def _reachable(addresses: Sequence[str]) -> list[str]:
-    return [one for one in addresses if not one.startswith("fe80")]
+    return [address for address in addresses if not address.startswith("fe80")]
 
 
 def _logins(values: "dict[str, Fact]", pattern: str) -> list[Login]:
     """Connections by their names, of keys as ``prefix.NAME.KEY``."""
-    found: dict[str, dict[str, Fact]] = {}
+    by_name: dict[str, dict[str, Fact]] = {}
     spelled: dict[str, dict[str, str]] = {}
     written: dict[str, str] = {}
     for key, fact in values.items():
         match = re.match(pattern, key)
         if match:
             plain = match[2].upper().replace("-", "_")
-            found.setdefault(match[1], {})[plain] = fact
+            by_name.setdefault(match[1], {})[plain] = fact
             spelled.setdefault(match[1], {})[plain] = match[2]
 
     def value(keys: "dict[str, Fact]", name: str, kind: str, default: Any = UNKNOWN) -> Value:
-        said = keys.get(name)
-        if said is not None:
-            worth = said.value
+        given = keys.get(name)
+        if given is not None:
+            worth = given.value
             if kind == "port" and str(worth).isdigit():
                 worth = int(str(worth))
-            return Value(worth, said.place, kind, key=written[name])
+            return Value(worth, given.place, kind, key=written[name])
         return Value(default, "", kind, "" if default is not UNKNOWN else "not set", default is not UNKNOWN)
 
     logins = []
-    for name, keys in found.items():
+    for name, keys in by_name.items():
         written = spelled[name]
-        said = keys.get("MUC_JIDS") or keys.get("MUC")
-        texts = said.value if said is not None and isinstance(said.value, list) else [said.value] if said else []
+        muc = keys.get("MUC_JIDS") or keys.get("MUC")
+        texts = muc.value if muc is not None and isinstance(muc.value, list) else [muc.value] if muc else []
         rooms = tuple(
-            Value(room.strip(), said.place, "jid")
-            for text in texts if isinstance(text, str) and said is not None for room in text.split(",") if room.strip()
+            Value(room.strip(), muc.place, "jid")
+            for text in texts if isinstance(text, str) and muc is not None for room in text.split(",") if room.strip()
         )  # fmt: skip
         logins.append(Login(name, value(keys, "HOSTNAME", "address"), value(keys, "PORT", "port", 5222),
                             value(keys, "DOMAIN", "name"), value(keys, "USERNAME", "name"),

@@ -17,24 +17,24 @@ class Directive:
 
     def child(self, name: str) -> "Directive | None":
         """The first directive of a name in this block."""
-        return next((one for one in self.block if one.name == name), None)
+        return next((directive for directive in self.block if directive.name == name), None)
 
     def children(self, name: str) -> "list[Directive]":
         """All directives of a name in this block."""
-        return [one for one in self.block if one.name == name]
+        return [directive for directive in self.block if directive.name == name]
 
     def inherited(self, name: str) -> "Directive | None":
         """A directive as this block sees it: its own, else that of the block around it."""
-        found = self.inherited_all(name)
-        return found[0] if found else None
+        directives = self.inherited_all(name)
+        return directives[0] if directives else None
 
     def inherited_all(self, name: str) -> "list[Directive]":
         """Directives of a name as this block sees them: its own, else all of the nearest block around that has one."""
         here: Directive | None = self
         while here is not None:
-            found = here.children(name)
-            if found:
-                return found
+            directives = here.children(name)
+            if directives:
+                return directives
             here = here.parent
         return []
 
@@ -49,9 +49,9 @@ class Directive:
         """The directive itself and all inside of it, in order."""
         stack = [self]
         while stack:
-            one = stack.pop()
-            yield one
-            stack.extend(reversed(one.block))
+            directive = stack.pop()
+            yield directive
+            stack.extend(reversed(directive.block))
 
     def text(self) -> str:
         """Its arguments as one text."""

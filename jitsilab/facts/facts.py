@@ -57,7 +57,9 @@ class Facts:
 
     def listening(self, transport: str, port: int) -> "list[Listener]":
         """The sockets on a port."""
-        return [one for one in self.listeners or () if (one.transport, one.port) == (transport, port)]
+        return [
+            listener for listener in self.listeners or () if (listener.transport, listener.port) == (transport, port)
+        ]
 
     def version(self, *packages: str) -> Fact | None:
         """The version of the first of these packages that is known."""
@@ -73,5 +75,5 @@ class Facts:
     @property
     def empty(self) -> bool:
         """Whether nothing that was given says anything of a deployment."""
-        used = [one for one in self.inputs if not one.note.endswith("left out")]
-        return not any(one.kind not in ("unknown", "known") for one in used)
+        used = [file for file in self.inputs if not file.note.endswith("left out")]
+        return not any(file.kind not in ("unknown", "known") for file in used)

@@ -70,8 +70,8 @@ def read(text: str, name: str, into: Hocon, problems: list[Problem], beside: Col
         return
     where = dict(_lines(clean))
     for path, value in _flat(tree, "", 0):
-        found = where.get(path)
-        into.values[path] = Fact(hide(path.rpartition(".")[2], value), f"{name}:{found}" if found else name)
+        at = where.get(path)
+        into.values[path] = Fact(hide(path.rpartition(".")[2], value), f"{name}:{at}" if at else name)
 
 
 def _depth(text: str) -> int:
@@ -94,9 +94,9 @@ def _flat(tree: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, ConfigList | list):
-        return [_plain(one) for one in value]
+        return [_plain(element) for element in value]
     if isinstance(value, ConfigTree):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(child) for key, child in value.items()}
     if isinstance(value, str):
         return value.strip()
     return value if isinstance(value, bool | int | float) or value is None else UNKNOWN
@@ -129,7 +129,7 @@ def _lines(text: str) -> Iterator[tuple[str, int]]:
             words, in_value = [], False
         elif token in ("=", ":", "+="):
             if not in_value and words:
-                yield ".".join([*(one for part in stack for one in part), *_split(words)]), line
+                yield ".".join([*(word for part in stack for word in part), *_split(words)]), line
                 in_value = True
         elif not in_value:
             words.append(token)

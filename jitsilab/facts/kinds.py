@@ -87,5 +87,5 @@ def recognise(name: str, head: bytes) -> str | None:
         return None
     if bare in ("secrets.txt", "readme", "readme.md", "readme.txt"):
         return "known"
-    found = next((kind for pattern, kind in CONTENTS if re.search(pattern, text)), None)
-    return None if found == "compose" and not re.search(r"(?m)^[ \t]+(image|build|extends):", text) else found
+    by_content = next((kind for pattern, kind in CONTENTS if re.search(pattern, text)), None)
+    return None if by_content == "compose" and not re.search(r"(?m)^[ \t]+(image|build|extends):", text) else by_content

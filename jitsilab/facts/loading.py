@@ -32,14 +32,14 @@ def load(*sources: "str | Path | Given") -> Facts:
     """
     from jitsilab.facts import reading  # with all the parsers, of which recognising a file needs none
 
-    given = [one for source in sources for one in _given(source)]
+    given = [file for source in sources for file in _given(source)]
     facts = Facts(str(sources[0]) if len(sources) == 1 and not isinstance(sources[0], Given) else "")
     for late in given[MOST:]:
         facts.problems.append(Problem(0, "facts", 0, f"more than {MOST} files; those from {late.name} on are left out"))
         break
-    taken = [one for one in (_open(one, facts) for one in given[:MOST]) if one is not None]
-    for one in _in_order(taken, facts):
-        reading.read(one, taken, facts)
+    taken = [opened for opened in (_open(file, facts) for file in given[:MOST]) if opened is not None]
+    for file in _in_order(taken, facts):
+        reading.read(file, taken, facts)
     reading.finish(facts)
     return facts
 
@@ -78,25 +78,25 @@ def _files(root: Path) -> Iterator[Path]:
     return iter(sorted(paths, key=lambda p: p.relative_to(root).as_posix()))
 
 
-def _open(one: Given, facts: Facts) -> File | None:
+def _open(given: Given, facts: Facts) -> File | None:
     try:
-        data = one.data if isinstance(one.data, bytes) else _bytes(one.data)
+        data = given.data if isinstance(given.data, bytes) else _bytes(given.data)
     except OSError as error:
-        facts.problems.append(Problem(0, "facts", 0, f"{one.name}: {error.strerror}"))
+        facts.problems.append(Problem(0, "facts", 0, f"{given.name}: {error.strerror}"))
         return None
     digest = hashlib.sha256(data).hexdigest()
     if len(data) > LARGEST:
-        _unused(one.name, "unknown", "", f"larger than {LARGEST} bytes, left out", facts)
+        _unused(given.name, "unknown", "", f"larger than {LARGEST} bytes, left out", facts)
         return None
     if b"PRIVATE KEY-----" in data:
-        facts.private_keys.append(one.name)
-        _unused(one.name, "known", digest, "holds a private key, not opened", facts, quiet=True)
+        facts.private_keys.append(given.name)
+        _unused(given.name, "known", digest, "holds a private key, not opened", facts, quiet=True)
         return None
-    kind = kinds.recognise(one.name, data[:HEAD])
+    kind = kinds.recognise(given.name, data[:HEAD])
     if kind is None:
-        _unused(one.name, "unknown", digest, "not a file of a known kind, left out", facts)
+        _unused(given.name, "unknown", digest, "not a file of a known kind, left out", facts)
         return None
-    return File(one.name, data.decode("utf-8", "replace").replace("\r\n", "\n"), kind, digest)
+    return File(given.name, data.decode("utf-8", "replace").replace("\r\n", "\n"), kind, digest)
 
 
 def _bytes(path: Path) -> bytes:
@@ -112,33 +112,33 @@ def _unused(name: str, kind: str, digest: str, note: str, facts: Facts, quiet: b
 
 def _in_order(files: list[File], facts: Facts) -> Iterator[File]:
     """What is in force, in the order in which programs read it: main files before what they include."""
-    enabled = {one.name.rpartition("/")[2] for one in files if not _aside(one.name)}
-    folders = {part for one in files for part in one.name.split("/")[:-1]}
+    enabled = {file.name.rpartition("/")[2] for file in files if not _aside(file.name)}
+    folders = {part for file in files for part in file.name.split("/")[:-1]}
     beside = {"conf.avail": "conf.d", "sites-available": "sites-enabled", "conf-available": "conf-enabled",
               "mods-available": "mods-enabled"}  # fmt: skip
     project = _project(files)
     chosen = []
-    for one in files:
-        aside = _aside(one.name)
-        base = one.name.rpartition("/")[2]
+    for file in files:
+        aside = _aside(file.name)
+        base = file.name.rpartition("/")[2]
         note = ""
         if (
             kinds.NOT_IN_FORCE.search(base.lower())
             or base.lower() in ("env.example", "example.env")
-            or kinds.BACKUP.search(one.name)
+            or kinds.BACKUP.search(file.name)
         ):
             note = "by its name not in force, left out"
         elif aside and (beside[aside] in folders or base in enabled):
             note = f"in {aside}, not enabled, left out"
-        elif one.kind != "known" and kinds.is_template(one.kind, one.text):
+        elif file.kind != "known" and kinds.is_template(file.kind, file.text):
             note = "a template that is not filled in, left out"
-        elif one.kind in ("compose", "env") and one.name not in project:
+        elif file.kind in ("compose", "env") and file.name not in project:
             note = "not what compose reads there by itself, left out"
         if note:
-            _unused(one.name, one.kind, one.digest, note, facts, quiet=bool(aside))
+            _unused(file.name, file.kind, file.digest, note, facts, quiet=bool(aside))
         else:
-            facts.inputs.append(Input(one.name, one.kind, one.digest))
-            chosen.append(one)
+            facts.inputs.append(Input(file.name, file.kind, file.digest))
+            chosen.append(file)
     _several(chosen, facts)
     first = ("env", "addresses", "route", "versions")
     return iter(sorted(chosen, key=lambda f: (f.kind not in first, f.kind == "compose", _later(f.name), f.name)))
@@ -150,9 +150,9 @@ MAINS = ("prosody.cfg.lua", "jicofo.conf", "turnserver.conf", "nginx.conf")  # o
 def _several(files: list[File], facts: Facts) -> None:
     """Two main files of one name that say different things: which is in force is not known, and is said."""
     for name in MAINS:
-        same = [one for one in files if one.name.rpartition("/")[2] == name]
-        if len({one.digest for one in same}) > 1:
-            facts.ambiguous |= {one.kind for one in same}
+        same = [file for file in files if file.name.rpartition("/")[2] == name]
+        if len({file.digest for file in same}) > 1:
+            facts.ambiguous |= {file.kind for file in same}
             note = f"{same[1].name}: there is {same[0].name} too; which is in force is not known"
             facts.problems.append(Problem(0, "facts", 0, note))
 
@@ -169,23 +169,23 @@ def _project(files: list[File]) -> set[str]:
     def base(name: str) -> str:
         return name.rpartition("/")[2].lower()
 
-    every = [one for one in files if one.kind == "compose" and not kinds.is_template("compose", one.text)]
-    every = [one for one in every if not kinds.NOT_IN_FORCE.search(base(one.name))]
-    usual = [one for one in every if kinds.COMPOSE.match(base(one.name))]
-    here = sorted({folder(one.name) for one in usual or every}, key=lambda f: (bool(f), f.count("/"), f))
-    variables = [one for one in files if one.kind == "env" and not kinds.NOT_IN_FORCE.search(base(one.name))]
-    variables = [one for one in variables if base(one.name) not in ("env.example", "example.env")]
+    every = [file for file in files if file.kind == "compose" and not kinds.is_template("compose", file.text)]
+    every = [file for file in every if not kinds.NOT_IN_FORCE.search(base(file.name))]
+    usual = [file for file in every if kinds.COMPOSE.match(base(file.name))]
+    here = sorted({folder(file.name) for file in usual or every}, key=lambda f: (bool(f), f.count("/"), f))
+    variables = [file for file in files if file.kind == "env" and not kinds.NOT_IN_FORCE.search(base(file.name))]
+    variables = [file for file in variables if base(file.name) not in ("env.example", "example.env")]
     if not every:
-        nearest = sorted(variables, key=lambda one: (one.name.count("/"), base(one.name) != ".env", one.name))
-        return {one.name for one in nearest[:1]}
-    same = [one for one in variables if folder(one.name) == here[0]]
-    dotted = [one for one in same if base(one.name) == ".env"] or same[:1]
+        nearest = sorted(variables, key=lambda file: (file.name.count("/"), base(file.name) != ".env", file.name))
+        return {file.name for file in nearest[:1]}
+    same = [file for file in variables if folder(file.name) == here[0]]
+    dotted = [file for file in same if base(file.name) == ".env"] or same[:1]
     named = re.search(r"(?m)^COMPOSE_FILE=[\"']?([^\"'\n#]+)", dotted[0].text) if dotted else None
     wanted = {base(part.strip()) for part in re.split(r"[:;,]", named[1])} if named else set()
-    chosen = [one for one in usual or every if folder(one.name) == here[0]]
+    chosen = [file for file in usual or every if folder(file.name) == here[0]]
     if wanted:
-        chosen = [one for one in every if folder(one.name) == here[0] and base(one.name) in wanted] or chosen
-    return {one.name for one in (*chosen, *dotted)}
+        chosen = [file for file in every if folder(file.name) == here[0] and base(file.name) in wanted] or chosen
+    return {file.name for file in (*chosen, *dotted)}
 
 
 def _later(name: str) -> int:

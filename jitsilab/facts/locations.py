@@ -69,23 +69,24 @@ def _url(target: Value | None) -> tuple[str, int | None]:
 
 def locations(facts: Facts, path: str = "") -> list[Location]:
     """Paths of nginx and Apache with what becomes of requests; those that a path comes by, where one is given."""
-    found = [*_of_nginx(facts), *_of_apache(facts)]
-    return [one for one in found if not path or one.serves(path)]
+    every = [*_of_nginx(facts), *_of_apache(facts)]
+    return [location for location in every if not path or location.serves(path)]
 
 
 def _of_nginx(facts: Facts) -> Iterator[Location]:
     nginx = facts.nginx
-    for one in nginx.all("location") if nginx is not None else ():
-        if not one.args:
+    for location in nginx.all("location") if nginx is not None else ():
+        if not location.args:
             continue
-        modifier = str(one.args[0]) if len(one.args) > 1 else ""
-        passed_on = one.child("proxy_pass")
+        modifier = str(location.args[0]) if len(location.args) > 1 else ""
+        passed_on = location.child("proxy_pass")
         target = Value(" ".join(map(str, passed_on.args)), passed_on.place, "url") if passed_on else None
         if target is not None:
             target = _upstream(facts, target)
         yield Location(
-            str(one.args[-1]), modifier, one.place, target, _upgrades(one) if target is not None else None,
-            _refuses(one), _server_names(one), "nginx",
+            str(location.args[-1]), modifier, location.place, target,
+            _upgrades(location) if target is not None else None,
+            _refuses(location), _server_names(location), "nginx",
         )  # fmt: skip
 
 
@@ -93,50 +94,57 @@ def _upstream(facts: Facts, target: Value) -> Value:
     """An upstream's name as its first server."""
     nginx = facts.nginx
     match = re.match(r"(\w+://)([\w.-]+)(/.*)?$", str(target.value))
-    for one in nginx.all("upstream") if nginx is not None and match is not None else ():
-        if one.args and match is not None and str(one.args[0]) == match[2] and (server := one.child("server")):
+    for upstream in nginx.all("upstream") if nginx is not None and match is not None else ():
+        if (
+            upstream.args
+            and match is not None
+            and str(upstream.args[0]) == match[2]
+            and (server := upstream.child("server"))
+        ):
             return Value(f"{match[1]}{server.args[0]}{match[3] or ''}", server.place, "url")
     return target
 
 
 def _of_apache(facts: Facts) -> Iterator[Location]:
     root = facts.apache
-    for one in root.walk() if root is not None else ():
-        if one.name in ("proxypass", "proxypassmatch") and one.args:
-            inside = one.within("location")
-            path = str(inside.args[0]) if inside is not None and inside.args else str(one.args[0])
-            target = str(one.args[0] if inside is not None else (one.args[1:] or ("",))[0])
+    for directive in root.walk() if root is not None else ():
+        if directive.name in ("proxypass", "proxypassmatch") and directive.args:
+            inside = directive.within("location")
+            path = str(inside.args[0]) if inside is not None and inside.args else str(directive.args[0])
+            target = str(directive.args[0] if inside is not None else (directive.args[1:] or ("",))[0])
             if target == "!":
                 continue
-            regular = "~" if one.name == "proxypassmatch" else ""
-            websocket = target.startswith(("ws://", "wss://")) or "upgrade=websocket" in one.text()
-            yield Location(path, regular, one.place, Value(target, one.place, "url"), websocket, None, (), "apache")
+            regular = "~" if directive.name == "proxypassmatch" else ""
+            websocket = target.startswith(("ws://", "wss://")) or "upgrade=websocket" in directive.text()
+            yield Location(
+                path, regular, directive.place, Value(target, directive.place, "url"), websocket, None, (), "apache"
+            )
 
 
 def _upgrades(location: Directive) -> bool | None:
     """Whether a location hands WebSockets on: HTTP/1.1, and both headers (nginx, WebSocket proxying)."""
     headers = {
-        str(one.args[0]).lower(): " ".join(map(str, one.args[1:]))
-        for one in location.inherited_all("proxy_set_header")
-        if one.args
+        str(header.args[0]).lower(): " ".join(map(str, header.args[1:]))
+        for header in location.inherited_all("proxy_set_header")
+        if header.args
     }
     version = location.inherited("proxy_http_version")
-    if any(one.name == "include" for one in location.block):
+    if any(directive.name == "include" for directive in location.block):
         return None
     named = "upgrade" in headers and headers.get("connection", "").lower() not in ("", "close", "keep-alive")
     return named and version is not None and str(version.args[0]) == "1.1"
 
 
 def _refuses(location: Directive) -> int | None:
-    for one in location.block:
-        if one.name == "return" and one.args and re.fullmatch(r"\d{3}", str(one.args[0])):
-            return int(one.args[0])
-        if one.name == "deny" and one.text() == "all" and not location.children("allow"):
+    for directive in location.block:
+        if directive.name == "return" and directive.args and re.fullmatch(r"\d{3}", str(directive.args[0])):
+            return int(directive.args[0])
+        if directive.name == "deny" and directive.text() == "all" and not location.children("allow"):
             return 403
     return None
 
 
-def _server_names(one: Directive) -> tuple[str, ...]:
-    server = one.within("server")
+def _server_names(location: Directive) -> tuple[str, ...]:
+    server = location.within("server")
     names = server.child("server_name") if server is not None else None
     return tuple(map(str, names.args)) if names is not None else ()

@@ -66,7 +66,7 @@ def hide(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {k: hide(str(k) if isinstance(k, str) else key, v) for k, v in value.items()}
     if isinstance(value, list):
-        return [hide(key, one) for one in value]
+        return [hide(key, element) for element in value]
     if not isinstance(value, str):
         return value
     if _SECRET.search(key) and not _NO_SECRET.search(key):

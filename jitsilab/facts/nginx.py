@@ -39,11 +39,11 @@ class Nginx:
         """Every directive of these names, in the order of the files."""
         self.resolve()
         for root in self.roots:
-            yield from (one for one in root.walk() if one.name in names)
+            yield from (directive for directive in root.walk() if directive.name in names)
 
     def servers(self) -> Iterator[Directive]:
         """Every ``server`` block, of http and of stream."""
-        return (one for one in self.all("server") if one.block)
+        return (server for server in self.all("server") if server.block)
 
     def tls_servers(self) -> Iterator[Directive]:
         """Servers that end TLS themselves."""
@@ -61,30 +61,32 @@ class Nginx:
         for root in self.files.values():
             self._include(root, root.place, used, budget, 0)
         self.roots = [root for name, root in self.files.items() if name not in used]
-        main = next((one for root in self.roots for one in root.block if one.name == "http"), None)
+        main = next((directive for root in self.roots for directive in root.block if directive.name == "http"), None)
         for root in self.roots:
-            sites = [one for one in root.block if one.name in ("server", "upstream", "map", "log_format")]
+            sites = [
+                directive for directive in root.block if directive.name in ("server", "upstream", "map", "log_format")
+            ]
             if main is None or root is _top(main) or not sites:
                 continue
-            http_level = [one for one in root.block if one.name not in ("stream", "events", "http")]
-            root.block = [one for one in root.block if one not in http_level]
+            http_level = [directive for directive in root.block if directive.name not in ("stream", "events", "http")]
+            root.block = [directive for directive in root.block if directive not in http_level]
             main.block += http_level
-            for one in http_level:
-                one.parent = main
+            for directive in http_level:
+                directive.parent = main
 
     def _include(self, here: Directive, name: str, used: set[str], budget: list[int], depth: int) -> None:
         made: list[Directive] = []
-        for one in here.block:
-            if one.name != "include" or not one.args:
-                self._include(one, name, used, budget, depth)
-                made.append(one)
+        for directive in here.block:
+            if directive.name != "include" or not directive.args:
+                self._include(directive, name, used, budget, depth)
+                made.append(directive)
                 continue
-            pattern = str(one.args[0])
+            pattern = str(directive.args[0])
             matches = [other for other in self.files if other != name and _matches(other, pattern)]
             if not matches:
-                made.append(one)
+                made.append(directive)
                 if not HARMLESS.search(pattern) and ("*" not in pattern or not self._alone(pattern)):
-                    self.missing.append(one)
+                    self.missing.append(directive)
                 continue
             for other in matches if depth < 8 else ():
                 used.add(other)
@@ -99,18 +101,18 @@ class Nginx:
         return any("/" not in name and name != "nginx.conf" for name in self.files)
 
 
-def _top(one: Directive) -> Directive:
-    while one.parent is not None:
-        one = one.parent
-    return one
+def _top(directive: Directive) -> Directive:
+    while directive.parent is not None:
+        directive = directive.parent
+    return directive
 
 
-def _copy(one: Directive, parent: Directive, budget: list[int]) -> Directive | None:
+def _copy(directive: Directive, parent: Directive, budget: list[int]) -> Directive | None:
     budget[0] -= 1
     if budget[0] < 0:
         return None
-    made = Directive(one.name, one.args, one.place, parent=parent)
-    made.block = [copy for child in one.block if (copy := _copy(child, made, budget)) is not None]
+    made = Directive(directive.name, directive.args, directive.place, parent=parent)
+    made.block = [copy for child in directive.block if (copy := _copy(child, made, budget)) is not None]
     return made
 
 
@@ -127,15 +129,15 @@ def _matches(name: str, pattern: str) -> bool:
 def ends_tls(server: Directive) -> bool:
     """Whether a server block speaks TLS with its clients."""
     ssl = server.child("ssl")
-    return any("ssl" in map(str, one.args) for one in server.children("listen")) or (
+    return any("ssl" in map(str, listen.args) for listen in server.children("listen")) or (
         ssl is not None and ssl.args == ("on",)
     )
 
 
 def listens_beyond_loopback(server: Directive) -> bool:
     """Whether a server block listens on more than loopback."""
-    for one in (child for child in server.children("listen") if child.args):
-        address = str(one.args[0])
+    for listen in (child for child in server.children("listen") if child.args):
+        address = str(listen.args[0])
         host = address.rpartition(":")[0].strip("[]") if ":" in address else ""
         if address.startswith("unix:") or (host and (is_loopback(host) or host == "localhost")):
             continue
@@ -197,10 +199,10 @@ def _tree(blocks: list[Any], name: str, before: int, parent: Directive, depth: i
     if depth > DEPTH:
         return []
     made = []
-    for one in blocks:
-        args = tuple(_hidden(one["directive"], one.get("args", ())))
-        directive = Directive(one["directive"], args, f"{name}:{one['line'] + before}", parent=parent)
-        directive.block = _tree(one.get("block", []), name, before, directive, depth + 1)
+    for parsed in blocks:
+        args = tuple(_hidden(parsed["directive"], parsed.get("args", ())))
+        directive = Directive(parsed["directive"], args, f"{name}:{parsed['line'] + before}", parent=parent)
+        directive.block = _tree(parsed.get("block", []), name, before, directive, depth + 1)
         made.append(directive)
     return made
 
@@ -210,5 +212,5 @@ def _hidden(directive: str, args: Any) -> list[Any]:
     values: list[Any] = list(args)
     authorises = "proxy_set_header" in directive and values and str(values[0]).lower() in ("authorization", "cookie")
     if authorises or directive in ("ssl_password_file", "secure_link_secret"):
-        return values[:1] + [secret(str(one)) for one in values[1:]]
+        return values[:1] + [secret(str(value)) for value in values[1:]]
     return values

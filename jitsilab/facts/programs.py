@@ -80,7 +80,7 @@ def setting(
     places.append(system.get(new) if system is not None else None)  # Typesafe config asks system properties first
     hocon = conf(facts, program, bridge)
     places.append(hocon.get(new) if hocon is not None else None)
-    fact: Fact | None = next((one for one in places if one is not None), None)
+    fact: Fact | None = next((candidate for candidate in places if candidate is not None), None)
     if fact is not None:
         if fact.value is UNKNOWN:
             return Setting(UNKNOWN, fact.place, why=f"{fact.place}: a value that is not known")
@@ -93,10 +93,10 @@ def setting(
     return Setting(default, hocon.name if hocon is not None else "", default=True)
 
 
-def number(one: Setting) -> int | None:
+def number(given: Setting) -> int | None:
     """A setting as a number; None where it is none, or not known."""
-    text = str(one.value)
-    return int(text) if one.known and re.fullmatch(r"-?\d{1,6}", text) else None
+    text = str(given.value)
+    return int(text) if given.known and re.fullmatch(r"-?\d{1,6}", text) else None
 
 
 def private_host_default(facts: Facts, bridge: Hocon | None = None) -> Any:
@@ -118,14 +118,14 @@ def rest_host_default(facts: Facts) -> Any:
 def ice_tcp(facts: Facts, bridge: Hocon | None = None) -> Setting:
     """Whether the bridge offers media over TCP."""
     if at_least(facts, "bridge", NO_ICE_TCP):
-        told = next(facts.versions[name] for name in PACKAGES["bridge"] if name in facts.versions)
-        return Setting(False, told.place)
+        version = next(facts.versions[name] for name in PACKAGES["bridge"] if name in facts.versions)
+        return Setting(False, version.place)
     off = facts.properties.get("bridge")
     fact = off.get("org.jitsi.videobridge.DISABLE_TCP_HARVESTER") if off is not None else None
     if fact is not None and str(fact.value).lower() in ("true", "false"):
         return Setting(str(fact.value).lower() == "false", fact.place)
     # reference.conf: enabled = false since there is a jvb.conf
-    found = setting(facts, "bridge", "videobridge.ice.tcp.enabled", default=False, bridge=bridge)
-    if found.known and not isinstance(found.value, bool):
-        return Setting(str(found.value).lower() == "true", found.place, found.default)
-    return found
+    enabled = setting(facts, "bridge", "videobridge.ice.tcp.enabled", default=False, bridge=bridge)
+    if enabled.known and not isinstance(enabled.value, bool):
+        return Setting(str(enabled.value).lower() == "true", enabled.place, enabled.default)
+    return enabled

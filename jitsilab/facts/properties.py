@@ -32,13 +32,13 @@ def _continues(line: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    def one(match: re.Match[str]) -> str:
+    def character(match: re.Match[str]) -> str:
         word = match[1]
         if word[0] == "u" and len(word) == 5:
             return chr(int(word[1:], 16))
         return _ESCAPES.get(word, word)
 
-    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", one, text)
+    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
 
 
 def read(text: str, name: str, into: Settings) -> None:

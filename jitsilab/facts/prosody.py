@@ -62,15 +62,15 @@ class Prosody:
 
     def modules(self, host: Host) -> set[str]:
         """Modules that are enabled for a host, global ones included."""
-        found: set[str] = set()
+        modules: set[str] = set()
         around = self.hosts[0]
         if host.kind == "Component" and not ((own := host.options.get("load_global_modules")) and own.value is True):
             around = host  # Prosody loads the global list on VirtualHosts alone
-        for one in (around, host):
-            found |= set(_strings(one.options.get("modules_enabled")))
-        for one in (around, host):
-            found -= set(_strings(one.options.get("modules_disabled")))
-        return found
+        for scope in (around, host):
+            modules |= set(_strings(scope.options.get("modules_enabled")))
+        for scope in (around, host):
+            modules -= set(_strings(scope.options.get("modules_disabled")))
+        return modules
 
     def runs(self, module: str) -> bool:
         """Whether some host enables a module."""
@@ -96,14 +96,14 @@ class Prosody:
         world = self.hosts[0]
         keys = [f"{prefix}_interfaces", f"{prefix}_interface"]
         keys += ["local_interfaces"] if private else ["interfaces", "interface"]
-        said = next((world.options[key] for key in keys if key in world.options), None)
+        said_names = next((world.options[key] for key in keys if key in world.options), None)
         default = ["127.0.0.1", "::1"] if private else ["*", "::"]
-        names = default if said is None else _strings(said)
+        names = default if said_names is None else _strings(said_names)
         said_ports = self.ports_fact(service)
         listed = ports if said_ports is None else said_ports.value
         listed = listed if isinstance(listed, list | tuple) else [listed]
         numbers = [int(port) for port in listed if _numeric(port)]
-        return names, numbers, (said or said_ports or Fact(None, "")).place
+        return names, numbers, (said_names or said_ports or Fact(None, "")).place
 
     def ports_fact(self, service: str) -> Fact | None:
         """Where the ports of a service are said: ``c2s_ports`` before ``c2s_port``, as portmanager looks for them."""
@@ -116,7 +116,7 @@ class Prosody:
         if fact is None:
             return self.whole
         values = fact.value if isinstance(fact.value, list) else [fact.value]
-        return fact.value is not UNKNOWN and all(_numeric(one) for one in values)
+        return fact.value is not UNKNOWN and all(_numeric(value) for value in values)
 
     def open_to_others(self, service: str) -> bool | None:
         """Whether a service is bound to more than loopback; None where the file does not tell."""
@@ -201,9 +201,9 @@ def _line_of(error: BaseException) -> int | None:
     here: BaseException | None = error
     while here is not None:
         token = getattr(here.args[0], "offendingToken", None) if here.args else None
-        found = re.search(r"\bline (\d{1,8}):", str(here))
-        if token is not None or found:
-            return int(token.line) if token is not None else int(found[1]) if found else None
+        match = re.search(r"\bline (\d{1,8}):", str(here))
+        if token is not None or match:
+            return int(token.line) if token is not None else int(match[1]) if match else None
         here = here.__context__
     return None
 
@@ -253,19 +253,19 @@ class _Reader:
             node = node.func
         name = getattr(node, "id", "")
         if name in ("VirtualHost", "Host", "Component") and arguments:
-            words = [self.value(one) for one in arguments if not isinstance(one, astnodes.Table)]
-            said = [word if isinstance(word, str) else "" for word in words]
-            if not said:
+            words = [self.value(argument) for argument in arguments if not isinstance(argument, astnodes.Table)]
+            texts = [word if isinstance(word, str) else "" for word in words]
+            if not texts:
                 return
-            said[0] = said[0].lower()  # nameprep, as configmanager has it
+            texts[0] = texts[0].lower()  # nameprep, as configmanager has it
             kind = "Component" if name == "Component" else "VirtualHost"
-            same = [host for host in self.prosody.hosts if host.name == said[0]]
+            same = [host for host in self.prosody.hosts if host.name == texts[0]]
             if same:
                 self.host = same[0]
             else:
-                self.host = Host(kind, said[0], said[1] if len(said) > 1 else "", place)
+                self.host = Host(kind, texts[0], texts[1] if len(texts) > 1 else "", place)
                 self.prosody.hosts.append(self.host)
-            for table in (one for one in arguments if isinstance(one, astnodes.Table)):
+            for table in (argument for argument in arguments if isinstance(argument, astnodes.Table)):
                 options = self.value(table)
                 for key, worth in options.items() if isinstance(options, dict) else ():
                     self.host.options[str(key)] = Fact(hide(str(key), worth), place)
@@ -305,13 +305,13 @@ class _Reader:
         """A list where no entry has a key, else a dict (unkeyed entries numbered from 1, as in Lua)."""
         listed: list[Any] = []
         keyed: dict[Any, Any] = {}
-        for one in node.fields:
-            worth = self.value(one.value, depth + 1)
-            if one.key is None:
+        for entry in node.fields:
+            worth = self.value(entry.value, depth + 1)
+            if entry.key is None:
                 listed.append(worth)
             else:
-                named = isinstance(one.key, astnodes.Name) and not one.between_brackets
-                key = one.key.id if named else self.value(one.key, depth + 1)
+                named = isinstance(entry.key, astnodes.Name) and not entry.between_brackets
+                key = entry.key.id if named else self.value(entry.key, depth + 1)
                 keyed[key if isinstance(key, str | int) else str(key)] = worth
         return {**dict(enumerate(listed, 1)), **keyed} if keyed else listed
 
@@ -323,13 +323,19 @@ def _operate(node: Any, left: Any, right: Any) -> Any:
         astnodes.MultOp: lambda a, b: a * b,
     }
     if isinstance(node, astnodes.Concat):
-        parts = [str(one) for one in (left, right) if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        parts = [
+            str(operand)
+            for operand in (left, right)
+            if isinstance(operand, str | int | float) and not isinstance(operand, bool)
+        ]
         return "".join(parts) if len(parts) == 2 and len(parts[0]) + len(parts[1]) < 1 << 16 else UNKNOWN
     if isinstance(node, astnodes.OrLoOp):
         return right if left in (None, False) and left is not UNKNOWN else left
     if isinstance(node, astnodes.AndLoOp):
         return left if left in (None, False) or left is UNKNOWN else right
-    if type(node) in plain and all(isinstance(one, int | float) and abs(one) < 1e15 for one in (left, right)):
+    if type(node) in plain and all(
+        isinstance(operand, int | float) and abs(operand) < 1e15 for operand in (left, right)
+    ):
         return plain[type(node)](left, right)
     return UNKNOWN
 

@@ -46,7 +46,7 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
     match file.kind:
         case "prosody":
             facts.prosody = facts.prosody or Prosody()
-            same = [one.name for one in files if one.kind == "prosody"]
+            same = [other.name for other in files if other.kind == "prosody"]
             prosody.read(text, name, facts.prosody, problems, same)
         case "turn":
             facts.turn = facts.turn or TurnServer()
@@ -64,7 +64,7 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
         case "compose":
             facts.compose = facts.compose or Compose()
             environment = facts.environment or Settings()
-            texts = {one.name: one.text for one in files}
+            texts = {other.name: other.text for other in files}
             compose.read(text, name, facts.compose, environment, facts.environment is not None, problems, texts)
         case "containers":
             facts.handed_on = (facts.handed_on or []) + sockets.handed_on(text, name)
@@ -74,16 +74,16 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
         case "apache":
             facts.apache = facts.apache or Directive("", (), name)
             root = apache.read(text, name, problems)
-            for one in root.block:
-                one.parent = facts.apache
+            for directive in root.block:
+                directive.parent = facts.apache
             facts.apache.block += root.block
         case "web":
             facts.web = facts.web or WebConfig()
             webconfig.read(text, name, facts.web, problems)
         case "sockets":
-            found = sockets.listeners(text, name)
-            facts.listeners = (facts.listeners or []) + found
-            if not found:
+            listeners = sockets.listeners(text, name)
+            facts.listeners = (facts.listeners or []) + listeners
+            if not listeners:
                 problems.append(Problem(0, "facts", 0, f"{name}: no listening socket is listed"))
         case "firewall":
             facts.firewall = facts.firewall or Filters()
@@ -113,7 +113,9 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
 def _read_hocon(file: "File", files: "list[File]", facts: Facts) -> None:
     """One set of values a program; a second jvb.conf (jvb2.conf) is a second bridge."""
     base = file.name.rpartition("/")[2]
-    same = [one.name.rpartition("/")[2] for one in files if one.kind == file.kind and one.name != file.name]
+    same = [
+        sibling.name.rpartition("/")[2] for sibling in files if sibling.kind == file.kind and sibling.name != file.name
+    ]
     if file.kind == "focus":
         facts.focus = facts.focus or Hocon()
         hocon.read(file.text, file.name, facts.focus, facts.problems, same)
@@ -161,12 +163,12 @@ def finish(facts: Facts) -> None:
         facts.firewall.interfaces = packetfilter.Interfaces(facts.default_route, facts.interfaces)
     if facts.nginx is not None:
         facts.nginx.resolve()
-        for one in facts.nginx.missing:
-            note = f"{one.place}: includes {one.text()[:80]}, which is not here"
+        for include in facts.nginx.missing:
+            note = f"{include.place}: includes {include.text()[:80]}, which is not here"
             facts.problems.append(Problem(0, "nginx", 0, note))
     notes: dict[str, str] = {}
     for problem in facts.problems:
-        name = next((one.path for one in facts.inputs if problem.message.startswith(one.path + ":")), "")
+        name = next((file.path for file in facts.inputs if problem.message.startswith(file.path + ":")), "")
         if name:
             notes.setdefault(name, problem.message.removeprefix(name).lstrip(":").strip())
     facts.inputs = sorted(i._replace(note=i.note or _line(notes.get(i.path, ""))) for i in facts.inputs)
@@ -187,9 +189,9 @@ def published(text: str, name: str, problems: list[Problem]) -> dict[str, Fact]:
     if not isinstance(packages, dict):
         return {}
     lines = text.split("\n")
-    found = {}
+    by_package = {}
     for key, value in packages.items():
         if isinstance(value, str):
             line = next((number for number, line in enumerate(lines, 1) if f'"{key}":' in line), 0)
-            found[str(key)] = Fact(value, f"{name}:{line}" if line else name)
-    return found
+            by_package[str(key)] = Fact(value, f"{name}:{line}" if line else name)
+    return by_package

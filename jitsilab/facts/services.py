@@ -70,7 +70,7 @@ def containers(facts: Facts) -> bool:
     if facts.compose is not None and any(s.program in FILES for s in facts.compose.services.values()):
         return True
     if facts.handed_on is not None and any(
-        re.search(r"jitsi|jvb|jicofo|prosody", one.container) for one in facts.handed_on
+        re.search(r"jitsi|jvb|jicofo|prosody", handed.container) for handed in facts.handed_on
     ):
         return True
     if facts.environment is not None and any(
@@ -83,7 +83,7 @@ def containers(facts: Facts) -> bool:
         if prosody
         else []
     )
-    return any(re.search(r"/prosody-plugins-custom|'/config/|/run/prosody", str(one)) for one in paths)
+    return any(re.search(r"/prosody-plugins-custom|'/config/|/run/prosody", str(path)) for path in paths)
 
 
 def listening(facts: Facts, service: str) -> Listening:
@@ -97,19 +97,21 @@ def listening(facts: Facts, service: str) -> Listening:
         return _prosody(facts, service)
     if service == "rest":
         return _java(facts, "focus", service, _rest(facts), None)
-    bridges: list[Hocon | None] = [one for one in (facts.bridge, *facts.other_bridges) if one is not None]
+    bridges: list[Hocon | None] = [bridge for bridge in (facts.bridge, *facts.other_bridges) if bridge is not None]
     bridges = bridges or [None]
-    found = [_java(facts, "bridge", service, bridge_settings(facts, service, one), one) for one in bridges]
-    return _merged(found)
+    listenings = [
+        _java(facts, "bridge", service, bridge_settings(facts, service, bridge), bridge) for bridge in bridges
+    ]
+    return _merged(listenings)
 
 
-def _merged(found: Sequence[Listening]) -> Listening:
-    if len(found) == 1:
-        return found[0]
-    endpoints = tuple(dict.fromkeys(e for one in found for e in one.endpoints))
-    places = tuple(dict.fromkeys(p for one in found for p in one.places))
-    why = next((one.why for one in found if not one.known), "")
-    return Listening(all(one.known for one in found), endpoints, places, why)
+def _merged(listenings: Sequence[Listening]) -> Listening:
+    if len(listenings) == 1:
+        return listenings[0]
+    endpoints = tuple(dict.fromkeys(e for part in listenings for e in part.endpoints))
+    places = tuple(dict.fromkeys(p for part in listenings for p in part.places))
+    why = next((part.why for part in listenings if not part.known), "")
+    return Listening(all(part.known for part in listenings), endpoints, places, why)
 
 
 # Containers
@@ -138,19 +140,19 @@ def _in_containers(facts: Facts, service: str, program: str) -> Listening | None
     endpoints: list[Endpoint] = []
     places: list[str] = []
     why = f"{compose.broken[0]} cannot be read" if compose.broken else ""
-    for one in services:
-        variables = {k: str(f.value) for k, f in one.environment.values.items() if f.value is not UNKNOWN}
+    for container in services:
+        variables = {k: str(f.value) for k, f in container.environment.values.items() if f.value is not UNKNOWN}
         port = _inner_port(facts, service, variables)
-        places.append(one.place)
-        unread = [u for u in one.unread if u.transport in ("", transport) and u.inner in (None, port)]
+        places.append(container.place)
+        unread = [u for u in container.unread if u.transport in ("", transport) and u.inner in (None, port)]
         if unread:
             why = f"{unread[0].place}: what is published there is not known"
-        if one.host_network:
+        if container.host_network:
             on_host = _prosody(facts, service) if program == "prosody" else None
             if on_host is None:
                 on_host = _java_alone(facts, service)
             return on_host
-        for published in one.ports:
+        for published in container.ports:
             if published.inner == port and published.transport == transport:
                 if published.port is None:
                     why = f"{published.place}: the host's port is chosen when the container starts"
@@ -166,10 +168,10 @@ def _without_compose(facts: Facts, service: str, transport: str) -> Listening | 
         here = [h for h in facts.handed_on if h.inner == port and h.transport == transport]
         endpoints = tuple(Endpoint(transport, h.address, h.port, (h.place,), port) for h in here)
         return Listening(True, endpoints, (facts.handed_on[0].place,) if facts.handed_on else ())
-    proxies = [one for one in facts.listeners or () if one.process == "docker-proxy"]
+    proxies = [proxy for proxy in facts.listeners or () if proxy.process == "docker-proxy"]
     if proxies:
-        here_too = [one for one in proxies if one.port == port and one.transport == transport]
-        endpoints = tuple(Endpoint(transport, one.address, one.port, (one.place,), port) for one in here_too)
+        here_too = [proxy for proxy in proxies if proxy.port == port and proxy.transport == transport]
+        endpoints = tuple(Endpoint(transport, proxy.address, proxy.port, (proxy.place,), port) for proxy in here_too)
         return Listening(True, endpoints, (proxies[0].place,))
     if facts.listeners is not None and any(_JAVA.match(o.process) or _LUA.match(o.process) for o in facts.listeners):
         return None  # the programs' own sockets are on the host
@@ -218,14 +220,18 @@ def _prosody(facts: Facts, service: str) -> Listening:
         why = f"{fact.place}: the ports are not known"
     if sockets is None:
         return Listening(False, why=why)
-    own = [one for one in sockets if _LUA.match(one.process)]
-    default = [one for one in sockets if one.port == DEFAULTS[service] and (not one.process or _LUA.match(one.process))]
+    own = [socket for socket in sockets if _LUA.match(socket.process)]
+    default = [
+        socket
+        for socket in sockets
+        if socket.port == DEFAULTS[service] and (not socket.process or _LUA.match(socket.process))
+    ]
     if default:
         return _of_sockets(sockets, [DEFAULTS[service]], "tcp", ())
-    strange = [one for one in own if not one.local and one.port not in OF_PROSODY]
-    nameless = [one for one in sockets if not one.process and not one.local]
+    strange = [socket for socket in own if not socket.local and socket.port not in OF_PROSODY]
+    nameless = [socket for socket in sockets if not socket.process and not socket.local]
     if strange or (nameless and not own):
-        maybe = tuple(one.place for one in (strange or nameless)[:3])
+        maybe = tuple(socket.place for socket in (strange or nameless)[:3])
         return Listening(False, places=maybe, why=f"{why}, and a socket may be that of {service}")
     return Listening(True, (), (sockets[0].place,) if sockets else ())
 
@@ -233,15 +239,15 @@ def _prosody(facts: Facts, service: str) -> Listening:
 def _of_sockets(
     sockets: Iterable[Listener], ports: Sequence[int], transport: str, places: tuple[str, ...]
 ) -> Listening:
-    here = [one for one in sockets if one.port in ports and one.transport == transport]
-    made = tuple(Endpoint(transport, one.address, one.port, (one.place,)) for one in here)
+    here = [socket for socket in sockets if socket.port in ports and socket.transport == transport]
+    made = tuple(Endpoint(transport, socket.address, socket.port, (socket.place,)) for socket in here)
     return Listening(True, tuple(dict.fromkeys(made)), places)
 
 
 def _listed(facts: Facts, transport: str) -> list[Listener] | None:
     """The sockets of a transport, where a listing has them; None where none was given."""
-    found = [one for one in facts.listeners or () if one.transport == transport]
-    return found or None
+    listeners = [listener for listener in facts.listeners or () if listener.transport == transport]
+    return listeners or None
 
 
 # Java programs on the host
@@ -275,9 +281,9 @@ def _rest(facts: Facts) -> tuple[programs.Setting, programs.Setting]:
 
 
 def _java(
-    facts: Facts, program: str, service: str, said: tuple[programs.Setting, programs.Setting], bridge: Hocon | None
+    facts: Facts, program: str, service: str, settings: tuple[programs.Setting, programs.Setting], bridge: Hocon | None
 ) -> Listening:
-    port, host = said
+    port, host = settings
     number = programs.number(port)
     transport = "udp" if service == "media" else "tcp"
     sockets = _listed(facts, transport)
@@ -292,7 +298,9 @@ def _java(
     if number is not None and number <= 0:
         return Listening(True, (), (port.place,))
     wanted = number if number is not None else DEFAULTS[service]
-    here = [one for one in sockets if one.port == wanted and (not one.process or _JAVA.match(one.process))]
+    here = [
+        socket for socket in sockets if socket.port == wanted and (not socket.process or _JAVA.match(socket.process))
+    ]
     if here:
         return _of_sockets(here, [wanted], transport, (port.place,) if port.place else ())
     return _unexplained(facts, program, service, sockets, port, bridge)
@@ -308,15 +316,19 @@ def pids(facts: Facts, program: str, bridge: Hocon | None = None) -> set[int]:
     else:
         number = programs.number(_rest(facts)[0])
         wanted.add(("tcp", number if number is not None else DEFAULTS["rest"]))
-    owners = [one for one in facts.listeners or () if (one.transport, one.port) in wanted and _JAVA.match(one.process)]
-    return {pid for one in owners for pid in one.pids}
+    owners = [
+        listener
+        for listener in facts.listeners or ()
+        if (listener.transport, listener.port) in wanted and _JAVA.match(listener.process)
+    ]
+    return {pid for owner in owners for pid in owner.pids}
 
 
 def _unexplained(
     facts: Facts, program: str, service: str, sockets: list[Listener], port: programs.Setting, bridge: Hocon | None
 ) -> Listening:
     """Nothing listens on the port that was looked for: sockets of the same process may be the service's."""
-    java = [one for one in sockets if _JAVA.match(one.process) or not one.process]
+    java = [socket for socket in sockets if _JAVA.match(socket.process) or not socket.process]
     own = pids(facts, program, bridge)
     others = pids(facts, "focus" if program == "bridge" else "bridge", None) - own
     explained = set()
@@ -324,16 +336,18 @@ def _unexplained(
         explained = {
             programs.number(bridge_settings(facts, s, bridge)[0]) for s in ("public", "private") if s != service
         }
-    mine = [one for one in java if set(one.pids) & own and one.port not in explained]
-    if service in ("private", "rest") and mine:
-        return _of_sockets(mine, [one.port for one in mine], sockets[0].transport, ())
+    same = [socket for socket in java if set(socket.pids) & own and socket.port not in explained]
+    if service in ("private", "rest") and same:
+        return _of_sockets(same, [socket.port for socket in same], sockets[0].transport, ())
     if port.known and not port.default:
         return Listening(True, (), (port.place,))
-    maybe = [one for one in java if not one.local and not set(one.pids) & others and one.port not in explained]
-    maybe = [one for one in maybe if one.process or (own and not one.pids)]
+    maybe = [
+        socket for socket in java if not socket.local and not set(socket.pids) & others and socket.port not in explained
+    ]
+    maybe = [socket for socket in maybe if socket.process or (own and not socket.pids)]
     if maybe and service != "media":
         why = f"{port.why or 'nothing listens on the default port'}, and a socket may be that interface"
-        return Listening(False, places=tuple(one.place for one in maybe[:3]), why=why)
+        return Listening(False, places=tuple(socket.place for socket in maybe[:3]), why=why)
     return Listening(True, (), (sockets[0].place,), absent=not own)
 
 
@@ -361,31 +375,37 @@ def _all_shut(facts: Facts, where: Listening) -> Reach | None:
     """Where a service may be one of several sockets, and none of them lets strangers in."""
     if not where.places or facts.listeners is None:
         return None
-    sockets = [one for one in facts.listeners if one.place in where.places]
+    sockets = [socket for socket in facts.listeners if socket.place in where.places]
     if not sockets or len(where.places) >= 3:
         return None
     asked = [reach_of(facts, [Endpoint(o.transport, o.address, o.port, (o.place,))], "") for o in sockets]
-    if all(one.open is False for one in asked):
-        return Reach(False, "the filter shuts every socket that it may be", [p for one in asked for p in one.places])
+    if all(answer.open is False for answer in asked):
+        return Reach(
+            False, "the filter shuts every socket that it may be", [p for answer in asked for p in answer.places]
+        )
     return None
 
 
 def reach_of(facts: Facts, endpoints: Sequence[Endpoint], service: str = "") -> Reach:
     """Whether strangers reach one of some endpoints."""
-    beyond = [one for one in endpoints if not one.local]
-    shown = [place for one in endpoints for place in one.places]
-    ports = ", ".join(dict.fromkeys(f"{one.transport} {one.port}" for one in endpoints))
+    beyond = [endpoint for endpoint in endpoints if not endpoint.local]
+    shown = [place for endpoint in endpoints for place in endpoint.places]
+    ports = ", ".join(dict.fromkeys(f"{endpoint.transport} {endpoint.port}" for endpoint in endpoints))
     if not beyond:
         return Reach(False, f"{ports} is bound to loopback", list(dict.fromkeys(shown)), bound=False)
-    where = ", ".join(dict.fromkeys("every address" if one.address == "*" else one.address for one in beyond))
-    ports = ", ".join(dict.fromkeys(f"{one.transport} {one.port}" for one in beyond))
+    where = ", ".join(
+        dict.fromkeys("every address" if endpoint.address == "*" else endpoint.address for endpoint in beyond)
+    )
+    ports = ", ".join(dict.fromkeys(f"{endpoint.transport} {endpoint.port}" for endpoint in beyond))
     filters = facts.firewall or Filters()
     ways = []
-    for one in beyond:
-        addresses = [one.address] if one.address != "*" else [a for a in facts.addresses if not a.startswith("fe80")]
-        container = (("", one.inner)) if one.inner is not None else None
-        ways.append(filters.way(one.transport, one.port, addresses, container=container))
-    places = [*(place for one in beyond for place in one.places)]
+    for endpoint in beyond:
+        addresses = (
+            [endpoint.address] if endpoint.address != "*" else [a for a in facts.addresses if not a.startswith("fe80")]
+        )
+        container = (("", endpoint.inner)) if endpoint.inner is not None else None
+        ways.append(filters.way(endpoint.transport, endpoint.port, addresses, container=container))
+    places = [*(place for endpoint in beyond for place in endpoint.places)]
     opened = next((way for way in ways if way.open), None)
     bound = f"{ports} is {'published on' if beyond[0].inner is not None else 'bound to'} {where}"
     if opened is not None:
@@ -406,7 +426,9 @@ def reach_port(facts: Facts | None, transport: str, port: int) -> Reach:
     sockets = _listed(facts, transport) if facts is not None else None
     if facts is None or sockets is None:
         return Reach()
-    here = [Endpoint(transport, one.address, one.port, (one.place,)) for one in sockets if one.port == port]
+    here = [
+        Endpoint(transport, socket.address, socket.port, (socket.place,)) for socket in sockets if socket.port == port
+    ]
     if not here:
         return Reach(False, f"nothing listens on {transport} {port}", [sockets[0].place], bound=False)
     return reach_of(facts, here)

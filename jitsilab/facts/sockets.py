@@ -30,7 +30,7 @@ _LSOF = re.compile(r"^(\S+)\s+(\d+)\s+.*\b(TCP|UDP)\s+(\S+?):(\d{1,5})(?:\s+\(LI
 
 def listeners(text: str, name: str) -> list[Listener]:
     """The listening sockets of `ss -lntup`, `netstat -tulpn` or `lsof -i`, one a line; other lines are passed over."""
-    found = []
+    sockets = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         place = f"{name}:{number}"
@@ -39,7 +39,7 @@ def listeners(text: str, name: str) -> list[Listener]:
         lsof = _LSOF.match(line) if "->" not in line else None
         if lsof and (lsof[3] == "UDP" or "LISTEN" in line) and int(lsof[5]) <= 0xFFFF:
             address = "*" if lsof[4] == "*" else lsof[4].strip("[]")
-            found.append(Listener(lsof[3].lower(), address, int(lsof[5]), lsof[1], place, (int(lsof[2]),)))
+            sockets.append(Listener(lsof[3].lower(), address, int(lsof[5]), lsof[1], place, (int(lsof[2]),)))
             continue
         transport = words[0].rstrip("6")
         if words[0] in ("LISTEN", "UNCONN"):  # ss -lnt, ss -lnu: no first column
@@ -51,14 +51,14 @@ def listeners(text: str, name: str) -> list[Listener]:
             continue
         address = ends[0][1].strip("[]").split("%")[0]
         process = _PROCESS.search(line)
-        pids = {int(one) for one in re.findall(r"\bpid=(\d{1,9})", line)}
+        pids = {int(pid) for pid in re.findall(r"\bpid=(\d{1,9})", line)}
         if process and process["pid"]:
             pids.add(int(process["pid"]))
-        found.append(
+        sockets.append(
             Listener(transport, "*" if address in ("0.0.0.0", "::", "*") else address, int(ends[0][2]),
                      (process[1] or process[3]) if process else "", place, tuple(sorted(pids)))
         )  # fmt: skip
-    return found
+    return sockets
 
 
 class Handed(NamedTuple):
@@ -74,7 +74,7 @@ class Handed(NamedTuple):
 
 def handed_on(text: str, name: str) -> list[Handed]:
     """The published ports of `docker ps`, `docker compose ps` or `docker port`."""
-    found = []
+    ports = []
     pattern = re.compile(r"(?:(\[?[0-9a-fA-F:.*]+\]?):)?(\d{1,5})(?:-(\d{1,5}))?->(\d{1,5})(?:-\d{1,5})?/(tcp|udp)")
     for number, line in enumerate(text.splitlines(), 1):
         for match in pattern.finditer(line):
@@ -82,22 +82,22 @@ def handed_on(text: str, name: str) -> list[Handed]:
             address = "*" if address in ("0.0.0.0", "::", "*", "") else address
             low, high = int(match[2]), int(match[3] or match[2])
             for step in range(min(high - low, 2000) + 1):
-                found.append(
+                ports.append(
                     Handed(line.strip(), match[5], address, low + step, int(match[4]) + step, f"{name}:{number}")
                 )
-    return found
+    return ports
 
 
 def addresses(text: str) -> list[str]:
     """The machine's own addresses of `ip -br addr`, `ip addr` or `ifconfig`, loopback left out."""
-    found = []
+    own = []
     words = re.findall(r"[0-9A-Fa-f:.]+(?=/\d{1,3}\b)", text)
     words += re.findall(r"(?m)^\s+inet6? (?:addr:)?([0-9A-Fa-f:.]+)\s+(?:netmask|prefixlen|Bcast|Mask)", text)
     for word in words:
-        one = parse(word)
-        if one is not None and not is_loopback(word) and str(one) not in found:
-            found.append(str(one))
-    return found
+        address = parse(word)
+        if address is not None and not is_loopback(word) and str(address) not in own:
+            own.append(str(address))
+    return own
 
 
 def interfaces(text: str) -> list[str]:
@@ -124,12 +124,12 @@ class Named(NamedTuple):
 
 def hosts(text: str, name: str) -> list[Named]:
     """Names and addresses of /etc/hosts, `getent hosts`, or `dig +noall +answer`."""
-    found = []
+    names = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         place = f"{name}:{number}"
         if len(words) >= 2 and parse(words[0]) is not None:
-            found += [Named(word.rstrip("."), words[0], place) for word in words[1:] if parse(word) is None]
+            names += [Named(word.rstrip("."), words[0], place) for word in words[1:] if parse(word) is None]
         elif len(words) == 5 and words[3] in ("A", "AAAA") and parse(words[4]) is not None:
-            found.append(Named(words[0].rstrip("."), words[4], place))
-    return found
+            names.append(Named(words[0].rstrip("."), words[4], place))
+    return names

@@ -52,13 +52,13 @@ class TurnServer:
 
     def ranges(self, option: str) -> list[Range]:
         """Ranges of ``denied-peer-ip`` or ``allowed-peer-ip``, as ``a-b``, ``a/bits`` or one address."""
-        found = []
+        ranges = []
         for fact in self.texts(option):
             try:
-                found.append((*_range(fact.value), fact.place))
+                ranges.append((*_range(fact.value), fact.place))
             except ValueError:
                 continue
-        return found
+        return ranges
 
     def rule_for(self, address: str) -> tuple[bool, str]:
         """Whether a peer may be reached, and the place of the rule that says so (empty: no rule, so allowed).
@@ -66,12 +66,12 @@ class TurnServer:
         An address both allowed and denied is allowed (turnserver(1)).
         """
         try:
-            one = ipaddress.ip_address(address)
+            peer = ipaddress.ip_address(address)
         except ValueError:
             return True, ""
         for option, verdict in (("allowed-peer-ip", True), ("denied-peer-ip", False)):
             for version, first, last, place in self.ranges(option):
-                if version == one.version and first <= int(one) <= last:
+                if version == peer.version and first <= int(peer) <= last:
                     return verdict, place
         return True, ""
 

@@ -100,7 +100,7 @@ def _secret_span(lines: list[str], number: int, key: str) -> Span | None:
         for at in range(number, min(number + FAR, len(lines) + 1)):
             match = pattern.search(lines[at - 1])
             if match is not None:
-                group = next(one for one in (1, 2, 3) if match[one] is not None)
+                group = next(index for index in (1, 2, 3) if match[index] is not None)
                 return Span(at, match.start(group), match.end(group))
     return None
 
@@ -114,15 +114,17 @@ def _facts(facts: Facts) -> Iterator[tuple[Fact, str]]:
     stores: list[Iterable[tuple[str, Fact]]] = [
         conf.values.items() for conf in (facts.bridge, facts.focus, *facts.other_bridges) if conf is not None
     ]
-    stores += [one.values.items() for one in (*facts.properties.values(), *facts.shell.values())]
+    stores += [settings.values.items() for settings in (*facts.properties.values(), *facts.shell.values())]
     stores += [facts.web.values.items()] if facts.web is not None else []
     stores += [facts.environment.values.items()] if facts.environment is not None else []
     for store in stores:
         yield from ((fact, key) for key, fact in store)
     for key, several in facts.turn.options.items() if facts.turn is not None else ():
         yield from ((fact, key) for fact in several)
-    for one in facts.nginx.all("server_name", "proxy_pass", "server", "listen") if facts.nginx is not None else ():
-        yield from ((Fact(arg, one.place), one.name) for arg in one.args)
+    for directive in (
+        facts.nginx.all("server_name", "proxy_pass", "server", "listen") if facts.nginx is not None else ()
+    ):
+        yield from ((Fact(arg, directive.place), directive.name) for arg in directive.args)
     for named in facts.names:
         yield Fact(named.address, named.place), "address"
         yield Fact(named.name, named.place), "host"
@@ -131,11 +133,11 @@ def _facts(facts: Facts) -> Iterator[tuple[Fact, str]]:
 def _kinds(fact: Fact, key: str) -> Iterator[Value]:
     value = fact.value
     if isinstance(value, list):
-        for one in value:
-            yield from _kinds(Fact(one, fact.place), key)
+        for element in value:
+            yield from _kinds(Fact(element, fact.place), key)
     elif isinstance(value, dict):
-        for name, one in value.items():
-            yield from _kinds(Fact(one, fact.place), str(name))
+        for name, element in value.items():
+            yield from _kinds(Fact(element, fact.place), str(name))
     elif isinstance(value, Secret):
         yield Value(value, fact.place, "secret", key=key.rpartition(".")[2])
     elif isinstance(value, bool):

@@ -39,23 +39,23 @@ def order(text: str) -> Version:
 
 def read(text: str, name: str) -> dict[str, Fact]:
     """Package to version; ``bridge`` and ``focus`` are what those programs answer at ``/about/version``."""
-    found: dict[str, Fact] = {}
+    by_package: dict[str, Fact] = {}
     for number, line in enumerate(text.splitlines(), 1):
         place = f"{name}:{number}"
         system = _SYSTEM.match(line)
         if system:
-            found["system"] = Fact(system[1], place)
+            by_package["system"] = Fact(system[1], place)
             continue
-        said = _SAID.match(line)
-        if said:
+        answer = _SAID.match(line)
+        if answer:
             try:
-                version = json.loads(said[2]).get("version")
+                version = json.loads(answer[2]).get("version")
             except (ValueError, AttributeError):
                 continue
             if isinstance(version, str):
-                found[said[1]] = Fact(version, place)
+                by_package[answer[1]] = Fact(version, place)
             continue
         match = _SETTING_UP.search(line) or _LISTED.match(line)
-        if match and match[1] not in found:
-            found[match[1]] = Fact(match[2], place)
-    return found
+        if match and match[1] not in by_package:
+            by_package[match[1]] = Fact(match[2], place)
+    return by_package

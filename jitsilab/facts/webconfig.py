@@ -36,24 +36,24 @@ def read(text: str, name: str, into: WebConfig, problems: list[Problem]) -> None
     reader = _Reader(text)
     try:
         for path, value, line in reader.assignments():
-            for full, one, at in _flat(path, value, line):
-                into.values[full] = Fact(hide(full.rpartition(".")[2], one), f"{name}:{at}")
+            for full, leaf, at in _flat(path, value, line):
+                into.values[full] = Fact(hide(full.rpartition(".")[2], leaf), f"{name}:{at}")
     except (IndexError, RecursionError):
         problems.append(Problem(0, "config.js", 0, f"{name}:{reader.line}: not readable from here on"))
 
 
 def _flat(path: str, value: Any, line: int) -> Iterator[tuple[str, Any, int]]:
     if isinstance(value, _Object):
-        for key, (one, at) in value.items():
-            yield from _flat(f"{path}.{key}" if path else key, one, at)
+        for key, (member, at) in value.items():
+            yield from _flat(f"{path}.{key}" if path else key, member, at)
     else:
         yield path, _plain(value), line
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, _Object):
-        return {key: _plain(one) for key, (one, _) in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+        return {key: _plain(member) for key, (member, _) in value.items()}
+    return [_plain(element) for element in value] if isinstance(value, list) else value
 
 
 class _Object(dict[str, tuple[Any, int]]):

@@ -39,7 +39,7 @@ class Interfaces:
             return False
         if OUTER.match(bare):
             return True
-        physical = {one for one in self.names if not INNER.match(one)}
+        physical = {interface for interface in self.names if not INNER.match(interface)}
         if len(physical) == 1:
             only = next(iter(physical))
             return only.startswith(bare) if star else only == name
@@ -62,12 +62,12 @@ class Filters:
     @property
     def host(self) -> list[Ruleset]:
         """The host's own filters."""
-        return [one for one in self.rulesets if not one.front]
+        return [ruleset for ruleset in self.rulesets if not ruleset.front]
 
     @property
     def front(self) -> list[Ruleset]:
         """The filters in front of the host."""
-        return [one for one in self.rulesets if one.front]
+        return [ruleset for ruleset in self.rulesets if ruleset.front]
 
     def way(
         self,
@@ -86,17 +86,17 @@ class Filters:
         parts = [self._front(transport, port, addresses)] if self.front else []
         # what Docker publishes passes ufw and firewalld by
         passed_by = ("ufw", "firewalld") if container is not None else ()
-        host = [one for one in self.host if one.program not in passed_by]
+        host = [ruleset for ruleset in self.host if ruleset.program not in passed_by]
         if host:
             parts.append(self._host(host, transport, port, addresses, container))
         if not parts:
             return Passage(None, (), tuple(self.unread))
-        shut = next((one for one in parts if one.open is False), None)
+        shut = next((passage for passage in parts if passage.open is False), None)
         if shut is not None:
             return shut
-        places = tuple(dict.fromkeys(place for one in parts for place in one.places))
-        unread = tuple(dict.fromkeys([*(note for one in parts for note in one.unread), *self.unread]))
-        return Passage(None if self.unread or any(one.open is None for one in parts) else True, places, unread)
+        places = tuple(dict.fromkeys(place for passage in parts for place in passage.places))
+        unread = tuple(dict.fromkeys([*(note for passage in parts for note in passage.unread), *self.unread]))
+        return Passage(None if self.unread or any(passage.open is None for passage in parts) else True, places, unread)
 
     def way_out(self, transport: str, port: int, addresses: Sequence[str] = ()) -> Passage:
         """What becomes of the host's answers to strangers from a port."""
@@ -154,10 +154,10 @@ class Filters:
         if not addresses:
             return walk(ruleset, packet)
         ways = [walk(ruleset, replace(packet, address=a, version=6 if ":" in a else 4)) for a in addresses]
-        best = next((one for one in ways if one.open), None)
+        best = next((way for way in ways if way.open), None)
         if best is not None:
             return best
-        return next((one for one in ways if one.open is None), ways[0])
+        return next((way for way in ways if way.open is None), ways[0])
 
     def _outer(self, ruleset: Ruleset) -> Callable[[str], bool | None]:
         if ruleset.front or not self.interfaces.names:
@@ -190,24 +190,24 @@ def _docker(ruleset: Ruleset, packet: Packet) -> Passage | None:
 
 
 def _all(ways: Sequence[Passage]) -> Passage:
-    shut = next((one for one in ways if one.open is False), None)
+    shut = next((way for way in ways if way.open is False), None)
     if shut is not None:
         return shut
-    places = tuple(dict.fromkeys(place for one in ways for place in one.places))
-    unread = tuple(dict.fromkeys(note for one in ways for note in one.unread))
-    return Passage(None if any(one.open is None for one in ways) else True, places, unread)
+    places = tuple(dict.fromkeys(place for way in ways for place in way.places))
+    unread = tuple(dict.fromkeys(note for way in ways for note in way.unread))
+    return Passage(None if any(way.open is None for way in ways) else True, places, unread)
 
 
 def _named(ruleset: Ruleset) -> set[str]:
     """Interfaces that a ruleset names."""
-    found = set()
+    names = set()
     for table in ruleset.tables.values():
         for chain in table.chains.values():
             for rule in chain.rules:
                 for condition in rule.conditions:
                     if condition.fields in (("iifname",), ("iif",), ("oifname",), ("oif",)):
-                        found |= {element[0].strip('"') for element in condition.elements if element}
-    return {name for name in found if not name.endswith(("*", "+"))}
+                        names |= {element[0].strip('"') for element in condition.elements if element}
+    return {name for name in names if not name.endswith(("*", "+"))}
 
 
 def read(text: str, name: str, into: Filters) -> bool:

@@ -36,13 +36,13 @@ def _base(ruleset: Ruleset, table: str, policy: str, place: str, family: str = "
 
 def _port(port: str, transport: str, text: str) -> list[Condition]:
     name = f"{transport or 'th'} dport"
-    elements = tuple((one.replace(":", "-"),) for one in port.split(",") if one)
+    elements = tuple((part.replace(":", "-"),) for part in port.split(",") if part)
     return [Condition((name,), elements, text=text)]
 
 
 def _service(name: str) -> list[tuple[str, str]] | None:
     ports = SERVICES.get(name.lower())
-    return None if ports is None else [(one.partition("/")[0], one.partition("/")[2]) for one in ports]
+    return None if ports is None else [(port.partition("/")[0], port.partition("/")[2]) for port in ports]
 
 
 # ufw
@@ -140,7 +140,9 @@ def read_firewalld(text: str, ruleset: Ruleset) -> bool:
         chain = table.chain(f"zone {name}")
         interfaces = values.get("interfaces", ("", ""))[0].split()
         _zone(chain, values, place)
-        condition = [Condition(("iifname",), tuple((one,) for one in interfaces), text=f"interfaces {interfaces}")]
+        condition = [
+            Condition(("iifname",), tuple((interface,) for interface in interfaces), text=f"interfaces {interfaces}")
+        ]
         alone = len(by_interface) == 1
         base.rules.append(Rule([] if alone else condition, Action("goto", chain.name), place))
     return True
@@ -203,7 +205,7 @@ def _rich(text: str, place: str) -> list[Rule]:
         ports = _service(service[1])
         if ports is None:
             return [Rule([*conditions, Condition((), (), text=service[0])], action, place)]
-        return [Rule([*conditions, *_port(one, kind, service[0])], action, place) for one, kind in ports]
+        return [Rule([*conditions, *_port(number, kind, service[0])], action, place) for number, kind in ports]
     return [Rule(conditions, action, place)]
 
 
@@ -221,26 +223,26 @@ def read_zone_file(text: str, ruleset: Ruleset) -> bool:
         return False
     place = ruleset.place
     chain = _base(ruleset, "firewalld", "drop", place)
-    ordered = [*root.findall("rule"), *(one for one in root if one.tag != "rule")]
-    for one in ordered:
-        if one.tag == "rule":
-            chain.rules += _rich(_rich_text(one), place)
-        elif one.tag == "service":
-            chain.rules += _opened("services", one.get("name", ""), place)
-        elif one.tag == "port":
-            chain.rules += _opened("ports", f"{one.get('port')}/{one.get('protocol')}", place)
-        elif one.tag == "protocol":
-            chain.rules += _opened("protocols", one.get("value", ""), place)
+    ordered = [*root.findall("rule"), *(node for node in root if node.tag != "rule")]
+    for node in ordered:
+        if node.tag == "rule":
+            chain.rules += _rich(_rich_text(node), place)
+        elif node.tag == "service":
+            chain.rules += _opened("services", node.get("name", ""), place)
+        elif node.tag == "port":
+            chain.rules += _opened("ports", f"{node.get('port')}/{node.get('protocol')}", place)
+        elif node.tag == "protocol":
+            chain.rules += _opened("protocols", node.get("value", ""), place)
     chain.rules.append(Rule([], Action("accept" if root.get("target") == "ACCEPT" else "drop"), place))
     return True
 
 
 def _rich_text(rule: Node) -> str:
     words = [f'rule family="{rule.get("family")}"' if rule.get("family") else "rule"]
-    for one in rule:
-        invert = "NOT " if one.get("invert") in ("True", "true", "yes") else ""
-        attributes = " ".join(f'{key}="{value}"' for key, value in one.attrib.items() if key != "invert")
-        words.append(f"{one.tag} {invert}{attributes}".strip())
+    for node in rule:
+        invert = "NOT " if node.get("invert") in ("True", "true", "yes") else ""
+        attributes = " ".join(f'{key}="{value}"' for key, value in node.attrib.items() if key != "invert")
+        words.append(f"{node.tag} {invert}{attributes}".strip())
     return " ".join(words)
 
 
@@ -266,11 +268,11 @@ def read_security_groups(text: str, ruleset: Ruleset) -> bool:
                 conditions.append(Condition((f"{transport} dport",), ((f"{low}-{high}",),)))
         ranges = [str(r.get("CidrIp")) for r in _list(permission.get("IpRanges"))]
         ranges += [str(r.get("CidrIpv6")) for r in _list(permission.get("Ipv6Ranges"))]
-        sources = tuple((one,) for one in ranges)
+        sources = tuple((cidr,) for cidr in ranges)
         conditions.append(Condition(("saddr",), sources, text="sources"))
         chain.rules.append(Rule(conditions, Action("accept"), ruleset.place))
     return True
 
 
 def _list(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -107,15 +107,17 @@ class _Builder:
 
 
 def _values(value: str) -> list[Element]:
-    return [(one.replace(":", "-", 1) if re.fullmatch(r"\d*:\d*", one) else one,) for one in value.split(",") if one]
+    return [
+        (part.replace(":", "-", 1) if re.fullmatch(r"\d*:\d*", part) else part,) for part in value.split(",") if part
+    ]
 
 
 def _ports(value: str) -> list[Element]:
-    found: list[Element] = []
-    for one in value.split(","):
-        low, colon, high = one.partition(":")
-        found.append((f"{low or 0}-{high or 65535}" if colon else one,))
-    return found
+    elements: list[Element] = []
+    for part in value.split(","):
+        low, colon, high = part.partition(":")
+        elements.append((f"{low or 0}-{high or 65535}" if colon else part,))
+    return elements
 
 
 def _rule(words: list[str], place: str) -> Rule:
@@ -226,17 +228,17 @@ def _option(built: _Builder, word: str, value: str, negated: bool, words: list[s
 
 
 def _values_of_addresses(value: str) -> list[Element]:
-    found: list[Element] = []
-    for one in value.split(","):
-        address, slash, mask = one.partition("/")
+    elements: list[Element] = []
+    for network in value.split(","):
+        address, slash, mask = network.partition("/")
         if slash and "." in mask:
             mask = str(sum(bin(int(part)).count("1") for part in mask.split(".") if part.isdigit()))
-        found.append((f"{address}/{mask}" if slash else address,))
-    return found
+        elements.append((f"{address}/{mask}" if slash else address,))
+    return elements
 
 
 def _lower(value: str) -> list[Element]:
-    return [(one.lower(),) for one in value.split(",") if one]
+    return [(part.lower(),) for part in value.split(",") if part]
 
 
 def _target(built: _Builder, word: str, value: str, rest: list[str]) -> None:
@@ -299,8 +301,8 @@ def _listed(match: re.Match[str], verbose: bool, place: str) -> Rule:
         (r"\bdpts?:(!?\S+)", "--dport"), (r"\bspts?:(\S+)", "--sport"), (r"\bdports (\S+)", "--dports"),
         (r"\bsports (\S+)", "--sports"), (r"\b(?:ct)?state (\S+)", "--ctstate"), (r"\bctstatus (\S+)", "--ctstatus"),
     ):  # fmt: skip
-        for found in re.findall(pattern, rest):
-            words += ["!", option, found[1:]] if found.startswith("!") else [option, found]
+        for matched in re.findall(pattern, rest):
+            words += ["!", option, matched[1:]] if matched.startswith("!") else [option, matched]
         rest = re.sub(pattern, "", rest)
     rest = re.sub(r"/\*.*?\*/|\b(tcp|udp|multiport|reject-with \S+|limit: avg \S+ burst \d+|LOG .*|state|ctstate)\b",
                   "", rest)  # fmt: skip

@@ -101,14 +101,14 @@ class Ruleset:
 
     def base_chains(self, version: int, hooks: tuple[str, ...]) -> list[tuple[Table, Chain]]:
         """Chains that the kernel calls on these hooks, in its order."""
-        found = [
+        called = [
             (table, chain)
             for table in self.tables.values()
             if table.sees(version)
             for chain in table.chains.values()
             if chain.hook in hooks and chain.kind == "filter"
         ]
-        return sorted(found, key=lambda one: (hooks.index(one[1].hook), one[1].priority))
+        return sorted(called, key=lambda pair: (hooks.index(pair[1].hook), pair[1].priority))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ def read(text: str, ruleset: Ruleset) -> bool:
     if not isinstance(objects, list):
         return False
     lines = _lines(text)
-    for one in objects:
-        if not isinstance(one, dict):
+    for entry in objects:
+        if not isinstance(entry, dict):
             continue
-        for kind, value in one.items():
+        for kind, value in entry.items():
             if isinstance(value, dict):
                 _object(kind, value, ruleset, next(lines) if kind in ("rule", "chain") else ruleset.place)
     return True
@@ -63,13 +63,13 @@ def _object(kind: str, value: dict[str, Any], ruleset: Ruleset, where: str) -> N
 
 def _rule(expressions: Any, place: str) -> Rule:
     rule = Rule([], CONTINUE, place)
-    for one in expressions if isinstance(expressions, list) else ():
-        if isinstance(one, str):
-            one = {one: None}
-        if not isinstance(one, dict) or len(one) != 1:
+    for expression in expressions if isinstance(expressions, list) else ():
+        if isinstance(expression, str):
+            expression = {expression: None}
+        if not isinstance(expression, dict) or len(expression) != 1:
             rule.conditions.append(Condition((), (), text="an expression"))
             continue
-        ((kind, value),) = one.items()
+        ((kind, value),) = expression.items()
         if kind == "match":
             rule.conditions.append(_match(value))
         elif kind in _VERDICTS:
@@ -112,7 +112,7 @@ def _fields(left: Any, depth: int) -> tuple[str, ...]:
         return ()
     ((kind, value),) = left.items()
     if kind == "concat" and isinstance(value, list):
-        parts = [_fields(one, depth + 1) for one in value]
+        parts = [_fields(operand, depth + 1) for operand in value]
         return tuple(name for part in parts for name in part) if all(parts) else ()
     if not isinstance(value, dict):
         return ()
@@ -147,10 +147,10 @@ def _match(value: Any) -> Condition:
         return Condition(names, (), negated, right[1:], f"{text} {right}")
     elements = tuple(_elements(right))
     if operator in ("<", ">", "<=", ">="):
-        elements = tuple(tuple(operator + part for part in one) for one in elements)
+        elements = tuple(tuple(operator + part for part in element) for element in elements)
     if not elements:
         return Condition((), (), text=text)
-    shown = ", ".join(" . ".join(one) for one in elements[:4])
+    shown = ", ".join(" . ".join(element) for element in elements[:4])
     return Condition(names, elements, negated, "", f"{text} {'!= ' if negated else ''}{shown}")
 
 
@@ -163,16 +163,16 @@ def _flags(left: Any, operator: str, right: Any) -> Condition | None:
         left, mask = left["&"]
     if not isinstance(left, dict) or left.get("payload") != {"protocol": "tcp", "field": "flags"}:
         return None
-    names = [_flag_names(one) for one in (right, mask)]
+    names = [_flag_names(side) for side in (right, mask)]
     value = names[0] if mask is None else f"{names[0]}/{names[1]}"
     return Condition(("tcp flags",), ((value,),), operator == "!=", text=f"tcp flags {value}")
 
 
 def _flag_names(value: Any) -> str:
     if isinstance(value, dict) and isinstance(value.get("|"), list):
-        return ",".join(_flag_names(one) for one in value["|"])
+        return ",".join(_flag_names(flag) for flag in value["|"])
     if isinstance(value, list):
-        return ",".join(_flag_names(one) for one in value)
+        return ",".join(_flag_names(flag) for flag in value)
     return "" if value in (None, 0) else str(value)
 
 
@@ -181,15 +181,15 @@ def _elements(value: Any, depth: int = 0) -> Iterator[Element]:
     if depth > DEPTH:
         return
     if isinstance(value, list):
-        for one in value:
-            yield from _elements(one, depth + 1)
+        for item in value:
+            yield from _elements(item, depth + 1)
     elif isinstance(value, dict):
         if "set" in value:
             yield from _elements(value["set"], depth + 1)
         elif "elem" in value and isinstance(value["elem"], dict):
             yield from _elements(value["elem"].get("val"), depth + 1)
         elif "concat" in value and isinstance(value["concat"], list):
-            parts = [next(iter(_elements(one, depth + 1)), ("?",)) for one in value["concat"]]
+            parts = [next(iter(_elements(item, depth + 1)), ("?",)) for item in value["concat"]]
             yield tuple(part[0] for part in parts)
         elif "range" in value and isinstance(value["range"], list) and len(value["range"]) == 2:
             yield (f"{value['range'][0]}-{value['range'][1]}",)

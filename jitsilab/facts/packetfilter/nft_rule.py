@@ -53,7 +53,7 @@ class _Rule:
     def made(self) -> Rule:
         while self.at < len(self.words):
             if not self.statement():
-                rest = " ".join(one.text for one in self.words[self.at :])
+                rest = " ".join(token.text for token in self.words[self.at :])
                 self.rule.conditions.append(Condition((), (), text=rest[:80]))
                 self.last_verdict()
                 break
@@ -161,7 +161,7 @@ class _Rule:
             return word if word in ("iif", "iifname", "oif", "oifname") else f"meta {word}"
         if word == "ct" and second in _CT_WORDS:
             last = 4 if self.peek(2) in ("ip", "ip6") else 3
-            name = " ".join(self.peek(one) for one in range(1, last))
+            name = " ".join(self.peek(step) for step in range(1, last))
             self.at += last
             return f"ct {name}"
         if word == "ct" and second:
@@ -241,9 +241,9 @@ class _Rule:
         taken: list[Any] = []
         depth = 0
         while self.at < len(self.words):
-            one = self.words[self.at]
-            depth += (one.text == "{" and not one.quoted) - (one.text == "}" and not one.quoted)
-            taken.append(one)
+            token = self.words[self.at]
+            depth += (token.text == "{" and not token.quoted) - (token.text == "}" and not token.quoted)
+            taken.append(token)
             self.at += 1
             if not depth:
                 break
@@ -287,16 +287,16 @@ def _action(word: str, target: str) -> Action:
 
 
 def _written(elements: Sequence[Element]) -> str:
-    shown = ", ".join(" . ".join(one) for one in elements[:4])
+    shown = ", ".join(" . ".join(element) for element in elements[:4])
     return f"{{ {shown}{', ...' if len(elements) > 4 else ''} }}" if len(elements) > 1 else shown
 
 
 def _parts(words: Sequence[Any]) -> Iterator[list[Any]]:
     """What stands between the commas of ``{ ... }``."""
     part: list[Any] = []
-    for one in words:
-        if one.quoted or one.text not in ("{", "}", ",", "\n", ";"):
-            part.append(one)
+    for token in words:
+        if token.quoted or token.text not in ("{", "}", ",", "\n", ";"):
+            part.append(token)
         elif part:
             yield part
             part = []
@@ -308,15 +308,15 @@ def _element(words: Sequence[Any]) -> Element:
     """``1.2.3.4 . 22``, ``1024 - 2048``, ``10.0.0.1 timeout 1h counter ...``."""
     fields: list[str] = []
     joined = False
-    for one in words:
-        if one.text == "." and not one.quoted:
+    for token in words:
+        if token.text == "." and not token.quoted:
             joined = True
-        elif one.text == "-" and fields:
+        elif token.text == "-" and fields:
             fields[-1] += "-"
         elif fields and fields[-1].endswith("-"):
-            fields[-1] += one.text
+            fields[-1] += token.text
         elif not fields or joined:
-            fields.append(one.text)
+            fields.append(token.text)
             joined = False
         else:
             break  # timeout, expires, counter, comment
@@ -333,19 +333,19 @@ def entries(words: Sequence[Any]) -> Iterator[tuple[Element, Action]]:
     for part in _parts(words):
         keys: list[Any] = []
         rest: list[str] = []
-        for one in part:
-            if rest or one.quoted:
-                (rest.append(one.text) if rest else keys.append(one))
-            elif one.text == ":":
+        for token in part:
+            if rest or token.quoted:
+                (rest.append(token.text) if rest else keys.append(token))
+            elif token.text == ":":
                 rest.append("")
-            elif one.text.endswith(":") and one.text != "::":
-                keys.append(one._replace(text=one.text[:-1]))
+            elif token.text.endswith(":") and token.text != "::":
+                keys.append(token._replace(text=token.text[:-1]))
                 rest.append("")
-            elif (match := re.fullmatch(r"(.+):(accept|drop|jump|goto|return|continue)", one.text)) is not None:
-                keys.append(one._replace(text=match[1]))
+            elif (match := re.fullmatch(r"(.+):(accept|drop|jump|goto|return|continue)", token.text)) is not None:
+                keys.append(token._replace(text=match[1]))
                 rest += ["", match[2]]
             else:
-                keys.append(one)
+                keys.append(token)
         verdict = [word for word in rest if word]
         if keys and verdict:
             yield _element(keys), _action(verdict[0], verdict[1] if len(verdict) > 1 else "")

@@ -26,18 +26,18 @@ class Token(NamedTuple):
 
 def tokens(text: str) -> list[Token]:
     """The tokens of a ruleset; ends of lines are tokens, since they end a rule."""
-    found: list[Token] = []
+    taken: list[Token] = []
     line = 1
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup
         if kind == "string":
-            found.append(Token(match[0][1:-1], line, True))
+            taken.append(Token(match[0][1:-1], line, True))
         elif kind in ("line", "mark", "word", "other"):
-            found.append(Token(match[0], line))
+            taken.append(Token(match[0], line))
         line += match[0].count("\n")
-        if len(found) > TOKENS:
+        if len(taken) > TOKENS:
             break
-    return found
+    return taken
 
 
 def read(text: str, ruleset: Ruleset) -> None:
@@ -72,18 +72,18 @@ class _Reader:
         taken: list[Token] = []
         depth = 0
         while self.at < len(self.words):
-            one = self.words[self.at]
-            if not one.quoted and not depth and one.text in ("\n", ";", "}"):
+            token = self.words[self.at]
+            if not token.quoted and not depth and token.text in ("\n", ";", "}"):
                 break
             self.at += 1
-            if not one.quoted:
-                depth += (one.text == "{") - (one.text == "}")
-                if one.text == "\n":
+            if not token.quoted:
+                depth += (token.text == "{") - (token.text == "}")
+                if token.text == "\n":
                     continue
-                if one.text.startswith("$"):
-                    taken += self.defined.get(one.text[1:], [Token("$", one.line)])
+                if token.text.startswith("$"):
+                    taken += self.defined.get(token.text[1:], [Token("$", token.line)])
                     continue
-            taken.append(one)
+            taken.append(token)
         return taken
 
     def commands(self) -> None:
@@ -103,7 +103,7 @@ class _Reader:
                 name = self.peek()
                 self.at += 1
                 value = self.statement()
-                self.defined[name] = [one for one in value if one.text != "="]
+                self.defined[name] = [token for token in value if token.text != "="]
             elif word in ("flush", "delete", "destroy"):
                 self.statement()
                 if word == "flush" and self.peek(-1) == "ruleset":
@@ -166,12 +166,12 @@ class _Reader:
 
     def chain_line(self, table: Table, chain: Chain, words: list[Token], place: str) -> None:
         first = words[0].text
-        texts = [one.text for one in words]
+        texts = [token.text for token in words]
         if first == "type" and "hook" in texts:
             chain.kind = texts[1] if len(texts) > 1 else "filter"
             chain.hook = (texts[texts.index("hook") + 1 :] or [""])[0]
             if "priority" in texts:
-                chain.priority = priority([one for t in texts[texts.index("priority") + 1 :] for one in _signed(t)])
+                chain.priority = priority([word for t in texts[texts.index("priority") + 1 :] for word in _signed(t)])
             chain.place = place
         elif first == "policy":
             chain.policy = (texts[1:] or [""])[0]
@@ -200,7 +200,7 @@ class _Reader:
             if not words:
                 self.at += 1
             elif words[0].text == "elements":
-                inside = [one for one in words[1:] if one.quoted or one.text != "="]
+                inside = [token for token in words[1:] if token.quoted or token.text != "="]
                 if kind == "map":
                     table.maps[name] += tuple(nft_rule.entries(inside))
                 else:

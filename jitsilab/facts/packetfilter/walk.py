@@ -141,12 +141,12 @@ class _Walk:
         if condition.reference:
             if condition.reference not in table.sets:
                 known = self.among(condition.fields, ())
-                return known if all(_of_sender(one) for one in condition.fields) else None
+                return known if all(_of_sender(name) for name in condition.fields) else None
             elements = table.sets[condition.reference]
         answer = self.among(condition.fields, elements)
         if answer is None or not condition.negated:
             return answer
-        if any(self.foreign(one) for one in condition.fields):
+        if any(self.foreign(name) for name in condition.fields):
             return False  # the field is not in the packet at all: tcp dport != 22 does not hold for UDP
         return not answer
 
@@ -167,9 +167,9 @@ class _Walk:
                 answer = None
                 continue
             each = [self.is_value(name, value) for name, value in zip(fields, element, strict=True)]
-            if all(one is True for one in each):
+            if all(same is True for same in each):
                 return True
-            if not any(one is False for one in each):
+            if not any(same is False for same in each):
                 answer = None
         return answer
 
@@ -250,10 +250,10 @@ def _stranger_in(value: str) -> bool | None:
     networks = _network(value)
     if networks is None:
         return None
-    shortest = min(one.prefixlen for one in networks)
+    shortest = min(network.prefixlen for network in networks)
     if shortest == 0:
         return True
-    if shortest >= PRIVATE and all(is_private(str(end)) for one in networks for end in (one[0], one[-1])):
+    if shortest >= PRIVATE and all(is_private(str(end)) for network in networks for end in (network[0], network[-1])):
         return False
     return False if shortest >= PRESENT else None
 
@@ -262,14 +262,14 @@ def _destination_in(value: str, packet: Packet) -> bool | None:
     networks = _network(value)
     if networks is None:
         return None
-    if any(one.prefixlen == 0 for one in networks):
+    if any(network.prefixlen == 0 for network in networks):
         return True
     if packet.address is not None:
         try:
             address = ipaddress.ip_address(packet.address)
         except ValueError:
             return None
-        return any(address.version == one.version and address in one for one in networks)
+        return any(address.version == network.version and address in network for network in networks)
     first = networks[0].network_address
     if first.is_loopback or first.is_multicast or str(first) == "255.255.255.255":
         return False
@@ -279,9 +279,9 @@ def _destination_in(value: str, packet: Packet) -> bool | None:
 def _flags(value: str) -> bool | None:
     """``value/mask`` of the flags of TCP, for a SYN."""
     wanted, slash, mask = value.partition("/")
-    flags = {one for one in wanted.split(",") if one and one != "none"}
+    flags = {flag for flag in wanted.split(",") if flag and flag != "none"}
     if slash:
-        looked_at = {one for one in mask.split(",") if one}
+        looked_at = {flag for flag in mask.split(",") if flag}
         looked_at = {"fin", "syn", "rst", "psh", "ack", "urg"} if "all" in looked_at else looked_at
         return ({"syn"} & looked_at) == flags
     return "syn" in flags
