@@ -146,18 +146,20 @@ def split(data: bytes, form: str, start: int = 0) -> Iterator[Framed]:
     header = 2 if form == "rfc4571" else 0
     offset = start
     while offset + 4 <= len(data):
-        one = _framed(data, offset, header)
-        if one is None:
+        message = _framed(data, offset, header)
+        if message is None:
             at = data.find(COOKIE, offset + header + 5)
             if at < 0:
                 return
             offset = at - 4 - header
-        elif one.end > len(data) and (one.kind != "channel" or len(one.data) < 4 + int.from_bytes(one.data[2:4])):
+        elif message.end > len(data) and (
+            message.kind != "channel" or len(message.data) < 4 + int.from_bytes(message.data[2:4])
+        ):
             return  # the last message is not whole
         else:
-            if one.kind:
-                yield one
-            offset = one.end
+            if message.kind:
+                yield message
+            offset = message.end
 
 
 def resume(data: bytes, channels: Collection[int]) -> int:
@@ -170,11 +172,11 @@ def resume(data: bytes, channels: Collection[int]) -> int:
         channel = data[start] >= 0x40
         if channel and int.from_bytes(data[start : start + 2]) not in channels:
             continue
-        one = _framed(data, start, 0)
-        if one is None:
+        message = _framed(data, start, 0)
+        if message is None:
             continue
-        after = _framed(data, one.end, 0) if channel and one.end + 4 <= len(data) else None
-        if not channel or one.end == len(data):
+        after = _framed(data, message.end, 0) if channel and message.end + 4 <= len(data) else None
+        if not channel or message.end == len(data):
             return start
         if after and (after.kind == "stun" or int.from_bytes(after.data[:2]) in channels):
             return start

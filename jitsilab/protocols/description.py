@@ -108,8 +108,8 @@ class Info(NamedTuple):
     text: str = ""
 
     def __str__(self) -> str:
-        said = [f"{name}={value}" for name, value in self.attributes]
-        return " ".join([self.name + (f"={self.text}" if self.text else ""), *said])
+        pairs = [f"{name}={value}" for name, value in self.attributes]
+        return " ".join([self.name + (f"={self.text}" if self.text else ""), *pairs])
 
 
 class Sctp(NamedTuple):

@@ -174,55 +174,55 @@ def decode_extensions(data: bytes, sender: str, base: int = 0) -> Extensions:
     cursor = _Cursor(_Cursor(data, base).vector(2, "extensions"), base + 2)
     types: list[int] = []
     odd: list[str] = []
-    found: dict[str, object] = {}
+    fields: dict[str, object] = {}
     while cursor.left:
         kind = cursor.number(2, "extension type")
         content = cursor.vector(2, "extension")
         types.append(kind)
         try:
-            _extension(kind, content, sender, found)
+            _extension(kind, content, sender, fields)
         except ParseError as error:
             odd.append(f"extension {kind}: {error}")
-    return Extensions(types=tuple(types), odd=tuple(odd), **found)  # type: ignore[arg-type]  # fields by name
+    return Extensions(types=tuple(types), odd=tuple(odd), **fields)  # type: ignore[arg-type]  # fields by name
 
 
-def _extension(kind: int, content: bytes, sender: str, found: dict[str, object]) -> None:
+def _extension(kind: int, content: bytes, sender: str, fields: dict[str, object]) -> None:
     cursor = _Cursor(content)
     match kind:
         case 0 if content:  # a server acknowledges with an empty one
-            found["server_name"] = _server_name(content)
+            fields["server_name"] = _server_name(content)
         case 10:
-            found["groups"] = _known(cursor.numbers(2, 2, "supported_groups"))
+            fields["groups"] = _known(cursor.numbers(2, 2, "supported_groups"))
         case 13:
-            found["signature_algorithms"] = _known(cursor.numbers(2, 2, "signature_algorithms"))
+            fields["signature_algorithms"] = _known(cursor.numbers(2, 2, "signature_algorithms"))
         case 14:
-            found["srtp_profiles"] = cursor.numbers(2, 2, "use_srtp")
+            fields["srtp_profiles"] = cursor.numbers(2, 2, "use_srtp")
         case 16:
-            found["alpn"] = _alpn(content)
+            fields["alpn"] = _alpn(content)
         case 22:
-            found["encrypt_then_mac"] = True
+            fields["encrypt_then_mac"] = True
         case 23:
-            found["extended_master_secret"] = True
+            fields["extended_master_secret"] = True
         case 35:
-            found["ticket"] = content
+            fields["ticket"] = content
         case 41:
-            found["psk"] = _identities(content, sender)
+            fields["psk"] = _identities(content, sender)
         case 42:
-            found["early_data"] = True
+            fields["early_data"] = True
         case 43:
-            found["versions"] = (
+            fields["versions"] = (
                 (cursor.number(2, "selected_version"),)
                 if sender == "server"
                 else _known(cursor.numbers(1, 2, "supported_versions"))
             )
         case 44:
-            found["cookie"] = cursor.vector(2, "cookie")
+            fields["cookie"] = cursor.vector(2, "cookie")
         case 51:
-            found["key_shares"] = _key_shares(content, sender)
+            fields["key_shares"] = _key_shares(content, sender)
         case 54:
-            found["connection_id"] = cursor.vector(1, "connection_id")
+            fields["connection_id"] = cursor.vector(1, "connection_id")
         case 0xFE0D:
-            found["encrypted_hello"] = True
+            fields["encrypted_hello"] = True
 
 
 def decode_client_hello(body: bytes, *, datagram: bool = False) -> ClientHello:

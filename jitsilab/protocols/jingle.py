@@ -135,11 +135,11 @@ class _Reader:
         """The contents with the sources of each ``json-message``; a content is made where there is none for them."""
         for message in xml.children(jingle, "json-message", JITMEET):
             try:
-                told = jitsi_sources.compact(message.text or "")
+                by_kind = jitsi_sources.compact(message.text or "")
             except ParseError as error:
                 self.problems.append(f"JSON-encoded sources: {error}")
                 continue
-            for kind, sources, groups in told:
+            for kind, sources, groups in by_kind:
                 if not (sources or groups):
                     continue
                 index = next((i for i, c in enumerate(contents) if kind in (c.media, c.name)), len(contents))
@@ -252,9 +252,9 @@ def _parameters(holder: Element) -> tuple[Parameter, ...]:
 
 
 def _feedback(holder: Element) -> tuple[Feedback, ...]:
-    found = [Feedback(e.get("type", ""), e.get("subtype", "")) for e in xml.children(holder, "rtcp-fb", FEEDBACK)]
+    feedback = [Feedback(e.get("type", ""), e.get("subtype", "")) for e in xml.children(holder, "rtcp-fb", FEEDBACK)]
     intervals = xml.children(holder, "rtcp-fb-trr-int", FEEDBACK)
-    return tuple(found + [Feedback("trr-int", e.get("value", "0")) for e in intervals])
+    return tuple(feedback + [Feedback("trr-int", e.get("value", "0")) for e in intervals])
 
 
 def _fingerprint(fingerprint: Element) -> Fingerprint:

@@ -170,6 +170,6 @@ def info_of(element: Element) -> Info:
     return Info(name, namespace, attributes, (element.text or "").strip())
 
 
-def write_info(said: Info) -> str:
+def write_info(info: Info) -> str:
     """The element of such a record."""
-    return xml.write(said.name, {"xmlns": said.namespace} | dict(said.attributes), text=said.text)
+    return xml.write(info.name, {"xmlns": info.namespace} | dict(info.attributes), text=info.text)

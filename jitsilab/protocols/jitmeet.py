@@ -66,7 +66,7 @@ def presence(stanza: Stanza) -> Presence | None:
     e, outgoing = stanza.element, stanza.recipient if stanza.sender is None else stanza.sender
     item = e.find(f"{{{MUC_USER}}}x/{{{MUC_USER}}}item")
     caps = e.find(f"{{{CAPS}}}c")
-    said = properties(stanza)
+    focus_properties = properties(stanza)
     refusal = error(stanza)
     codecs = _text(e, f"{{{stanza.namespace}}}jitsi_participant_codecList")
     # a type of "error" goes back to the sender: the room is then in from, as in all else that a room sends
@@ -86,14 +86,14 @@ def presence(stanza: Stanza) -> Presence | None:
         nick=_text(e, f"{{{NICK}}}nick"),
         email=_text(e, f"{{{stanza.namespace}}}email"),
         stats_id=_text(e, f"{{{stanza.namespace}}}stats-id"),
-        region=next((one.get("id") for one in e if names(one.tag)[1] == "region"), None),
-        user_agent=next((one.text for one in e if names(one.tag)[1] == "user-agent"), None),
+        region=next((inner.get("id") for inner in e if names(inner.tag)[1] == "region"), None),
+        user_agent=next((inner.text for inner in e if names(inner.tag)[1] == "user-agent"), None),
         codecs=tuple(name for name in (codecs or "").split(",") if name),
         caps_node=caps.get("node") if caps is not None else None,
         caps_version=caps.get("ver") if caps is not None else None,
         sources=source_info(stanza),
-        properties=said,
-        bridges=number(said.get("bridge-count")),
+        properties=focus_properties,
+        bridges=number(focus_properties.get("bridge-count")),
         bridge_not_available=e.find(f"{{{FOCUS}}}bridgeNotAvailable") is not None,
         condition=refusal.condition if refusal else None,
     )
@@ -101,18 +101,18 @@ def presence(stanza: Stanza) -> Presence | None:
 
 def source_info(stanza: Stanza) -> Mapping[str, Any]:
     """Source name to its properties (muted, videoType, ...), of the JSON in the presence's SourceInfo."""
-    text = next((one.text for one in stanza.element if names(one.tag)[1] == "SourceInfo"), None)
+    text = next((inner.text for inner in stanza.element if names(inner.tag)[1] == "SourceInfo"), None)
     return _json(text)
 
 
 def properties(stanza: Stanza) -> Attributes:
     """Properties that the focus says of its conference: in presence (key) or in its answer (name)."""
-    found: dict[str, str] = {}
-    for one in stanza.element.iter(f"{{{FOCUS}}}property"):
-        key = one.get("key") or one.get("name")
+    values: dict[str, str] = {}
+    for element in stanza.element.iter(f"{{{FOCUS}}}property"):
+        key = element.get("key") or element.get("name")
         if key:
-            found[key] = one.get("value") or ""
-    return MappingProxyType(found)
+            values[key] = element.get("value") or ""
+    return MappingProxyType(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +131,18 @@ class Conference:
 
 def conference(stanza: Stanza) -> Conference | None:
     """A request for a conference or its answer; a refusal without the request inside is not recognised by itself."""
-    found = child(stanza, FOCUS, name="conference")
-    if found is None:
+    element = child(stanza, FOCUS, name="conference")
+    if element is None:
         return None
     refusal = error(stanza)
-    ready = found.get("ready")
+    ready = element.get("ready")
     return Conference(
-        room=found.get("room"),
+        room=element.get("room"),
         ready=None if stanza.type == "set" else ready == "true",
-        focus=found.get("focusjid"),
-        node=found.get("vnode"),
+        focus=element.get("focusjid"),
+        node=element.get("vnode"),
         properties=properties(stanza),
-        identity=found.get("identity"),
+        identity=element.get("identity"),
         condition=refusal.condition if refusal else None,
         application=refusal.application if refusal else None,
     )
@@ -164,11 +164,11 @@ class Service:
 
 def services(stanza: Stanza) -> tuple[Service, ...]:
     """Services that an answer, a push or the room's metadata names; () also where the list is empty (`offers`)."""
-    found = child(stanza, *EXTDISCO)
-    if found is not None:
-        return tuple(_service(one.attrib) for one in found if names(one.tag)[1] == "service")
+    element = child(stanza, *EXTDISCO)
+    if element is not None:
+        return tuple(_service(inner.attrib) for inner in element if names(inner.tag)[1] == "service")
     listed = (metadata(stanza) or {}).get("services")
-    return tuple(_service(one) for one in listed if isinstance(one, dict)) if isinstance(listed, list) else ()
+    return tuple(_service(entry) for entry in listed if isinstance(entry, dict)) if isinstance(listed, list) else ()
 
 
 def offers(stanza: Stanza) -> bool:
@@ -176,9 +176,9 @@ def offers(stanza: Stanza) -> bool:
     return stanza.type in ("result", "set") and child(stanza, *EXTDISCO, name="services") is not None
 
 
-def _service(one: Mapping[str, Any]) -> Service:
+def _service(attributes: Mapping[str, Any]) -> Service:
     def text(key: str) -> str | None:
-        return None if one.get(key) is None else str(one[key])
+        return None if attributes.get(key) is None else str(attributes[key])
 
     restricted = text("restricted") in ("1", "true", "True")
     port = number(text("port"))
@@ -196,15 +196,15 @@ def _service(one: Mapping[str, Any]) -> Service:
 
 def json_message(stanza: Stanza) -> Mapping[str, Any]:
     """The JSON of a message of Jitsi's components (room metadata, av-moderation, ...); empty where there is none."""
-    found = child(stanza, JITMEET, name="json-message")
-    return _json(found.text if found is not None else None)
+    element = child(stanza, JITMEET, name="json-message")
+    return _json(element.text if element is not None else None)
 
 
 def metadata(stanza: Stanza) -> Mapping[str, Any] | None:
     """Metadata of the room, or None where the stanza holds none."""
-    said = json_message(stanza)
-    found = said.get("metadata") if said.get("type") == "room_metadata" else None
-    return found if isinstance(found, dict) else None
+    message = json_message(stanza)
+    content = message.get("metadata") if message.get("type") == "room_metadata" else None
+    return content if isinstance(content, dict) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +225,12 @@ def moderation(stanza: Stanza) -> Moderation | None:
         return Moderation(
             enable == "true" if enable else None, asked.get("mediaType"), asked.get("room"), stanza.sender
         )
-    said = json_message(stanza)
-    if said.get("type") != "av_moderation":
+    message = json_message(stanza)
+    if message.get("type") != "av_moderation":
         return None
-    told = {key: str(said[key]) if said.get(key) is not None else None for key in ("mediaType", "room", "actor")}
-    enabled = said.get("enabled")
-    return Moderation(enabled if isinstance(enabled, bool) else None, told["mediaType"], told["room"], told["actor"])
+    texts = {key: str(message[key]) if message.get(key) is not None else None for key in ("mediaType", "room", "actor")}
+    enabled = message.get("enabled")
+    return Moderation(enabled if isinstance(enabled, bool) else None, texts["mediaType"], texts["room"], texts["actor"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,32 +249,35 @@ class Colibri:
 
 def colibri(stanza: Stanza) -> Colibri | None:
     """A request to a bridge, or its answer."""
-    found = child(stanza, COLIBRI2)
+    element = child(stanza, COLIBRI2)
     refusal = error(stanza)
     condition = refusal.condition if refusal else None
-    if found is not None:
-        ends = [(one.get("id") or "", one.get("expire") == "true") for one in found.iterfind(f"{{{COLIBRI2}}}endpoint")]
-        meeting, create = found.get("meeting-id"), found.get("create") == "true"
+    if element is not None:
+        ends = [
+            (endpoint.get("id") or "", endpoint.get("expire") == "true")
+            for endpoint in element.iterfind(f"{{{COLIBRI2}}}endpoint")
+        ]
+        meeting, create = element.get("meeting-id"), element.get("create") == "true"
         here, gone = tuple(i for i, left in ends if not left), tuple(i for i, left in ends if left)
-        return Colibri(2, names(found.tag)[1], found.get("name"), meeting, create, here, gone, condition)
-    found = child(stanza, COLIBRI, name="conference")
-    if found is None:
+        return Colibri(2, names(element.tag)[1], element.get("name"), meeting, create, here, gone, condition)
+    element = child(stanza, COLIBRI, name="conference")
+    if element is None:
         return None
-    listed = dict.fromkeys(one.get("endpoint") or "" for one in found.iter(f"{{{COLIBRI}}}channel"))
+    listed = dict.fromkeys(channel.get("endpoint") or "" for channel in element.iter(f"{{{COLIBRI}}}channel"))
     listed.pop("", None)
-    create = stanza.type in ("get", "set") and found.get("id") is None
-    return Colibri(1, "conference", found.get("name"), found.get("id"), create, tuple(listed), (), condition)
+    create = stanza.type in ("get", "set") and element.get("id") is None
+    return Colibri(1, "conference", element.get("name"), element.get("id"), create, tuple(listed), (), condition)
 
 
 def _text(tree: Element, path: str) -> str | None:
-    found = tree.find(path)
-    return found.text if found is not None else None
+    element = tree.find(path)
+    return element.text if element is not None else None
 
 
 def _json(text: str | None) -> Mapping[str, Any]:
     """A JSON object; empty for all else."""
     try:
-        found = json.loads(text) if text else None
+        value = json.loads(text) if text else None
     except (ValueError, RecursionError):
         return MappingProxyType({})
-    return MappingProxyType(found) if isinstance(found, dict) else MappingProxyType({})
+    return MappingProxyType(value) if isinstance(value, dict) else MappingProxyType({})

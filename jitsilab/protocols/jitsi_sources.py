@@ -47,14 +47,14 @@ def compact(text: str) -> tuple[Sources, ...]:
 
     Raises ParseError for what is not JSON or not in this form.
     """
-    told = _load(text)
-    if not isinstance(told, dict) or "sources" not in told:
+    message = _load(text)
+    if not isinstance(message, dict) or "sources" not in message:
         return ()
-    if not isinstance(told["sources"], dict):
+    if not isinstance(message["sources"], dict):
         raise ParseError("JSON sources are an object of owners")
     sources: dict[str, list[Source]] = {"video": [], "audio": []}
     groups: dict[str, list[SourceGroup]] = {"video": [], "audio": []}
-    for owner, lists in told["sources"].items():
+    for owner, lists in message["sources"].items():
         for index, entries in enumerate(_list(lists)[:4]):
             kind = "video" if index < 2 else "audio"
             for entry in _list(entries):
@@ -65,16 +65,16 @@ def compact(text: str) -> tuple[Sources, ...]:
     return tuple(Sources(kind, tuple(sources[kind]), tuple(groups[kind])) for kind in ("video", "audio"))
 
 
-def announced(told: Mapping[str, Any]) -> tuple[Announced, ...]:
+def announced(info: Mapping[str, Any]) -> tuple[Announced, ...]:
     """The sources of a ``SourceInfo`` in presence. Raises ParseError for what is not in this form."""
-    found = []
-    for name, about in told.items():
+    sources = []
+    for name, about in info.items():
         if not isinstance(about, dict):
             raise ParseError("SourceInfo says an object about each source")
         muted, kind = about.get("muted"), _text(about.get("mediaType")).lower() or kind_of(name)
         video_type = _text(about.get("videoType")).lower()
-        found.append(Announced(name, owner_of(name), kind, video_type, muted if isinstance(muted, bool) else None))
-    return tuple(found)
+        sources.append(Announced(name, owner_of(name), kind, video_type, muted if isinstance(muted, bool) else None))
+    return tuple(sources)
 
 
 def mapped(text: str) -> tuple[Sources, ...]:
@@ -82,13 +82,13 @@ def mapped(text: str) -> tuple[Sources, ...]:
 
     Raises ParseError for what is not JSON or not in this form; any other colibriClass gives nothing.
     """
-    told = _load(text)
-    if not isinstance(told, dict) or told.get("colibriClass") not in ("AudioSourcesMap", "VideoSourcesMap"):
+    message = _load(text)
+    if not isinstance(message, dict) or message.get("colibriClass") not in ("AudioSourcesMap", "VideoSourcesMap"):
         return ()
-    kind = "audio" if told["colibriClass"] == "AudioSourcesMap" else "video"
+    kind = "audio" if message["colibriClass"] == "AudioSourcesMap" else "video"
     sources: list[Source] = []
     groups: list[SourceGroup] = []
-    for entry in _list(told.get("mappedSources", [])):
+    for entry in _list(message.get("mappedSources", [])):
         if not isinstance(entry, dict):
             raise ParseError("a source map lists objects")
         name, video_type = _text(entry.get("source")), _text(entry.get("videoType")).lower()

@@ -162,8 +162,8 @@ def _index(data: bytes, total: int) -> int | None:
     if len(data) < total or total < 12:
         return None
     words = [int.from_bytes(data[-4:]), int.from_bytes(data[-14:-10]) if total >= 22 else 0]
-    found = [word & 0x7FFFFFFF for word in words if word >> 31 and word & 0x7FFFFFFF < _LIKELY_INDEX]
-    return found[0] if len(found) == 1 else None
+    indices = [word & 0x7FFFFFFF for word in words if word >> 31 and word & 0x7FFFFFFF < _LIKELY_INDEX]
+    return indices[0] if len(indices) == 1 else None
 
 
 def _header(data: bytes, offset: int) -> Packet:
@@ -198,14 +198,14 @@ def _packet(data: bytes, offset: int) -> Packet:
 
 
 def _reports(body: bytes, count: int) -> tuple[Report, ...]:
-    found = []
+    reports = []
     for start in range(0, min(24 * count, len(body) - 23), 24):
         ssrc, lost, highest, jitter, last_sr, delay = struct.unpack_from("!6I", body, start)
         total = lost & 0xFFFFFF
-        found.append(
+        reports.append(
             Report(ssrc, lost >> 24, total - (1 << 24) if total >> 23 else total, highest, jitter, last_sr, delay)
         )
-    return tuple(found)
+    return tuple(reports)
 
 
 def _cname(items: bytes) -> str | None:

@@ -117,7 +117,7 @@ def elements(profile: int, block: bytes) -> tuple[Extension, ...]:
     """The elements of a header extension of RFC 8285, one-byte or two-byte; none for another profile."""
     if profile != ONE_BYTE and profile >> 4 != 0x100:
         return ()
-    found = []
+    extensions = []
     offset = 0
     while offset < len(block):
         first = block[offset]
@@ -133,6 +133,6 @@ def elements(profile: int, block: bytes) -> tuple[Extension, ...]:
             offset += 1
         else:
             break
-        found.append(Extension(number, block[offset : offset + length]))
+        extensions.append(Extension(number, block[offset : offset + length]))
         offset += length
-    return tuple(found)
+    return tuple(extensions)

@@ -74,11 +74,11 @@ def read(text: str) -> Jingle:
     characters.
     """
     session, sections = _split(text)
-    said = session.said()
+    fields = session.said()
     setups = [setup for section in sections for setup in (*section.all("setup"), *session.all("setup"))]
-    action = said.get("action") or default_action(setups)
+    action = fields.get("action") or default_action(setups)
     mids = [section.one("mid") for section in sections]
-    bridge = said.get("session") != "p2p" and mids == [str(i) for i in range(len(sections))]
+    bridge = fields.get("session") != "p2p" and mids == [str(i) for i in range(len(sections))]
     contents: dict[str, Content] = {}
     names: list[str] = []
     for index, section in enumerate(sections):
@@ -92,18 +92,18 @@ def read(text: str) -> Jingle:
     origin = session.first.split(" ")
     return Jingle(
         action=action,
-        sid=said.get("sid") or (origin[1] if len(origin) > 1 else ""),
+        sid=fields.get("sid") or (origin[1] if len(origin) > 1 else ""),
         initiator="" if origin[0] == "-" else unquote(origin[0]),
-        responder=said.get("responder", ""),
-        sender=said.get("from", ""),
-        receiver=said.get("to", ""),
+        responder=fields.get("responder", ""),
+        sender=fields.get("from", ""),
+        receiver=fields.get("to", ""),
         contents=tuple(contents.values()),
         groups=_groups(session, dict(zip(mids, names, strict=True))),
-        bridge_session=said.get("bridge-session", ""),
-        region=said.get("region", ""),
-        restart=said.get("restart", ""),
-        reason=said.get("reason", ""),
-        text=said.get("text", ""),
+        bridge_session=fields.get("bridge-session", ""),
+        region=fields.get("region", ""),
+        restart=fields.get("restart", ""),
+        reason=fields.get("reason", ""),
+        text=fields.get("text", ""),
         info=_info(session),
     )
 
@@ -128,27 +128,27 @@ def _split(text: str) -> tuple[_Lines, list[_Lines]]:
         elif kind == "o=" and where is session:
             session.first = value
         elif kind == "a=":
-            name, _, said = value.partition(":")
-            where.attributes.setdefault(name, []).append(said)
+            name, _, rest = value.partition(":")
+            where.attributes.setdefault(name, []).append(rest)
         offset += len(row) + 1
     return session, sections
 
 
 def _groups(session: _Lines, names: dict[str, str]) -> tuple[Group, ...]:
     explicit = {line.split(" ")[0]: line.split(" ")[1:] for line in session.all("x-jingle-group")}
-    found = []
+    groups = []
     for line in session.all("group"):
         semantics, *mids = line.split(maxsplit=MAX_SECTIONS) or [""]
         contents = tuple(dict.fromkeys(names.get(mid, mid) for mid in mids))
         if semantics in explicit:
             contents = tuple(unquote(name) for name in explicit[semantics])
-        found.append(Group(unquote(semantics), contents))
-    return tuple(found)
+        groups.append(Group(unquote(semantics), contents))
+    return tuple(groups)
 
 
 def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Content:
     media, port, protocol, *formats = [*section.first.split(), "", "", ""]
-    said = section.said()
+    fields = section.said()
     default = default_name(media) if bridge else unquote(section.one("mid"))
     directions = [senders for direction, senders in SENDERS.items() if direction in section.attributes]
     senders = directions[0] if directions else ""
@@ -157,10 +157,10 @@ def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Con
     allowed = "extmap-allow-mixed" in section.attributes or "extmap-allow-mixed" in session.attributes
     rtp = media != "application"
     return Content(
-        name=said.get("name", default),
-        creator=said.get("creator", default_creator(action)),
-        senders=said.get("senders", senders),
-        media=said.get("media", media),
+        name=fields.get("name", default),
+        creator=fields.get("creator", default_creator(action)),
+        senders=fields.get("senders", senders),
+        media=fields.get("media", media),
         payload_types=tuple(_payload_types(section, formats)) if rtp else (),
         feedback=tuple(_feedback(section).get("*", ())),
         header_extensions=tuple(_extensions(section.all("extmap") or session.all("extmap"))) if rtp else (),
@@ -168,7 +168,7 @@ def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Con
         rtcp_mux="rtcp-mux" in section.attributes,
         sources=tuple(_sources(section)),
         groups=tuple(_source_groups(section)),
-        transport=_transport(section, session, said, protocol, formats[0]),
+        transport=_transport(section, session, fields, protocol, formats[0]),
         info=_info(section),
     )
 
@@ -195,11 +195,11 @@ def _payload_types(section: _Lines, formats: list[str]) -> Iterator[PayloadType]
 
 def _keyed(lines: list[str]) -> dict[str, str]:
     """``"111 opus/48000/2"`` as ``{"111": "opus/48000/2"}``; the first of several with one key."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in lines:
         key, _, value = line.partition(" ")
-        found.setdefault(key, value)
-    return found
+        values.setdefault(key, value)
+    return values
 
 
 def _parameters(text: str) -> Iterator[Parameter]:
@@ -210,13 +210,13 @@ def _parameters(text: str) -> Iterator[Parameter]:
 
 
 def _feedback(section: _Lines) -> dict[str, list[Feedback]]:
-    found: dict[str, list[Feedback]] = {}
+    feedback: dict[str, list[Feedback]] = {}
     for line in section.all("rtcp-fb"):
         key, _, rest = line.partition(" ")
         if rest:
             kind, _, subtype = rest.partition(" ")
-            found.setdefault(key, []).append(Feedback(kind, subtype))
-    return found
+            feedback.setdefault(key, []).append(Feedback(kind, subtype))
+    return feedback
 
 
 def _extensions(lines: list[str]) -> Iterator[HeaderExtension]:
@@ -264,12 +264,12 @@ def _source_groups(section: _Lines) -> Iterator[SourceGroup]:
 
 
 def _transport(
-    section: _Lines, session: _Lines, said: dict[str, str], protocol: str, first_format: str
+    section: _Lines, session: _Lines, fields: dict[str, str], protocol: str, first_format: str
 ) -> Transport | None:
-    if said.get("transport") == "":
+    if fields.get("transport") == "":
         return None
     required, cryptex = (
-        said.get("required") == "true",
+        fields.get("required") == "true",
         "cryptex" in session.attributes or "cryptex" in section.attributes,
     )
     setup = section.one("setup") or session.one("setup")
@@ -280,20 +280,20 @@ def _transport(
     candidates = [_candidate(line) for line in section.all("candidate")]
     candidates += [_unusual(_pairs(line)) for line in section.all("x-jingle-candidate")]
     sctp = None
-    if "SCTP" in protocol and "sctp" not in said:
+    if "SCTP" in protocol and "sctp" not in fields:
         old = section.one("sctpmap").split()  # before RFC 8841: port, protocol, streams
         port = section.one("sctp-port") or (old[0] if old else "")
-        streams = said.get("streams") or (old[2] if len(old) > 2 else "")
+        streams = fields.get("streams") or (old[2] if len(old) > 2 else "")
         name = old[1] if len(old) > 1 else unquote(first_format) or "webrtc-datachannel"
         sctp = Sctp(number(port.strip(), 0xFFFF), name, number(streams))
     return Transport(
-        namespace=said.get("transport", ICE),
+        namespace=fields.get("transport", ICE),
         ufrag=section.one("ice-ufrag") or session.one("ice-ufrag"),
         pwd=section.one("ice-pwd") or session.one("ice-pwd"),
-        generation=number(said.get("ice-generation")),
+        generation=number(fields.get("ice-generation")),
         fingerprints=tuple(fingerprints),
         candidates=tuple(candidates),
-        web_socket=said.get("web-socket", ""),
+        web_socket=fields.get("web-socket", ""),
         sctp=sctp,
     )
 
@@ -317,19 +317,19 @@ def _candidate(line: str) -> Candidate:
     )
 
 
-def _unusual(said: dict[str, str]) -> Candidate:
+def _unusual(fields: dict[str, str]) -> Candidate:
     return Candidate(
-        foundation=said.get("foundation", ""),
-        component=number(said.get("component")),
-        protocol=said.get("protocol", ""),
-        priority=number(said.get("priority")),
-        address=said.get("address", ""),
-        port=number(said.get("port"), 0xFFFF),
-        type=said.get("type", ""),
-        related_address=said.get("raddr", ""),
-        related_port=number(said.get("rport"), 0xFFFF),
-        generation=number(said.get("generation")) or 0,
-        tcp_type=said.get("tcptype", ""),
+        foundation=fields.get("foundation", ""),
+        component=number(fields.get("component")),
+        protocol=fields.get("protocol", ""),
+        priority=number(fields.get("priority")),
+        address=fields.get("address", ""),
+        port=number(fields.get("port"), 0xFFFF),
+        type=fields.get("type", ""),
+        related_address=fields.get("raddr", ""),
+        related_port=number(fields.get("rport"), 0xFFFF),
+        generation=number(fields.get("generation")) or 0,
+        tcp_type=fields.get("tcptype", ""),
     )
 
 

@@ -104,7 +104,7 @@ def _session(jingle: Jingle, sections: list[_Section], bridge: bool) -> Iterator
     if any(fingerprint.cryptex for t in transports for fingerprint in t.fingerprints):
         yield "a=cryptex"
     numbered = [s.mid for s in sections] == [str(i) for i in range(len(sections))]
-    said = {
+    fields = {
         "action": jingle.action if jingle.action != default_action(f.setup for t in transports for f in t.fingerprints)
         else "",
         "sid": jingle.sid if jingle.sid != sid else "",
@@ -118,7 +118,7 @@ def _session(jingle: Jingle, sections: list[_Section], bridge: bool) -> Iterator
         "reason": jingle.reason,
         "text": jingle.text,
     }  # fmt: skip
-    yield from _said("a=x-jingle:", {name: value or None for name, value in said.items()})
+    yield from _said("a=x-jingle:", {name: value or None for name, value in fields.items()})
     for group in jingle.groups:
         named = dict.fromkeys(s.content.name for s in sections if s.content.name in group.contents)
         if tuple(named) != group.contents:
@@ -186,8 +186,8 @@ def _codecs(content: Content, rtcp: bool) -> Iterator[str]:
             yield f"a=rtpmap:{payload.id} {_token(payload.name)}/{payload.clock_rate}{channels}"
     for payload in known:
         if payload.parameters:
-            said = ";".join(f"{name}={value}" if name else value for name, value in payload.parameters)
-            yield f"a=fmtp:{payload.id} {said}"
+            parameters = ";".join(f"{name}={value}" if name else value for name, value in payload.parameters)
+            yield f"a=fmtp:{payload.id} {parameters}"
     yield from (["a=rtcp:1 IN IP4 0.0.0.0"] if rtcp else [])
     for payload in known:
         yield from (f"a=rtcp-fb:{payload.id} {feedback}" for feedback in payload.feedback)
@@ -201,13 +201,13 @@ def _candidate(candidate: Candidate) -> str:
     )  # fmt: skip
     if any(part is None or part == "" or len(str(part).split()) != 1 for part in must):
         names = ("foundation", "component", "protocol", "priority", "address", "port", "type")
-        said = dict(zip(names, must, strict=True)) | {
+        fields = dict(zip(names, must, strict=True)) | {
             "raddr": candidate.related_address,
             "rport": candidate.related_port,
             "generation": candidate.generation,
             "tcptype": candidate.tcp_type,
         }
-        return next(_said("a=x-jingle-candidate:", {k: v if v != "" else None for k, v in said.items()}))
+        return next(_said("a=x-jingle-candidate:", {k: v if v != "" else None for k, v in fields.items()}))
     foundation, component, protocol, priority, address, port, kind = must
     line = f"a=candidate:{foundation} {component} {protocol} {priority} {address} {port} typ {kind}"
     if candidate.related_address:
@@ -229,9 +229,9 @@ def _sources(section: _Section, brief: bool) -> Iterator[str]:
             for name, value in kept:
                 yield f"a=ssrc:{source.ssrc} {name}{f':{value}' if value else ''}"
         owner = source.owner if source.owner != owner_of(source.name, kept) else None
-        said = {"name": source.name or None, "owner": owner, "video-type": source.video_type or None}
-        said["rid"] = source.rid or None
-        unsaid += _said(f"a=x-jingle-source:{'' if source.ssrc is None else source.ssrc} ", said, always=not kept)
+        fields = {"name": source.name or None, "owner": owner, "video-type": source.video_type or None}
+        fields["rid"] = source.rid or None
+        unsaid += _said(f"a=x-jingle-source:{'' if source.ssrc is None else source.ssrc} ", fields, always=not kept)
     yield from (f"a=ssrc-group:{_token(g.semantics)} {' '.join(map(str, g.ssrcs))}" for g in section.groups)
     yield from unsaid
 
@@ -241,7 +241,7 @@ def _unsaid(section: _Section, media: str, jingle: Jingle, bridge: bool) -> Iter
     content, transport = section.content, section.content.transport or Transport(ICE)
     name = default_name(media) if bridge or not content.name else content.name
     sctp = transport.sctp
-    said = {
+    fields = {
         "name": content.name if content.name != name else None,
         "creator": content.creator if content.creator != default_creator(jingle.action) else None,
         "senders": content.senders if content.senders not in (*DIRECTIONS, "rejected", "") else None,
@@ -253,7 +253,7 @@ def _unsaid(section: _Section, media: str, jingle: Jingle, bridge: bool) -> Iter
         "sctp": "" if media == "application" and not sctp else None,
         "required": "true" if any(f.required for f in transport.fingerprints) else None,
     }
-    yield from _said("a=x-jingle:", said)
+    yield from _said("a=x-jingle:", fields)
     for payload in content.payload_types:
         if payload.id is not None and (not payload.name or payload.clock_rate is None):
             rest = {"name": payload.name or None, "clock-rate": payload.clock_rate, "channels": payload.channels}
@@ -261,9 +261,9 @@ def _unsaid(section: _Section, media: str, jingle: Jingle, bridge: bool) -> Iter
     yield from (f"a=x-jingle-info:{quote(write_info(info))}" for info in content.info)
 
 
-def _said(prefix: str, said: Mapping[str, object], always: bool = False) -> Iterator[str]:
+def _said(prefix: str, fields: Mapping[str, object], always: bool = False) -> Iterator[str]:
     """``prefix`` and what is not None, as ``name=value`` with spaces between; no line where there is nothing."""
-    pairs = [f"{name}={_token(str(value))}" for name, value in said.items() if value is not None]
+    pairs = [f"{name}={_token(str(value))}" for name, value in fields.items() if value is not None]
     if pairs or always:
         yield prefix + " ".join(pairs)
 

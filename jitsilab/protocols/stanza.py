@@ -74,10 +74,10 @@ def read(text: str | bytes) -> Stanza:
 
 def child(stanza: Stanza, *namespaces: str, name: str | None = None) -> Element | None:
     """First child in one of the namespaces (with that name, where one is given)."""
-    for one in stanza.element:
-        namespace, local = names(one.tag)
+    for inner in stanza.element:
+        namespace, local = names(inner.tag)
         if namespace in namespaces and name in (None, local):
-            return one
+            return inner
     return None
 
 
@@ -159,7 +159,7 @@ def sasl(stanza: Stanza) -> Sasl | None:
     if stanza.name != "failure":
         return Sasl(stanza.name, stanza.element.get("mechanism"), None)
     words = stanza.element.find(f"{{{SASL}}}text")
-    conditions = [name for namespace, name in (names(one.tag) for one in stanza.element) if name != "text"]
+    conditions = [name for namespace, name in (names(inner.tag) for inner in stanza.element) if name != "text"]
     return Sasl(
         "failure", None, next(iter(conditions), None), (words.text or "").strip() if words is not None else None
     )
@@ -202,22 +202,22 @@ class StanzaError:
 def error(stanza: Stanza) -> StanzaError | None:
     """Why a stanza was refused or a stream closed."""
     if (stanza.name, stanza.namespace) == ("error", STREAM):
-        found, defined = stanza.element, STREAMS
+        element, defined = stanza.element, STREAMS
     else:
         inner = stanza.element.find(f"{{{stanza.namespace}}}error")
         if inner is None or stanza.type != "error":
             return None
-        found, defined = inner, STANZAS
+        element, defined = inner, STANZAS
     condition = text = application = None
-    for one in found:
-        namespace, name = names(one.tag)
+    for detail in element:
+        namespace, name = names(detail.tag)
         if namespace == defined and name == "text":
-            text = one.text
+            text = detail.text
         elif namespace == defined:
             condition = condition or name
         else:
             application = application or name
-    return StanzaError(found.get("type"), condition, text, application)
+    return StanzaError(element.get("type"), condition, text, application)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,21 +232,21 @@ class Disco:
 
 def disco(stanza: Stanza) -> Disco | None:
     """A question for what an entity can, or the answer (disco#info)."""
-    found = child(stanza, DISCO_INFO, name="query")
-    if found is None:
+    query = child(stanza, DISCO_INFO, name="query")
+    if query is None:
         return None
     form = {
-        name: tuple(value.text or "" for value in one.iterfind(f"{{{DATA}}}value"))
-        for one in found.iterfind(f"{{{DATA}}}x/{{{DATA}}}field")
-        if (name := one.get("var"))
+        name: tuple(value.text or "" for value in element.iterfind(f"{{{DATA}}}value"))
+        for element in query.iterfind(f"{{{DATA}}}x/{{{DATA}}}field")
+        if (name := element.get("var"))
     }
     return Disco(
-        found.get("node"),
+        query.get("node"),
         tuple(
-            (one.get("category") or "", one.get("type") or "", one.get("name") or "")
-            for one in found.iterfind(f"{{{DISCO_INFO}}}identity")
+            (identity.get("category") or "", identity.get("type") or "", identity.get("name") or "")
+            for identity in query.iterfind(f"{{{DISCO_INFO}}}identity")
         ),
-        tuple(one.get("var") or "" for one in found.iterfind(f"{{{DISCO_INFO}}}feature")),
+        tuple(feature.get("var") or "" for feature in query.iterfind(f"{{{DISCO_INFO}}}feature")),
         MappingProxyType(form),
     )
 

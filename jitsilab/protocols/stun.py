@@ -118,8 +118,8 @@ class Message(NamedTuple):
 
     def endpoints(self, kind: int) -> list[Endpoint]:
         """Every address given under a type, in order; CreatePermission has several (RFC 8656 section 9)."""
-        found = (endpoint(value, self.raw, kind in _XORED) for type_, value, _ in self.attributes if type_ == kind)
-        return [one for one in found if one is not None]
+        addresses = (endpoint(value, self.raw, kind in _XORED) for type_, value, _ in self.attributes if type_ == kind)
+        return [address for address in addresses if address is not None]
 
     @property
     def mapped(self) -> Endpoint | None:

@@ -23,7 +23,7 @@ def options(data: bytes) -> Options:
     Never raises: an option that does not fit ends the list, as a receiver would have it.
     """
     at = 0
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     while at < len(data) and data[at]:  # 0 ends the list
         kind = data[at]
         if kind == 1:  # NOP
@@ -31,19 +31,19 @@ def options(data: bytes) -> Options:
             continue
         size = data[at + 1] if at + 1 < len(data) else 0
         if size < 2 or at + size > len(data):
-            found["rest"] = at
+            fields["rest"] = at
             break
         value = data[at + 2 : at + size]
         if (kind, size) == (2, 4):
-            found["mss"] = int.from_bytes(value)
+            fields["mss"] = int.from_bytes(value)
         elif (kind, size) == (3, 3):
-            found["scale"] = value[0]
+            fields["scale"] = value[0]
         elif kind == 4:
-            found["sack_permitted"] = True
+            fields["sack_permitted"] = True
         elif kind == 5:
             edges = [int.from_bytes(value[i : i + 4]) for i in range(0, len(value) - 3, 4)]
-            found["sack"] = tuple(zip(edges[::2], edges[1::2], strict=False))
+            fields["sack"] = tuple(zip(edges[::2], edges[1::2], strict=False))
         elif (kind, size) == (8, 10):
-            found["tsval"], found["tsecr"] = int.from_bytes(value[:4]), int.from_bytes(value[4:])
+            fields["tsval"], fields["tsecr"] = int.from_bytes(value[:4]), int.from_bytes(value[4:])
         at += size
-    return Options(**found)
+    return Options(**fields)

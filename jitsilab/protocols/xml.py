@@ -95,9 +95,9 @@ def write(name: str, attributes: Mapping[str, object], *inner: str, text: str = 
     """
     from xml.sax.saxutils import escape, quoteattr  # which loads an HTTP client; who reads needs none
 
-    said = [f" {key}={quoteattr(clean(str(value)))}" for key, value in attributes.items() if value not in (None, "")]
+    pairs = [f" {key}={quoteattr(clean(str(value)))}" for key, value in attributes.items() if value not in (None, "")]
     content = escape(clean(text)) + "".join(inner)
-    return f"<{name}{''.join(said)}>{content}</{name}>" if content else f"<{name}{''.join(said)}/>"
+    return f"<{name}{''.join(pairs)}>{content}</{name}>" if content else f"<{name}{''.join(pairs)}/>"
 
 
 def clean(text: str) -> str:

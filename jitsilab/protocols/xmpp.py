@@ -168,23 +168,23 @@ def _stream(stanza: Stanza) -> str:
 
 
 def _presence(stanza: Stanza) -> str:
-    said = presence(stanza)
-    assert said is not None
-    if said.type == "error":
-        return f"the room refuses: {said.condition or 'no reason given'}"
-    if said.type == "unavailable":
+    announced = presence(stanza)
+    assert announced is not None
+    if announced.type == "error":
+        return f"the room refuses: {announced.condition or 'no reason given'}"
+    if announced.type == "unavailable":
         return "tells that an occupant left" if stanza.sender else "leaves"
-    if said.joins:
+    if announced.joins:
         return "asks to enter the room"
-    if said.bridge_not_available:
+    if announced.bridge_not_available:
         return "the focus tells that no bridge is available"
-    if said.bridges is not None:
-        return f"the focus tells how many bridges the conference uses: {said.bridges}"
-    if 110 in said.codes:
+    if announced.bridges is not None:
+        return f"the focus tells how many bridges the conference uses: {announced.bridges}"
+    if 110 in announced.codes:
         return "the room confirms the client's own presence"
-    if said.occupant == "focus":
+    if announced.occupant == "focus":
         return "tells that the focus is in the room"
-    sources = "and its sources" if said.sources else "without sources"
+    sources = "and its sources" if announced.sources else "without sources"
     return f"tells of an occupant {sources}" if stanza.sender else "tells the room of changes of its own"
 
 
@@ -222,7 +222,7 @@ def _message(stanza: Stanza) -> str:
         return f"tells metadata of the room{listed}"
     if (kind := json_message(stanza).get("type")) is not None:
         return f"a message of a Jitsi component: {str(kind)[:40]}"
-    held = [local(one) for one in stanza.element]
+    held = [local(inner) for inner in stanza.element]
     if "body" in held:
         return "chat"
     if "subject" in held:
