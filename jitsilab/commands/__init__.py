@@ -89,9 +89,9 @@ def as_given(arguments: argparse.Namespace) -> str:
     """How the evidence was named, to be named so again; empty where that cannot be done: what a pipe gave is gone."""
     if "-" in arguments.evidence or getattr(arguments, "here", False):
         return ""
-    words = [str(one) for one in arguments.evidence]
-    words += [word for one in arguments.keylog or () for word in ("--keylog", str(one))]
-    words += [word for one in arguments.facts or () for word in ("--facts", str(one))]
+    words = [str(name) for name in arguments.evidence]
+    words += [word for path in arguments.keylog or () for word in ("--keylog", str(path))]
+    words += [word for path in arguments.facts or () for word in ("--facts", str(path))]
     words += ["--point", arguments.point] if arguments.point else []
     words += ["--no-keylog"] if arguments.no_keylog else []
     words += ["--tz", arguments.tz] if getattr(arguments, "tz", None) else []

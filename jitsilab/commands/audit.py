@@ -44,24 +44,24 @@ def _run(arguments: argparse.Namespace) -> int:
     taken = findings.read_accepted(arguments.accept) if arguments.accept is not None else []
     old = _earlier(arguments)
     call, facts = _opened(arguments, *arguments.evidence)
-    found = findings.accept(findings.audit(call if call is not None and call.packets else None, facts), taken)
-    changed = findings.changes(old, found) if old is not None else None
+    audited = findings.accept(findings.audit(call if call is not None and call.packets else None, facts), taken)
+    changed = findings.changes(old, audited) if old is not None else None
     inputs = findings.inputs(call, facts)
-    capture = next((one.input for one in call.packets), None) if call is not None else None
+    capture = next((source.input for source in call.packets), None) if call is not None else None
     if arguments.sarif:
         from jitsilab.pages import sarif
 
-        print(terminal.to_json(sarif.to_sarif(found, capture, inputs, changed), indent=1))
+        print(terminal.to_json(sarif.to_sarif(audited, capture, inputs, changed), indent=1))
     elif arguments.json:
-        said = findings.to_json(found, inputs, capture=capture or "", changes=changed)
-        print(terminal.to_json(said, indent=1))
+        document = findings.to_json(audited, inputs, capture=capture or "", changes=changed)
+        print(terminal.to_json(document, indent=1))
     else:
         colour = terminal.coloured(arguments.color)
         text = findings.to_text(
-            found, terminal.width(), inputs=inputs, colour=colour, verbose=arguments.verbose, changes=changed
+            audited, terminal.width(), inputs=inputs, colour=colour, verbose=arguments.verbose, changes=changed
         )
         print(text if colour else terminal.printable(text))
-    return int(findings.fails_at(found, arguments.fail_on))
+    return int(findings.fails_at(audited, arguments.fail_on))
 
 
 def _opened(arguments: argparse.Namespace, *evidence: str) -> "tuple[Call | None, Facts | None]":
@@ -72,9 +72,9 @@ def _opened(arguments: argparse.Namespace, *evidence: str) -> "tuple[Call | None
 
     check_folders(arguments)
     call = load(arguments, *evidence) if evidence else None
-    found = call.facts if call is not None else facts.load(*arguments.facts)
-    findings.require_evidence(call, found)
-    return call, found
+    configuration = call.facts if call is not None else facts.load(*arguments.facts)
+    findings.require_evidence(call, configuration)
+    return call, configuration
 
 
 def _earlier(arguments: argparse.Namespace) -> "Sequence[Finding | Mapping[str, Any]] | None":

@@ -46,29 +46,29 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{name} is in {registry.export(name, Path(folder))}")
         return 0
     every = [_shown(entry) for entry in registry.entries()]
-    known = sorted({cause for one in every for cause in one.causes})
+    known = sorted({cause for recording in every for cause in recording.causes})
     if arguments.cause and arguments.cause not in known:
         raise ParameterError(terminal.unknown("recording with the cause", arguments.cause, known))
-    chosen = [one for one in every if _fits(one, arguments)]
-    width = max((len(one.entry.name) for one in every), default=0)
+    chosen = [recording for recording in every if _fits(recording, arguments)]
+    width = max((len(recording.entry.name) for recording in every), default=0)
     for kind, title in KINDS.items():
-        some = [one for one in chosen if one.kind == kind]
-        if some:
-            print(f"# {title} ({len(some)})")
-        for one in some:
-            told = [cause for cause in one.causes if cause not in one.entry.shows]
-            causes = f" [{', '.join(told)}]" if told else ""
-            print(_wrapped(f"{one.entry.name:{width}}  {one.entry.shows}{causes}", width + 2))
+        listed = [shown for shown in chosen if shown.kind == kind]
+        if listed:
+            print(f"# {title} ({len(listed)})")
+        for recording in listed:
+            unnamed = [cause for cause in recording.causes if cause not in recording.entry.shows]
+            causes = f" [{', '.join(unnamed)}]" if unnamed else ""
+            print(_wrapped(f"{recording.entry.name:{width}}  {recording.entry.shows}{causes}", width + 2))
     if not chosen:
         raise ParameterError(f"None of {len(every)} recordings is so. jitsilab captures lists all.")
     return 0
 
 
-def _fits(one: Shown, arguments: argparse.Namespace) -> bool:
-    text = f"{one.entry.name} {one.entry.shows} {' '.join(one.causes)}".casefold()
+def _fits(recording: Shown, arguments: argparse.Namespace) -> bool:
+    text = f"{recording.entry.name} {recording.entry.shows} {' '.join(recording.causes)}".casefold()
     return (
-        (not arguments.kind or one.kind == arguments.kind)
-        and (not arguments.cause or arguments.cause in one.causes)
+        (not arguments.kind or recording.kind == arguments.kind)
+        and (not arguments.cause or arguments.cause in recording.causes)
         and all(word.casefold() in text for word in arguments.text)
     )
 
@@ -83,17 +83,17 @@ def _shown(entry: "Entry") -> Shown:
     path = next((file.path for file in entry.files if file.role == "truth"), None)
     truth = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
     people = truth.get("participants") or []
-    causes = [str(one.get("cause")) for one in people if one.get("cause")]
+    causes = [str(person.get("cause")) for person in people if person.get("cause")]
     conditions = [
-        one if isinstance(one, str) else str(one.get("condition"))
-        for each in (*people, truth.get("server") or {}) for one in each.get("conditions") or ()
+        condition if isinstance(condition, str) else str(condition.get("condition"))
+        for each in (*people, truth.get("server") or {}) for condition in each.get("conditions") or ()
     ]  # fmt: skip
     words = entry.shows.replace("(", " ").replace(")", " ").replace(",", " ").split()
-    causes += [one for one in words if one in CAUSES]
-    conditions += [one for one in words if one in CONDITIONS]
-    failing = causes or any(one.get("media_path") == "none" for one in people)
+    causes += [word for word in words if word in CAUSES]
+    conditions += [word for word in words if word in CONDITIONS]
+    failing = causes or any(person.get("media_path") == "none" for person in people)
     kind = "failing" if failing else "degraded" if conditions else "healthy"
-    named = dict.fromkeys(one for one in (*causes, *conditions) if one in CAUSES or one in CONDITIONS)
+    named = dict.fromkeys(name for name in (*causes, *conditions) if name in CAUSES or name in CONDITIONS)
     return Shown(entry, kind, tuple(named))
 
 

@@ -56,8 +56,8 @@ def _complete(parser: argparse.ArgumentParser, evidence: dict[str, Any]) -> None
 
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for one in dict.fromkeys(action.choices.values()):
-                _complete(one, evidence)
+            for subparser in dict.fromkeys(action.choices.values()):
+                _complete(subparser, evidence)
         elif action.metavar == "EVIDENCE" or action.dest == "against":
             action.complete = evidence  # type: ignore[attr-defined]
         elif action.metavar in _FILES:

@@ -94,14 +94,14 @@ def _check(arguments: argparse.Namespace) -> int:
         raise ParameterError("A step has between 0.5 and 120 seconds.")
     if arguments.ca is not None and not arguments.ca.is_file():
         raise ParameterError(f"There is no file {arguments.ca}.")
-    told = None if arguments.json else _tell
+    tell = None if arguments.json else _tell
     steps = probing.check(
         arguments.domain, connect=arguments.connect, authorities=str(arguments.ca) if arguments.ca else None,
-        limit=arguments.limit, tell=told,
+        limit=arguments.limit, tell=tell,
     )  # fmt: skip
-    failed = [one for one in steps if one.verdict.security_word == "FAIL"]
+    failed = [step for step in steps if step.verdict.security_word == "FAIL"]
     if arguments.json:
-        print(terminal.to_json({"domain": arguments.domain, "steps": [one.to_json() for one in steps]}, indent=1))
+        print(terminal.to_json({"domain": arguments.domain, "steps": [step.to_json() for step in steps]}, indent=1))
     else:
         print(f"\n{len(failed)} of {len(steps)} steps fail" if failed else f"\nnone of {len(steps)} steps fails")
     return int(bool(failed))

@@ -61,8 +61,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(terminal.printable(changed.to_text(terminal.width())))
     else:
         colour = terminal.coloured(arguments.color)
-        said = diagnosis.to_text(terminal.width(), colour=colour, short=True, given=as_given(arguments))
-        print(said if colour else terminal.printable(said))
+        text = diagnosis.to_text(terminal.width(), colour=colour, short=True, given=as_given(arguments))
+        print(text if colour else terminal.printable(text))
     return int(diagnosis.fails_at(arguments.fail_on))
 
 

@@ -27,11 +27,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from jitsilab.judge import proof
 
     call = load(arguments)
-    found = proof.gather(call, cause=arguments.cause, step=arguments.step, check=arguments.check)
-    lines = list(proof.lines(call, found))
-    for input, filter in found.filters().items():
+    gathered = proof.gather(call, cause=arguments.cause, step=arguments.step, check=arguments.check)
+    lines = list(proof.lines(call, gathered))
+    for input, filter in gathered.filters().items():
         print(terminal.printable(f"{input}: {filter}"))
-    shown = [f"{one.place}: {one.text}" if one.text else str(one.place) for one in lines]
+    shown = [f"{line.place}: {line.text}" if line.text else str(line.place) for line in lines]
     if arguments.out is not None and arguments.out.suffix == ".txt":
         if not shown:
             raise ParameterError("No line bears it out, frames alone: name a .pcapng with -o.")
@@ -39,14 +39,14 @@ def _run(arguments: argparse.Namespace) -> int:
             file.write("\n".join(shown) + "\n")
         print(terminal.printable(f"{len(shown)} lines are in {arguments.out}."))
         return 0
-    for one in shown:
-        print(terminal.printable(one))
+    for text in shown:
+        print(terminal.printable(text))
     if arguments.out is None:
         return 0
-    if not found.reasons:
+    if not gathered.reasons:
         raise ParameterError("No frame bears it out, lines alone: name a .txt with -o.")
     with outputs.place(arguments.out) as part:
-        made = proof.write(call, found, part, with_keys=arguments.with_keys)
+        made = proof.write(call, gathered, part, with_keys=arguments.with_keys)
         for input in made.unwritten:
             print(terminal.printable(f"{input} is no capture: of its packets there are no bytes."))
         if not made.frames:

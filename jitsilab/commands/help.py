@@ -26,7 +26,7 @@ All commands: jitsilab --help. One of them, with examples: jitsilab help diagnos
 def first() -> str:
     """What to do next, for somebody who typed the name alone; evidence that lies here is named."""
     try:
-        there = sorted(one.name for one in Path().iterdir() if one.name.lower().endswith(_ENDINGS))[:_MOST]
+        there = sorted(path.name for path in Path().iterdir() if path.name.lower().endswith(_ENDINGS))[:_MOST]
     except OSError:
         there = []
     words = " ".join(terminal.printable(name).join("''") if " " in name else name for name in there)
@@ -43,7 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command is None:
         arguments.top.print_help()
         return 0
-    commands = next(one for one in arguments.top._actions if isinstance(one, argparse._SubParsersAction)).choices
+    commands = next(
+        action for action in arguments.top._actions if isinstance(action, argparse._SubParsersAction)
+    ).choices
     if arguments.command not in commands:
         raise ParameterError(terminal.unknown("command", arguments.command, commands))
     commands[arguments.command].print_help()

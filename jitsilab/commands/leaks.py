@@ -15,16 +15,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from jitsilab.sharing import leaks
 
-    found = leaks.scan(arguments.paths)
+    hits = leaks.scan(arguments.paths)
     if arguments.json:
-        print(terminal.to_json({"leaks": [one._asdict() for one in found]}, indent=1))
+        print(terminal.to_json({"leaks": [leak._asdict() for leak in hits]}, indent=1))
     else:
-        for one in found:
-            more = f" ({one.times} times)" if one.times > 1 else ""
-            print(terminal.printable(f"{one.input}, {one.place}: {one.kind}: {one.what}{more}"))
-        if not found:
+        for hit in hits:
+            more = f" ({hit.times} times)" if hit.times > 1 else ""
+            print(terminal.printable(f"{hit.input}, {hit.place}: {hit.kind}: {hit.what}{more}"))
+        if not hits:
             print("Nothing found that tells of people or machines.")
-    return int(bool(found))
+    return int(bool(hits))
 
 
 COMMAND = Command(

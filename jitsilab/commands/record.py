@@ -87,8 +87,8 @@ def _run(arguments: argparse.Namespace) -> int:
             order = recording.Order(arguments.interface, path, _own_end(arguments), keep, arguments.snap_length, *ring)
             sessions.append(recording.Session(order, chosen, before=namespace.before if namespace else (), again=again))
             inputs.append(files.Input(path, namespace.name if namespace else "", arguments.interface))
-        for one in sessions:
-            one.open()
+        for capture in sessions:
+            capture.open()
         if browser is not None:
             browser.start()
         bar = _Progress(arguments.seconds)
@@ -101,8 +101,8 @@ def _run(arguments: argparse.Namespace) -> int:
             files.hand_over(made)
             _tell(f"of the browser: {', '.join(str(path) for path in made) or 'nothing'}")
     except BaseException:
-        for one in sessions:
-            one.stop()
+        for capture in sessions:
+            capture.stop()
         if browser is not None:
             browser.close()
         raise
@@ -146,9 +146,9 @@ def _namespaces(arguments: argparse.Namespace) -> "list[Namespace | None]":
         return [None]
     from jitsilab.recording import containers
 
-    found = containers.namespaces(arguments.project, tuple(arguments.service or ()))
-    _tell(f"in the networks of {', '.join(one.name for one in found)}")
-    return [*found]
+    namespaces = containers.namespaces(arguments.project, tuple(arguments.service or ()))
+    _tell(f"in the networks of {', '.join(namespace.name for namespace in namespaces)}")
+    return [*namespaces]
 
 
 def _raw(out: Path, form: str, namespace: "Namespace | None", ring: int) -> Path:
@@ -164,19 +164,22 @@ def _joined(out: Path, inputs: list[Any], done: "list[Recording]", ring: bool) -
     """The files that stay: one pcapng of what was recorded, wherever its recorder or recorders wrote something else."""
     from jitsilab.recording import files
 
-    there = [(given, one) for given, one in zip(inputs, done, strict=True) if one.paths]
+    there = [(given, recorded) for given, recorded in zip(inputs, done, strict=True) if recorded.paths]
     if ring or not there or (len(there) == 1 and there[0][0].path == out):
-        return [path for one in done for path in one.paths]
-    drops = [((one.counts.received or one.counts.packets or 0), one.counts.dropped or 0) for _, one in there]
+        return [path for recorded in done for path in recorded.paths]
+    drops = [
+        ((recorded.counts.received or recorded.counts.packets or 0), recorded.counts.dropped or 0)
+        for _, recorded in there
+    ]
     own = there[0][1].recorder == "tcpdump"  # a pcap has no statistics of its own
     try:
         files.join([given for given, _ in there], out, drops if own else _of_files(there))
     except OSError as error:  # a full disk: what was recorded stays as it is
         out.with_name(out.name + ".part").unlink(missing_ok=True)
         _tell(f"not made into one pcapng ({error.strerror}): the captures stay as they were recorded")
-        return [path for one in done for path in one.paths]
-    for one in done:
-        for path in one.paths:
+        return [path for recorded in done for path in recorded.paths]
+    for recorded in done:
+        for path in recorded.paths:
             path.unlink(missing_ok=True)
     files.hand_over([out])
     return [out]
@@ -185,20 +188,22 @@ def _joined(out: Path, inputs: list[Any], done: "list[Recording]", ring: bool) -
 def _of_files(there: list[Any]) -> list[tuple[int, int]]:
     from jitsilab.recording import files
 
-    found = []
-    for given, one in there:
-        said = files.statistics(given.path)
-        found.append((sum(s.received or 0 for s in said) or one.counts.packets or 0, one.counts.dropped or 0))
-    return found
+    counts = []
+    for given, recorded in there:
+        statistics = files.statistics(given.path)
+        counts.append(
+            (sum(s.received or 0 for s in statistics) or recorded.counts.packets or 0, recorded.counts.dropped or 0)
+        )
+    return counts
 
 
 def _afterwards(arguments: argparse.Namespace, out: Path, paths: list[Path], done: "list[Recording]") -> int:
     from jitsilab import recording
     from jitsilab.recording import files, integrity, session
 
-    problem = next((one.problem for one in done if one.problem), "")
-    dropped = [one.counts.dropped for one in done if one.counts.dropped is not None]
-    packets = [one.counts.packets for one in done if one.counts.packets is not None]
+    problem = next((recorded.problem for recorded in done if recorded.problem), "")
+    dropped = [recorded.counts.dropped for recorded in done if recorded.counts.dropped is not None]
+    packets = [recorded.counts.packets for recorded in done if recorded.counts.packets is not None]
     cut = [recording.cut_media(path) for path in paths] if arguments.cut_media else []
     if arguments.embed and arguments.keylog.exists():
         for path in paths:
@@ -208,14 +213,14 @@ def _afterwards(arguments: argparse.Namespace, out: Path, paths: list[Path], don
         _tell(f"there is no {arguments.keylog}: nobody wrote secrets meanwhile")
     report = integrity.inspect(
         paths, keylog=keylog, recorder_packets=sum(packets) if packets and not arguments.ring else None,
-        kernel_dropped=sum(dropped) if dropped else None, cut_media_frames=sum(one.frames for one in cut),
+        kernel_dropped=sum(dropped) if dropped else None, cut_media_frames=sum(result.frames for result in cut),
         devices={} if arguments.docker else session.devices(),
     )  # fmt: skip
     files.hand_over(paths)
     beside = out.with_name(out.stem + ".recording.json")
-    longest = max((one.ended - one.started for one in done), default=0.0)
+    longest = max((recorded.ended - recorded.started for recorded in done), default=0.0)
     whole = {
-        "recordings": [one.to_json() for one in done], "files": [str(path) for path in paths],
+        "recordings": [recorded.to_json() for recorded in done], "files": [str(path) for path in paths],
         "integrity": report.to_json(), "problem": problem, "beside": _collect(arguments, out, longest),
     }  # fmt: skip
     try:
@@ -228,7 +233,7 @@ def _afterwards(arguments: argparse.Namespace, out: Path, paths: list[Path], don
     else:
         names = ", ".join(str(path) for path in paths) or "nothing"
         print(terminal.printable(f"{names}\n{report.to_text()}"))
-        if sealed := sum(one.sealed for one in cut):
+        if sealed := sum(result.sealed for result in cut):
             print(f"{sealed:,} bytes inside TLS stay: media of a relay may be among them")
     if problem:
         print(f"jitsilab: {terminal.printable(problem)}", file=sys.stderr)

@@ -89,7 +89,7 @@ def _shared_before(arguments: argparse.Namespace) -> bool:
     """Whether the evidence gives nothing away itself: what `jitsilab share` wrote, of which the names are nobody's."""
     from jitsilab.sharing import leaks
 
-    paths = [Path(one) for one in (*arguments.evidence, *(arguments.facts or ()), *(arguments.keylog or ()))]
+    paths = [Path(name) for name in (*arguments.evidence, *(arguments.facts or ()), *(arguments.keylog or ()))]
     return all(path.exists() for path in paths) and not leaks.scan(paths)
 
 
@@ -105,10 +105,10 @@ def _shared(
         raise ParameterError(f"{out} is there already: name a new folder.")
     with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=out.absolute().parent) as scratch:
         made, files = make(out=Path(scratch) / out.name)
-        found = leaks.scan([made], trusted=_shared_before(arguments))
-        if found:
-            first = "; ".join(f"{Path(one.input).name}, {one.place}: {one.kind}" for one in found[:5])
-            raise LeakError(f"The report would give away {len(found)} things ({first}). Nothing was written.")
+        hits = leaks.scan([made], trusted=_shared_before(arguments))
+        if hits:
+            first = "; ".join(f"{Path(hit.input).name}, {hit.place}: {hit.kind}" for hit in hits[:5])
+            raise LeakError(f"The report would give away {len(hits)} things ({first}). Nothing was written.")
         if out.is_dir():
             out.rmdir()
         shutil.move(made, out)

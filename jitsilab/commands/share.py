@@ -15,8 +15,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR|FILE",
                         help="a new folder, an archive (.zip, .tar, .tar.gz), or for one capture a file")  # fmt: skip
     parser.add_argument("--key", metavar="TEXT", help="same key, same pseudonyms; without it they are new each time")
-    told = "where it is written what stands for what, for you alone (default: beside the output)"
-    parser.add_argument("--map", type=Path, metavar="FILE", help=told)
+    map_help = "where it is written what stands for what, for you alone (default: beside the output)"
+    parser.add_argument("--map", type=Path, metavar="FILE", help=map_help)
     parser.add_argument("--software", action="store_true", help="hide the versions of programs that STUN tells too")
     parser.add_argument("--pack", action="store_true",
                         help="with diagnosis, versions, the frames that prove it and a text for a tracker")  # fmt: skip
@@ -39,11 +39,11 @@ def _run(arguments: argparse.Namespace) -> int:
     texts = [piece.input for piece in call.evidence.pieces if piece.kind not in ("capture", "key-log")]
     if options.shift % 1_000_000_000 and texts:
         raise ParameterError(f"{texts[0]} may write whole seconds: give --shift-time a whole number of seconds.")
-    roots = [Path(one) for one in (*arguments.evidence, *(arguments.facts or ())) if Path(one).is_dir()]
+    roots = [Path(name) for name in (*arguments.evidence, *(arguments.facts or ())) if Path(name).is_dir()]
     shared = sharing.share(call.evidence, roots, arguments.output, options)
     print(terminal.printable(f"{len(shared.files)} files shared in {arguments.output}."))
-    for one in shared.left_out:
-        sys.stderr.write(terminal.printable(f"left out: {one}\n"))
+    for omitted in shared.left_out:
+        sys.stderr.write(terminal.printable(f"left out: {omitted}\n"))
     print(terminal.printable(f"What stands for what is in {shared.map_path}: keep it to yourself."))
     return 0
 

@@ -67,8 +67,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if done.states["failed"] > len(done.failures):
         print(f"  and {done.states['failed'] - len(done.failures)} more: table errors, where lost is true")
     if arguments.report:
-        found = overview.Overview(done, arguments.by, arguments.reports)
-        print(f"The report: {arguments.out}/{overview.write(found, arguments.out)[-1]}")
+        contents = overview.Overview(done, arguments.by, arguments.reports)
+        print(f"The report: {arguments.out}/{overview.write(contents, arguments.out)[-1]}")
     return 0
 
 

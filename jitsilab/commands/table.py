@@ -76,12 +76,12 @@ def _rows(arguments: argparse.Namespace, name: str, evidence: list[str]) -> "pd.
     if name in WHOLE:
         return load(arguments).table(name)
     parts = []
-    for one in evidence:
-        rows = load(arguments, one).table(name)
+    for piece in evidence:
+        rows = load(arguments, piece).table(name)
         rows = empty(name) if rows is None else rows
         if len(evidence) > 1 and "input" not in rows:
             rows = rows.copy()
-            rows.insert(0, "input", one)
+            rows.insert(0, "input", piece)
         parts.append(rows)
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
