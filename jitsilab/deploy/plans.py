@@ -82,9 +82,9 @@ def plan_capture(
 ) -> list[tuple[Plan, tuple[str, ...]]]:
     """What makes the checks observable that were not: each plan, commands filled in, with the ids it serves."""
     wanted: dict[str, list[str]] = {}
-    for one in findings:
-        if one.result == "NOT_OBSERVABLE" and one.rule.plan in PLANS:
-            wanted.setdefault(one.rule.plan, []).append(one.id)
+    for finding in findings:
+        if finding.result == "NOT_OBSERVABLE" and finding.rule.plan in PLANS:
+            wanted.setdefault(finding.rule.plan, []).append(finding.id)
     return [(_filled(PLANS[key], interface, seconds), tuple(ids)) for key, ids in wanted.items()]
 
 

@@ -31,7 +31,7 @@ def text(wishes: Wishes) -> str:
     lines += [
         "## Files",
         "",
-        *(f"- `{one.path}`{' (holds secrets)' if one.secret else ''}" for one in files(wishes)),
+        *(f"- `{file.path}`{' (holds secrets)' if file.secret else ''}" for file in files(wishes)),
         "",
     ]
     return "\n".join(lines)
@@ -52,14 +52,14 @@ def write(wishes: Wishes, folder: Path) -> list[Path]:
     around.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=around) as scratch:
         made = Path(scratch) / "plan"
-        for one in every:
-            path = made / one.path
+        for planned in every:
+            path = made / planned.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            with outputs.whole(path, text=True, private=one.secret) as file:
-                file.write(one.text)
+            with outputs.whole(path, text=True, private=planned.secret) as file:
+                file.write(planned.text)
         if folder.is_dir():  # perhaps the one that somebody stands in: it stays
-            for entry in sorted(made.iterdir(), key=lambda one: one.name == "plan.md"):
+            for entry in sorted(made.iterdir(), key=lambda child: child.name == "plan.md"):
                 entry.rename(folder / entry.name)
         else:
             made.rename(folder)
-    return [folder / one.path for one in every]
+    return [folder / planned.path for planned in every]

@@ -62,7 +62,7 @@ def jvb(wishes: Wishes) -> str:
 def turnserver(wishes: Wishes) -> str:
     """/etc/turnserver.conf."""
     external = f"external-ip={wishes.public_address}/{wishes.private_address}\n" if wishes.translated else ""
-    denied = "".join(f"denied-peer-ip={one}\n" for one in _DENIED)
+    denied = "".join(f"denied-peer-ip={network}\n" for network in _DENIED)
     return f"""# The relay of {wishes.domain}: it reaches the bridge and the Internet, and nothing that stands inside.
 use-auth-secret
 static-auth-secret={wishes.secret("turn")}

@@ -61,7 +61,9 @@ external_services = {{
         "tokens": f'\tauthentication = "token"\n\tapp_id = "DOMAIN"\n\tapp_secret = "{wishes.secret("token")}"\n'
                   "\tallow_empty_token = false\n",
     }[wishes.rooms]  # fmt: skip
-    rooms = ", ".join(f'"{one}"' for one in (*_MUC, *(["token_verification"] if wishes.rooms == "tokens" else [])))
+    rooms = ", ".join(
+        f'"{module}"' for module in (*_MUC, *(["token_verification"] if wishes.rooms == "tokens" else []))
+    )
     guests = f"""
 -- those without an account: they wait until somebody who has one opens the room
 VirtualHost "guest.DOMAIN"

@@ -92,7 +92,7 @@ def _debian(wishes: Wishes) -> list[Step]:
          "(You will later get a chance to obtain a Let's encrypt certificate)")
     )  # fmt: skip
     universe = ("sudo apt-add-repository -y universe",) if wishes.system == "ubuntu" else ()
-    found = [
+    planned = [
         Step(
             "Add the package sources",
             "The packages come from Jitsi's own repository, signed by its key; `signed-by` lets that key vouch "
@@ -146,19 +146,19 @@ def _debian(wishes: Wishes) -> list[Step]:
         ),
     ]  # fmt: skip
     if wishes.rooms == "accounts":
-        found.append(Step(
+        planned.append(Step(
             "Make an account for whoever opens rooms",
             "Guests wait until an account holder opens the room: without accounts everybody's strangers use "
             "bridge and relay.",
             (f"sudo prosodyctl adduser somebody@{domain}",), _GUIDE + "secure-domain.md",
         ))  # fmt: skip
-    found.append(Step(
+    planned.append(Step(
         "Start",
         "After `nginx -t`, so that a slip does not take the page away.",
         ("sudo nginx -t && sudo systemctl restart nginx prosody jicofo jitsi-videobridge2"
          + (" coturn" if wishes.turn else ""),), "systemctl(1)",
     ))  # fmt: skip
-    return found
+    return planned
 
 
 def _certificate(wishes: Wishes) -> Step:
@@ -188,7 +188,7 @@ def _certificate(wishes: Wishes) -> Step:
 
 
 def _docker(wishes: Wishes) -> list[Step]:
-    found = [
+    planned = [
         Step(
             "Get docker-jitsi-meet",
             "A release and not the main branch: images and compose files of one release belong together.",
@@ -210,14 +210,14 @@ def _docker(wishes: Wishes) -> list[Step]:
         ),
     ]  # fmt: skip
     if wishes.rooms == "accounts":
-        found.append(Step(
+        planned.append(Step(
             "Make an account for whoever opens rooms", "Guests wait until an account holder opens the room.",
             ("docker compose exec prosody prosodyctl --config /config/prosody.cfg.lua register somebody "
              "meet.jitsi PASSWORD",),
             _GUIDE + "devops-guide-docker.md (ENABLE_AUTH)",
         ))  # fmt: skip
     if wishes.turn:
-        found.append(Step(
+        planned.append(Step(
             "Run the relay on the host",
             "docker-jitsi-meet holds no relay; this one has the secret of .env and lets the bridge through by "
             "its own address.",
@@ -225,7 +225,7 @@ def _docker(wishes: Wishes) -> list[Step]:
                                            "/etc/turnserver.conf",
              "sudo systemctl restart coturn"), _GUIDE + "turn.md; turnserver(1)",
         ))  # fmt: skip
-    return found
+    return planned
 
 
 def _check(wishes: Wishes) -> Step:

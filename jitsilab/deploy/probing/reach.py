@@ -97,8 +97,8 @@ class Stream:
     @property
     def certificate(self) -> bytes | None:
         """The server's certificate in DER."""
-        found: bytes | None = self._socket.getpeercert(binary_form=True)
-        return found
+        der: bytes | None = self._socket.getpeercert(binary_form=True)
+        return der
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send all of it."""
@@ -108,8 +108,8 @@ class Stream:
     def receive(self, deadline: Deadline) -> bytes:
         """What comes next; empty at the end."""
         self._socket.settimeout(deadline.left())
-        found: bytes = _guarded(lambda: self._socket.recv(65536), "waiting for an answer")
-        return found
+        data: bytes = _guarded(lambda: self._socket.recv(65536), "waiting for an answer")
+        return data
 
     def ready(self, seconds: float) -> bool:
         """Whether something can be read, or can within so many seconds."""
@@ -124,8 +124,8 @@ class Stream:
             if not piece:
                 raise Unreached("the server closed the connection", "closed")
             self._buffer += piece
-        found, self._buffer = self._buffer[:size], self._buffer[size:]
-        return found
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
 
     def until(self, mark: bytes, most: int, deadline: Deadline) -> bytes:
         """Bytes up to and with a mark. Raises Unreached where there are more than ``most``, or the end comes before."""
@@ -136,15 +136,15 @@ class Stream:
             if not piece:
                 raise Unreached("the server closed the connection", "closed")
             self._buffer += piece
-        found, _, self._buffer = self._buffer.partition(mark)
-        return found + mark
+        data, _, self._buffer = self._buffer.partition(mark)
+        return data + mark
 
     def rest(self, most: int, deadline: Deadline) -> bytes:
         """Bytes up to the end, at most so many."""
         while len(self._buffer) < most and (piece := self.receive(deadline)):
             self._buffer += piece
-        found, self._buffer = self._buffer[:most], b""
-        return found
+        data, self._buffer = self._buffer[:most], b""
+        return data
 
     def close(self) -> None:
         """Close it."""
@@ -304,7 +304,7 @@ class WebSocket:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | (size if size < 126 else 126 if size < 65536 else 127))
         head += b"" if size < 126 else struct.pack("!H", size) if size < 65536 else struct.pack("!Q", size)
         mask = os.urandom(4)
-        masked = bytes(one ^ mask[i & 3] for i, one in enumerate(data))
+        masked = bytes(byte ^ mask[i & 3] for i, byte in enumerate(data))
         self._stream.send(head + mask + masked, deadline)
 
     def receive(self, deadline: Deadline) -> str:

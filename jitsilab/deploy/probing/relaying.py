@@ -84,28 +84,28 @@ def udp(where: tuple[str, int], deadline: Deadline) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(*where, type=socket.SOCK_DGRAM)[0]
     except socket.gaierror as error:
         raise Unreached(f"the name {where[0]} is not found ({error.strerror})", "name") from None
-    one = socket.socket(family, kind, protocol)
-    one.settimeout(deadline.left())
+    sock = socket.socket(family, kind, protocol)
+    sock.settimeout(deadline.left())
     try:
-        one.connect(address)
+        sock.connect(address)
     except OSError as error:
-        one.close()
+        sock.close()
         raise Unreached(f"UDP {where[0]}:{where[1]}: {error.strerror}", "refused") from None
-    return one
+    return sock
 
 
-def asked(one: socket.socket, request: bytes, deadline: Deadline) -> Message:
+def asked(sock: socket.socket, request: bytes, deadline: Deadline) -> Message:
     """A request over UDP, sent again as RFC 8489 says until its answer comes. Raises Unreached."""
     wait, refused = _RETRY, False
     while True:
         with contextlib.suppress(OSError):
-            one.send(request)
+            sock.send(request)
         again = Deadline(min(wait, deadline.left()))
         wait *= 2
         while True:
             try:
-                one.settimeout(again.left())
-                data = one.recv(4096)
+                sock.settimeout(again.left())
+                data = sock.recv(4096)
             except (TimeoutError, Unreached):
                 break
             except ConnectionRefusedError:  # an ICMP error tells that nobody listens
@@ -229,5 +229,5 @@ def checked(address: str, port: int, fragment: str, password: str, deadline: Dea
         (stun.PRIORITY, (1 << 24).to_bytes(4)), (stun.ICE_CONTROLLING, os.urandom(8)),
         key=stun.short_term_key(password), fingerprint=True,
     )  # fmt: skip
-    with udp((address, port), deadline) as one:
-        return asked(one, request, deadline).mapped
+    with udp((address, port), deadline) as sock:
+        return asked(sock, request, deadline).mapped

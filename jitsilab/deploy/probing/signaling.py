@@ -172,47 +172,47 @@ class Participant:
         self._carrier, self.domain = carrier, domain
         self._number = 0
         carrier.open(domain, deadline)
-        offered = [one.text or "" for one in self._features(deadline).iter(f"{{{SASL}}}mechanism")]
+        offered = [mechanism.text or "" for mechanism in self._features(deadline).iter(f"{{{SASL}}}mechanism")]
         if "ANONYMOUS" not in offered:
             raise LoginRefused(f"it wants an account ({', '.join(offered) or 'no mechanism offered'})")
         carrier.send(write("auth", {"xmlns": SASL, "mechanism": "ANONYMOUS"}), deadline)
-        answer = self._next(deadline, lambda one: local(one) in ("success", "failure", "challenge"))
+        answer = self._next(deadline, lambda element: local(element) in ("success", "failure", "challenge"))
         if local(answer) != "success":
-            reason = next((local(one) for one in answer if local(one) != "text"), "no reason given")
+            reason = next((local(detail) for detail in answer if local(detail) != "text"), "no reason given")
             raise LoginRefused(f"the login was refused: {reason}")
         carrier.open(domain, deadline)
         self._features(deadline)
         bound = self.ask(None, "set", write("bind", {"xmlns": BIND}), deadline)
-        jid = next((one.text for one in bound.iter(f"{{{BIND}}}jid")), None)
+        jid = next((element.text for element in bound.iter(f"{{{BIND}}}jid")), None)
         if not jid:
             raise Unreached("the login gave no JID", "protocol")
         self.jid = jid
 
     def _features(self, deadline: Deadline) -> Element:
-        return self._next(deadline, lambda one: local(one) == "features")
+        return self._next(deadline, lambda element: local(element) == "features")
 
     def _next(self, deadline: Deadline, wanted: Callable[[Element], bool]) -> Element:
-        for one in self._elements(deadline):
-            if wanted(one):
-                return one
+        for element in self._elements(deadline):
+            if wanted(element):
+                return element
         raise Unreached("the stream ended", "closed")
 
     def _elements(self, deadline: Deadline) -> Iterator[Element]:
         while True:
-            one = self._carrier.receive(deadline)
-            if local(one) == "close" or (local(one) == "error" and "streams" in one.tag):
-                reason = ", ".join(local(part) for part in one)
+            element = self._carrier.receive(deadline)
+            if local(element) == "close" or (local(element) == "error" and "streams" in element.tag):
+                reason = ", ".join(local(part) for part in element)
                 raise Unreached(f"the server ended the stream{': ' + reason if reason else ''}", "closed")
-            if local(one) == "iq" and one.get("type") in ("get", "set"):
-                self._answer(one, deadline)
-            yield one
+            if local(element) == "iq" and element.get("type") in ("get", "set"):
+                self._answer(element, deadline)
+            yield element
 
     def _answer(self, asked: Element, deadline: Deadline) -> None:
         """Answer what servers ask of a participant: who he is; all else is taken."""
         inner = ""
         if (query := child(asked, "query", INFO)) is not None:
             node = {"node": node} if (node := query.get("node")) else {}
-            features = [write("feature", {"var": one}) for one in _FEATURES]
+            features = [write("feature", {"var": feature}) for feature in _FEATURES]
             inner = write("query", {"xmlns": INFO, **node}, *features)
         given = {"xmlns": CLIENT, "type": "result", "id": asked.get("id") or ""}
         sender = {"to": sender} if (sender := asked.get("from")) else {}
@@ -226,7 +226,9 @@ class Participant:
         self._carrier.send(write("iq", given, inner), deadline)
         return self._next(
             deadline,
-            lambda one: local(one) == "iq" and one.get("id") == identity and one.get("type") in ("result", "error"),
+            lambda element: (
+                local(element) == "iq" and element.get("id") == identity and element.get("type") in ("result", "error")
+            ),
         )
 
     def relays(self, deadline: Deadline) -> list[Relay]:
@@ -234,14 +236,16 @@ class Participant:
         answer = self.ask(self.domain, "get", write("services", {"xmlns": EXTDISCO}), deadline)
         if answer.get("type") == "error":
             raise Unreached(f"it lists none: {condition(answer)}", "protocol")
-        found = []
-        for one in answer.iter(f"{{{EXTDISCO}}}service"):
-            kind, host = one.get("type") or "", one.get("host") or ""
+        relays = []
+        for service in answer.iter(f"{{{EXTDISCO}}}service"):
+            kind, host = service.get("type") or "", service.get("host") or ""
             if kind in ("stun", "turn", "turns") and host:
-                port = int(port) if (port := one.get("port") or "").isdigit() else 5349 if kind == "turns" else 3478
-                transport = one.get("transport") or ("tcp" if kind == "turns" else "udp")
-                found.append(Relay(kind, host, port, transport, one.get("username") or "", one.get("password") or ""))
-        return found
+                port = int(port) if (port := service.get("port") or "").isdigit() else 5349 if kind == "turns" else 3478
+                transport = service.get("transport") or ("tcp" if kind == "turns" else "udp")
+                relays.append(
+                    Relay(kind, host, port, transport, service.get("username") or "", service.get("password") or "")
+                )
+        return relays
 
     def conference(self, focus: str, room: str, deadline: Deadline) -> Element:
         """Ask the focus for a conference; gives its answer."""
@@ -257,7 +261,7 @@ class Participant:
             ),
             deadline,
         )
-        answer = self._next(deadline, lambda one: local(one) == "presence" and one.get("from") == own)
+        answer = self._next(deadline, lambda element: local(element) == "presence" and element.get("from") == own)
         if answer.get("type") == "error":
             raise Unreached(f"the room is shut: {condition(answer)}", "protocol")
         return own
@@ -273,10 +277,10 @@ class Participant:
 
     def next_offer(self, deadline: Deadline) -> Offer | str | None:
         """Read one element: an offer of a session with the bridge, why the focus has none, or None for all else."""
-        one = next(self._elements(deadline))
-        if one.find(f".//{{{FOCUS}}}bridgeNotAvailable") is not None:
+        element = next(self._elements(deadline))
+        if element.find(f".//{{{FOCUS}}}bridgeNotAvailable") is not None:
             return "the focus says that it has no bridge"
-        jingle = child(one, "jingle", JINGLE) if local(one) == "iq" else None
+        jingle = child(element, "jingle", JINGLE) if local(element) == "iq" else None
         return _offer(jingle) if jingle is not None and jingle.get("action") == "session-initiate" else None
 
     def end(self) -> None:
@@ -286,25 +290,30 @@ class Participant:
 
 def _offer(jingle: Element) -> Offer | None:
     for transport in jingle.iter(f"{{{ICE}}}transport"):
-        found = []
-        for one in transport.iter(f"{{{ICE}}}candidate"):
-            port = one.get("port") or ""
-            if port.isdigit() and one.get("ip"):
-                found.append(Candidate(str(one.get("ip")), int(port), str(one.get("protocol") or "").lower()))
-        sockets = [one.get("url") or "" for one in transport if local(one) == "web-socket"]
-        if found or transport.get("ufrag"):
+        candidates = []
+        for candidate in transport.iter(f"{{{ICE}}}candidate"):
+            port = candidate.get("port") or ""
+            if port.isdigit() and candidate.get("ip"):
+                candidates.append(
+                    Candidate(str(candidate.get("ip")), int(port), str(candidate.get("protocol") or "").lower())
+                )
+        sockets = [inner.get("url") or "" for inner in transport if local(inner) == "web-socket"]
+        if candidates or transport.get("ufrag"):
             return Offer(
-                transport.get("ufrag") or "", transport.get("pwd") or "", tuple(found), sockets[0] if sockets else ""
+                transport.get("ufrag") or "",
+                transport.get("pwd") or "",
+                tuple(candidates),
+                sockets[0] if sockets else "",
             )
     return None
 
 
 def condition(answer: Element) -> str:
     """The condition of an error, as XMPP names it (RFC 6120 section 8.3)."""
-    error = next((one for one in answer if local(one) == "error"), None)
+    error = next((inner for inner in answer if local(inner) == "error"), None)
     if error is None:
         return "no reason given"
-    return next((local(one) for one in error if local(one) != "text"), "no reason given")
+    return next((local(detail) for detail in error if local(detail) != "text"), "no reason given")
 
 
 def offered(people: Sequence[Participant], deadline: Deadline) -> Offer | str:
@@ -314,6 +323,6 @@ def offered(people: Sequence[Participant], deadline: Deadline) -> Offer | str:
     """
     while True:
         for person in people:
-            if person.waits(0.1) and (found := person.next_offer(deadline)) is not None:
-                return found
+            if person.waits(0.1) and (offer := person.next_offer(deadline)) is not None:
+                return offer
         deadline.left()

@@ -127,8 +127,8 @@ def check(
     try:
         for probe in PROBES:
             begin = time.monotonic()
-            found = _looked_at(probe, state)
-            verdict, seen, cause, reason = (*found, "", "")[:4]
+            outcome = _looked_at(probe, state)
+            verdict, seen, cause, reason = (*outcome, "", "")[:4]
             done.append(Step(probe.name, probe.title, verdict, seen, cause, reason, time.monotonic() - begin))
             if tell is not None:
                 tell(done[-1])
@@ -149,8 +149,8 @@ def _looked_at(probe: Probe, state: State) -> Found:
 
 
 def _leave(state: State) -> None:
-    for one, occupant in state.occupants:
-        one.leave(occupant)
+    for participant, occupant in state.occupants:
+        participant.leave(occupant)
     for person in state.people:
         person.end()
     if state.bosh is not None:
@@ -166,15 +166,15 @@ def _dns(state: State, deadline: Deadline) -> Found:
     with ThreadPoolExecutor(1) as pool:  # the system's resolver has no time limit of its own
         waiting = pool.submit(socket.getaddrinfo, state.domain, 443, type=socket.SOCK_STREAM)
         try:
-            found = waiting.result(deadline.left())
+            answers = waiting.result(deadline.left())
         except TimeoutError:
             pool.shutdown(wait=False)
             raise Unreached(f"no answer within {deadline.seconds:g} s", "timeout") from None
         except socket.gaierror as error:
             return BROKEN, f"the name is not found: {error.strerror}", "tls-refused", "name-not-found"
-    state.addresses = sorted({str(one[4][0]) for one in found})
+    state.addresses = sorted({str(answer[4][0]) for answer in answers})
     text = ", ".join(state.addresses)
-    private = [one for one in state.addresses if ip.is_private(one)]
+    private = [address for address in state.addresses if ip.is_private(address)]
     if private:
         return INFO, f"{text}: {', '.join(private)} cannot be reached from the Internet"
     return HOLDS, text
@@ -373,7 +373,7 @@ def _focus(state: State, deadline: Deadline) -> Found:
             return INFO, f"the focus answers that strangers open no room ({reason})"
         return BROKEN, f"nobody answers for {focus}: {reason}", "no-focus", "not-running"
     state.bridge_missing = ""
-    ready = next((one.get("ready") for one in answer if one.tag.endswith("}conference")), None)
+    ready = next((inner.get("ready") for inner in answer if inner.tag.endswith("}conference")), None)
     return HOLDS, f"the focus answers, {'ready' if ready == 'true' else 'not ready yet'}"
 
 
@@ -387,17 +387,17 @@ def _bridge(state: State, deadline: Deadline) -> Found:
     second = _another(state, deadline)
     state.occupants.append((second, second.enter(state.conference, deadline)))
     try:
-        found = offered((first, second), deadline)
+        offer = offered((first, second), deadline)
     except Unreached as error:
         if error.kind == "timeout":
             return BROKEN, "two were in a room, and the focus offered no session", "no-bridge", "not-answering"
         raise
-    if isinstance(found, str):
-        return BROKEN, found, "no-bridge"
-    state.offer = found
-    udp = [one for one in found.candidates if one.protocol == "udp"]
-    text = ", ".join(ip.endpoint(one.address, one.port) for one in udp) or "no UDP candidate"
-    if udp and all(ip.is_private(one.address) for one in udp) and not _inside(state):
+    if isinstance(offer, str):
+        return BROKEN, offer, "no-bridge"
+    state.offer = offer
+    udp = [candidate for candidate in offer.candidates if candidate.protocol == "udp"]
+    text = ", ".join(ip.endpoint(candidate.address, candidate.port) for candidate in udp) or "no UDP candidate"
+    if udp and all(ip.is_private(candidate.address) for candidate in udp) and not _inside(state):
         return BROKEN, f"a bridge is offered at {text} alone, which nobody outside reaches", "nat-mapping-missing"
     return HOLDS, f"a bridge is offered at {text}"
 
@@ -405,25 +405,28 @@ def _bridge(state: State, deadline: Deadline) -> Found:
 def _inside(state: State) -> bool:
     """Whether we reached the server at a private address ourselves."""
     given = [state.route.connect[0]] if state.route.connect else state.addresses
-    return any(ip.is_private(one) for one in given)
+    return any(ip.is_private(address) for address in given)
 
 
 def _udp(state: State, deadline: Deadline) -> Found:
     if state.offer is None:
         return HIDDEN, "no bridge was offered, so there are no credentials that it would answer to"
     tried = []
-    for one in state.offer.candidates:
-        if one.protocol != "udp" or (ip.is_private(one.address) and not _inside(state)):
+    for remote in state.offer.candidates:
+        if remote.protocol != "udp" or (ip.is_private(remote.address) and not _inside(state)):
             continue
         try:
             seen = relaying.checked(
-                one.address, one.port, state.offer.fragment, state.offer.password,
+                remote.address, remote.port, state.offer.fragment, state.offer.password,
                 Deadline(min(deadline.left(), max(1.0, state.limit / 3))),
             )  # fmt: skip
         except Unreached as error:
-            tried.append(f"{ip.endpoint(one.address, one.port)}: {error}")
+            tried.append(f"{ip.endpoint(remote.address, remote.port)}: {error}")
             continue
-        return HOLDS, f"{ip.endpoint(one.address, one.port)} answers a check{f', sees {seen.address}' if seen else ''}"
+        return (
+            HOLDS,
+            f"{ip.endpoint(remote.address, remote.port)} answers a check{f', sees {seen.address}' if seen else ''}",
+        )
     if not tried:
         return HIDDEN, "no candidate can be reached from here"
     return BROKEN, "; ".join(tried), "udp-blocked"
@@ -458,13 +461,13 @@ def _services(state: State, deadline: Deadline) -> Found:
             state.relays = []
             return INFO, f"no STUN or TURN is offered ({error}): who cannot send UDP has no media"
         raise
-    turn = [one for one in state.relays if one.kind != "stun"]
-    text = ", ".join(f"{one.kind}:{ip.endpoint(one.host, one.port)}/{one.transport}" for one in state.relays)
+    turn = [relay for relay in state.relays if relay.kind != "stun"]
+    text = ", ".join(f"{relay.kind}:{ip.endpoint(relay.host, relay.port)}/{relay.transport}" for relay in state.relays)
     return (HOLDS, text) if turn else (INFO, f"{text or 'nothing'}: no relay, who cannot send UDP has no media")
 
 
 def _stun(state: State, deadline: Deadline) -> Found:
-    wanted = [one for one in state.relays or () if one.kind == "stun"]
+    wanted = [relay for relay in state.relays or () if relay.kind == "stun"]
     if state.relays is None:
         return HIDDEN, "what is offered is not known"
     if not wanted:
@@ -478,7 +481,9 @@ def _turn(transport: str) -> Callable[[State, Deadline], Found]:
         if state.relays is None:
             return HIDDEN, "what is offered is not known"
         kind = "turns" if transport == "tls" else "turn"
-        wanted = [one for one in state.relays if one.kind == kind and (kind == "turns" or one.transport == transport)]
+        wanted = [
+            relay for relay in state.relays if relay.kind == kind and (kind == "turns" or relay.transport == transport)
+        ]
         if not wanted:
             return BESIDE, f"no relay over {transport.upper()} is offered"
         return _relayed(state, wanted[0], deadline)
@@ -519,8 +524,12 @@ def _bridges(state: State) -> list[str]:
     """IPv4 addresses of the bridge, as it is offered."""
     if state.offer is None:
         return []
-    found = [one.address for one in state.offer.candidates if one.protocol == "udp"]
-    return [one for one in dict.fromkeys(found) if (known := ip.parse(one)) is not None and known.version == 4]
+    addresses = [candidate.address for candidate in state.offer.candidates if candidate.protocol == "udp"]
+    return [
+        address
+        for address in dict.fromkeys(addresses)
+        if (known := ip.parse(address)) is not None and known.version == 4
+    ]
 
 
 def _shut(state: State, deadline: Deadline) -> Found:
@@ -568,7 +577,7 @@ PROBES = (
 
 def lines(steps: list[Step]) -> Iterator[str]:
     """A table for people."""
-    for one in steps:
-        cause = f"  [{one.cause}{': ' + one.reason if one.reason else ''}]" if one.cause else ""
-        yield f"{one.verdict.security_word:<15} {one.title}{cause}"
-        yield f"{'':<15} {one.seen}"
+    for step in steps:
+        cause = f"  [{step.cause}{': ' + step.reason if step.reason else ''}]" if step.cause else ""
+        yield f"{step.verdict.security_word:<15} {step.title}{cause}"
+        yield f"{'':<15} {step.seen}"
