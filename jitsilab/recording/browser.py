@@ -46,8 +46,8 @@ _DUMP = """
 def program() -> str:
     """The browser's program. Raises ParameterError where there is none."""
     for name in PROGRAMS:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     raise ParameterError("--browser needs Chromium or Chrome, which is not here: `sudo apt install chromium`.")
 
 
@@ -114,11 +114,11 @@ class Browser:
         self._reader.start()
 
     def _port(self) -> int:
-        told = self._folder / "profile" / "DevToolsActivePort"
+        port_file = self._folder / "profile" / "DevToolsActivePort"
         end = time.monotonic() + _PATIENCE
         while time.monotonic() < end:
             with contextlib.suppress(OSError, ValueError, IndexError):
-                return int(told.read_text().splitlines()[0])
+                return int(port_file.read_text().splitlines()[0])
             if self._process is not None and self._process.poll() is not None:
                 raise LabError(f"{Path(self._program).name} ended at once (code {self._process.returncode}).")
             time.sleep(0.1)
@@ -138,10 +138,10 @@ class Browser:
         number = self._number
         socket.send(json.dumps({"id": number, "method": method, "params": parameters}), deadline)
         while True:
-            said = json.loads(socket.receive(deadline))
-            if said.get("id") == number:
-                return said.get("result", {})
-            self._note(said)
+            message = json.loads(socket.receive(deadline))
+            if message.get("id") == number:
+                return message.get("result", {})
+            self._note(message)
 
     def _listen(self) -> None:
         while not self._ended.is_set():
@@ -152,17 +152,17 @@ class Browser:
                 except (LabError, OSError):
                     return
 
-    def _note(self, said: dict[str, Any]) -> None:
+    def _note(self, message: dict[str, Any]) -> None:
         """Keep a line of the console, in the form in which Chrome saves it."""
-        given = said.get("params", {})
-        if said.get("method") == "Runtime.consoleAPICalled":
+        given = message.get("params", {})
+        if message.get("method") == "Runtime.consoleAPICalled":
             frames = (given.get("stackTrace") or {}).get("callFrames") or [{}]
-            text = " ".join(_shown(one) for one in given.get("args", ()))
+            text = " ".join(_shown(argument) for argument in given.get("args", ()))
             self._line(frames[0].get("url", ""), frames[0].get("lineNumber", 0), text)
-        elif said.get("method") == "Log.entryAdded":
+        elif message.get("method") == "Log.entryAdded":
             entry = given.get("entry", {})
             self._line(entry.get("url", ""), entry.get("lineNumber", 0), entry.get("text", ""))
-        elif said.get("method") == "Runtime.exceptionThrown":
+        elif message.get("method") == "Runtime.exceptionThrown":
             details = given.get("exceptionDetails", {})
             text = (details.get("exception") or {}).get("description") or details.get("text", "")
             self._line(details.get("url", ""), details.get("lineNumber", 0), f"Uncaught {text}")

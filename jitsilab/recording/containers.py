@@ -37,13 +37,13 @@ def namespaces(project: Path | None = None, services: tuple[str, ...] = ()) -> l
     for program in ("docker", "nsenter"):
         if shutil.which(program) is None:
             raise ParameterError(f"--docker needs {program}, which is not here.")
-    found: dict[int, tuple[list[str], int]] = {}
+    networks: dict[int, tuple[list[str], int]] = {}
     host = Path("/proc/self/ns/net").stat().st_ino
     known = []
-    for one in _containers(project):
+    for container in _containers(project):
         service, identity = (
-            str(one.get("Service") or one.get("Name") or ""),
-            str(one.get("ID") or one.get("Name") or ""),
+            str(container.get("Service") or container.get("Name") or ""),
+            str(container.get("ID") or container.get("Name") or ""),
         )
         known.append(service)
         if services and service not in services:
@@ -58,14 +58,14 @@ def namespaces(project: Path | None = None, services: tuple[str, ...] = ()) -> l
         except OSError:
             continue  # it ended meanwhile
         if namespace != host:
-            found.setdefault(namespace, ([], process))[0].append(service)
+            networks.setdefault(namespace, ([], process))[0].append(service)
     if services and (strange := set(services) - set(known)):
         raise ParameterError(f"No service {', '.join(sorted(strange))} runs. There are: {', '.join(sorted(known))}.")
-    if not found:
+    if not networks:
         raise ParameterError(
             "No service of this project runs in a network of its own: start it, or name its folder with --project."
         )
-    return [Namespace(tuple(names), process) for names, process in found.values()]
+    return [Namespace(tuple(names), process) for names, process in networks.values()]
 
 
 def _containers(project: Path | None) -> list[dict[str, Any]]:
@@ -78,7 +78,11 @@ def _containers(project: Path | None) -> list[dict[str, Any]]:
         )
     except ValueError as error:
         raise ParameterError("`docker compose ps --format json` printed no JSON: compose v2 is needed.") from error
-    return [one for one in whole if isinstance(one, dict) and one.get("State", "running") == "running"]
+    return [
+        container
+        for container in whole
+        if isinstance(container, dict) and container.get("State", "running") == "running"
+    ]
 
 
 def _process(identity: str) -> int:
@@ -95,6 +99,6 @@ def _docker(*arguments: str, folder: Path | None = None) -> str:
     except (subprocess.TimeoutExpired, OSError) as error:
         raise ParameterError(f"docker does not answer: {error}") from error
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise ParameterError(f"`docker {' '.join(arguments[:2])}` fails: {said}")
+        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        raise ParameterError(f"`docker {' '.join(arguments[:2])}` fails: {reason}")
     return done.stdout

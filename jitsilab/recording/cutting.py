@@ -32,16 +32,16 @@ def cut_media(path: Path) -> Cut:
     """
     packets = pcap.read(path)
     labels = Wire(packets).labels
-    interfaces = [one for one in packets.interfaces if one.index is None]
-    places = [_base(one, interfaces) for one in packets.interfaces]
+    interfaces = [interface for interface in packets.interfaces if interface.index is None]
+    places = [_base(interface, interfaces) for interface in packets.interfaces]
     cut = removed = 0
     new = path.with_name(path.name + ".part")
     with Writer(new) as writer:
         new.chmod(0o600)
         for secret in packets.secrets:
             writer.secrets(secret)
-        for one in interfaces:
-            writer.interface(one)
+        for interface in interfaces:
+            writer.interface(interface)
         media = np.isin(labels, (Label.RTP, Label.CHANNEL, Label.STUN))
         for low in range(0, len(packets), STEP):
             rows = np.arange(low, min(low + STEP, len(packets)))
@@ -54,19 +54,23 @@ def cut_media(path: Path) -> Cut:
                     frame = frame[:keep]
                 data.append(frame)
             writer.frames(
-                np.array([places[int(one)] for one in packets.interface[rows]]), packets.time[rows],
-                np.array([len(one) for one in data]), packets.length[rows], data,
+                np.array([places[int(number)] for number in packets.interface[rows]]), packets.time[rows],
+                np.array([len(frame) for frame in data]), packets.length[rows], data,
             )  # fmt: skip
-        for said in files.statistics(path):
-            writer.statistics(said.interface, said.received or 0, (said.dropped or 0) + (said.interface_dropped or 0))
+        for statistics in files.statistics(path):
+            writer.statistics(
+                statistics.interface,
+                statistics.received or 0,
+                (statistics.dropped or 0) + (statistics.interface_dropped or 0),
+            )
     sealed = int(packets.payload_length[labels == Label.TLS].sum())
     new.replace(path)
     return Cut(cut, removed, sealed)
 
 
-def _base(one: Interface, interfaces: list[Interface]) -> int:
+def _base(interface: Interface, interfaces: list[Interface]) -> int:
     """The described interface that a device of a cooked capture belongs to."""
-    bare = Interface(one.link, one.name, one.snap_length, one.ticks, one.offset)
+    bare = Interface(interface.link, interface.name, interface.snap_length, interface.ticks, interface.offset)
     return interfaces.index(bare)
 
 

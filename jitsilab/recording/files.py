@@ -72,7 +72,7 @@ def _order(head: bytes) -> str:
 
 def statistics(path: Path) -> list[Statistics]:
     """The interface statistics at the end of a pcapng, in the order of the file; none in a pcap."""
-    found: list[Statistics] = []
+    blocks: list[Statistics] = []
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] != _SECTION:
@@ -87,9 +87,9 @@ def statistics(path: Path) -> list[Statistics]:
             block = file.read(total)
             if struct.unpack_from(order + "I", block)[0] != _STATISTICS:
                 break
-            found.append(_statistics(block, order))
+            blocks.append(_statistics(block, order))
             end -= total
-    return found[::-1]
+    return blocks[::-1]
 
 
 def _statistics(block: bytes, order: str) -> Statistics:
@@ -143,32 +143,32 @@ def join(inputs: Sequence[Input], out: Path, drops: Sequence[tuple[int, int]] = 
 
     A pcap alone becomes a pcapng so. Interfaces keep their links and get the input's prefix before their names.
     """
-    containers = [Container(Source(str(one.path), keep=False)) for one in inputs]
+    containers = [Container(Source(str(given.path), keep=False)) for given in inputs]
     new = out.with_name(out.name + ".part")
     with Writer(new) as writer:
         new.chmod(0o600)
         numbers: dict[tuple[int, int], int] = {}
         streams = [_frames(number, container) for number, container in enumerate(containers)]
-        for when, number, interface, data, length in heapq.merge(*streams, key=lambda one: one[0]):
+        for when, number, interface, data, length in heapq.merge(*streams, key=lambda frame: frame[0]):
             if (number, interface) not in numbers:
                 numbers[number, interface] = len(numbers)
                 writer.interface(_named(containers[number].interfaces[interface], inputs[number]))
             writer.frame(numbers[number, interface], when, data, length)
         for number, container in enumerate(containers):
-            for interface, one in enumerate(container.interfaces):
+            for interface, description in enumerate(container.interfaces):
                 if (number, interface) not in numbers:
                     numbers[number, interface] = len(numbers)
-                    writer.interface(_named(one, inputs[number]))
+                    writer.interface(_named(description, inputs[number]))
         for number, (received, dropped) in enumerate(drops):
             if (number, 0) in numbers:
                 writer.statistics(numbers[number, 0], received, dropped)
     new.replace(out)
 
 
-def _named(one: Interface, given: Input) -> Interface:
-    name = one.name or given.device
+def _named(interface: Interface, given: Input) -> Interface:
+    name = interface.name or given.device
     name = f"{given.prefix}:{name}" if given.prefix else name
-    return Interface(one.link, name, one.snap_length)
+    return Interface(interface.link, name, interface.snap_length)
 
 
 def _frames(number: int, container: Container) -> Iterator[tuple[int, int, int, bytes, int]]:
@@ -176,7 +176,7 @@ def _frames(number: int, container: Container) -> Iterator[tuple[int, int, int, 
     for chunk in container.chunks():
         columns = (chunk.start, chunk.captured, chunk.length, chunk.time, chunk.interface)
         whole = chunk.data.tobytes()
-        for start, captured, length, when, interface in zip(*(one.tolist() for one in columns), strict=True):
+        for start, captured, length, when, interface in zip(*(column.tolist() for column in columns), strict=True):
             yield when, number, interface, whole[start : start + captured], length
 
 

@@ -94,107 +94,109 @@ def inspect(
 
     ``devices`` are names of interfaces by number, where they are those of the machine that recorded.
     """
-    one = Integrity([path.name for path in paths], recorder_packets=recorder_packets, kernel_dropped=kernel_dropped)
-    one.cut_media_frames = cut_media_frames
+    report = Integrity([path.name for path in paths], recorder_packets=recorder_packets, kernel_dropped=kernel_dropped)
+    report.cut_media_frames = cut_media_frames
     try:
         call = capture.load(*paths, keylog=keylog)
     except CaptureError as error:
-        one.damaged.append(str(error))
-        return one
+        report.damaged.append(str(error))
+        return report
     for source in call.packets:
         if source.wire is not None:
-            _frames(one, source.wire.packets, devices or {})
-    one.damaged += [f"{problem.message}" for source in call.packets for problem in source.problems][:5]
+            _frames(report, source.wire.packets, devices or {})
+    report.damaged += [f"{problem.message}" for source in call.packets for problem in source.problems][:5]
     flows, tcp = call.table("flows"), call.table("tcp")
     if flows is not None and len(flows):
-        _flows(one, flows, tcp)
-    _tls(one, call)
-    _steps(one, call)
-    return one
+        _flows(report, flows, tcp)
+    _tls(report, call)
+    _steps(report, call)
+    return report
 
 
-def _frames(one: Integrity, packets: Any, devices: Mapping[int, str]) -> None:
+def _frames(report: Integrity, packets: Any, devices: Mapping[int, str]) -> None:
     times = packets.time[packets.timed]
-    one.frames += len(packets)
-    one.bytes += int(packets.length.sum())
-    one.truncated_frames += int((packets.captured_length < packets.length).sum())
+    report.frames += len(packets)
+    report.bytes += int(packets.length.sum())
+    report.truncated_frames += int((packets.captured_length < packets.length).sum())
     for number, interface in enumerate(packets.interfaces):
         count = int((packets.interface == number).sum())
         if count:
             name = interface.name or "?"
             if interface.index is not None:
                 name = devices.get(interface.index, f"{name} (device {interface.index})")
-            one.interfaces[name] = one.interfaces.get(name, 0) + count
+            report.interfaces[name] = report.interfaces.get(name, 0) + count
     if not len(times):
         return
     first, last = pd.Timestamp(int(times.min()), tz="UTC"), pd.Timestamp(int(times.max()), tz="UTC")
-    before = (pd.Timestamp(one.first), pd.Timestamp(one.last)) if one.first else (first, last)
+    before = (pd.Timestamp(report.first), pd.Timestamp(report.last)) if report.first else (first, last)
     low, high = min(first, before[0]), max(last, before[1])
-    one.first, one.last, one.span_s = low.isoformat(), high.isoformat(), (high - low).total_seconds()
+    report.first, report.last, report.span_s = low.isoformat(), high.isoformat(), (high - low).total_seconds()
     ordered = pd.Series(times).sort_values()
     gaps = ordered.diff() / 1e9
     for place, gap in gaps[gaps > _SILENCE].items():
-        one.silences.append((round((int(times[place]) - low.value) / 1e9 - gap, 1), round(float(gap), 1)))
+        report.silences.append((round((int(times[place]) - low.value) / 1e9 - gap, 1), round(float(gap), 1)))
 
 
-def _flows(one: Integrity, flows: pd.DataFrame, tcp: pd.DataFrame | None) -> None:
+def _flows(report: Integrity, flows: pd.DataFrame, tcp: pd.DataFrame | None) -> None:
     streams = flows[flows["transport"] == "tcp"]
-    one.tcp_flows = len(streams)
-    one.broken_flows = len(holes.broken(flows, tcp) & set(streams["flow"]))
+    report.tcp_flows = len(streams)
+    report.broken_flows = len(holes.broken(flows, tcp) & set(streams["flow"]))
     carried = streams[(streams["payload_up"] + streams["payload_down"]) > 0]
-    one.late_flows = int((~carried["handshake"].fillna(False).astype(bool)).sum())
+    report.late_flows = int((~carried["handshake"].fillna(False).astype(bool)).sum())
 
 
-def _tls(one: Integrity, call: capture.Call) -> None:
+def _tls(report: Integrity, call: capture.Call) -> None:
     tls, dtls, flows = call.table("tls"), call.table("dtls"), call.table("flows")
     if tls is not None and len(tls):
         opened = set(tls.loc[tls["handshake"].fillna("").str.contains("client_hello"), "flow"])
         late = set(tls["flow"]) - opened
         if late:
-            one.missed_handshakes.append(
+            report.missed_handshakes.append(
                 f"{len(late)} of {tls['flow'].nunique()} TLS connections have no ClientHello: no keys fit"
             )
         if (tls["decrypted"].fillna(False).astype(bool)).any():
-            one.clear.append("TLS can be opened with the keys at hand")
+            report.clear.append("TLS can be opened with the keys at hand")
     if dtls is not None and flows is not None and len(flows):
         media = set(flows.loc[flows["kind"].fillna("").str.contains(r"\bRTP\b"), "flow"])
         shaken = set(dtls.loc[dtls["handshake_type"].notna(), "flow"])
         if media - shaken:
-            one.missed_handshakes.append(f"{len(media - shaken)} of {len(media)} media flows without a DTLS handshake")
+            report.missed_handshakes.append(
+                f"{len(media - shaken)} of {len(media)} media flows without a DTLS handshake"
+            )
     xmpp = call.table("xmpp")
     if xmpp is not None and len(xmpp) and xmpp["clear"].fillna(False).astype(bool).any():
-        one.clear.append("signaling is in clear, on the server's loopback side")
+        report.clear.append("signaling is in clear, on the server's loopback side")
 
 
-def _steps(one: Integrity, call: capture.Call) -> None:
+def _steps(report: Integrity, call: capture.Call) -> None:
     steps = call.table("steps")
     if steps is None or not len(steps):
         return
-    one.jitsi = bool((steps["participant"] != "").any())
-    if not one.jitsi:
+    report.jitsi = bool((steps["participant"] != "").any())
+    if not report.jitsi:
         return
     best = steps.groupby("step", sort=True)["verdict"].agg(set)
     for step, verdicts in best.items():
         if verdicts == {"NOT_OBSERVABLE"}:
             row = steps[steps["step"] == step].iloc[0]
-            one.not_observable.append((str(step), str(row["title"]), str(row["note"])))
+            report.not_observable.append((str(step), str(row["title"]), str(row["note"])))
 
 
 def forecast(interface: str, filter: str, snap_length: int, keylog: bool) -> list[str]:
     """What a recording made so will not be able to show, said before it begins."""
-    said = []
+    notes = []
     if interface not in ("any", "lo"):
-        said.append(
+        notes.append(
             f"on {interface} alone signaling is inside TLS: it needs a key log, or the loopback side (-i any)"
             if not keylog else f"on {interface} alone what the server's programs say to each other is not seen"
         )  # fmt: skip
     if interface == "lo":
-        said.append("on lo alone there are no checks, no DTLS and no media of participants outside")
+        notes.append("on lo alone there are no checks, no DTLS and no media of participants outside")
     if cost := filters.snap_cost(snap_length):
-        said.append(cost)
+        notes.append(cost)
     if filter and "port 53" not in filter:
-        said.append("the filter leaves names out (port 53)")
-    return said
+        notes.append("the filter leaves names out (port 53)")
+    return notes
 
 
 def _size(count: float) -> str:

@@ -98,27 +98,27 @@ _SNIFFER = re.compile(r"^packets (\d+) dropped (\d+)$")
 
 
 def _of_wireshark(line: str, counts: Counts) -> None:
-    if found := _RUNNING.match(line) or _CAPTURED.match(line):
-        counts.packets = int(next(one for one in found.groups() if one))
-    elif found := _DUMPCAP_END.match(line):
-        counts.received = int(found[1])
-        counts.dropped = int(found[2])
-        counts.interface_dropped = int(found[3])
-    elif found := re.match(r"^(\d+) packets? dropped", line):
-        counts.dropped = int(found[1])
+    if match := _RUNNING.match(line) or _CAPTURED.match(line):
+        counts.packets = int(next(count for count in match.groups() if count))
+    elif match := _DUMPCAP_END.match(line):
+        counts.received = int(match[1])
+        counts.dropped = int(match[2])
+        counts.interface_dropped = int(match[3])
+    elif match := re.match(r"^(\d+) packets? dropped", line):
+        counts.dropped = int(match[1])
 
 
 def _of_tcpdump(line: str, counts: Counts) -> None:
-    if found := _TCPDUMP_LINE.search(line):
-        counts.packets, counts.received, counts.dropped = (int(one) for one in found.groups())
-    elif found := _TCPDUMP.match(line):
+    if match := _TCPDUMP_LINE.search(line):
+        counts.packets, counts.received, counts.dropped = (int(count) for count in match.groups())
+    elif match := _TCPDUMP.match(line):
         name = {"captured": "packets", "received by filter": "received", "dropped by kernel": "dropped"}
-        setattr(counts, name.get(found[2], "interface_dropped"), int(found[1]))
+        setattr(counts, name.get(match[2], "interface_dropped"), int(match[1]))
 
 
 def _of_sniffer(line: str, counts: Counts) -> None:
-    if found := _SNIFFER.match(line):
-        counts.packets, counts.dropped = int(found[1]), int(found[2])
+    if match := _SNIFFER.match(line):
+        counts.packets, counts.dropped = int(match[1]), int(match[2])
 
 
 RECORDERS = (  # in the order of choice
@@ -127,7 +127,7 @@ RECORDERS = (  # in the order of choice
     Recorder("tcpdump", "pcap", _tcpdump, _of_tcpdump, asks=True),
     Recorder("scapy", "pcapng", _scapy, _of_sniffer),
 )
-NAMES = tuple(one.name for one in RECORDERS)
+NAMES = tuple(recorder.name for recorder in RECORDERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +146,21 @@ def choose(name: str = "auto") -> Chosen:
     Raises ParameterError where it is not there.
     """
     if name != "auto":
-        one = next((one for one in RECORDERS if one.name == name), None)
-        if one is None:
+        recorder = next((recorder for recorder in RECORDERS if recorder.name == name), None)
+        if recorder is None:
             raise ParameterError(f"There is no recorder {name!r}. There are: auto, {', '.join(NAMES)}.")
-        program = program_of(one)
+        program = program_of(recorder)
         if program is None:
             raise ParameterError(f"{name} is not installed here: {_INSTALL[name]}, or leave the choice to auto.")
-        return Chosen(one, program, "asked for")
-    there = [(one, program) for one in RECORDERS if (program := program_of(one)) is not None]
-    missing = tuple(f"{one.name} is not installed" for one in RECORDERS if program_of(one) is None)
+        return Chosen(recorder, program, "asked for")
+    there = [(recorder, program) for recorder in RECORDERS if (program := program_of(recorder)) is not None]
+    missing = tuple(f"{recorder.name} is not installed" for recorder in RECORDERS if program_of(recorder) is None)
     if not there:
         raise ParameterError(
             "Nothing here can record: install dumpcap (`sudo apt install wireshark-common`) or tcpdump."
         )
     if os.geteuid():
-        able = [(one, program) for one, program in there if has_capabilities(program)]
+        able = [(recorder, program) for recorder, program in there if has_capabilities(program)]
         if able:
             return Chosen(*able[0], "may record without root", missing)
     return Chosen(*there[0], "the first there is", missing)
@@ -172,12 +172,12 @@ _INSTALL = {
 }  # fmt: skip
 
 
-def program_of(one: Recorder) -> str | None:
+def program_of(recorder: Recorder) -> str | None:
     """The path of a recorder's program, None where it is not on this machine."""
-    if one.name == "scapy":
+    if recorder.name == "scapy":
         return sys.executable if sys.platform == "linux" else None
     path = os.environ.get("PATH", os.defpath)
-    return shutil.which(one.name, path=os.pathsep.join([path, "/usr/local/sbin", "/usr/sbin", "/sbin"]))
+    return shutil.which(recorder.name, path=os.pathsep.join([path, "/usr/local/sbin", "/usr/sbin", "/sbin"]))
 
 
 def has_capabilities(program: str) -> bool:

@@ -138,28 +138,30 @@ class Session:
     def finish(self, problem: str = "") -> Recording:
         """What there is once the recorder has ended: files mended and handed over, counts as it told them."""
         self._reader.join(2)
-        one = self.recording
-        one.ended = time.time()
-        one.paths = [path for path in self._made() if path.stat().st_size]
+        recording = self.recording
+        recording.ended = time.time()
+        recording.paths = [path for path in self._made() if path.stat().st_size]
         own = self._why() if any(word.search(line) for word, _ in _REASONS for line in self._lines) else ""
-        one.problem = problem or own
-        if one.problem:
+        recording.problem = problem or own
+        if recording.problem:
             with contextlib.suppress(CaptureError, OSError):
-                one.cut = sum(files.mend(path) for path in one.paths)
+                recording.cut = sum(files.mend(path) for path in recording.paths)
         self._statistics()
-        files.hand_over(one.paths)
-        return one
+        files.hand_over(recording.paths)
+        return recording
 
     def _statistics(self) -> None:
         """What the file's own statistics say and the recorder did not print."""
         if self.recording.counts.dropped is not None:
             return
         with contextlib.suppress(OSError):
-            found = [one for path in self.recording.paths for one in files.statistics(path)]
+            statistics = [counts for path in self.recording.paths for counts in files.statistics(path)]
             dropped = [
-                one.dropped or 0 for one in found if one.dropped is not None or one.interface_dropped is not None
+                counts.dropped or 0
+                for counts in statistics
+                if counts.dropped is not None or counts.interface_dropped is not None
             ]
-            lost = [one.interface_dropped or 0 for one in found if one.interface_dropped is not None]
+            lost = [counts.interface_dropped or 0 for counts in statistics if counts.interface_dropped is not None]
             if dropped or lost:
                 self.recording.counts.dropped = sum(dropped) + sum(lost)
 
@@ -188,38 +190,38 @@ class Session:
         for pattern, reason in _REASONS:
             if any(pattern.search(line) for line in self._lines):
                 return reason(self, order)
-        said = next((line for line in reversed(self._lines) if not line[0].isdigit()), "no reason was given")
-        return f"{self.recording.recorder} cannot record: {said}"
+        last = next((line for line in reversed(self._lines) if not line[0].isdigit()), "no reason was given")
+        return f"{self.recording.recorder} cannot record: {last}"
 
 
-def _no_device(one: Session, order: Order) -> str:
+def _no_device(session: Session, order: Order) -> str:
     return f"There is no interface {order.interface} here. There are: {', '.join(['any', *interfaces()])}."
 
 
-def _no_right(one: Session, order: Order) -> str:
-    program = one.chosen.program
+def _no_right(session: Session, order: Order) -> str:
+    program = session.chosen.program
     grant = f", or once `sudo setcap cap_net_raw,cap_net_admin=eip {shlex.quote(program)}`, then without root"
     return (
-        f"This user may not record on {order.interface}: run `{one.again or 'sudo jitsilab record ...'}`"
-        f"{'' if one.chosen.recorder.name == 'scapy' else grant}."
+        f"This user may not record on {order.interface}: run `{session.again or 'sudo jitsilab record ...'}`"
+        f"{'' if session.chosen.recorder.name == 'scapy' else grant}."
     )
 
 
-def _no_room(one: Session, order: Order) -> str:
+def _no_room(session: Session, order: Order) -> str:
     return f"The disk of {order.path.parent} is full: the recording ended, and what it has up to there can be read."
 
 
-def _gone(one: Session, order: Order) -> str:
+def _gone(session: Session, order: Order) -> str:
     return f"The interface {order.interface} is gone: the recording ended, and what it has up to there can be read."
 
 
-def _bad_filter(one: Session, order: Order) -> str:
-    said = next((line for line in one._lines if re.search(r"filter|syntax|expression", line)), "")
-    return f"{one.recording.recorder} does not understand the filter {order.filter!r}: {said}"
+def _bad_filter(session: Session, order: Order) -> str:
+    complaint = next((line for line in session._lines if re.search(r"filter|syntax|expression", line)), "")
+    return f"{session.recording.recorder} does not understand the filter {order.filter!r}: {complaint}"
 
 
-def _no_file(one: Session, order: Order) -> str:
-    return f"{one.recording.recorder} may not write {order.path}: choose another folder with -o."
+def _no_file(session: Session, order: Order) -> str:
+    return f"{session.recording.recorder} may not write {order.path}: choose another folder with -o."
 
 
 _REASONS: tuple[tuple[re.Pattern[str], Callable[[Session, Order], str]], ...] = (
@@ -268,41 +270,45 @@ def run(
     with _signals() as signalled:
         opened = []
         try:
-            for one in sessions:
-                one.open()
-                opened.append(one)
+            for session in sessions:
+                session.open()
+                opened.append(session)
         except CaptureError:
-            for one in sessions:
-                one.stop()
-            if not any(one.size() for one in sessions):
+            for session in sessions:
+                session.stop()
+            if not any(session.size() for session in sessions):
                 raise
         begin = time.monotonic()
         last = 0.0
-        while not signalled and any(one.alive() for one in sessions):
+        while not signalled and any(session.alive() for session in sessions):
             passed = time.monotonic() - begin
             if seconds is not None and passed >= seconds:
                 break
-            if any(one.full() for one in sessions):
+            if any(session.full() for session in sessions):
                 problem = _no_room(sessions[0], sessions[0].recording.order)
                 break
             if passed - last >= 0.5:
                 last = passed
-                for one in sessions:
-                    one.ask()
+                for session in sessions:
+                    session.ask()
                 if progress is not None:
-                    progress(passed, _sum(one.packets for one in sessions), sum(one.size() for one in sessions))
+                    progress(
+                        passed,
+                        _sum(session.packets for session in sessions),
+                        sum(session.size() for session in sessions),
+                    )
             time.sleep(_TICK)
         interrupted = bool(signalled)
-        for one in sessions:
-            one.stop()
-        found = [one.finish(problem) for one in sessions]
-    for recording in found:
+        for session in sessions:
+            session.stop()
+        recordings = [session.finish(problem) for session in sessions]
+    for recording in recordings:
         recording.interrupted = interrupted
         if not recording.problem and not interrupted and seconds is not None:
             short = recording.ended - recording.started < seconds - 1.5
             if short:
                 recording.problem = f"{recording.recorder} ended before its time, without a reason."
-    return found
+    return recordings
 
 
 def record(interface: str = "any", seconds: float = 60.0, out: "str | Path | None" = None) -> Recording:
@@ -356,14 +362,14 @@ def _umask(mask: int) -> Iterator[None]:
 
 def _files(order: Order) -> dict[Path, float]:
     """Files with the order's name, or with a ring's number in it, and when each was written last."""
-    path, found = order.path, {}
+    path, written = order.path, {}
     numbered = re.compile(re.escape(path.stem) + r"(?:_\d{5}_\d{14})?" + re.escape(path.suffix) + r"\d*$")
     with contextlib.suppress(OSError):
-        for one in path.parent.iterdir():
-            if one.name == path.name or (order.ring_files and numbered.match(one.name)):
+        for file in path.parent.iterdir():
+            if file.name == path.name or (order.ring_files and numbered.match(file.name)):
                 with contextlib.suppress(OSError):
-                    found[one] = one.stat().st_mtime
-    return found
+                    written[file] = file.stat().st_mtime
+    return written
 
 
 def _home() -> str:

@@ -70,19 +70,19 @@ def _record(arguments: argparse.Namespace) -> int:
         link = _link(name)
         if link is None:
             continue
-        one = conf.L2listen(iface=name, filter=arguments.filter or None, promisc=False)
-        one.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, arguments.buffer << 20)
-        one.ins.setblocking(False)
+        sock = conf.L2listen(iface=name, filter=arguments.filter or None, promisc=False)
+        sock.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, arguments.buffer << 20)
+        sock.ins.setblocking(False)
         if name == "lo":  # where each frame goes out and comes in
-            one.ins.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-        opened.append((one, Interface(link, name, arguments.snap_length)))
+            sock.ins.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+        opened.append((sock, Interface(link, name, arguments.snap_length)))
     with Writer(arguments.path, application="jitsilab with scapy") as writer:
         for _, interface in opened:
             writer.interface(interface)
         writer.flush()
         sys.stderr.write(f"listening on {arguments.interface}\n")
         sys.stderr.flush()
-        return _loop([one for one, _ in opened], writer, snap, stopping)
+        return _loop([sock for sock, _ in opened], writer, snap, stopping)
 
 
 def _link(name: str) -> int | None:
@@ -95,15 +95,15 @@ def _link(name: str) -> int | None:
 
 
 def _loop(sockets: list[Any], writer: Writer, snap: int, stopping: list[int]) -> int:
-    packets, dropped, told, code = 0, [0] * len(sockets), time.monotonic(), 0
+    packets, dropped, reported, code = 0, [0] * len(sockets), time.monotonic(), 0
     seen = [0] * len(sockets)
     while not stopping:
         ready, _, _ = select.select(sockets, [], [], 0.2)
-        for one in ready:
-            number = sockets.index(one)
+        for sock in ready:
+            number = sockets.index(sock)
             for _ in range(_BURST):
                 try:
-                    _, data, stamp = one.recv_raw(262_144)
+                    _, data, stamp = sock.recv_raw(262_144)
                 except BlockingIOError:
                     break
                 except OSError as error:
@@ -115,8 +115,8 @@ def _loop(sockets: list[Any], writer: Writer, snap: int, stopping: list[int]) ->
                     when = int(stamp * 1_000_000) * 1000 if stamp else time.time_ns()
                     writer.frame(number, when, data[:snap], len(data))
                     packets, seen[number] = packets + 1, seen[number] + 1
-        if time.monotonic() - told > 0.5:
-            told = time.monotonic()
+        if time.monotonic() - reported > 0.5:
+            reported = time.monotonic()
             _count(sockets, seen, dropped)
             writer.flush()
             sys.stderr.write(f"packets {packets} dropped {sum(dropped)}\n")
@@ -130,9 +130,9 @@ def _loop(sockets: list[Any], writer: Writer, snap: int, stopping: list[int]) ->
 
 def _count(sockets: list[Any], seen: list[int], dropped: list[int]) -> None:
     """Add what the kernel dropped since it was last asked: asking sets its counter back."""
-    for number, one in enumerate(sockets):
+    for number, sock in enumerate(sockets):
         try:
-            _, lost = struct.unpack("II", one.ins.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+            _, lost = struct.unpack("II", sock.ins.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
         except OSError:
             continue
         dropped[number] += lost
