@@ -39,11 +39,11 @@ def cases(paths: Iterable[str | Path] | str | Path, whole: bool = False) -> Iter
         raise ParameterError("Name at least one file, folder, pattern or address to survey.")
     met: set[str] = set()
     for path in given:
-        some = _elsewhere(str(path), whole) if remote.is_address(str(path)) else _here(str(path), whole)
-        for one in some:
-            if one.id not in met:
-                met.add(one.id)
-                yield one
+        named = _elsewhere(str(path), whole) if remote.is_address(str(path)) else _here(str(path), whole)
+        for case in named:
+            if case.id not in met:
+                met.add(case.id)
+                yield case
 
 
 def _here(given: str, whole: bool) -> Iterator[Case]:
@@ -61,7 +61,7 @@ def _here(given: str, whole: bool) -> Iterator[Case]:
         matches = [given]
     for match in matches:
         if Path(match).is_dir() and not whole:
-            for entry in sorted(os.scandir(match), key=lambda one: one.name):
+            for entry in sorted(os.scandir(match), key=lambda entry: entry.name):
                 if entry.name not in _LEFT_OUT and not entry.name.startswith("."):
                     yield _local(os.path.join(match, entry.name))  # noqa: PTH118 (as the user wrote it)
         else:
@@ -100,7 +100,7 @@ def files(where: str) -> Iterator[tuple[str, str]]:
         yield "", where
         return
     for folder, folders, names in os.walk(where):
-        folders[:] = sorted(one for one in folders if one not in _LEFT_OUT)
+        folders[:] = sorted(inner for inner in folders if inner not in _LEFT_OUT)
         for name in sorted(names):
             path = os.path.join(folder, name)  # noqa: PTH118
             yield os.path.relpath(path, where), path
@@ -108,16 +108,16 @@ def files(where: str) -> Iterator[tuple[str, str]]:
 
 def marks(where: str) -> list[tuple[str, int, str, str]]:
     """Name, size, mark and path of every regular file of a case."""
-    found = []
+    marked = []
     for name, path in files(where):
         try:
             known = Path(path).stat()
         except OSError:
-            found.append((name, -1, "gone", path))
+            marked.append((name, -1, "gone", path))
             continue
         if Path(path).is_file():
-            found.append((name, known.st_size, f"{known.st_mtime_ns}-{known.st_ino}", path))
-    return found
+            marked.append((name, known.st_size, f"{known.st_mtime_ns}-{known.st_ino}", path))
+    return marked
 
 
 def digest(path: str) -> str:
@@ -134,16 +134,16 @@ def digest(path: str) -> str:
 
 def fingerprint(where: str, known: list[Seen]) -> list[Seen]:
     """Every file with its sha256; of those that bear the mark that is ``known`` it is not taken again."""
-    before = {one.name: one for one in known}
-    found = []
+    before = {file.name: file for file in known}
+    seen = []
     for name, size, mark, path in marks(where):
         old = before.get(name)
         same = old is not None and (old.size, old.mark) == (size, mark)
-        found.append(Seen(name, size, mark, old.sha256 if same and old is not None else digest(path)))
-    return found
+        seen.append(Seen(name, size, mark, old.sha256 if same and old is not None else digest(path)))
+    return seen
 
 
 def contents(files: list[Seen]) -> str:
     """One digest of what a case holds, whatever the marks of its files."""
-    text = "\n".join(f"{one.name}\0{one.size}\0{one.sha256}" for one in files)
+    text = "\n".join(f"{file.name}\0{file.size}\0{file.sha256}" for file in files)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -39,7 +39,7 @@ class Dataset:
         """What is known of a case; nothing where it was never done, or the record is damaged."""
         try:
             known = json.loads((self.folder / _RECORDS / f"{case}.json").read_text(encoding="utf-8"))
-            known["files"] = [Seen(*one) for one in known["files"]]
+            known["files"] = [Seen(*fields) for fields in known["files"]]
         except (OSError, ValueError, KeyError, TypeError):
             return {}
         return dict(known)

@@ -84,9 +84,9 @@ def _is_folder(system: Any, path: str) -> bool:
 
 def _entries(system: Any, path: str) -> list[str]:
     """What a folder holds, itself left out, and of a web server what its page links to elsewhere or above."""
-    names = [str(one if isinstance(one, str) else one["name"]) for one in system.ls(path, detail=False)]
+    names = [str(entry if isinstance(entry, str) else entry["name"]) for entry in system.ls(path, detail=False)]
     above = path.rstrip("/") + "/"
-    return [one for one in names if one.startswith(above) and len(one) > len(above) and "?" not in one]
+    return [name for name in names if name.startswith(above) and len(name) > len(above) and "?" not in name]
 
 
 def listing(address: str) -> list[tuple[str, str, int, str]]:
@@ -96,23 +96,23 @@ def listing(address: str) -> list[tuple[str, str, int, str]]:
     """
     system, path = _system(address)
     with _said(address):
-        found: list[str] = []
+        files: list[str] = []
         waiting = [(path, 0)]
         while waiting:
-            one, depth = waiting.pop()
-            if not _is_folder(system, one):
-                found.append(one)
+            where, depth = waiting.pop()
+            if not _is_folder(system, where):
+                files.append(where)
             elif depth < DEEPEST:
-                waiting += [(entry, depth + 1) for entry in _entries(system, one)]
-            if len(found) > MOST:
+                waiting += [(entry, depth + 1) for entry in _entries(system, where)]
+            if len(files) > MOST:
                 raise CaptureError(f"{shown(address)} holds more than {MOST} files: name the folders of cases.")
         rows = []
-        for one in sorted(found):
-            known = system.info(one)
-            said = (known.get(name) for name in ("ETag", "etag", "md5Hash", "generation", "LastModified", "mtime"))
-            mark = next((str(value) for value in said if value), "")
-            name = "" if one == path else one[len(path.rstrip("/")) + 1 :]
-            rows.append((name, one, int(known.get("size") or -1), mark))
+        for where in sorted(files):
+            known = system.info(where)
+            states = (known.get(name) for name in ("ETag", "etag", "md5Hash", "generation", "LastModified", "mtime"))
+            mark = next((str(value) for value in states if value), "")
+            name = "" if where == path else where[len(path.rstrip("/")) + 1 :]
+            rows.append((name, where, int(known.get("size") or -1), mark))
         return rows
 
 
@@ -123,10 +123,10 @@ def brought(address: str, names: list[tuple[str, str]]) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="jitsilab-") as folder:
         own = re.sub(r"[^\w.-]+", "-", shown(address).rstrip("/").rpartition("/")[2]) or "case"
         root = Path(folder) / own
-        for name, one in names:
+        for name, origin in names:
             parts = [part for part in name.split("/") if part not in ("", ".", "..")]
             target = root.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _said(address), system.open(one, "rb") as source, target.open("wb") as file:
+            with _said(address), system.open(origin, "rb") as source, target.open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
         yield str(root)

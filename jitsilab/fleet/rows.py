@@ -128,7 +128,7 @@ def named(name: str) -> Schema:
 
     known = schemas()
     if name not in known or name in SCHEMAS:
-        there = ", ".join(one for one in known if one not in SCHEMAS)
+        there = ", ".join(key for key in known if key not in SCHEMAS)
         raise ParameterError(f"There is no further table {name!r}. There are: {there}.")
     return {"source": _SERVER["source"], "input": ("str", "the piece of evidence"), **known[name]}
 
@@ -141,9 +141,11 @@ def of_call(call: "Call", source: str, size: int) -> dict[str, list[dict[str, An
     server = {"source": source, "server": _server(call, diagnosis), "version": versions[0] or versions[1]}
     took = times.of_call(call)
     return {
-        "calls": [server | _call(call, diagnosis, [one for one, _ in findings], versions, size)],
-        "participants": [server | _participant(one, took.get(one.id, times.Times())) for one in diagnosis.people],
-        "findings": [server | _finding(one, input) for one, input in findings],
+        "calls": [server | _call(call, diagnosis, [finding for finding, _ in findings], versions, size)],
+        "participants": [
+            server | _participant(person, took.get(person.id, times.Times())) for person in diagnosis.people
+        ],
+        "findings": [server | _finding(finding, input) for finding, input in findings],
         "errors": errors(source, _problems(call)),
     }
 
@@ -160,21 +162,23 @@ def _audited(call: "Call") -> "list[tuple[Finding, str]]":
     captures = call.evidence.of("capture", "print", "tables")
     if len(captures) < 2:
         input = call.packets[0].input if call.packets else ""
-        return [(one, input) for one in audit(call if call.packets else None, call.facts)]
+        return [(finding, input) for finding in audit(call if call.packets else None, call.facts)]
     others = [piece for piece in call.evidence.pieces if piece.kind not in ("capture", "print", "tables")]
     best: dict[str, tuple[Finding, str]] = {}
     for piece in captures:
         alone = Call(call.name, Evidence([piece, *others]), facts=call.facts)
-        for one in audit(alone, call.facts):
-            if one.id not in best or RESULTS.index(one.result) < RESULTS.index(best[one.id][0].result):
-                best[one.id] = (one, piece.input)
+        for finding in audit(alone, call.facts):
+            if finding.id not in best or RESULTS.index(finding.result) < RESULTS.index(best[finding.id][0].result):
+                best[finding.id] = (finding, piece.input)
     return [*best.values()]
 
 
 def errors(source: str, problems: Iterable[tuple[str, Problem]], lost: bool = False) -> list[dict[str, Any]]:
     """What could not be read, each once; of very many the first, and how many there are."""
     every = list(dict.fromkeys(problems))
-    rows = [{"source": source, "input": input, **one._asdict(), "lost": lost} for input, one in every[:MOST_ERRORS]]
+    rows = [
+        {"source": source, "input": input, **problem._asdict(), "lost": lost} for input, problem in every[:MOST_ERRORS]
+    ]
     if len(every) > MOST_ERRORS:
         more = Problem(0, "", 0, f"{len(every) - MOST_ERRORS} more, which are not listed")
         rows.append({"source": source, "input": "", **more._asdict(), "lost": lost})
@@ -203,27 +207,29 @@ def further(call: "Call", name: str, source: str) -> "pa.Table":
 
 
 def _problems(call: "Call") -> list[tuple[str, Problem]]:
-    found = []
+    problems = []
     for piece in call.evidence.pieces:
         if piece.source is not None:
             known: Callable[[], list[Problem]] | None = getattr(piece.source, "known_problems", None)
-            found += [(piece.input, one) for one in (known() if known is not None else piece.source.problems)]
-    return found
+            problems += [
+                (piece.input, problem) for problem in (known() if known is not None else piece.source.problems)
+            ]
+    return problems
 
 
 def _versions(call: "Call") -> tuple[str, str, str]:
     """Of bridge, focus and Prosody: what the program itself says counts more than what package is installed."""
-    said: dict[str, str] = {}
+    by_program: dict[str, str] = {}
     events = call.table("events")
     if events is not None and len(events):
-        told = events[events["event"].isin(["version-told", "program-started"]) & events["value"].notna()]
-        said = {str(p): str(v) for p, v in zip(told["program"], told["value"], strict=True) if v}
+        lines = events[events["event"].isin(["version-told", "program-started"]) & events["value"].notna()]
+        by_program = {str(p): str(v) for p, v in zip(lines["program"], lines["value"], strict=True) if v}
     packages = {"jvb": PACKAGES["bridge"], "jicofo": PACKAGES["focus"], "prosody": ("prosody",)}
-    found = []
+    versions = []
     for program, names in packages.items():
         fact = call.facts.version(*names) if call.facts is not None else None
-        found.append(said.get(program) or (str(fact.value) if fact is not None else ""))
-    return found[0], found[1], found[2]
+        versions.append(by_program.get(program) or (str(fact.value) if fact is not None else ""))
+    return versions[0], versions[1], versions[2]
 
 
 def _domain(call: "Call") -> str:
@@ -233,7 +239,7 @@ def _domain(call: "Call") -> str:
 
 def _server(call: "Call", diagnosis: "Diagnosis") -> str:
     known = diagnosis.server
-    own = [one for one in known["addresses"] if not is_loopback(one)]
+    own = [address for address in known["addresses"] if not is_loopback(address)]
     return str(known["public_address"] or next(iter(own), "") or _domain(call))
 
 
@@ -243,24 +249,27 @@ def _call(
     from jitsilab import __version__
 
     first, last = _span(call)
-    paths = [one.media_path for one in diagnosis.people]
-    failed = [one for one in findings if one.result == "FAIL"]
+    paths = [person.media_path for person in diagnosis.people]
+    failed = [finding for finding in findings if finding.result == "FAIL"]
     cause = diagnosis.causes[0] if diagnosis.causes else None
     return {
-        "first_time": first, "last_time": last, "rooms": [str(one["room"]) for one in diagnosis.calls],
+        "first_time": first, "last_time": last, "rooms": [str(meeting["room"]) for meeting in diagnosis.calls],
         "domain": _domain(call), "addresses": diagnosis.server["addresses"], "bridge_version": versions[0],
         "focus_version": versions[1], "prosody_version": versions[2], "jitsi": diagnosis.server["evidence"],
-        "participants": len(paths), "with_media": sum(one not in ("none", "not-observable") for one in paths),
+        "participants": len(paths), "with_media": sum(path not in ("none", "not-observable") for path in paths),
         "without_media": paths.count("none"), "cause": cause.name if cause else None,
         "reason": cause.reason if cause else None,
-        "causes": [f"{one.name}:{one.reason}" if one.reason else one.name for one in diagnosis.causes],
-        "conditions": [one.name for one in diagnosis.conditions], "certainty": cause.certainty if cause else None,
+        "causes": [f"{statement.name}:{statement.reason}" if statement.reason else statement.name
+                   for statement in diagnosis.causes],
+        "conditions": [condition.name for condition in diagnosis.conditions],
+        "certainty": cause.certainty if cause else None,
         "advice": str(diagnosis.advice.get((cause.name, cause.reason), "")) if cause else None,
         "open": len(diagnosis.open), "failed": len(failed),
-        "worst": min((one.severity for one in failed), key=SEVERITIES.index, default=None),
+        "worst": min((finding.severity for finding in failed), key=SEVERITIES.index, default=None),
         "kinds": list(dict.fromkeys(piece.kind for piece in call.evidence.pieces)),
         "unread": [piece.input for piece in call.evidence.of("unknown", "archive")],
-        "frames": sum(_frames(one) for one in call.packets), "bytes": size, "note": call.unread, "tool": __version__,
+        "frames": sum(_frames(source) for source in call.packets), "bytes": size, "note": call.unread,
+        "tool": __version__,
     }  # fmt: skip
 
 
@@ -274,15 +283,15 @@ def _frames(source: Any) -> int:
 def _span(call: "Call") -> tuple[int | None, int | None]:
     """The first and the last moment that packets show, else those of which lines tell, ns since the epoch."""
     moments: list[int] = []
-    for one in call.packets:
-        if one.wire is not None:
-            time = one.wire.packets.time[one.wire.packets.timed]
+    for source in call.packets:
+        if source.wire is not None:
+            time = source.wire.packets.time[source.wire.packets.timed]
             moments += [int(time.min()), int(time.max())] if len(time) else []
-        elif (rows := one.table("frames")) is not None:
+        elif (rows := source.table("frames")) is not None:
             moments += _ends(rows["time"])
     if not moments:
-        told = [one[name] for one in call.diagnosis.inputs for name in ("first_time", "last_time") if one.get(name)]
-        moments = [int(pd.Timestamp(one).value) for one in told]
+        stamps = [row[name] for row in call.diagnosis.inputs for name in ("first_time", "last_time") if row.get(name)]
+        moments = [int(pd.Timestamp(stamp).value) for stamp in stamps]
     return min(moments, default=None), max(moments, default=None)
 
 
@@ -291,23 +300,25 @@ def _ends(time: pd.Series) -> list[int]:
     return [int(known.min().value), int(known.max().value)] if len(known) else []
 
 
-def _participant(one: "Diagnosed", took: times.Times) -> dict[str, Any]:
+def _participant(person: "Diagnosed", took: times.Times) -> dict[str, Any]:
     return {
-        "participant": one.id, "addresses": one.addresses, "endpoints": one.endpoints, "media_path": one.media_path,
-        "media_paths": [f"{path.name}@{path.start:.3f}-{path.end:.3f}" for path in one.media_paths],
-        "stage": one.stage, "turn_stage": one.turn_stage, "cause": one.cause, "reason": one.reason,
-        "open_causes": one.open_causes, "conditions": [each.name for each in one.conditions],
-        "certainty": one.certainty, "begun": took.begun, "join_s": took.join, "ice_s": took.ice, "dtls_s": took.dtls,
-        "media_s": took.media, "clock": took.clock, "proof": [str(place) for place in one.evidence],
-        "advice": one.advice, "note": one.note,
+        "participant": person.id, "addresses": person.addresses, "endpoints": person.endpoints,
+        "media_path": person.media_path,
+        "media_paths": [f"{path.name}@{path.start:.3f}-{path.end:.3f}" for path in person.media_paths],
+        "stage": person.stage, "turn_stage": person.turn_stage, "cause": person.cause, "reason": person.reason,
+        "open_causes": person.open_causes, "conditions": [each.name for each in person.conditions],
+        "certainty": person.certainty, "begun": took.begun, "join_s": took.join, "ice_s": took.ice, "dtls_s": took.dtls,
+        "media_s": took.media, "clock": took.clock, "proof": [str(place) for place in person.evidence],
+        "advice": person.advice, "note": person.note,
     }  # fmt: skip
 
 
-def _finding(one: "Finding", input: str) -> dict[str, Any]:
+def _finding(finding: "Finding", input: str) -> dict[str, Any]:
     return {
-        "id": one.id, "area": one.rule.area, "title": one.rule.title, "result": one.result, "severity": one.severity,
-        "certainty": one.certainty, "seen": one.evidence, "input": input if one.frames else "",
-        "frames": list(one.frames), "places": list(one.places), "advice": one.rule.advice,
+        "id": finding.id, "area": finding.rule.area, "title": finding.rule.title, "result": finding.result,
+        "severity": finding.severity,
+        "certainty": finding.certainty, "seen": finding.evidence, "input": input if finding.frames else "",
+        "frames": list(finding.frames), "places": list(finding.places), "advice": finding.rule.advice,
     }  # fmt: skip
 
 
@@ -326,16 +337,16 @@ def table(rows: "list[dict[str, Any]]", schema: Schema, rename: Mapping[str, str
     return pa.table(columns, schema=arrow(schema))
 
 
-def renamed(found: "pa.Table", rename: Mapping[str, str]) -> "pa.Table":
+def renamed(whole: "pa.Table", rename: Mapping[str, str]) -> "pa.Table":
     """A whole table with its ``input`` as the user calls it."""
     import pyarrow as pa
 
-    place = found.schema.get_field_index("input")
+    place = whole.schema.get_field_index("input")
     if place < 0 or not rename:
-        return found
-    known = found.column(place).to_pylist()
+        return whole
+    known = whole.column(place).to_pylist()
     values = [_clean(value, rename) if value is not None else None for value in known]
-    return found.set_column(place, found.schema.field(place), pa.array(values, found.schema.types[place]))
+    return whole.set_column(place, whole.schema.field(place), pa.array(values, whole.schema.types[place]))
 
 
 def _clean(text: str, rename: Mapping[str, str]) -> str:

@@ -47,10 +47,10 @@ class Survey:
         import pandas as pd
 
         if not (self.folder / name).is_dir():
-            there = ", ".join(sorted(one.name for one in self.folder.iterdir() if not one.name.startswith("_")))
+            there = ", ".join(sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("_")))
             raise ParameterError(f"The survey in {self.folder} has no table {name!r}. There are: {there}.")
-        found = pd.read_parquet(self.folder / name, partitioning="hive")
-        return found.assign(case=found["case"].astype("str"))
+        frame = pd.read_parquet(self.folder / name, partitioning="hive")
+        return frame.assign(case=frame["case"].astype("str"))
 
     @property
     def calls(self) -> "pd.DataFrame":
@@ -119,11 +119,11 @@ def survey(
 
 
 def _listed(given: Iterable[str | Path] | str | Path | None) -> tuple[str, ...]:
-    some = [] if given is None else [given] if isinstance(given, str | Path) else list(given)
-    for one in some:
-        if not Path(one).exists():
-            raise ParameterError(f"There is no file or folder {one}.")
-    return tuple(os.path.abspath(one) for one in some)  # noqa: PTH100
+    paths = [] if given is None else [given] if isinstance(given, str | Path) else list(given)
+    for path in paths:
+        if not Path(path).exists():
+            raise ParameterError(f"There is no file or folder {path}.")
+    return tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100
 
 
 def _distributed() -> Any:
@@ -180,11 +180,11 @@ def _hand_out(distributed: Any, client: Any, every: Iterator[Case], made: work.O
     under_way = distributed.as_completed(first, loop=client.loop, raise_errors=False)
     for future in under_way:
         case = waiting.pop(future.key)
-        one = _result(future, case, made)
-        done.states[one.state] += 1
-        done.seconds += one.seconds
-        if one.state == "failed" and len(done.failures) < SHOWN:
-            done.failures.append((one.source, one.message))
+        result = _result(future, case, made)
+        done.states[result.state] += 1
+        done.seconds += result.seconds
+        if result.state == "failed" and len(done.failures) < SHOWN:
+            done.failures.append((result.source, result.message))
         bar.update(1)
         bar.set_postfix_str(", ".join(f"{count} {state}" for state, count in done.states.items()))
         future.release()
@@ -195,7 +195,7 @@ def _hand_out(distributed: Any, client: Any, every: Iterator[Case], made: work.O
 
 def _result(future: Any, case: Case, made: work.Options) -> work.Done:
     try:
-        one: work.Done = future.result()
+        result: work.Done = future.result()
     except Exception as error:  # of Dask, or of the worker's machine
         kind = type(error).__name__
         if kind == "KilledWorker":
@@ -205,7 +205,7 @@ def _result(future: Any, case: Case, made: work.Options) -> work.Done:
         else:
             why = f"its worker failed: {kind}"
         return work.failed(case, made, why)
-    return one
+    return result
 
 
 @contextlib.contextmanager

@@ -37,26 +37,26 @@ class Times(NamedTuple):
     @property
     def known(self) -> int:
         """How many of the four moments are."""
-        return sum(one is not None for one in (self.join, self.ice, self.dtls, self.media))
+        return sum(moment is not None for moment in (self.join, self.ice, self.dtls, self.media))
 
 
 def of_call(call: "Call") -> dict[str, Times]:
     """The times of each participant of a diagnosis, by id."""
     people = call.diagnosis.people
-    found: dict[str, Times] = {}
+    by_id: dict[str, Times] = {}
     for source in call.packets:
         for person in call.casts[source.input].people:
-            one = next((each for each in people if each.names & _names(person)), None)
-            times = _of_packets(person, source, one) if one is not None else None
-            if one is not None and times is not None and _known(times) > _known(found.get(one.id)):
-                found[one.id] = times
-    if call.evidence.lines and len(found) < len(people):
+            diagnosed = next((each for each in people if each.names & _names(person)), None)
+            times = _of_packets(person, source, diagnosed) if diagnosed is not None else None
+            if diagnosed is not None and times is not None and _known(times) > _known(by_id.get(diagnosed.id)):
+                by_id[diagnosed.id] = times
+    if call.evidence.lines and len(by_id) < len(people):
         trail = Trail.of_table(call.table("events"))
-        trail = trail.owned(call.owners).moved({pair: one.applied for pair, one in call.clocks.items()})
-        for one in people:
-            if one.id not in found and (times := _of_lines(one, trail)) is not None:
-                found[one.id] = times
-    return found
+        trail = trail.owned(call.owners).moved({pair: clock.applied for pair, clock in call.clocks.items()})
+        for diagnosed in people:
+            if diagnosed.id not in by_id and (times := _of_lines(diagnosed, trail)) is not None:
+                by_id[diagnosed.id] = times
+    return by_id
 
 
 def _known(times: Times | None) -> int:
@@ -68,7 +68,7 @@ def _names(person: Person) -> set[str]:
     return {person.id, person.nick, *person.addresses, *endpoints} - {""}
 
 
-def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times | None:
+def _of_packets(person: Person, source: "PacketTables", diagnosed: Diagnosed) -> Times | None:
     """From the first connection, where the capture has the beginning of every one, or of the signaling."""
     opened = [stream.start for stream in person.xmpp_streams if stream.whole]
     begun = person.begun if person.begun != float("inf") else min(opened, default=float("inf"))
@@ -79,25 +79,25 @@ def _of_packets(person: Person, source: "PacketTables", one: Diagnosed) -> Times
     heard = [leg.answered_at for leg in person.legs if leg.connected and leg.answered]
     secured = [leg.secured_at for leg in person.legs if leg.secured]
     lasting = [leg.rtp_out.first for leg in person.legs if leg.rtp_out.lasting]
-    if one.input == source.input and one.media_paths:
-        lasting = [path.start for path in one.media_paths]  # what a relay carried inside TLS too
-    join, ice, dtls, media = (_since(some, begun) for some in (joined, heard, secured, lasting))
+    if diagnosed.input == source.input and diagnosed.media_paths:
+        lasting = [path.start for path in diagnosed.media_paths]  # what a relay carried inside TLS too
+    join, ice, dtls, media = (_since(moments, begun) for moments in (joined, heard, secured, lasting))
     zero = frames["time"].iloc[0]
     moment = None if zero is None or zero != zero else int(zero.value + round(begun * 1e9))
     return Times(moment, join, ice, dtls, media, source.input)
 
 
 def _since(moments: list[float], begun: float) -> float | None:
-    later = [one for one in moments if begun <= one < float("inf")]
+    later = [moment for moment in moments if begun <= moment < float("inf")]
     return round(min(later) - begun, 6) if later else None
 
 
-def _of_lines(one: Diagnosed, trail: Trail) -> Times | None:
+def _of_lines(diagnosed: Diagnosed, trail: Trail) -> Times | None:
     """By one log or console: the one that tells most of the four moments."""
-    found: Times | None = None
+    best: Times | None = None
     by_input: dict[str, list[Any]] = {}
     for event in trail:
-        if event.participant in one.names and event.time is not None:
+        if event.participant in diagnosed.names and event.time is not None:
             by_input.setdefault(event.input, []).append(event)
     for name, events in by_input.items():
         begun = min(event.time for event in events)
@@ -105,6 +105,6 @@ def _of_lines(one: Diagnosed, trail: Trail) -> Times | None:
             _since([(event.time - begun) / 1e9 for event in events if event.event in names], 0.0) for names in _EVENTS
         )
         times = Times(begun, join, ice, dtls, media, name)
-        if _known(times) > max(_known(found), 0):
-            found = times
-    return found
+        if _known(times) > max(_known(best), 0):
+            best = times
+    return best

@@ -33,8 +33,8 @@ class Options(NamedTuple):
     ) -> "Options":
         """Options with the digest of all that changes the rows."""
         text = [f"{FORM}", *tables]
-        for one in (*keylog, *facts):
-            text.append(cases.contents(cases.fingerprint(one, [])))
+        for path in (*keylog, *facts):
+            text.append(cases.contents(cases.fingerprint(path, [])))
         return cls(out, keylog, facts, tables, again, hashlib.sha256("\n".join(text).encode()).hexdigest())
 
 
@@ -84,17 +84,17 @@ def _same_maker(known: Mapping[str, Any], options: Options, dataset: Dataset, ca
 
 def _elsewhere(case: Case, options: Options, dataset: Dataset, known: Mapping[str, Any]) -> Done:
     listed = remote.listing(case.where)
-    before = {(one.name, one.size, one.mark): one for one in known.get("files", [])}
-    told = [before.get((name, size, mark)) if mark else None for name, _, size, mark in listed]
-    if known.get("digest") and listed and all(told):
-        files = [one for one in told if one is not None]
+    before = {(file.name, file.size, file.mark): file for file in known.get("files", [])}
+    matched = [before.get((name, size, mark)) if mark else None for name, _, size, mark in listed]
+    if known.get("digest") and listed and all(matched):
+        files = [file for file in matched if file is not None]
         if cases.contents(files) == known["digest"]:
             return Done(case.id, case.source, "unchanged")
     with remote.brought(case.where, [(name, address) for name, address, _, _ in listed]) as path:
         marks = {name: (size, mark) for name, _, size, mark in listed}
         seen = [
-            Seen(one.name, marks.get(one.name, (one.size, ""))[0], marks.get(one.name, (0, ""))[1], one.sha256)
-            for one in cases.fingerprint(path, [])
+            Seen(file.name, marks.get(file.name, (file.size, ""))[0], marks.get(file.name, (0, ""))[1], file.sha256)
+            for file in cases.fingerprint(path, [])
         ]
         return _here(case, options, dataset, known, seen, path)
 
@@ -108,17 +108,17 @@ def _here(
     contents = cases.contents(seen)
     same = bool(known.get("digest")) and known["digest"] == contents
     kept: dict[str, Any] = {"source": case.source, "digest": contents, "version": __version__}
-    kept |= {"options": options.digest, "files": [list(one) for one in seen]}
+    kept |= {"options": options.digest, "files": [list(file) for file in seen]}
     if same:
-        if [list(one) for one in known["files"]] != kept["files"]:  # written to anew with the same bytes
+        if [list(file) for file in known["files"]] != kept["files"]:  # written to anew with the same bytes
             dataset.note(case.id, **{**known, **kept})
         return Done(case.id, case.source, "unchanged")
     rename = {path: case.source}
-    size = sum(max(one.size, 0) for one in seen)
+    size = sum(max(file.size, 0) for file in seen)
     further = {}
     try:
         call = load(path, keylog=options.keylog or None, facts=options.facts or None)
-        found = rows.of_call(call, case.source, size)
+        by_table = rows.of_call(call, case.source, size)
         further = {name: rows.renamed(rows.further(call, name, case.source), rename) for name in options.tables}
     except LabError as error:  # of these bytes nothing else can be said, so it is done
         done = failed(case, options, str(error), rename)
@@ -130,11 +130,11 @@ def _here(
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"an error of jitsilab itself: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
         return failed(case, options, text)
-    tables = {name: rows.table(found[name], schema, rename) for name, schema in rows.SCHEMAS.items()}
+    tables = {name: rows.table(by_table[name], schema, rename) for name, schema in rows.SCHEMAS.items()}
     dataset.forget(case.id)
     dataset.write(case.id, {**tables, **further})
-    dataset.note(case.id, **kept, state="done", participants=len(found["participants"]))
-    return Done(case.id, case.source, "done", participants=len(found["participants"]))
+    dataset.note(case.id, **kept, state="done", participants=len(by_table["participants"]))
+    return Done(case.id, case.source, "done", participants=len(by_table["participants"]))
 
 
 def failed(case: Case, options: Options, why: str, rename: Mapping[str, str] | None = None) -> Done:
@@ -142,8 +142,8 @@ def failed(case: Case, options: Options, why: str, rename: Mapping[str, str] | N
     dataset = Dataset(options.out)
     for path, shown in (rename or {}).items():
         why = why.replace(path, shown)
-    found = rows.errors(case.source, [(case.source, Problem(0, "", 0, why))], lost=True)
-    tables = {name: rows.table(found if name == "errors" else [], schema, {}) for name, schema in rows.SCHEMAS.items()}
+    errors = rows.errors(case.source, [(case.source, Problem(0, "", 0, why))], lost=True)
+    tables = {name: rows.table(errors if name == "errors" else [], schema, {}) for name, schema in rows.SCHEMAS.items()}
     tables |= {name: rows.arrow(rows.named(name)).empty_table() for name in options.tables}
     dataset.forget(case.id)
     dataset.write(case.id, tables)
