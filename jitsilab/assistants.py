@@ -35,8 +35,8 @@ class Desk:
     """Answers to assistants' questions, from evidence below the allowed folders."""
 
     def __init__(self, allowed: Iterable[str | Path]) -> None:
-        self._roots = [Path(one).resolve(strict=True) for one in allowed]
-        if not self._roots or not all(one.is_dir() for one in self._roots):
+        self._roots = [Path(folder).resolve(strict=True) for folder in allowed]
+        if not self._roots or not all(root.is_dir() for root in self._roots):
             raise ParameterError("mcp needs folders to read from: --allow DIR, once or more.")
         self._calls: dict[tuple[Any, ...], Call] = {}
 
@@ -69,12 +69,12 @@ class Desk:
         from jitsilab.judge import findings
 
         call = self._call(evidence, keylog, facts) if evidence else None
-        found = call.facts if call is not None else load(*(self._path(one) for one in facts or ()))
-        findings.require_evidence(call, found)
-        every = findings.audit(call if call is not None and call.packets else None, found)
+        configuration = call.facts if call is not None else load(*(self._path(path) for path in facts or ()))
+        findings.require_evidence(call, configuration)
+        every = findings.audit(call if call is not None and call.packets else None, configuration)
         if form != "json":
             return findings.to_text(every)
-        capture = next((one.input for one in call.packets), "") if call is not None else ""
+        capture = next((source.input for source in call.packets), "") if call is not None else ""
         return _json(findings.to_json(every, capture=capture))
 
     def tables(
@@ -89,14 +89,14 @@ class Desk:
         from jitsilab import call as calls
 
         if name is None:
-            return _json({one: {c: m for c, (_, m) in schema.items() if c not in HIDDEN}
-                          for one, schema in calls.schemas().items()})  # fmt: skip
+            return _json({table: {c: m for c, (_, m) in schema.items() if c not in HIDDEN}
+                          for table, schema in calls.schemas().items()})  # fmt: skip
         if name not in calls.TABLES:
             raise ParameterError(terminal.unknown("table", name, calls.TABLES))
         rows = self._call(evidence, keylog, facts).table(name)
         if rows is None:
             return _json({"table": name, "rows": None, "why": "this evidence cannot show it"})
-        unknown = [one for one in columns or () if one not in rows.columns]
+        unknown = [column for column in columns or () if column not in rows.columns]
         if unknown:
             raise ParameterError(terminal.unknown(f"column of {name}", unknown[0], rows.columns))
         return _rows(name, rows[columns] if columns else rows, offset, limit)
@@ -125,20 +125,25 @@ class Desk:
         from jitsilab.judge import proof
 
         call = self._call(evidence, keylog, facts)
-        found = proof.gather(call, cause=cause, step=step, check=check)
-        sources = {one.input: one for one in call.packets}
+        gathered = proof.gather(call, cause=cause, step=step, check=check)
+        sources = {source.input: source for source in call.packets}
         frames = [
             {"input": input, "frame": frame, "is": what.get(frame, []), "why": reasons[frame]}
-            for input, reasons in found.reasons.items()
+            for input, reasons in gathered.reasons.items()
             for what in [proof.describe(sources[input], reasons) if input in sources else {}]
             for frame in sorted(reasons)
         ]
-        lines = [{"place": str(one.place), "text": one.text} for one in proof.lines(call, found)]
-        said: dict[str, Any] = {"title": found.title, "filters": found.filters(), "frames": frames, "lines": lines}
+        lines = [{"place": str(line.place), "text": line.text} for line in proof.lines(call, gathered)]
+        answer: dict[str, Any] = {
+            "title": gathered.title,
+            "filters": gathered.filters(),
+            "frames": frames,
+            "lines": lines,
+        }
         if output is not None:
             path = self._new(output)
-            said["written"] = {"path": str(path), "frames": proof.write(call, found, path).frames}
-        return _json(said)
+            answer["written"] = {"path": str(path), "frames": proof.write(call, gathered, path).frames}
+        return _json(answer)
 
     # ---- paths
 
@@ -148,11 +153,11 @@ class Desk:
             raise ParameterError("A path is a file or folder below the allowed ones.")
         for root in self._roots:
             path = (root / given).resolve()
-            if any(path.is_relative_to(one) for one in self._roots) and path.exists():
+            if any(path.is_relative_to(folder) for folder in self._roots) and path.exists():
                 self._inside(path)
                 return path
         path = (self._roots[0] / given).resolve()
-        if not any(path.is_relative_to(one) for one in self._roots):
+        if not any(path.is_relative_to(folder) for folder in self._roots):
             raise ParameterError(f"{given} is not below the allowed folders.")
         raise ParameterError(f"There is no file {given} below the allowed folders.")
 
@@ -165,10 +170,10 @@ class Desk:
         for where, folders, files in os.walk(path) if stat.S_ISDIR(mode) else ():
             for name in (*folders, *files):
                 count += 1
-                one = Path(where) / name
+                inner = Path(where) / name
                 if count > MOST_FILES:
                     raise ParameterError(f"{path.name} holds more than {MOST_FILES} files: name the folder of a case.")
-                if one.is_symlink() and not any(one.resolve().is_relative_to(root) for root in self._roots):
+                if inner.is_symlink() and not any(inner.resolve().is_relative_to(root) for root in self._roots):
                     raise ParameterError(f"{name} in {path.name} is a link out of the allowed folders.")
 
     def _new(self, given: str) -> Path:
@@ -186,8 +191,8 @@ class Desk:
 
         if not evidence:
             raise ParameterError("Name at least one piece of evidence.")
-        paths = [self._named(one) for one in evidence]
-        keylogs, folders = [self._path(one) for one in keylog or ()], [self._path(one) for one in facts or ()]
+        paths = [self._named(piece) for piece in evidence]
+        keylogs, folders = [self._path(path) for path in keylog or ()], [self._path(path) for path in facts or ()]
         key = (*map(_state, paths), "", *map(_state, keylogs), "", *map(_state, folders))
         if key not in self._calls:
             opened = call.load(*paths, keylog=keylogs or None, facts=folders or None)
@@ -216,9 +221,9 @@ def _state(path: str | Path) -> tuple[str, int, int]:
     """A path with what changes when its content does."""
     if isinstance(path, str):
         return path, 0, 0
-    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    stats = [one.stat() for one in files]
-    return str(path), sum(one.st_size for one in stats), max((one.st_mtime_ns for one in stats), default=0)
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    stats = [file.stat() for file in files]
+    return str(path), sum(status.st_size for status in stats), max((status.st_mtime_ns for status in stats), default=0)
 
 
 def _rows(name: str, rows: "pd.DataFrame", offset: int, limit: int) -> str:
@@ -228,7 +233,9 @@ def _rows(name: str, rows: "pd.DataFrame", offset: int, limit: int) -> str:
     from jitsilab.tables.xmpp import redacted
 
     total, offset, limit = len(rows), max(int(offset), 0), min(max(int(limit), 1), MOST_ROWS)
-    shown = as_text(rows.drop(columns=[one for one in rows.columns if one in HIDDEN]).iloc[offset : offset + limit])
+    shown = as_text(
+        rows.drop(columns=[column for column in rows.columns if column in HIDDEN]).iloc[offset : offset + limit]
+    )
     kept: list[dict[str, Any]] = []
     size = 0
     for row in shown.astype(object).where(shown.notna(), None).to_dict("records"):
@@ -240,8 +247,8 @@ def _rows(name: str, rows: "pd.DataFrame", offset: int, limit: int) -> str:
             break
         kept.append(row)
     left = total - offset - len(kept)
-    said = {"table": name, "total": total, "offset": offset, "rows": kept}
-    return _json(said | ({"left_off": left, "next_offset": offset + len(kept)} if left > 0 else {}))
+    answer = {"table": name, "total": total, "offset": offset, "rows": kept}
+    return _json(answer | ({"left_off": left, "next_offset": offset + len(kept)} if left > 0 else {}))
 
 
 #: columns of free text, in which a secret may stand
@@ -260,9 +267,9 @@ def _json(value: Any) -> str:
 
 def _cut(value: Any, most: int) -> Any:
     if isinstance(value, dict):
-        return {name: _cut(one, most) for name, one in value.items()}
+        return {name: _cut(inner, most) for name, inner in value.items()}
     if isinstance(value, list):
-        kept: list[Any] = [_cut(one, most) for one in value[:most]]
+        kept: list[Any] = [_cut(inner, most) for inner in value[:most]]
         return kept if len(value) <= most else [*kept, f"... {len(value) - most} more"]
     return value
 
@@ -288,8 +295,8 @@ def _sdk() -> tuple[Any, type[Exception]]:
     """The SDK's class for servers and its error, of version 2 or 1."""
     for module, name in (("mcp.server.mcpserver", "MCPServer"), ("mcp.server.fastmcp", "FastMCP")):
         try:
-            found = importlib.import_module(module)
-            return getattr(found, name), importlib.import_module(f"{module}.exceptions").ToolError
+            sdk = importlib.import_module(module)
+            return getattr(sdk, name), importlib.import_module(f"{module}.exceptions").ToolError
         except ImportError:
             continue
     raise ParameterError("mcp needs the package mcp: pip install 'jitsilab[mcp]'.")
@@ -301,14 +308,14 @@ def _answering(tool: Callable[..., str], error: type[Exception]) -> Callable[...
     @wraps(tool)
     def answer(*args: Any, **named: Any) -> str:
         try:
-            said = terminal.printable(tool(*args, **named))
+            text = terminal.printable(tool(*args, **named))
         except LabError as wrong:
             raise error(terminal.printable(str(wrong))[:2000]) from None
         except OSError as wrong:
             raise error(f"A file cannot be read: {wrong.strerror or type(wrong).__name__}.") from None
         except Exception as wrong:  # what it says may quote evidence
             raise error(f"This cannot be answered ({type(wrong).__name__}).") from None
-        return said if len(said) <= LONGEST else said[:LONGEST] + f"\n... {len(said) - LONGEST} characters more"
+        return text if len(text) <= LONGEST else text[:LONGEST] + f"\n... {len(text) - LONGEST} characters more"
 
     return answer
 

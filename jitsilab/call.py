@@ -114,7 +114,7 @@ class Call:
     @property
     def wire(self) -> "Wire | None":
         """The frames of the first capture."""
-        return next((one.wire for one in self.packets if one.wire is not None), None)
+        return next((source.wire for source in self.packets if source.wire is not None), None)
 
     @cached_property
     def facts(self) -> "Facts | None":
@@ -126,10 +126,12 @@ class Call:
 
         if self._facts is not None:
             return facts.load(self._facts) if isinstance(self._facts, str | Path) else self._facts
-        common = os.path.commonpath([one.input.rpartition("/")[0] or "." for one in settings])
-        found = facts.load(*(facts.Given(os.path.relpath(one.input, common), _bytes(one)) for one in settings))
-        found.folder = common
-        return found
+        common = os.path.commonpath([delivery.input.rpartition("/")[0] or "." for delivery in settings])
+        configuration = facts.load(
+            *(facts.Given(os.path.relpath(delivery.input, common), _bytes(delivery)) for delivery in settings)
+        )
+        configuration.folder = common
+        return configuration
 
     @property
     def unread(self) -> str:
@@ -137,15 +139,15 @@ class Call:
         from jitsilab.pcap import unread
 
         counts: dict[str, int] = {}
-        for one in self.packets:
-            for name, count in (one.wire.packets.unread if one.wire is not None else {}).items():
+        for source in self.packets:
+            for name, count in (source.wire.packets.unread if source.wire is not None else {}).items():
                 counts[name] = counts.get(name, 0) + count
         return unread.words(counts)
 
     @property
     def facts_folder(self) -> Path | None:
         """Where the configuration lies, where it came from a folder."""
-        paths = [str(one.path) for piece in self.evidence.of("configuration") if (one := piece.delivery).path]
+        paths = [str(delivery.path) for piece in self.evidence.of("configuration") if (delivery := piece.delivery).path]
         return Path(os.path.commonpath([os.path.dirname(path) for path in paths])) if paths else None  # noqa: PTH120
 
     def has(self, name: str) -> bool:
@@ -163,8 +165,8 @@ class Call:
                 self._tables.update(self._of_lines(name))
             else:
                 self._tables[name] = self._of_packets(name)
-        found: pd.DataFrame | None = self._tables[name]
-        return found
+        rows: pd.DataFrame | None = self._tables[name]
+        return rows
 
     def tables(self) -> "Mapping[str, pd.DataFrame | None]":
         """All tables of packets and messages by name, as the checks take them; each is made when it is asked for."""
@@ -174,14 +176,14 @@ class Call:
         """Frame ``number`` (from 1) of the first capture as a scapy packet."""
         if not self.packets:
             raise CaptureError(f"{self.name} holds no capture")
-        return next((one for one in self.packets if one.wire is not None), self.packets[0]).packet(number)
+        return next((source for source in self.packets if source.wire is not None), self.packets[0]).packet(number)
 
     @cached_property
     def casts(self) -> "dict[str, Cast]":
         """Everybody in each capture, by its input."""
         from jitsilab.case import cast
 
-        return {one.input: cast.of(one) for one in self.packets}
+        return {source.input: cast.of(source) for source in self.packets}
 
     @cached_property
     def owners(self) -> dict[str, str]:
@@ -189,7 +191,9 @@ class Call:
         from jitsilab.case import browsers
 
         self.table("events")  # a source knows its names when it was read
-        made = {ufrag: who for one in self.evidence.lines for ufrag, (_, who) in getattr(one, "fragments", {}).items()}
+        made = {
+            ufrag: who for source in self.evidence.lines for ufrag, (_, who) in getattr(source, "fragments", {}).items()
+        }
         return browsers.owners(self.evidence.lines, self.casts.values(), made)
 
     @cached_property
@@ -199,7 +203,7 @@ class Call:
         from jitsilab.inputs import told
 
         events = self.table("events") if self.evidence.lines else None
-        packets = {one.input: (self.casts[one.input], one) for one in self.packets}
+        packets = {source.input: (self.casts[source.input], source) for source in self.packets}
         return clocks.clocks(events, told.of(self.evidence), self.owners, packets)
 
     def within(self, since: str = "", until: str = "", room: str = "", tz: str = "") -> "Call":
@@ -213,7 +217,7 @@ class Call:
 
         events = self.table("events") if self.evidence.lines else None
         shifts, begins = window.shifts(self.clocks), self._begins()
-        lengths = [(begins[one.input], self.casts[one.input].end) for one in self.packets]
+        lengths = [(begins[source.input], self.casts[source.input].end) for source in self.packets]
         span = window.span_of(events, shifts, lengths)
         whose = window.rooms(events)
         xmpp_streams = [
@@ -237,13 +241,13 @@ class Call:
         """When each capture began by the clock of the case, s since the epoch; None where nothing dates it."""
         from jitsilab.case.clocks import begin_of
 
-        found: dict[str, float | None] = {}
-        for one in self.packets:
-            clock, begin = self.clocks.get((one.input, "packets")), begin_of(one)
+        begins: dict[str, float | None] = {}
+        for source in self.packets:
+            clock, begin = self.clocks.get((source.input, "packets")), begin_of(source)
             applied = clock.applied if clock is not None else 0.0
             dated = begin is not None or (clock is not None and clock.offset is not None)
-            found[one.input] = (begin or 0.0) + applied if dated else None
-        return found
+            begins[source.input] = (begin or 0.0) + applied if dated else None
+        return begins
 
     def to_wireshark(self, what: str, path: str | Path | None = None, *, with_keys: bool = False) -> Path:
         """Write the frames that bear out a step, a cause, a condition or a check, with comments that say why.
@@ -254,10 +258,10 @@ class Call:
         from jitsilab.judge import proof
 
         kind = "step" if re.fullmatch(r"[Ss]\d+", what) else "check" if what.upper().startswith("SEC-") else "cause"
-        found = proof.gather(self, **{kind: what})
+        gathered = proof.gather(self, **{kind: what})
         target = Path(path) if path is not None else Path(f"{what.replace('/', '-')}.pcapng")
-        if not found.reasons or not proof.write(self, found, target, with_keys=with_keys).frames:
-            raise ParameterError(f"Lines alone bear out {what}, no frame: {', '.join(map(str, found.places[:6]))}.")
+        if not gathered.reasons or not proof.write(self, gathered, target, with_keys=with_keys).frames:
+            raise ParameterError(f"Lines alone bear out {what}, no frame: {', '.join(map(str, gathered.places[:6]))}.")
         return target
 
     @cached_property
@@ -275,7 +279,7 @@ class Call:
     def _of_packets(self, name: str) -> "pd.DataFrame | None":
         import pandas as pd
 
-        shown = [(one.input, rows) for one in self.packets if (rows := one.table(name)) is not None]
+        shown = [(source.input, rows) for source in self.packets if (rows := source.table(name)) is not None]
         if len(self.packets) == 1 and shown:
             return shown[0][1]
         parts = [rows.assign(input=input) for input, rows in shown]
@@ -289,11 +293,11 @@ class Call:
         rows: dict[str, list[tuple[Any, ...]]] = {}
         for source in self.evidence.lines:
             if wanted & source.tables:
-                for one in wanted & source.tables:
-                    rows.setdefault(one, [])
+                for table in wanted & source.tables:
+                    rows.setdefault(table, [])
                 for chunk in source.read(wanted & source.tables):
                     rows[chunk.table] += chunk.rows
-        return {one: frame_from(rows[one], catalogue.LINES[one]) if one in rows else None for one in wanted}
+        return {table: frame_from(rows[table], catalogue.LINES[table]) if table in rows else None for table in wanted}
 
     def describe(self, name: str) -> "pd.DataFrame":
         """The columns of a table: type, unit, meaning, and the text that defines it; of this call or not."""
@@ -315,7 +319,7 @@ class Call:
             from jitsilab.case import chronicle
 
             events = self.table("events") if self.evidence.lines else None
-            packets = {one.input: (self.casts[one.input], one) for one in self.packets}
+            packets = {source.input: (self.casts[source.input], source) for source in self.packets}
             return chronicle.chronicle(events, self.clocks, self.owners, packets)
         if name == "calls":
             from jitsilab.judge.diagnosis import calls
@@ -380,8 +384,9 @@ class _Part(Call):
         from jitsilab.case import cast
 
         self.__dict__["casts"] = {
-            one.input: cut.people(cast.of(one), window, begins[one.input], one.table("flows")) for one in self.packets
-        }  # fmt: skip
+            source.input: cut.people(cast.of(source), window, begins[source.input], source.table("flows"))
+            for source in self.packets
+        }
 
     def _of_lines(self, name: str) -> "dict[str, pd.DataFrame | None]":
         from jitsilab.inputs import window as cut
@@ -447,10 +452,10 @@ def locate(capture: str | Path, point: str | None = None) -> Located:
 def _beside(path: Path) -> str:
     """What lies beside a file that is not there, and may be meant."""
     try:
-        near = terminal.nearest(path.name, (one.name for one in islice(path.parent.iterdir(), 1000)))
+        near = terminal.nearest(path.name, (entry.name for entry in islice(path.parent.iterdir(), 1000)))
     except (OSError, ValueError):
         return ""
-    return f" Did you mean {' or '.join(str(path.parent / one) for one in near)}?" if near else ""
+    return f" Did you mean {' or '.join(str(path.parent / name) for name in near)}?" if near else ""
 
 
 def load(
@@ -472,17 +477,17 @@ def load(
     capture (``eth0``, ``any``), its keys and configuration alone. ``tz`` is the zone of logs that write none
     (``Europe/Berlin``, ``+02:00``). Raises CaptureError where nothing can be read.
     """
-    given = [one for one in evidence if one is not None]
+    given = [piece for piece in evidence if piece is not None]
     if not given:
         raise ParameterError('Give at least one path or name: load("call.pcapng"), load("logs/").')
-    located = [locate(one, point) for one in given]
+    located = [locate(piece, point) for piece in given]
     keylogs = _several(keylog)
     if not keylogs and use_keylog:
-        keylogs = [one.keylog for one in located if one.keylog is not None]
-    paths = [path for one in located for path in (one.path, *one.evidence)]
-    configuration = _several(facts) or [one.facts for one in located if one.facts is not None]
-    found = collect(paths, keylogs, configuration, progress, tz)
-    return Call(located[0].name, found)
+        keylogs = [location.keylog for location in located if location.keylog is not None]
+    paths = [path for location in located for path in (location.path, *location.evidence)]
+    configuration = _several(facts) or [location.facts for location in located if location.facts is not None]
+    gathered = collect(paths, keylogs, configuration, progress, tz)
+    return Call(located[0].name, gathered)
 
 
 def _several(given: "str | Path | Iterable[str | Path] | None") -> list[str | Path]:
@@ -491,9 +496,9 @@ def _several(given: "str | Path | Iterable[str | Path] | None") -> list[str | Pa
     return [given] if isinstance(given, str | Path) else list(given)
 
 
-def _bytes(one: Delivery) -> bytes:
+def _bytes(delivery: Delivery) -> bytes:
     """A configuration file, as far as such a file goes."""
-    with one.open() as file:
+    with delivery.open() as file:
         return file.read(MAX_SETTING)
 
 

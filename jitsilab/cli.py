@@ -86,14 +86,16 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("-V", "--version", action="version", version=f"jitsilab {__version__}")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for one in commands():
-        examples = "examples:\n" + "".join(f"  {line}\n" for line in one.examples) if one.examples else None
+    for subcommand in commands():
+        examples = (
+            "examples:\n" + "".join(f"  {line}\n" for line in subcommand.examples) if subcommand.examples else None
+        )
         command = subparsers.add_parser(
-            one.name, help=one.text, description=one.text[0].upper() + one.text[1:] + ".", epilog=examples,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            subcommand.name, help=subcommand.text, description=subcommand.text[0].upper() + subcommand.text[1:] + ".",
+            epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        one.arguments(command)
-        command.set_defaults(run=one.run, top=top, parser=command)
+        subcommand.arguments(command)
+        command.set_defaults(run=subcommand.run, top=top, parser=command)
     return top
 
 
@@ -111,7 +113,7 @@ _UNKNOWN = re.compile(r"(?s)unrecognized arguments: (\S+)")
 
 def _suggesting(message: str, parser: argparse.ArgumentParser) -> str:
     if match := _CHOICE.fullmatch(message):
-        known = [one.strip(" '") for one in match[3].split(",")]
+        known = [choice.strip(" '") for choice in match[3].split(",")]
         near = terminal.nearest(match[2], known)
         return f"{match[1]}{match[2]!r}. Did you mean {' or '.join(near)}?" if near else message
     if match := _UNKNOWN.match(message):

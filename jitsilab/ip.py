@@ -33,23 +33,23 @@ def parse(address: Any) -> Address | None:
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Address | None:
     try:
-        one = ip_address(text.strip("[]").partition("%")[0])
+        address = ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
         return None
-    return one.ipv4_mapped or one if isinstance(one, IPv6Address) else one
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
 @lru_cache(maxsize=4096)
 def is_private(address: str) -> bool:
     """Whether the public internet does not route an address; names of a printed study are not private."""
-    one = parse(address)
-    return one is not None and any(one in network for network in _PRIVATE)
+    parsed = parse(address)
+    return parsed is not None and any(parsed in network for network in _PRIVATE)
 
 
 def is_loopback(address: Any) -> bool:
     """Whether an address never leaves its host."""
-    one = parse(address)
-    return one is not None and one.is_loopback
+    parsed = parse(address)
+    return parsed is not None and parsed.is_loopback
 
 
 def endpoint(address: str, port: int | None = None) -> str:

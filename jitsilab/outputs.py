@@ -98,14 +98,14 @@ def folder(made: Path, target: Path) -> None:
             shutil.rmtree(near, ignore_errors=True)
         return
     (target / LAST).unlink(missing_ok=True)
-    every = sorted((one for one in made.rglob("*") if one.is_file()), key=lambda one: (one.name == LAST, one))
-    for one in every:
-        there = target / one.relative_to(made)
+    every = sorted((path for path in made.rglob("*") if path.is_file()), key=lambda path: (path.name == LAST, path))
+    for path in every:
+        there = target / path.relative_to(made)
         there.parent.mkdir(parents=True, exist_ok=True)
-        with whole(there) as out, one.open("rb") as file:
+        with whole(there) as out, path.open("rb") as file:
             shutil.copyfileobj(file, out)
-    known = {one.relative_to(made) for one in every}
-    for below in (one for one in made.iterdir() if one.is_dir()):
+    known = {path.relative_to(made) for path in every}
+    for below in (entry for entry in made.iterdir() if entry.is_dir()):
         for old in (target / below.name).rglob("*"):
             if old.is_file() and old.relative_to(target) not in known:
                 old.unlink()

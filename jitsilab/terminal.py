@@ -72,9 +72,9 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     """The known names that somebody may have meant, the likeliest first."""
     import difflib
 
-    folded = {one.casefold(): one for one in known}
+    folded = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(name.casefold()[:80], folded, n=3, cutoff=0.6)
-    return [folded[one] for one in near]
+    return [folded[word] for word in near]
 
 
 COLOURS = ("auto", "always", "never")
