@@ -104,22 +104,22 @@ def collect(
 
         wall = zone(tz)
     named = [_study(path) for path in paths]
-    tables = [one for one in named if one is not None]
+    tables = [table for table in named if table is not None]
     pieces = [*tables]
     deliveries = gather([path for path, table in zip(paths, named, strict=True) if table is None])
-    keys = [Piece(_named(one), "key-log", note="given as key log") for one in keylogs]
-    settings = [Piece(one, "configuration") for one in gather(list(facts))]
-    taken = {str(one.delivery.path.resolve()) for one in (*keys, *settings) if one.delivery.path is not None}
-    for one in deliveries:
-        real = str(one.path.resolve()) if one.path is not None else ""
+    keys = [Piece(_named(log), "key-log", note="given as key log") for log in keylogs]
+    settings = [Piece(delivery, "configuration") for delivery in gather(list(facts))]
+    taken = {str(piece.delivery.path.resolve()) for piece in (*keys, *settings) if piece.delivery.path is not None}
+    for delivery in deliveries:
+        real = str(delivery.path.resolve()) if delivery.path is not None else ""
         if real in taken:
             continue
-        pieces.append(_recognised(one))
+        pieces.append(_recognised(delivery))
         if real and pieces[-1].kind != "configuration":  # of which a link says what is in force
             taken.add(real)
     evidence = Evidence([*pieces, *keys, *settings])
     _refuse(evidence)
-    _open_captures(evidence, [keylog.KeyLog.load(one) for one in keylogs], progress)
+    _open_captures(evidence, [keylog.KeyLog.load(log) for log in keylogs], progress)
     if evidence.lines:  # whoever has none needs no reader of them
         from jitsilab.inputs import years
         from jitsilab.inputs.logs import LogSource
@@ -158,46 +158,46 @@ def _printed_twice(folder: Path) -> bool:
     """Whether a folder holds one capture's text and its field export, which are joined by frame number."""
     from jitsilab.inputs import prints
 
-    files = [one for one in sorted(folder.iterdir()) if one.is_file() and one.suffix in (".txt", ".csv")]
-    if [one.suffix for one in files] not in ([".csv", ".txt"], [".txt", ".csv"]):
+    files = [file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix in (".txt", ".csv")]
+    if [file.suffix for file in files] not in ([".csv", ".txt"], [".txt", ".csv"]):
         return False
-    return all(prints.recognise(Delivery(one.name, one).head) >= SURE for one in files)
+    return all(prints.recognise(Delivery(file.name, file).head) >= SURE for file in files)
 
 
-def _recognised(one: Delivery) -> Piece:
+def _recognised(delivery: Delivery) -> Piece:
     from jitsilab import pcap
     from jitsilab.wire.decrypt import keylog
 
-    if one.note:
-        return Piece(one, "archive" if one.spool is None or one.path else "unknown", note=one.note)
-    head = one.head
+    if delivery.note:
+        return Piece(delivery, "archive" if delivery.spool is None or delivery.path else "unknown", note=delivery.note)
+    head = delivery.head
     if not head.strip():
-        return Piece(one, "unknown", note="empty")
+        return Piece(delivery, "unknown", note="empty")
     if pcap.is_magic(head):
-        return Piece(one, "capture")
+        return Piece(delivery, "capture")
     if keylog.is_keylog(head):
-        return Piece(one, "key-log")
+        return Piece(delivery, "key-log")
     from jitsilab import facts  # text: only now is it worth loading what knows the kinds of it
     from jitsilab.inputs import prints
 
-    scores = [(kind.recognise(one), -number, kind) for number, kind in enumerate(kinds())]
+    scores = [(kind.recognise(delivery), -number, kind) for number, kind in enumerate(kinds())]
     best, _, kind = max(scores, default=(0.0, 0, None))
-    setting = facts.recognise(one.input, head)
+    setting = facts.recognise(delivery.input, head)
     printed = prints.recognise(head)
     if max(best, printed) < SURE and setting is None:
-        return Piece(one, "unknown", note=_unknown(one))
+        return Piece(delivery, "unknown", note=_unknown(delivery))
     if setting is not None and max(best, printed) < LIKELY:
-        return Piece(one, "configuration", note=setting)
+        return Piece(delivery, "configuration", note=setting)
     if printed > best:
-        return Piece(one, "print")
+        return Piece(delivery, "print")
     assert kind is not None
-    source = kind.open(one)
-    return Piece(one, kind.name, source)
+    source = kind.open(delivery)
+    return Piece(delivery, kind.name, source)
 
 
-def _unknown(one: Delivery) -> str:
+def _unknown(delivery: Delivery) -> str:
     """What a piece is that nobody reads, in a sentence."""
-    head = one.head
+    head = delivery.head
     if b"\0" in head[:4096] and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "a binary file that is no capture"
     from jitsilab.inputs import logs, prints
@@ -233,13 +233,13 @@ def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) ->
                 logs.append(KeyLog.load(file.read()))
     keys = functools.reduce(KeyLog.merged, logs) if logs else None
     for piece in evidence.of("capture"):
-        one = piece.delivery
-        packets = pcap.read(one.path if one.path is not None else one.raw(), progress=progress)
+        delivery = piece.delivery
+        packets = pcap.read(delivery.path if delivery.path is not None else delivery.raw(), progress=progress)
         texts = list(packets.secrets)
         own = keys
         if texts:
             own = KeyLog.load(texts) if keys is None else keys.merged(KeyLog.load(texts))
-        piece.source = PacketTables(one.input, Wire(packets, own))
+        piece.source = PacketTables(delivery.input, Wire(packets, own))
     for piece in evidence.of("print"):
         from jitsilab.inputs import prints
 

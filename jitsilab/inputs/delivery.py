@@ -148,18 +148,18 @@ def gather(paths: "list[str | Path]") -> "list[Delivery]":
     Raises CaptureError where a path is not there or cannot be read.
     """
     met: set[str] = set()
-    found: list[Delivery] = []
+    deliveries: list[Delivery] = []
     for path in paths:
         own: Counter[str] = Counter()
-        for one in _of(path):
-            own[one.input] += 1
-            if own[one.input] > 1:  # an archive may hold a name twice
-                one.input = f"{one.input} ({own[one.input]})"
-            key = one.input if one.path is None else str(one.path.parent.resolve() / one.path.name)
+        for delivery in _of(path):
+            own[delivery.input] += 1
+            if own[delivery.input] > 1:  # an archive may hold a name twice
+                delivery.input = f"{delivery.input} ({own[delivery.input]})"
+            key = delivery.input if delivery.path is None else str(delivery.path.parent.resolve() / delivery.path.name)
             if key not in met:
                 met.add(key)
-                found.append(one)
-    return found
+                deliveries.append(delivery)
+    return deliveries
 
 
 def _of(given: str | Path) -> Iterator[Delivery]:
@@ -190,8 +190,8 @@ def _of(given: str | Path) -> Iterator[Delivery]:
 def _folder(folder: Path, name: str) -> Iterator[Delivery]:
     count = 0
     for where, folders, files in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one not in _SKIPPED_FOLDERS and not one.startswith(PART))
-        for file in sorted(one for one in files if not one.startswith(PART)):
+        folders[:] = sorted(entry for entry in folders if entry not in _SKIPPED_FOLDERS and not entry.startswith(PART))
+        for file in sorted(entry for entry in files if not entry.startswith(PART)):
             path = Path(where) / file
             count += 1
             if count > MAX_MEMBERS:
@@ -238,23 +238,23 @@ def _waiting(name: str) -> Iterator[Callable[[], None]]:
         timer.cancel()
 
 
-def _unfolded(one: Delivery, depth: int) -> Iterator[Delivery]:
+def _unfolded(delivery: Delivery, depth: int) -> Iterator[Delivery]:
     """The delivery itself, or the members of the archive that it is."""
     try:
-        head = one.head
+        head = delivery.head
     except (OSError, CaptureError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        if one.given and depth == 0:
-            raise CaptureError(f"Cannot read {one.input}: {why}.") from error
-        one.note = f"cannot be read: {why}"
-        yield one
+        if delivery.given and depth == 0:
+            raise CaptureError(f"Cannot read {delivery.input}: {why}.") from error
+        delivery.note = f"cannot be read: {why}"
+        yield delivery
         return
     if depth < NESTED and head[257:262] == b"ustar":
-        yield from _tar(one, depth)
+        yield from _tar(delivery, depth)
     elif depth < NESTED and head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        yield from _zip(one, depth)
+        yield from _zip(delivery, depth)
     else:
-        yield one
+        yield delivery
 
 
 def _member(archive: Delivery, name: str, content: IO[bytes], left: int, modified: float | None = None) -> Delivery:

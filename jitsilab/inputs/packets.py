@@ -59,8 +59,8 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         """A table by name, or None where the source cannot show it."""
         if name not in self._tables:
             self._tables[name] = self._analysed(name) if name in ANALYSED else self._built(name)
-        found: pd.DataFrame | None = self._tables[name]
-        return found
+        table: pd.DataFrame | None = self._tables[name]
+        return table
 
     def _part(self, name: str) -> "pd.DataFrame | None":
         """A part of a long table, by itself where the whole was not made anyhow; the short ones are kept."""
@@ -69,10 +69,10 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         if name not in self._tables:
             from jitsilab.tables import frames
 
-            found: pd.DataFrame = frames.PARTS[name](self.wire)
+            rows: pd.DataFrame = frames.PARTS[name](self.wire)
             if name != "icmp":
-                return found
-            self._tables[name] = found
+                return rows
+            self._tables[name] = rows
         kept: pd.DataFrame = self._tables[name]
         return kept
 
@@ -112,11 +112,11 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         if self.wire is None:
             rows = self._tables.get("errors")
             return [] if rows is None else [Problem(*row) for row in rows.itertuples(index=False, name=None)]
-        found = list(self.wire.packets.errors)
-        found += self.wire.keylog.problems if self.wire.keylog is not None else []
-        for some in self._problems.values():
-            found += some
-        return sorted(set(found))
+        problems = list(self.wire.packets.errors)
+        problems += self.wire.keylog.problems if self.wire.keylog is not None else []
+        for of_table in self._problems.values():
+            problems += of_table
+        return sorted(set(problems))
 
     def _built(self, name: str) -> "pd.DataFrame | None":
         if self.wire is None:

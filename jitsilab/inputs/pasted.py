@@ -116,12 +116,12 @@ class Pasted(Opened):
         offer = action in _OFFERS or not action
         seen: set[tuple[str, str, str]] = set()
         for match in _CANDIDATE.finditer(text):
-            said = dict(_ATTRIBUTE.findall(match[1]))
-            address, port, kind = said.get("ip", ""), said.get("port", ""), said.get("type", "")
+            attributes = dict(_ATTRIBUTE.findall(match[1]))
+            address, port, kind = attributes.get("ip", ""), attributes.get("port", ""), attributes.get("type", "")
             if address and (address, port, kind) not in seen and len(seen) < MOST:
                 seen.add((address, port, kind))
                 line = first + text.count("\n", 0, match.start())
-                yield self._candidate(_made(address, port, kind, said.get("protocol", "")), offer, line)
+                yield self._candidate(_made(address, port, kind, attributes.get("protocol", "")), offer, line)
         for match in _LINE.finditer(text):
             _, _, protocol, _, address, port, kind = match.groups()
             if (address, port, kind) not in seen and len(seen) < MOST:

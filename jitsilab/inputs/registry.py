@@ -152,7 +152,7 @@ def _read(path: Path) -> tuple[Entry, ...]:
             name = row.pop("name")
             shows[name] = row.pop("shows")
             files.setdefault(name, []).append(File(**row))
-    return tuple(Entry(name, shows[name], tuple(some)) for name, some in files.items())
+    return tuple(Entry(name, shows[name], tuple(own)) for name, own in files.items())
 
 
 def names() -> list[str]:

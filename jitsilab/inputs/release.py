@@ -97,7 +97,7 @@ def main(out: Path) -> None:
 
     captures = registry.data() / "captures"
     out.mkdir(parents=True, exist_ok=True)
-    archives = [pack(one, out) for one in sorted(captures.iterdir()) if one.is_dir()]
+    archives = [pack(recording, out) for recording in sorted(captures.iterdir()) if recording.is_dir()]
     with (registry.data() / SUMS).open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("name", "size", "sha256"))

@@ -99,15 +99,15 @@ def _kind_of(head: bytes) -> tuple[str, float]:
         return "jvb-health", 0.8
     if _INDEX.match(start[:400].decode("utf-8", errors="replace").split("\n", 1)[0]):
         return "rest-index", 0.95
-    found = start.find(b"{")
-    if found < 0 or found > 4000 or (found and not re.match(rb"HTTP/|\* |[<>] |\$ |curl |#|\w+@", start)):
+    at = start.find(b"{")
+    if at < 0 or at > 4000 or (at and not re.match(rb"HTTP/|\* |[<>] |\$ |curl |#|\w+@", start)):
         return "", 0.0
-    names = _top(start[found:])
+    names = _top(start[at:])
     if b'"PeerConnections"' in head or b'"updateLog"' in head:
         return "", 0.0
     if kind := _own_kind(names):
         return kind, 0.9
-    if names >= {"conferences"} and start[found:].strip() == b'{"conferences":{}}':
+    if names >= {"conferences"} and start[at:].strip() == b'{"conferences":{}}':
         return "jvb-debug", 0.5
     return "", 0.0
 
@@ -295,8 +295,8 @@ class Answer(Opened):
         self._know("conference", conference.get("meeting_id"))
         yield self._event("conference-created", conference.where, value=room, room=room)
         sources = {
-            key: sum(isinstance(each, dict) for each in sequence(one.at("sources").get("sources")))
-            for key, one in conference.at("colibri_session_manager").below("participants")
+            key: sum(isinstance(each, dict) for each in sequence(participant.at("sources").get("sources")))
+            for key, participant in conference.at("colibri_session_manager").below("participants")
         }
         for endpoint, member in conference.at("chat_room").below("members"):
             self._know("endpoint", endpoint)
@@ -304,8 +304,8 @@ class Answer(Opened):
             if member.get("is_jibri") is True or member.get("is_jigasi") is True:
                 continue
             yield self._event("participant-joined", member.where, participant=endpoint, room=room)
-        for endpoint, one in conference.below("participants"):
-            jingle = one.at("jingle_session")
+        for endpoint, participant in conference.below("participants"):
+            jingle = participant.at("jingle_session")
             self._know("sid", jingle.get("sid"))
             if not jingle.raw:
                 continue

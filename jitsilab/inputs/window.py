@@ -73,7 +73,7 @@ def moment(text: str, option: str, tz: str, span: tuple[int, int] | None) -> int
 
 def check(part: Window, span: tuple[int, int] | None) -> None:
     """Refuse what is empty: an end before the beginning, or a time of which there is no evidence."""
-    shown = [_shown(one) for one in (part.since, part.until)]
+    shown = [_shown(edge) for edge in (part.since, part.until)]
     if part.since is not None and part.until is not None and part.since > part.until:
         raise ParameterError(f"--since {shown[0]} is later than --until {shown[1]}.")
     if (part.since, part.until) == (None, None):
@@ -94,8 +94,8 @@ def _day(text: str, option: str, wall: object, span: tuple[int, int] | None) -> 
     """The day of the evidence, by the wall clock that the user means."""
     if span is None:
         raise ParameterError(f"{option} {text} is a time of day, and the evidence has no times: name the date too.")
-    days = {(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=one // 1000)).astimezone(wall) for one in span}  # type: ignore[arg-type]  # a tzinfo
-    dates = sorted({one.strftime("%Y-%m-%d") for one in days})
+    days = {(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time // 1000)).astimezone(wall) for time in span}  # type: ignore[arg-type]  # a tzinfo
+    dates = sorted({day.strftime("%Y-%m-%d") for day in days})
     if len(dates) > 1:
         raise ParameterError(
             f"{option} {text} is a time of day, and the evidence is of several, {dates[0]} to {dates[1]}: "
@@ -180,49 +180,49 @@ def people(cast: "Cast", window: Window, begin: float | None, flows: pd.DataFram
     """Who of a cast was there within the window, and in its room."""
     ends = {} if flows is None else dict(zip(flows["flow"], flows["last_seconds"], strict=True))
 
-    def there(one: "Person") -> bool:
-        if window.room and one.xmpp_streams and any(stream.room for stream in one.xmpp_streams):
-            mine = [
-                stream for stream in one.xmpp_streams if stream.room.partition("@")[0].lower() == window.room.lower()
+    def there(person: "Person") -> bool:
+        if window.room and person.xmpp_streams and any(stream.room for stream in person.xmpp_streams):
+            streams = [
+                stream for stream in person.xmpp_streams if stream.room.partition("@")[0].lower() == window.room.lower()
             ]
         elif window.room and cast.signaled:
             return False  # nothing places him in the room
         else:
-            mine = one.xmpp_streams
+            streams = person.xmpp_streams
         if begin is None:
-            return bool(mine) or not one.xmpp_streams
-        if not mine:
-            used = [ends[flow] for flow in (*one.flows, *(leg.flow for leg in one.legs)) if flow in ends]
-            return not one.xmpp_streams and (
+            return bool(streams) or not person.xmpp_streams
+        if not streams:
+            used = [ends[flow] for flow in (*person.flows, *(leg.flow for leg in person.legs)) if flow in ends]
+            return not person.xmpp_streams and (
                 not used or window.since is None or (begin + max(used)) * 1e9 >= window.since
             )
         return any(
             window.touches((begin + stream.start) * 1e9, (begin + stream.end_of_stream(cast.end)) * 1e9)
-            for stream in mine
+            for stream in streams
         )
 
-    return replace(cast, people=[one for one in cast.people if there(one)])
+    return replace(cast, people=[person for person in cast.people if there(person)])
 
 
 def rooms(events: pd.DataFrame | None) -> dict[str, str]:
     """The room of each conference and participant that lines name beside one."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     if events is None or events.empty:
-        return found
+        return by_name
     rows = events[events["room"].notna()]
     for column in ("conference", "participant"):
         pairs = rows[rows[column].notna()].drop_duplicates(column)
-        found |= dict(zip(pairs[column], pairs["room"], strict=True))
-    return found
+        by_name |= dict(zip(pairs[column], pairs["room"], strict=True))
+    return by_name
 
 
 def shifts(clocks: "Mapping[tuple[str, str], Clock]") -> dict[tuple[str, str], float]:
     """Seconds to add by input and program; of a console or dump, whose rows name no program, by its browser's."""
-    found = {pair: one.applied for pair, one in clocks.items()}
-    for (input, program), one in clocks.items():
+    seconds = {pair: clock.applied for pair, clock in clocks.items()}
+    for (input, program), clock in clocks.items():
         if program in ("browser", "rest"):
-            found[input, ""] = one.applied
-    return found
+            seconds[input, ""] = clock.applied
+    return seconds
 
 
 def span_of(
@@ -232,8 +232,8 @@ def span_of(
     ends: list[int] = []
     if events is not None and events["time"].notna().any():
         rows = events[events["time"].notna()]
-        for pair, some in rows.groupby(["input", "program"]):
+        for pair, group in rows.groupby(["input", "program"]):
             added = round(shift.get((str(pair[0]), str(pair[1])), 0.0) * 1e9)
-            ends += [some["time"].min().value + added, some["time"].max().value + added]
+            ends += [group["time"].min().value + added, group["time"].max().value + added]
     ends += [round((begin + add) * 1e9) for begin, length in captures if begin is not None for add in (0.0, length)]
     return (min(ends), max(ends)) if ends else None

@@ -29,7 +29,9 @@ def place(evidence: "Evidence") -> None:
             waiting.append((piece.delivery, piece.source))
     if not waiting:
         return
-    known = [time for one in evidence.packets if one.wire is not None and (time := _begin(one.wire)) is not None]
+    known = [
+        time for capture in evidence.packets if capture.wire is not None and (time := _begin(capture.wire)) is not None
+    ]
     for piece in evidence.pieces:
         if piece.source is not None and piece.kind not in ("capture", "print", "tables"):
             time = first_in(piece.delivery.head)
@@ -41,12 +43,12 @@ def place(evidence: "Evidence") -> None:
 
 def _zones(evidence: "Evidence") -> None:
     logs = [piece for piece in evidence.pieces if isinstance(piece.source, LogSource)]
-    told = {
+    zones = {
         piece.input: {offset_of(match[1].decode()) for match in _ACCESS.finditer(piece.delivery.head)} for piece in logs
     }
-    every = set().union(*told.values())
+    every = set().union(*zones.values())
     for piece in logs:
-        own = told[piece.input] or every
+        own = zones[piece.input] or every
         if isinstance(piece.source, LogSource) and len(own) == 1:
             piece.source.web_zone = next(iter(own))
 

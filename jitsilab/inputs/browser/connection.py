@@ -244,9 +244,9 @@ class Connection:
         value = entry.value
         if isinstance(value, str):
             value = dict(_FIELD.findall(value[:2000]))
-        said = mapping(value)
-        code = _whole(said.get("errorCode", said.get("error_code")))
-        url, text = text_of(said.get("url")), text_of(said.get("errorText", said.get("error_text")))
+        error = mapping(value)
+        code = _whole(error.get("errorCode", error.get("error_code")))
+        url, text = text_of(error.get("url")), text_of(error.get("errorText", error.get("error_text")))
         if not url.startswith("turn"):
             return  # a lookup of one's own address that fails costs a candidate at most
         if code == 401:
@@ -404,10 +404,10 @@ class Connection:
             self.know("local_ufrag", _text(fields, "iceLocalUsernameFragment"))
             state = _text(fields, "dtlsState")
             where = fields.get("dtlsState")
-            said = {each.event for each in self.events}
-            if where and state == "connected" and "dtls-done" not in said:
+            known = {each.event for each in self.events}
+            if where and state == "connected" and "dtls-done" not in known:
                 self.add("dtls-done", where.times[0] if where.times else None, where.pointer, detail=self.kind)
-            elif where and state == "failed" and "dtls-failed" not in said:
+            elif where and state == "failed" and "dtls-failed" not in known:
                 self.add("dtls-failed", where.times[-1] if where.times else None, where.pointer, detail=self.kind)
             for name in ("packetsReceived", "bytesReceived"):
                 if (series := fields.get(name)) is not None and (stop := _stopped(series)) is not None:
@@ -493,10 +493,10 @@ _LEGACY = (
 
 def _type_of(name: str, fields: dict[str, Series]) -> str:
     """The type of a statistics object; dumps before Chrome 104 have it only in its name."""
-    if said := next((each.type for each in fields.values() if each.type), ""):
-        return said
-    if "type" in fields and (said := _text(fields, "type")):
-        return said
+    if declared := next((each.type for each in fields.values() if each.type), ""):
+        return declared
+    if "type" in fields and (declared := _text(fields, "type")):
+        return declared
     if name.startswith("RTCIceCandidate_"):
         return "remote-candidate" if _text(fields, "isRemote").lower() == "true" else "local-candidate"
     return next((kind for start, kind in _LEGACY if name.startswith(start)), "")

@@ -131,10 +131,10 @@ class Archive(Opened):
                 return
             yield Happening("signaling-opened", time=time, value=path[:200], pointer=where)
             for number, each in enumerate(messages):
-                one = mapping(each)
-                at = from_epoch(one.get("time"), SECOND) or time
+                message = mapping(each)
+                at = from_epoch(message.get("time"), SECOND) or time
                 place = where + pointer("_webSocketMessages", number)
-                yield from self._message(text_of(one.get("data"), 1 << 17), at, place)
+                yield from self._message(text_of(message.get("data"), 1 << 17), at, place)
             return
         if status == 200 or status == 101:
             yield Happening("signaling-opened", time=time, value=path[:200], pointer=where)
@@ -166,11 +166,11 @@ class Archive(Opened):
                 continue
             gathered = event == "answer-received"
             for candidate in list(_CANDIDATE.finditer(text))[:100]:
-                said = dict(_ATTRIBUTE.findall(candidate[1]))
-                if address := said.get("ip", ""):
+                attributes = dict(_ATTRIBUTE.findall(candidate[1]))
+                if address := attributes.get("ip", ""):
                     self.identity.setdefault("address" if gathered else "offered", set()).add(address)
-                    tcp = " tcp" if said.get("protocol") in {"tcp", "ssltcp"} else ""
-                    place = f"{said.get('port', '')} {said.get('type', '')}{tcp}"
+                    tcp = " tcp" if attributes.get("protocol") in {"tcp", "ssltcp"} else ""
+                    place = f"{attributes.get('port', '')} {attributes.get('type', '')}{tcp}"
                     event = "candidate-gathered" if gathered else "candidate-offered"
                     yield Happening(event, time=time, value=address, detail=place, pointer=where)
             return

@@ -100,19 +100,19 @@ class Statistics:
                 field = _FIELDS.get(key) or key
                 if field in {"timestamp", "type", "id"} or isinstance(value, dict | list):
                     continue
-                one = self.series.get((name, field))
-                if one is None:
-                    one = self.series[name, field] = Series(name, "", field, [], [], pointer)
-                one.times.append(at)
-                one.values.append(value)
+                series = self.series.get((name, field))
+                if series is None:
+                    series = self.series[name, field] = Series(name, "", field, [], [], pointer)
+                series.times.append(at)
+                series.values.append(value)
 
     def close(self) -> list[Series]:
         """The series; a value that did not change to the end has that end too."""
-        for (name, _), one in self.series.items():
-            one.type = self._types.get(name, "")
-            if name in self._present and self._last is not None and one.times[-1] != self._last:
-                one.times.append(self._last)
-                one.values.append(one.values[-1])
+        for (name, _), series in self.series.items():
+            series.type = self._types.get(name, "")
+            if name in self._present and self._last is not None and series.times[-1] != self._last:
+                series.times.append(self._last)
+                series.values.append(series.values[-1])
         return list(self.series.values())
 
 
@@ -140,16 +140,16 @@ class Trace(Opened):
         if rows:
             yield Rows("pc_events", rows)
         happenings = [] if self._given else self._media
-        for name, one in self._connections.items():
+        for name, connection in self._connections.items():
             series = self._statistics[name].close() if name in self._statistics else []
-            one.measure(series)
-            happenings += one.events
-            for key, values in one.identity.items():
+            connection.measure(series)
+            happenings += connection.events
+            for key, values in connection.identity.items():
                 self.identity.setdefault(key, set()).update(values)
             if "stats" in tables:
-                yield from stat_rows(one, series, self.input)
+                yield from stat_rows(connection, series, self.input)
         if "peer_connections" in tables and self._connections:
-            yield Rows("peer_connections", [row(one, self.input) for one in self._connections.values()])
+            yield Rows("peer_connections", [row(connection, self.input) for connection in self._connections.values()])
         who = next(iter(self.identity.get("endpoint", ())), "")
         for happening in happenings:
             happening.participant = who
@@ -198,28 +198,28 @@ class Trace(Opened):
             if len(self._connections) >= CONNECTIONS:
                 return
             self._connections[name] = Connection(name, entry.pointer)
-        one = self._connections[name]
+        connection = self._connections[name]
         if kind == "getstats":
             self._statistics.setdefault(name, Statistics()).take(
                 mapping(entry.value), entry.time, entry.pointer, relative
             )
             return
-        if kind == "constraints" and not one.kind:
+        if kind == "constraints" and not connection.kind:
             for each in sequence(mapping(entry.value).get("optional")):
                 if isinstance(peer := mapping(each).get("rtcStatsSFUP2P"), bool):
-                    one.kind = "p2p" if peer else "jvb"
+                    connection.kind = "p2p" if peer else "jvb"
         if kind in {"createofferonsuccess", "createansweronsuccess", "setlocaldescription"}:
             entry.value = self._whole(entry.value, name, kind)
-        one.take(entry)
+        connection.take(entry)
 
     def _whole(self, value: Any, name: str, kind: str) -> Any:
         """A local description with the sections that were left out because they are those of the one before."""
         if not value and kind == "setlocaldescription":
             return self._made.get((name, "last"))
-        said = mapping(value)
-        which = text_of(said.get("type"), 20)
+        description = mapping(value)
+        which = text_of(description.get("type"), 20)
         base = mapping(self._made.get((name, which)))
-        old, new = text_of(base.get("sdp"), 1 << 20), text_of(said.get("sdp"), 1 << 20)
+        old, new = text_of(base.get("sdp"), 1 << 20), text_of(description.get("sdp"), 1 << 20)
         if old and new:
             before, after = _sections(old), _sections(new)
             for number, section in enumerate(after):
@@ -243,11 +243,11 @@ class Trace(Opened):
         elif kind == "identity":
             for key, name in (("endpoint", "endpointId"), ("nick", "displayName"), ("conference", "meetingUniqueId"),
                               ("stats_id", "statsId"), ("stats_id", "localId")):  # fmt: skip
-                if said := text_of(value.get(name), 200):
-                    self.identity.setdefault(key, set()).add(said)
+                if text := text_of(value.get(name), 200):
+                    self.identity.setdefault(key, set()).add(text)
             for name in ("confName", "roomJid", "confID"):
-                if said := text_of(value.get(name), 200):
-                    self.identity.setdefault("room", set()).add(said.partition("@")[0].rsplit("/", 1)[-1].lower())
+                if text := text_of(value.get(name), 200):
+                    self.identity.setdefault("room", set()).add(text.partition("@")[0].rsplit("/", 1)[-1].lower())
         elif kind.endswith("getusermediaonsuccess"):
             self._given = True
         elif kind.endswith("getusermediaonfailure"):

@@ -236,8 +236,8 @@ class Session:
             self.add("logged-in", head, line, value=match[1], participant=self._endpoint)
 
     def _connection_failed(self, head: Head, line: int, name: str) -> None:
-        told = {each.event for each in self.events}
-        if "passwordRequired" in head.text and not told & {"login-refused", "login-failed"}:
+        seen = {each.event for each in self.events}
+        if "passwordRequired" in head.text and not seen & {"login-refused", "login-failed"}:
             self.add("login-failed", head, line)
         elif "otherError" in head.text or "serverError" in head.text:
             kept = Happening("signaling-failed", time=head.time, line=line, by="words", room=self._room)

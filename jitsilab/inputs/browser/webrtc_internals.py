@@ -58,16 +58,16 @@ class Dump(Opened):
             if not isinstance(raw, dict):
                 self.problems.append(Problem(0, NAME, 0, f"connection {name[:60]} is no object"))
                 continue
-            one = Connection(name[:200], pointer("PeerConnections", name))
-            yield from self._connection(one, raw, tables)
-            connections.append(one)
-            happenings += one.events
-            for key, values in one.identity.items():
+            peer = Connection(name[:200], pointer("PeerConnections", name))
+            yield from self._connection(peer, raw, tables)
+            connections.append(peer)
+            happenings += peer.events
+            for key, values in peer.identity.items():
                 self.identity.setdefault(key, set()).update(values)
-        if not made or not any(one.first for one in connections):
+        if not made or not any(peer.first for peer in connections):
             happenings += self._token(dump, moment)
         if "peer_connections" in tables and connections:
-            yield Rows("peer_connections", [row(one, self.input) for one in connections])
+            yield Rows("peer_connections", [row(peer, self.input) for peer in connections])
         if "events" in tables and happenings:
             yield Rows("events", [each.row(self.input) for each in happenings])
         self.note = "; ".join(self._notes(connections))
@@ -77,7 +77,7 @@ class Dump(Opened):
             self.problems.append(Problem(0, NAME, whole.offset, f"the dump {whole.problem}"))
 
     def _notes(self, connections: list[Connection]) -> Iterator[str]:
-        if any(one.truncated for one in connections):
+        if any(peer.truncated for peer in connections):
             yield "the beginning of its series is missing: Chrome keeps 1,000 values of each"
         if not connections:
             yield "no connection was made when it was saved"
@@ -87,13 +87,15 @@ class Dump(Opened):
     def _media(self, dump: dict[str, Any], moment: int | None) -> list[Happening]:
         happenings, given = [], False
         for number, raw in enumerate(sequence(dump.get("getUserMedia"))):
-            one = mapping(raw)
-            time = from_epoch(one.get("timestamp"))
-            given = given or bool(one.get("stream_id") or one.get("audio_track_info") or one.get("video_track_info"))
+            request = mapping(raw)
+            time = from_epoch(request.get("timestamp"))
+            given = given or bool(
+                request.get("stream_id") or request.get("audio_track_info") or request.get("video_track_info")
+            )
             for name in ("url", "origin"):
-                if host := split(text_of(one.get(name), 4000))[0]:
+                if host := split(text_of(request.get(name), 4000))[0]:
                     self.identity.setdefault("host", set()).add(host)
-            if error := text_of(one.get("error"), 60):
+            if error := text_of(request.get("error"), 60):
                 happenings.append(
                     Happening("media-denied", time=time, value=error, pointer=pointer("getUserMedia", number))
                 )
@@ -102,42 +104,42 @@ class Dump(Opened):
     def _token(self, dump: dict[str, Any], moment: int | None) -> Iterator[Happening]:
         """A token of the page that was too old or too young when the page was used; no connection was ever made."""
         for number, raw in enumerate(sequence(dump.get("getUserMedia"))):
-            one = mapping(raw)
-            why = tokens.refusal(text_of(one.get("url"), 20_000), from_epoch(one.get("timestamp")) or moment)
+            request = mapping(raw)
+            why = tokens.refusal(text_of(request.get("url"), 20_000), from_epoch(request.get("timestamp")) or moment)
             if why is not None:
-                yield Happening("token-refused", time=from_epoch(one.get("timestamp")) or moment, value=why[0],
+                yield Happening("token-refused", time=from_epoch(request.get("timestamp")) or moment, value=why[0],
                                 detail=why[1], pointer=pointer("getUserMedia", number, "url"))  # fmt: skip
                 return
 
     # -- one connection
 
-    def _connection(self, one: Connection, raw: dict[str, Any], tables: frozenset[str]) -> Iterator[Rows]:
+    def _connection(self, peer: Connection, raw: dict[str, Any], tables: frozenset[str]) -> Iterator[Rows]:
         address = text_of(raw.get("url"), 20_000)
         host, path, _ = split(address)
-        one.url = f"{address.split('://')[0]}://{host}{path}" if host else ""
+        peer.url = f"{address.split('://')[0]}://{host}{path}" if host else ""
         if host:
             self.identity.setdefault("host", set()).add(host)
-        one.configure(connection.value_of(raw.get("rtcConfiguration")))
-        series = list(self._series(one, raw))
+        peer.configure(connection.value_of(raw.get("rtcConfiguration")))
+        series = list(self._series(peer, raw))
         near = min((at for each in series for at in each.times[:1] if at is not None), default=None)
         rows: list[tuple[Any, ...]] = []
-        for entry in self._entries(one, raw, near):
-            one.take(entry)
+        for entry in self._entries(peer, raw, near):
+            peer.take(entry)
             if "pc_events" in tables:
                 value = entry.value if isinstance(entry.value, str) else _dumped(entry.value)
-                rows.append((entry.time, one.name, entry.type, value, self.input, entry.pointer))
+                rows.append((entry.time, peer.name, entry.type, value, self.input, entry.pointer))
         if rows:
             yield Rows("pc_events", rows)
-        one.measure(series)
+        peer.measure(series)
         if "stats" in tables:
-            yield from stat_rows(one, series, self.input)
+            yield from stat_rows(peer, series, self.input)
 
-    def _entries(self, one: Connection, raw: dict[str, Any], near: int | None) -> Iterator[Entry]:
+    def _entries(self, peer: Connection, raw: dict[str, Any], near: int | None) -> Iterator[Entry]:
         entries = []
         log = raw.get("updateLog")
         for number, each in enumerate(sequence(log)):
             if not isinstance(each, dict):
-                self.problems.append(Problem(0, NAME, 0, f"entry {number} of connection {one.name[:60]} is no object"))
+                self.problems.append(Problem(0, NAME, 0, f"entry {number} of connection {peer.name[:60]} is no object"))
                 continue
             time = from_epoch(each.get("timestamp"))
             local = None if time is not None else from_local(each.get("time"), near)
@@ -151,9 +153,9 @@ class Dump(Opened):
             elif kind.lower() == "setlocaldescription" and not value:
                 value = description  # JSEP: without an argument, the one that was made last
             at = time if time is not None else None if local is None else local + shift
-            yield Entry(at, kind, value, f"{one.pointer}/updateLog/{number}")
+            yield Entry(at, kind, value, f"{peer.pointer}/updateLog/{number}")
 
-    def _series(self, one: Connection, raw: dict[str, Any]) -> Iterator[Series]:
+    def _series(self, peer: Connection, raw: dict[str, Any]) -> Iterator[Series]:
         for name, each in mapping(raw.get("stats")).items():
             described = mapping(each)
             values = described.get("values")
@@ -165,10 +167,10 @@ class Dump(Opened):
                 identifier, _, key = name.partition("-[")
                 key = f"[{key}"
             start, end = from_iso(described.get("startTime")), from_iso(described.get("endTime"))
-            one.truncated = one.truncated or len(values) >= KEPT
+            peer.truncated = peer.truncated or len(values) >= KEPT
             kind, times = text_of(described.get("statsType"), 60), _times(start, end, len(values))
             yield Series(identifier, kind, key, times, values,
-                         f"{one.pointer}{pointer('stats', name)}")  # fmt: skip
+                         f"{peer.pointer}{pointer('stats', name)}")  # fmt: skip
 
 
 def _times(start: int | None, end: int | None, count: int) -> list[int | None]:
@@ -191,19 +193,19 @@ def _dumped(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def row(one: Connection, name: str) -> tuple[Any, ...]:
+def row(peer: Connection, name: str) -> tuple[Any, ...]:
     """The row of a connection."""
-    return (one.name, one.url, one.kind, one.state, one.ice_state, one.selected, one.first, one.last, one.truncated,
-            name, one.pointer)  # fmt: skip
+    return (peer.name, peer.url, peer.kind, peer.state, peer.ice_state, peer.selected, peer.first, peer.last,
+            peer.truncated, name, peer.pointer)  # fmt: skip
 
 
-def stat_rows(one: Connection, series: list[Series], name: str) -> Iterator[Rows]:
+def stat_rows(peer: Connection, series: list[Series], name: str) -> Iterator[Rows]:
     """Rows of the statistics, one a value."""
     rows: list[tuple[Any, ...]] = []
     for each in series:
         for at, value in zip(each.times, each.values, strict=False):
             text = value if isinstance(value, str) else _dumped(value)
-            rows.append((at, one.name, each.id, each.type, each.field, text, name, each.pointer))
+            rows.append((at, peer.name, each.id, each.type, each.field, text, name, each.pointer))
         if len(rows) >= CHUNK:
             yield Rows("stats", rows)
             rows = []

@@ -88,10 +88,10 @@ def lines(stream: BinaryIO, head: bytes) -> Iterator[list[str]]:
             text = text.removeprefix("\ufeff")
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", " ")
-        some = text.split("\n")
+        pieces = text.split("\n")
         if text.endswith("\n"):
-            some.pop()
-        yield [line if len(line) <= LONGEST else line[:LONGEST] for line in some]
+            pieces.pop()
+        yield [line if len(line) <= LONGEST else line[:LONGEST] for line in pieces]
 
 
 def head_lines(head: bytes, most: int = 400) -> list[str]:

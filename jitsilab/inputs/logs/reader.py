@@ -132,15 +132,15 @@ class _Reading:
         number, plain = 0, self.wrapping.plain
         try:
             with self.source.delivery.open() as stream:
-                for some in lines(stream, self.source.delivery.head):
-                    for line in some:
+                for portion in lines(stream, self.source.delivery.head):
+                    for line in portion:
                         number += 1
                         self._line(number, Inner("", line) if plain else self.wrapping.unwrap(line))
                     yield from self._hand_over(CHUNK)
         except (OSError, EOFError, ValueError) as error:
             self.source.problems.append(Problem(0, "log", 0, f"Reading stopped after line {number}: {error}"))
-        for one in self.streams.values():
-            self._flush(one)
+        for each in self.streams.values():
+            self._flush(each)
         yield from self._hand_over(0)
         self._conclude()
 
@@ -296,9 +296,9 @@ class _Reading:
     def _meaning(self, stream: Stream, record: Record) -> None:
         program = record.program
         if program == "nginx" and record.place == "access":
-            row, found = web.access(record)
+            row, events = web.access(record)
             self.requests.append((record.time, *row, self.input, record.line, None, None))
-            for columns in found:
+            for columns in events:
                 if columns.pop("once", False):
                     key = str(columns["participant"]), str(columns["value"])
                     if key in self.once or len(self.once) > SESSIONS:
@@ -328,19 +328,19 @@ class _Reading:
         text = record.whole
         for program in programs:
             matcher = MATCHERS[program]
-            found = matcher.find(text, name)
-            if found is None and program in BOTH and record.message[:4] in ("org.", "java", "io.n", "java"):
-                found = self._find_exception(matcher, record.message)
-            if found is None and record.more and program in BOTH:
-                found = matcher.find(f"{record.message} {record.more[0].strip()}", name) or matcher.find(
+            matched = matcher.find(text, name)
+            if matched is None and program in BOTH and record.message[:4] in ("org.", "java", "io.n", "java"):
+                matched = self._find_exception(matcher, record.message)
+            if matched is None and record.more and program in BOTH:
+                matched = matcher.find(f"{record.message} {record.more[0].strip()}", name) or matcher.find(
                     record.message + record.more[0], name
                 )
-                for exception, words in exceptions(record) if found is None else ():
-                    found = found or matcher.find(f"{exception}: {words}", "Exception")
-            if found is not None:
+                for exception, words in exceptions(record) if matched is None else ():
+                    matched = matched or matcher.find(f"{exception}: {words}", "Exception")
+            if matched is not None:
                 if not record.program:
                     stream.program = record.program = program
-                return found
+                return matched
         return None
 
     @staticmethod
@@ -350,8 +350,8 @@ class _Reading:
             return None
         return matcher.find(f"{name.rpartition('.')[2].rpartition('$')[2]}:{words}", "Exception")
 
-    def _interpret(self, stream: Stream, record: Record, found: Found) -> None:
-        pattern, match, by = found
+    def _interpret(self, stream: Stream, record: Record, matched: Found) -> None:
+        pattern, match, by = matched
         of = self._context(record.context)
         if pattern.unless and pattern.unless in of:
             return

@@ -129,7 +129,7 @@ def java(line: str, _: Yearless) -> Record | None:
     body = _BODY.match(rest)
     context, place, text = (body[2], body[3], body[4]) if body else (None, None, rest)
     word = (program or "").lower()  # a paste may have lost its beginning
-    name = next((one for one in ("jicofo", "jvb", "jigasi", "jibri") if len(word) > 1 and one.endswith(word)), "")
+    name = next((known for known in ("jicofo", "jvb", "jigasi", "jibri") if len(word) > 1 and known.endswith(word)), "")
     return Record(
         name,
         None if when is None else when + fraction(millis),
@@ -242,9 +242,9 @@ _EXCEPTION = re.compile(r"(?:Caused by: )?((?:[a-z_]\w*\.)+(?:[\w$]*\$)?[A-Z]\w*
 
 def exceptions(record: Record) -> list[tuple[str, str]]:
     """The exceptions below a record, the outermost first: simple class name and message."""
-    found = []
+    thrown = []
     for line in record.more:
         match = _EXCEPTION.match(line)
         if match:
-            found.append((match[1].rpartition(".")[2].rpartition("$")[2], match[2] or ""))
-    return found
+            thrown.append((match[1].rpartition(".")[2].rpartition("$")[2], match[2] or ""))
+    return thrown

@@ -179,15 +179,15 @@ class Yearless:
     def _place(self, parts: tuple[int, int, int, int, int]) -> None:
         """The year of the first line, from what stands beside it."""
         near, until = self._beside
-        told = near if near is not None else until
-        if told is None:
+        known = near if near is not None else until
+        if known is None:
             return
-        middle = (_EPOCH + timedelta(seconds=told // SECOND)).year
+        middle = (_EPOCH + timedelta(seconds=known // SECOND)).year
         placed = [(year, when) for year in range(middle - 1, middle + 2) if (when := moment(year, *parts)) is not None]
         if near is not None and placed:
-            self.year, self.by = min(placed, key=lambda one: abs(one[1] - near))[0], "pieces"
+            self.year, self.by = min(placed, key=lambda pair: abs(pair[1] - near))[0], "pieces"
             return
-        before = [year for year, when in placed if when <= told + DAY]  # a day, since its zone may not be known
+        before = [year for year, when in placed if when <= known + DAY]  # a day, since its zone may not be known
         if before:
             self.year, self.by = max(before), "file"
 

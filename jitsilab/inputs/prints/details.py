@@ -86,12 +86,12 @@ def frames(lines: Sequence[str]) -> Iterator[tuple[int, Pairs]]:
 
 def _head(layer: str, line: str, pairs: Pairs) -> None:
     """Addresses and ports, which the first line of a layer holds."""
-    if layer in ("eth", "ip", "ipv6") and (found := _ENDS.search(line)):
+    if layer in ("eth", "ip", "ipv6") and (match := _ENDS.search(line)):
         for end in ("src", "dst"):
-            pairs.append((f"{layer}{end}", found[f"{end}2"] or found[end]))
-    if layer in ("tcp", "udp") and (found := _PORTS.search(line)):
+            pairs.append((f"{layer}{end}", match[f"{end}2"] or match[end]))
+    if layer in ("tcp", "udp") and (match := _PORTS.search(line)):
         for end in ("src", "dst"):
-            digits = re.search(r"\d+", found[end].rsplit("(", 1)[-1])
+            digits = re.search(r"\d+", match[end].rsplit("(", 1)[-1])
             if digits:
                 pairs.append((f"{layer}{end}port", digits[0]))
 
@@ -110,16 +110,16 @@ def _field(layer: str, line: str, pairs: Pairs) -> None:
             case "Timestamps" if len(numbers) > 1:
                 pairs.extend((("tcpoptionstimestamptsval", numbers[0]), ("tcpoptionstimestamptsecr", numbers[1])))
         return
-    found = _FIELD.match(line)
-    key = _LABELS[layer].get(found["label"]) if found else None
-    if found is None or key is None:
+    labelled = _FIELD.match(line)
+    key = _LABELS[layer].get(labelled["label"]) if labelled else None
+    if labelled is None or key is None:
         if layer in ("tls", "dtls") and "Version: " in line and (number := re.search(r"\(0x([0-9a-f]{4})\)", line)):
             outer = len(line) - len(line.lstrip()) <= _RECORD_INDENT
             kind = "supportedversion" if "Supported" in line else ""
             where = f"handshakeextensions{kind}" if kind else "recordversion" if outer else "handshakeversion"
             pairs.append((layer + where, "0x" + number[1]))
         return
-    value = found["value"]
+    value = labelled["value"]
     if key.endswith("recordlength") and len(line) - len(line.lstrip()) > _RECORD_INDENT:
         return  # of a message
     if key == "stunatttype":

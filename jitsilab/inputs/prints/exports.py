@@ -91,18 +91,20 @@ def rows(path: str, lines: Sequence[str], width: int = 0, join: int = -1) -> Ite
 
 def _mended(cells: list[str], width: int, join: int, mark: str) -> list[str]:
     """A row with too many cells: a date's halves, and then a summary's parts, are put together."""
-    found: list[str] = []
+    mended: list[str] = []
     for cell in cells:
-        date = found and re.fullmatch(r"[A-Z][a-z]{2} +\d{1,2}", found[-1].strip()) and re.match(r" \d{4} \d\d:", cell)
+        date = (
+            mended and re.fullmatch(r"[A-Z][a-z]{2} +\d{1,2}", mended[-1].strip()) and re.match(r" \d{4} \d\d:", cell)
+        )
         if date:
-            found[-1] += mark + cell
+            mended[-1] += mark + cell
         else:
-            found.append(cell)
-    found = _paired(found, width)
-    extra = len(found) - width
+            mended.append(cell)
+    mended = _paired(mended, width)
+    extra = len(mended) - width
     if extra > 0 and join >= 0:
-        found[join : join + extra + 1] = [mark.join(found[join : join + extra + 1])]
-    return found
+        mended[join : join + extra + 1] = [mark.join(mended[join : join + extra + 1])]
+    return mended
 
 
 def _paired(cells: list[str], width: int) -> list[str]:
@@ -177,9 +179,9 @@ def _length(columns: Sequence[str], table: list[list[str]]) -> int:
     if "colinfo" not in columns:
         return -1
     info = columns.index("colinfo")
-    told = [(cells, int(found[1])) for cells in table if (found := re.search(r"\bLen=(\d{1,9})\b", cells[info]))]
+    payloads = [(cells, int(match[1])) for cells in table if (match := re.search(r"\bLen=(\d{1,9})\b", cells[info]))]
     for place in range(len(columns)):
-        cells = [(row[place].strip(), payload) for row, payload in told]
+        cells = [(row[place].strip(), payload) for row, payload in payloads]
         numbers = cells and not columns[place] and all(cell.isdecimal() for cell, _ in cells)
         if numbers and all(28 <= int(cell) - payload <= 160 for cell, payload in cells):
             return place
@@ -194,14 +196,14 @@ def _frame(path: str, columns: Sequence[str], number: int, cells: Sequence[str],
         values = [cell] if name in _ONE_VALUE else re.split(r"[,;|]", cell)  # occurrence=a: the outermost comes first
         pairs += [(name, value.strip()) for value in values]
     try:
-        one = fields.printed(pairs, number, order)
+        packet = fields.printed(pairs, number, order)
     except ParseError as error:
         raise CaptureError(f"{path}, line {number}: {error}.") from None
-    if one.stamp is None:
+    if packet.stamp is None:
         text = next((value for name, value in pairs if name in TIMES), "")
         if text:
             raise CaptureError(f"{path}, line {number}: {text[:40]!r} is not a time.")
         raise CaptureError(f"{path}, line {number}: a frame without a time; the file was cut or is damaged.")
-    if one.length is None and "framelen" in columns:
+    if packet.length is None and "framelen" in columns:
         raise CaptureError(f"{path}, line {number}: a frame without time or length; the file was cut or is damaged.")
-    return one
+    return packet

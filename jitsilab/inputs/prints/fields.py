@@ -125,42 +125,42 @@ def printed(pairs: Pairs, line: int, order: int) -> Printed:
 
     Raises ParseError where a value is no number.
     """
-    some = _Fields(pairs)
-    six = some.text("ipsrc") is None and some.text("ipv6src") is not None
-    src = some.text("ipv6src") if six else some.text(*SOURCES)
-    dst = some.text("ipv6dst") if six else some.text(*TARGETS)
-    if src is None and len(some.texts("ipaddr", "ipv6addr")) > 1:
-        src, dst = some.texts("ipaddr", "ipv6addr")[:2]
-    protocol = some.number("ipv6nxt" if six else "ipproto")
-    label = some.text("colprotocol") or _label(some.text("frameprotocols")) or some.shown()
+    fields = _Fields(pairs)
+    six = fields.text("ipsrc") is None and fields.text("ipv6src") is not None
+    src = fields.text("ipv6src") if six else fields.text(*SOURCES)
+    dst = fields.text("ipv6dst") if six else fields.text(*TARGETS)
+    if src is None and len(fields.texts("ipaddr", "ipv6addr")) > 1:
+        src, dst = fields.texts("ipaddr", "ipv6addr")[:2]
+    protocol = fields.number("ipv6nxt" if six else "ipproto")
+    label = fields.text("colprotocol") or _label(fields.text("frameprotocols")) or fields.shown()
     transport = {6: "tcp", 17: "udp"}.get(protocol or 0)
     if protocol is None:
-        transport = next((name for name in ("tcp", "udp") if some.text(f"{name}srcport", f"{name}port")), None)
+        transport = next((name for name in ("tcp", "udp") if fields.text(f"{name}srcport", f"{name}port")), None)
         protocol = {"tcp": 6, "udp": 17}.get(transport or "")
     ports: list[int | None] = [None, None]
     if transport:
-        ports = [some.number(f"{transport}srcport"), some.number(f"{transport}dstport")]
-        both = some.numbers(f"{transport}port")
+        ports = [fields.number(f"{transport}srcport"), fields.number(f"{transport}dstport")]
+        both = fields.numbers(f"{transport}port")
         ports = list(both[:2]) if ports == [None, None] and len(both) > 1 else ports
     if ports == [None, None]:
-        ports = [_port(some.text("colsrcport")), _port(some.text("coldstport"))]
-    stamp = next((times.stamp(text) for key in TIMES if (text := some.text(key)) is not None), None)
-    number = some.number("framenumber")
-    one = Printed(
-        order if number is None else number, float("nan"), some.number("framelen"), src, dst,
-        ip_version=_version(some, six, src), ip_protocol=protocol, src_port=ports[0], dst_port=ports[1],
-        protocol=label, info=some.text("colinfo"), captured_length=some.number("framecaplen"), line=line,
+        ports = [_port(fields.text("colsrcport")), _port(fields.text("coldstport"))]
+    stamp = next((times.stamp(text) for key in TIMES if (text := fields.text(key)) is not None), None)
+    number = fields.number("framenumber")
+    packet = Printed(
+        order if number is None else number, float("nan"), fields.number("framelen"), src, dst,
+        ip_version=_version(fields, six, src), ip_protocol=protocol, src_port=ports[0], dst_port=ports[1],
+        protocol=label, info=fields.text("colinfo"), captured_length=fields.number("framecaplen"), line=line,
     )  # fmt: skip
-    one.stamp = stamp
-    dated = (times.stamp(text) for key in _DATED if (text := some.text(key)) is not None)
-    one.time = next((moment.time for when in dated if when and (moment := times.resolve([when])[0][0])), None)
-    if one.info is None:
-        one.fields = _parsed(one, some)
-    return one
+    packet.stamp = stamp
+    dated = (times.stamp(text) for key in _DATED if (text := fields.text(key)) is not None)
+    packet.time = next((moment.time for when in dated if when and (moment := times.resolve([when])[0][0])), None)
+    if packet.info is None:
+        packet.fields = _parsed(packet, fields)
+    return packet
 
 
-def _version(some: _Fields, six: bool, src: str | None) -> int | None:
-    if six or some.text("ipsrc") is not None:
+def _version(fields: _Fields, six: bool, src: str | None) -> int | None:
+    if six or fields.text("ipsrc") is not None:
         return 6 if six else 4
     if src and re.fullmatch(r"\d+(\.\d+){3}", src):
         return 4
@@ -179,40 +179,40 @@ def _label(stack: str | None) -> str | None:
     return known or last.upper() or None
 
 
-def _parsed(one: Printed, some: _Fields) -> Any:
+def _parsed(packet: Printed, fields: _Fields) -> Any:
     """What a summary would have told, from the fields themselves; None where they do not hold it."""
-    label = one.label
-    if label == "STUN" and some.text("stuntype") is not None:
-        return _stun(some)
+    label = packet.label
+    if label == "STUN" and fields.text("stuntype") is not None:
+        return _stun(fields)
     if label in ("TLS", "DTLS"):
-        return _records(one, some, label.lower())
-    if label == "TCP" and some.text("tcpflags", "tcpflagsstr") is not None and one.src_port is not None:
-        return _tcp(one, some)
-    if label == "UDP" and one.src_port is not None:
-        size = some.number("udplength")
-        return {"src_port": one.src_port, "dst_port": one.dst_port, "length": None if size is None else size - 8}
-    if label == "ARP" and some.text("arpopcode") is not None:
+        return _records(packet, fields, label.lower())
+    if label == "TCP" and fields.text("tcpflags", "tcpflagsstr") is not None and packet.src_port is not None:
+        return _tcp(packet, fields)
+    if label == "UDP" and packet.src_port is not None:
+        size = fields.number("udplength")
+        return {"src_port": packet.src_port, "dst_port": packet.dst_port, "length": None if size is None else size - 8}
+    if label == "ARP" and fields.text("arpopcode") is not None:
         return {
-            "operation": some.number("arpopcode"), "sender_ip": some.text("arpsrcprotoipv4"),
-            "target_ip": some.text("arpdstprotoipv4"), "sender_mac": some.text("arpsrchwmac"),
+            "operation": fields.number("arpopcode"), "sender_ip": fields.text("arpsrcprotoipv4"),
+            "target_ip": fields.text("arpdstprotoipv4"), "sender_mac": fields.text("arpsrchwmac"),
         }  # fmt: skip
     return None
 
 
-def _tcp(one: Printed, some: _Fields) -> dict[str, Any]:
-    bits = some.number("tcpflags") or 0
-    edges = [text for pair in zip(some.texts("tcpoptionssackle"), some.texts("tcpoptionssackre"), strict=False)
+def _tcp(packet: Printed, fields: _Fields) -> dict[str, Any]:
+    bits = fields.number("tcpflags") or 0
+    edges = [text for pair in zip(fields.texts("tcpoptionssackle"), fields.texts("tcpoptionssackre"), strict=False)
              for text in pair]  # fmt: skip
-    notes = [note for key, note in _ANALYSIS.items() if some.text(key) is not None]
+    notes = [note for key, note in _ANALYSIS.items() if fields.text(key) is not None]
     return {
-        "notes": " ".join(notes), "src_port": one.src_port, "dst_port": one.dst_port,
+        "notes": " ".join(notes), "src_port": packet.src_port, "dst_port": packet.dst_port,
         "flags": ",".join(name for bit, name in enumerate(_FLAGS) if bits >> bit & 1),
-        "seq": some.number("tcpseq", "tcpseqraw"), "ack": some.number("tcpack", "tcpackraw") if bits & 16 else None,
-        "window": some.number("tcpwindowsize", "tcpwindowsizevalue"), "length": some.number("tcplen"),
-        "mss": some.number("tcpoptionsmssval"), "scale": some.number("tcpoptionswscaleshift"),
-        "sack_permitted": True if some.text("tcpoptionssackperm") is not None else None,
+        "seq": fields.number("tcpseq", "tcpseqraw"), "ack": fields.number("tcpack", "tcpackraw") if bits & 16 else None,
+        "window": fields.number("tcpwindowsize", "tcpwindowsizevalue"), "length": fields.number("tcplen"),
+        "mss": fields.number("tcpoptionsmssval"), "scale": fields.number("tcpoptionswscaleshift"),
+        "sack_permitted": True if fields.text("tcpoptionssackperm") is not None else None,
         "sack": " ".join(f"{a}-{b}" for a, b in zip(edges[::2], edges[1::2], strict=False)) or None,
-        "tsval": some.number("tcpoptionstimestamptsval"), "tsecr": some.number("tcpoptionstimestamptsecr"),
+        "tsval": fields.number("tcpoptionstimestamptsval"), "tsecr": fields.number("tcpoptionstimestamptsecr"),
     }  # fmt: skip
 
 
@@ -224,65 +224,65 @@ _ANALYSIS = {
 }  # fmt: skip
 
 
-def _stun(some: _Fields) -> dict[str, Any]:
-    kind = whole(some.texts("stuntype")[0])
+def _stun(fields: _Fields) -> dict[str, Any]:
+    kind = whole(fields.texts("stuntype")[0])
     if 0x4000 <= kind < 0x8000:
         return {"method": "ChannelData", "message_class": None, "channel": kind}
     classes = ("request", "indication", "success", "error")
     method = kind & 0xF | kind >> 1 & 0x70 | kind >> 2 & 0xF80
-    found: dict[str, Any] = {
+    message: dict[str, Any] = {
         "method": stun_registry.method_name(method), "message_class": classes[kind >> 4 & 1 | kind >> 7 & 2],
-        "transaction_id": (some.text("stunid") or "").replace(":", "").lower().removeprefix("0x") or None,
-        "username": some.text("stunattusername"), "realm": some.text("stunattrealm"),
-        "lifetime": some.number("stunattlifetime"), "channel": some.number("stunattchannelnum"),
-        "error_reason": some.text("stunatterrorreason"),
+        "transaction_id": (fields.text("stunid") or "").replace(":", "").lower().removeprefix("0x") or None,
+        "username": fields.text("stunattusername"), "realm": fields.text("stunattrealm"),
+        "lifetime": fields.number("stunattlifetime"), "channel": fields.number("stunattchannelnum"),
+        "error_reason": fields.text("stunatterrorreason"),
     }  # fmt: skip
-    of_class, number = some.number("stunatterrorclass"), some.number("stunatterror")
+    of_class, number = fields.number("stunatterrorclass"), fields.number("stunatterror")
     if of_class is not None and number is not None:
-        found["error_code"] = of_class * 100 + number if number < 100 else number
-    types = some.numbers("stunatttype")
-    found["attributes"] = " ".join(f"{one:04x}" for one in types) or None
-    holders = [one for one in types if one in _ADDRESSED]
-    addresses, ports = some.texts("stunattipv4", "stunattipv6"), some.texts("stunattport")
+        message["error_code"] = of_class * 100 + number if number < 100 else number
+    types = fields.numbers("stunatttype")
+    message["attributes"] = " ".join(f"{attribute:04x}" for attribute in types) or None
+    holders = [attribute for attribute in types if attribute in _ADDRESSED]
+    addresses, ports = fields.texts("stunattipv4", "stunattipv6"), fields.texts("stunattport")
     if len(holders) == len(addresses) == len(ports):
-        for one, address, port in zip(holders, addresses, ports, strict=True):
-            if _ADDRESSED[one]:
-                found.setdefault(f"{_ADDRESSED[one]}_address", address)
-                found.setdefault(f"{_ADDRESSED[one]}_port", whole(port))
-    return found
+        for holder, address, port in zip(holders, addresses, ports, strict=True):
+            if _ADDRESSED[holder]:
+                message.setdefault(f"{_ADDRESSED[holder]}_address", address)
+                message.setdefault(f"{_ADDRESSED[holder]}_port", whole(port))
+    return message
 
 
-def _records(one: Printed, some: _Fields, name: str) -> Any:
+def _records(packet: Printed, fields: _Fields, name: str) -> Any:
     """Records with their lengths, and the version where a hello tells it; None where no record is shown."""
-    types = some.numbers(f"{name}recordcontenttype", f"{name}recordopaquetype")
-    both = some.texts(f"{name}recordcontenttype"), some.texts(f"{name}recordopaquetype")
-    lengths = some.numbers(f"{name}recordlength")
+    types = fields.numbers(f"{name}recordcontenttype", f"{name}recordopaquetype")
+    both = fields.texts(f"{name}recordcontenttype"), fields.texts(f"{name}recordopaquetype")
+    lengths = fields.numbers(f"{name}recordlength")
     if both[0] and both[1]:
-        types = some.numbers("recordtypes")  # of both kinds in order, where the print has an order
+        types = fields.numbers("recordtypes")  # of both kinds in order, where the print has an order
     if not types:
         return None
-    shakes = some.numbers(f"{name}handshaketype")
+    shakes = fields.numbers(f"{name}handshaketype")
     hello = 1 in shakes, 2 in shakes
     if name == "tls" and any(hello):
-        supported = some.numbers("tlshandshakeextensionssupportedversion")
-        versions = some.numbers("tlshandshakeversion" if hello[1] else "tlsrecordversion")
+        supported = fields.numbers("tlshandshakeextensionssupportedversion")
+        versions = fields.numbers("tlshandshakeversion" if hello[1] else "tlsrecordversion")
         agreed = 0x0304 if hello[1] and 0x0304 in supported else versions[0] if versions else 0
-        one.protocol = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}.get(agreed, "TLS")
-    elif name == "dtls" and some.numbers("dtlsrecordversion"):
-        version = some.numbers("dtlsrecordversion")[0]
-        one.protocol = {0xFEFF: "DTLSv1.0", 0xFEFD: "DTLSv1.2"}.get(version, "DTLS")
+        packet.protocol = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}.get(agreed, "TLS")
+    elif name == "dtls" and fields.numbers("dtlsrecordversion"):
+        version = fields.numbers("dtlsrecordversion")[0]
+        packet.protocol = {0xFEFF: "DTLSv1.0", 0xFEFD: "DTLSv1.2"}.get(version, "DTLS")
     names = [tls_registry.CONTENT_TYPES.get(kind, "unknown") for kind in types]
     handshakes = iter(shakes)
     alone = names.count("handshake") == len(shakes)
-    found = []
+    records = []
     for number, record in enumerate(names):
         shake = next(handshakes, None) if record == "handshake" and alone else None
         if record == "handshake" and not alone and names.count("handshake") == 1:
             shake = shakes[0] if shakes else None
-        found.append(Record(
+        records.append(Record(
             record, tls_registry.HANDSHAKE_TYPES.get(shake) if shake is not None else None,
             lengths[number] if len(lengths) == len(names) else None,
-            some.text(f"{name}handshakeextensionsservername") if shake == 1 else None,
-            ",".join(some.texts(f"{name}handshakeextensionsalpnstr")) or None if shake == 1 else None,
+            fields.text(f"{name}handshakeextensionsservername") if shake == 1 else None,
+            ",".join(fields.texts(f"{name}handshakeextensionsalpnstr")) or None if shake == 1 else None,
         ))  # fmt: skip
-    return found, ["segment"] if some.text("tcpsegments", "tcpsegmentcount") else []
+    return records, ["segment"] if fields.text("tcpsegments", "tcpsegmentcount") else []

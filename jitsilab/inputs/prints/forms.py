@@ -22,27 +22,27 @@ def known(text: str) -> tuple[str, float]:
 
     ``refused`` is a print that is recognised, and is not read.
     """
-    some = [line for line in text[: 1 << 18].split("\n")[:LOOKED_AT] if line.strip()]
+    sample = [line for line in text[: 1 << 18].split("\n")[:LOOKED_AT] if line.strip()]
     if refusal(text):
         return "refused", 0.9
-    if any(details.HEAD.match(line) for line in some):
+    if any(details.HEAD.match(line) for line in sample):
         return "details", 0.95
     begin = text.lstrip()[:1]
     if _OBJECTS.search(text[:8192]) and (begin in ("[", "{") or "\n{" in text[:8192] or "\n[" in text[:8192]):
         return "objects", 0.95
     counts = {
-        "summaries": sum(map(_is_summary, some)),
-        "tcpdump": sum(tcpdump.starts(line) is not None for line in some),
+        "summaries": sum(map(_is_summary, sample)),
+        "tcpdump": sum(tcpdump.starts(line) is not None for line in sample),
     }
     form = max(counts, key=lambda name: counts[name])
     if counts[form]:
-        return form, 0.95 if counts[form] * 2 >= len(some) else 0.7
-    if some and (at := exports.header_of(some)) >= 0:
-        columns = exports.names(some[at])
+        return form, 0.95 if counts[form] * 2 >= len(sample) else 0.7
+    if sample and (at := exports.header_of(sample)) >= 0:
+        columns = exports.names(sample[at])
         return "fields", 0.95 if not exports.suffices(columns) else 0.5
-    if sum(map(tcpdump.looks_timeless, some)) * 2 > len(some):
+    if sum(map(tcpdump.looks_timeless, sample)) * 2 > len(sample):
         return "refused", 0.6
-    if some and _headerless(some):
+    if sample and _headerless(sample):
         return "fields", 0.5
     return "", 0.0
 
@@ -55,13 +55,13 @@ def _is_summary(line: str) -> bool:
     return True
 
 
-def _headerless(some: Sequence[str]) -> bool:
+def _headerless(sample: Sequence[str]) -> bool:
     """Whether lines look like fields of frames whose names were not printed."""
-    cells = [line.rstrip("\r").split(exports.separator(some[0])) for line in some[:20]]
-    if len(cells[0]) < 3 or len({len(one) for one in cells}) > 2:
+    cells = [line.rstrip("\r").split(exports.separator(sample[0])) for line in sample[:20]]
+    if len(cells[0]) < 3 or len({len(row) for row in cells}) > 2:
         return False
     try:
-        exports.guessed("", [one for one in cells if len(one) == len(cells[0])])
+        exports.guessed("", [row for row in cells if len(row) == len(cells[0])])
     except CaptureError:
         return False
     return True
@@ -73,13 +73,13 @@ def refusal(text: str) -> str:
     for pattern, sentence in _OTHERS:
         if pattern.match(begin):
             return sentence
-    some = [line for line in begin.split("\n")[:60] if line.strip()]
+    sample = [line for line in begin.split("\n")[:60] if line.strip()]
     if (
-        some
-        and sum(bool(_HEX.match(line)) for line in some) * 2 > len(some)
-        and not any(details.HEAD.match(line) or _is_summary(line) or tcpdump.starts(line) for line in some)
+        sample
+        and sum(bool(_HEX.match(line)) for line in sample) * 2 > len(sample)
+        and not any(details.HEAD.match(line) or _is_summary(line) or tcpdump.starts(line) for line in sample)
     ):
         return "a hex dump without summaries: make a capture of it with text2pcap"
-    if some and sum(map(tcpdump.looks_timeless, some)) * 2 > len(some) and not any(map(tcpdump.starts, some)):
+    if sample and sum(map(tcpdump.looks_timeless, sample)) * 2 > len(sample) and not any(map(tcpdump.starts, sample)):
         return "tcpdump's text without times: tcpdump with -t prints no time of a packet; print it with -tttt"
     return ""

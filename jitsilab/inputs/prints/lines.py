@@ -68,8 +68,8 @@ def parse(text: str) -> Summary:
         words = [cell.strip() for cell in body.split("\t")]
         ends = []
     else:
-        found = [(match[0], match.end()) for match in _WORD.finditer(body)]
-        words, ends = [word for word, _ in found], [end for _, end in found]
+        spans = [(match[0], match.end()) for match in _WORD.finditer(body)]
+        words, ends = [word for word, _ in spans], [end for _, end in spans]
     src, dst, at = _addresses(words, text)
     before = [int(words[at - 2])] if at > 2 and _is_between(words, at, src, dst) else []
     while at < len(words) and _NUMBER.fullmatch(words[at]):
@@ -139,60 +139,62 @@ def _is_address(word: str) -> bool:
     return bool(re.fullmatch(r"[\w.:%/-]*[\w]", word)) and (word.count(".") >= 2 or ":" in word or "_" in word)
 
 
-def settle(some: Sequence[Summary]) -> None:
+def settle(summaries: Sequence[Summary]) -> None:
     """Find the columns of ports and of the length where a print has more numbers than the default columns; in place."""
-    if not any(one.before or len(one.after) > 1 for one in some):
+    if not any(summary.before or len(summary.after) > 1 for summary in summaries):
         return
-    further = _further(some)
-    for one in some if further else ():
-        own = min(further, len(one.after) - 1)
-        one.info = re.sub(rf"^\s*(?:\d+\s+){{{own}}}\s*", "", one.info, count=1)
+    further = _further(summaries)
+    for summary in summaries if further else ():
+        own = min(further, len(summary.after) - 1)
+        summary.info = re.sub(rf"^\s*(?:\d+\s+){{{own}}}\s*", "", summary.info, count=1)
     votes: Counter[tuple[str, int, str]] = Counter()
     asked: Counter[tuple[str, int]] = Counter()
     fits: Counter[int] = Counter()
-    for one in some:
-        ports = _PORTS.match(one.info)
-        for side, numbers in (("before", one.before), ("after", one.after)):
+    for summary in summaries:
+        ports = _PORTS.match(summary.info)
+        for side, numbers in (("before", summary.before), ("after", summary.after)):
             for place, number in enumerate(numbers):
                 asked[side, place] += ports is not None
                 if ports:
                     votes[side, place, "src"] += number == int(ports[1])
                     votes[side, place, "dst"] += number == int(ports[2])
-        payload = re.search(r"\bLen=(\d+)", one.info)
-        for place, number in enumerate(one.after):
+        payload = re.search(r"\bLen=(\d+)", summary.info)
+        for place, number in enumerate(summary.after):
             fits[place] += payload is not None and 28 <= number - int(payload[1]) <= 160
     columns = {
         end: next((where for where in asked if asked[where] and votes[*where, end] * 10 >= asked[where] * 9), None)
         for end in ("src", "dst")
     }
-    if not any(columns.values()) and not sum(asked.values()) and _are_ports(some):
+    if not any(columns.values()) and not sum(asked.values()) and _are_ports(summaries):
         columns = {"src": ("before", 0), "dst": ("before", 1)}
     taken = {where for where in columns.values() if where}
     lengths = [place for place in range(8) if ("after", place) not in taken]
     best = max(lengths, key=lambda place: (fits[place], -place))
-    for one in some:
-        if len(one.after) > best:
-            one.length = one.after[best]
+    for summary in summaries:
+        if len(summary.after) > best:
+            summary.length = summary.after[best]
         for end, where in columns.items():
-            numbers = getattr(one, where[0]) if where else []
+            numbers = getattr(summary, where[0]) if where else []
             if where and len(numbers) > where[1] and numbers[where[1]] <= _PORT:
-                setattr(one, f"{end}_port", numbers[where[1]])
+                setattr(summary, f"{end}_port", numbers[where[1]])
 
 
-def _further(some: Sequence[Summary]) -> int:
+def _further(summaries: Sequence[Summary]) -> int:
     """How many columns of numbers stand between the length and the summary, whose own first number is none of them."""
-    sure = Counter(len(one.after) - 1 for one in some if re.match(r"\s*(?:\d+\s+)*\d+ (?:→|->) \d+", one.info))
-    return sure.most_common(1)[0][0] if sure else min(len(one.after) for one in some) - 1
+    sure = Counter(
+        len(summary.after) - 1 for summary in summaries if re.match(r"\s*(?:\d+\s+)*\d+ (?:→|->) \d+", summary.info)
+    )
+    return sure.most_common(1)[0][0] if sure else min(len(summary.after) for summary in summaries) - 1
 
 
-def _are_ports(some: Sequence[Summary]) -> bool:
+def _are_ports(summaries: Sequence[Summary]) -> bool:
     """Whether two numbers behind the addresses are ports: an answer has them the other way round."""
-    shown = {(one.src, one.dst, *one.before) for one in some if len(one.before) == 2}
+    shown = {(summary.src, summary.dst, *summary.before) for summary in summaries if len(summary.before) == 2}
     answered = any((dst, src, b, a) in shown for src, dst, a, b in shown if (src, dst) != (dst, src))
-    return answered and all(max(one.before, default=0) <= _PORT for one in some)
+    return answered and all(max(summary.before, default=0) <= _PORT for summary in summaries)
 
 
 def ports(info: str) -> tuple[int, int] | None:
     """The ports that a summary begins with, behind tshark's remarks."""
-    found = _PORTS.match(info)
-    return (int(found[1]), int(found[2])) if found else None
+    match = _PORTS.match(info)
+    return (int(match[1]), int(match[2])) if match else None

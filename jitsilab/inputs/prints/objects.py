@@ -21,11 +21,11 @@ def frames(text: str) -> Iterator[tuple[int, Pairs | str]]:
     at = text.find("{")
     while at >= 0:
         try:
-            found, end = _DECODER.raw_decode(text, at)
+            decoded, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             yield at, f"the JSON ends or breaks here: {str(error)[:80]}"
             return
-        layers = _layers(found)
+        layers = _layers(decoded)
         if layers is not None:
             pairs: Pairs = []
             for name, layer in layers:
@@ -34,11 +34,11 @@ def frames(text: str) -> Iterator[tuple[int, Pairs | str]]:
         at = text.find("{", end)
 
 
-def _layers(found: Any) -> "_Pairs | None":
+def _layers(node: Any) -> "_Pairs | None":
     for name in ("_source", "layers"):
-        inside = next((value for key, value in found if key == name), None) if isinstance(found, _Pairs) else None
-        found = inside if inside is not None else found
-    held = found if isinstance(found, _Pairs) else None
+        inside = next((value for key, value in node if key == name), None) if isinstance(node, _Pairs) else None
+        node = inside if inside is not None else node
+    held = node if isinstance(node, _Pairs) else None
     return held if held is not None and any(key.startswith("frame") for key, _ in held) else None
 
 
@@ -53,8 +53,8 @@ def _add(prefix: str, name: str, value: Any, pairs: Pairs, depth: int = 0) -> No
     if isinstance(value, _Pairs):
         _flatten(prefix, value, pairs, depth + 1)
     elif isinstance(value, list):
-        for one in value:
-            _add(prefix, name, one, pairs, depth + 1) if depth < _DEEPEST else None
+        for item in value:
+            _add(prefix, name, item, pairs, depth + 1) if depth < _DEEPEST else None
     elif value is not None:
         key = canonical(name.removeprefix(prefix) if name.count("_") else name)
         text = str(value)

@@ -44,18 +44,18 @@ def load(*files: Source, name: str = "") -> dict[str, pd.DataFrame]:
     for file in files:
         shown = name or str(file if isinstance(file, str | Path) else getattr(file, "name", "the stream"))
         read.append(_read(texts.read(file, shown), shown))
-    some = [one for one in read if one[0] != "fields"], [one for one in read if one[0] == "fields"]
-    if not files or len(some[0]) > 1 or len(some[1]) > 1:
+    parted = [entry for entry in read if entry[0] != "fields"], [entry for entry in read if entry[0] == "fields"]
+    if not files or len(parted[0]) > 1 or len(parted[1]) > 1:
         raise CaptureError("Printed tables are one text of summaries, one field export, or one of each.")
-    problems: list[Problem] = [problem for _, _, found in read for problem in found]
-    printed = read[0][1] if len(read) == 1 else _joined(some[0][0][1], some[1][0][1], problems)
-    whole = any(_is_complete(one, form) for form, one, _ in read)
+    problems: list[Problem] = [problem for _, _, faults in read for problem in faults]
+    printed = read[0][1] if len(read) == 1 else _joined(parted[0][0][1], parted[1][0][1], problems)
+    whole = any(_is_complete(packets, form) for form, packets, _ in read)
     return {name: conform(name, rows) for name, rows in transcript.tables(printed, problems, whole).items()}
 
 
 def _is_complete(printed: list[Printed], form: str) -> bool:
     """Whether a print is that of a whole capture, by a program that names every protocol."""
-    numbers = sorted(one.frame for one in printed)
+    numbers = sorted(packet.frame for packet in printed)
     return form in ("summaries", "details", "objects") and numbers == list(range(1, len(numbers) + 1))
 
 
@@ -87,17 +87,17 @@ def _read(text: str, name: str) -> tuple[str, list[Printed], list[Problem]]:
 
 def _is_table(every: Sequence[str]) -> bool:
     """Whether a text that nobody knows is at least a table, so that what it lacks can be said."""
-    some = [line for line in every[:20] if line.strip()]
-    cells = {line.count(exports.separator(some[0])) for line in some} if some else {0}
+    sample = [line for line in every[:20] if line.strip()]
+    cells = {line.count(exports.separator(sample[0])) for line in sample} if sample else {0}
     return min(cells) > 0 and len(cells) <= 2
 
 
 def _set_times(printed: list[Printed], problems: list[Problem]) -> None:
     """Seconds of all frames, once the form of their times is known by all of them."""
-    timed = [one for one in printed if one.stamp is not None]
-    found, form = times.resolve([one.stamp for one in timed if one.stamp is not None])
-    for one, line in zip(timed, found, strict=True):
-        one.seconds, one.time = line.seconds, line.time if line.time is not None else one.time
+    timed = [packet for packet in printed if packet.stamp is not None]
+    placed, form = times.resolve([packet.stamp for packet in timed if packet.stamp is not None])
+    for packet, line in zip(timed, placed, strict=True):
+        packet.seconds, packet.time = line.seconds, line.time if line.time is not None else packet.time
     gaps = any(b.frame != a.frame + 1 for a, b in itertools.pairwise(timed))
     if form == "differences" and gaps:
         message = (
@@ -107,36 +107,36 @@ def _set_times(printed: list[Printed], problems: list[Problem]) -> None:
 
 
 def _summaries(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
-    found: dict[int, lines.Summary] = {}
+    by_frame: dict[int, lines.Summary] = {}
     others: list[tuple[int, str]] = []
     for number, raw in enumerate(every, 1):
         if not raw.strip() or _CHATTER.match(raw):
             continue
         try:
-            one = lines.parse(raw)
+            summary = lines.parse(raw)
         except ParseError as error:
             others.append((number, str(error)))
             continue
-        if one.frame in found:
-            problems.append(Problem(one.frame, "text", 0, f"line {number}: a second line of frame {one.frame}"))
+        if summary.frame in by_frame:
+            problems.append(Problem(summary.frame, "text", 0, f"line {number}: a second line of frame {summary.frame}"))
             continue
-        one.line = number
-        found[one.frame] = one
-    lines.settle(list(found.values()))
+        summary.line = number
+        by_frame[summary.frame] = summary
+    lines.settle(list(by_frame.values()))
     _others(others, problems)
-    return [_of_summary(one) for one in found.values()]
+    return [_of_summary(summary) for summary in by_frame.values()]
 
 
-def _of_summary(one: lines.Summary) -> Printed:
-    version = 6 if one.src.count(":") > 1 and one.protocol != "ARP" and not _is_mac(one.src) else None
-    version = 4 if one.src.count(".") == 3 and one.src.replace(".", "").isdecimal() else version
+def _of_summary(summary: lines.Summary) -> Printed:
+    version = 6 if summary.src.count(":") > 1 and summary.protocol != "ARP" and not _is_mac(summary.src) else None
+    version = 4 if summary.src.count(".") == 3 and summary.src.replace(".", "").isdecimal() else version
     printed = Printed(
-        one.frame, float("nan"), one.length, one.src or None, one.dst or None, version, protocol=one.protocol,
-        info=one.info, line=one.line, stamp=one.stamp,
+        summary.frame, float("nan"), summary.length, summary.src or None, summary.dst or None, version,
+        protocol=summary.protocol, info=summary.info, line=summary.line, stamp=summary.stamp,
     )  # fmt: skip
-    ports = lines.ports(one.info) if one.protocol in ("TCP", "UDP") else None
-    if not one.protocol.startswith("ICMP"):  # an error quotes the ports of another packet
-        printed.src_port, printed.dst_port = ports or (one.src_port, one.dst_port)
+    ports = lines.ports(summary.info) if summary.protocol in ("TCP", "UDP") else None
+    if not summary.protocol.startswith("ICMP"):  # an error quotes the ports of another packet
+        printed.src_port, printed.dst_port = ports or (summary.src_port, summary.dst_port)
     return printed
 
 
@@ -147,11 +147,11 @@ def _is_mac(text: str) -> bool:
 
 def _tcpdump(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
     printed, others = [], []
-    for one in tcpdump.frames(every):
-        if isinstance(one, Printed):
-            printed.append(one)
+    for packet in tcpdump.frames(every):
+        if isinstance(packet, Printed):
+            printed.append(packet)
         else:
-            others.append((one[0], f"no packet of tcpdump: {one[1][:60]!r}"))
+            others.append((packet[0], f"no packet of tcpdump: {packet[1][:60]!r}"))
     _others(others, problems)
     return printed
 
@@ -162,10 +162,10 @@ def _details(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
     for line in every:
         if "    " not in line[:1] and (line[:1].isdigit() or line[:1] == " ") and ": " not in line[:24]:
             try:
-                one = lines.parse(line)
+                summary = lines.parse(line)
             except ParseError:
                 continue
-            summaries.setdefault(one.frame, one)
+            summaries.setdefault(summary.frame, summary)
     printed: dict[int, Printed] = {}
     for order, (number, pairs) in enumerate(details.frames(every), 1):
         try:
@@ -194,7 +194,7 @@ def _objects(text: str, name: str, problems: list[Problem]) -> list[Printed]:
             printed.append(fields.printed(pairs, line, order))
         except ParseError as error:
             problems.append(Problem(order, "text", at, f"line {line}: {error}"))
-    if printed and not any(one.src or one.stamp for one in printed):
+    if printed and not any(packet.src or packet.stamp for packet in printed):
         raise CaptureError(f"{name} shows neither times nor addresses: print it with -T json alone.")
     return printed
 
@@ -212,21 +212,21 @@ def _others(others: list[tuple[int, str]], problems: list[Problem]) -> None:
 
 def _joined(text: list[Printed], export: list[Printed], problems: list[Problem]) -> list[Printed]:
     """The text's frames with what only the export knows of them."""
-    known = {one.frame: one for one in export}
-    if {one.frame for one in text} != set(known):
+    known = {packet.frame: packet for packet in export}
+    if {packet.frame for packet in text} != set(known):
         raise CaptureError(
             f"The text has {len(text)} frames and the export {len(known)}, and they are not the same frames: "
             "both must come from one capture."
         )
-    for one in text:
-        other = known[one.frame]
-        if one.length != other.length:
-            message = f"line {one.line}: {one.length} bytes in the text, {other.length} in the export"
-            problems.append(Problem(one.frame, "text", 0, message))
-        one.src, one.dst = (other.src, other.dst) if other.src else (one.src, one.dst)
-        one.ip_version = other.ip_version or one.ip_version
-        one.ip_protocol, one.captured_length = other.ip_protocol, other.captured_length
-        one.src_port, one.dst_port = other.src_port, other.dst_port
+    for packet in text:
+        other = known[packet.frame]
+        if packet.length != other.length:
+            message = f"line {packet.line}: {packet.length} bytes in the text, {other.length} in the export"
+            problems.append(Problem(packet.frame, "text", 0, message))
+        packet.src, packet.dst = (other.src, other.dst) if other.src else (packet.src, packet.dst)
+        packet.ip_version = other.ip_version or packet.ip_version
+        packet.ip_protocol, packet.captured_length = other.ip_protocol, other.captured_length
+        packet.src_port, packet.dst_port = other.src_port, other.dst_port
     return text
 
 

@@ -31,7 +31,7 @@ def remarks(info: str) -> tuple[list[str], str]:
 
     A duplicate acknowledgement is ``duplicate-ack FRAME COUNT``. Raises ParseError for a remark it does not know.
     """
-    found: list[str] = []
+    noted: list[str] = []
 
     def take(match: re.Match[str]) -> str:
         remark = match["remark"]
@@ -42,15 +42,15 @@ def remarks(info: str) -> tuple[list[str], str]:
         duplicate = re.fullmatch(r"TCP Dup ACK (\d{1,12})#(\d{1,12})", remark)
         words = re.sub(r"PDU reassembled in \d{1,12}", "PDU reassembled in", remark[4:])
         if duplicate:
-            found.append(f"duplicate-ack {duplicate[1]} {duplicate[2]}")
+            noted.append(f"duplicate-ack {duplicate[1]} {duplicate[2]}")
         elif words in _REMARKS:
-            found.append(_REMARKS[words])
+            noted.append(_REMARKS[words])
         else:
             raise ParseError(f"unknown remark of tshark: {remark[:60]!r}", match.start())
         return ""
 
     rest = _REMARK.sub(take, info)
-    return found, rest.strip()
+    return noted, rest.strip()
 
 
 _NUMBERS = {
@@ -151,8 +151,8 @@ _STUN_PARTS: tuple[tuple[str, Callable[[re.Match[str]], Fields]], ...] = (
 )  # fmt: skip
 
 
-def _address(kind: str, found: re.Match[str]) -> Fields:
-    return {f"{kind}_address": found["a"], f"{kind}_port": int(found["p"])}
+def _address(kind: str, match: re.Match[str]) -> Fields:
+    return {f"{kind}_address": match["a"], f"{kind}_port": int(match["p"])}
 
 
 def stun(info: str) -> Fields:
@@ -170,11 +170,11 @@ def stun(info: str) -> Fields:
             at += 1
             continue
         for pattern, give in _STUN_PARTS:
-            found = re.compile(pattern + r"(?=$| )").match(info, at)
-            if found:
-                for key, value in give(found).items():
+            match = re.compile(pattern + r"(?=$| )").match(info, at)
+            if match:
+                for key, value in give(match).items():
                     fields.setdefault(key, value)
-                at = found.end()
+                at = match.end()
                 break
         else:
             raise ParseError(f"unknown words in a STUN summary: {info[at:][:60]!r}", at)
@@ -205,27 +205,27 @@ def arp(info: str) -> Fields:
     asked = re.fullmatch(r"Who has (?P<target>.+)\? Tell (?P<sender>.+?)(?: \(duplicate use of .*\))?", info)
     if asked:
         return {"operation": 1, "sender_ip": asked["sender"], "target_ip": asked["target"]}
-    told = re.fullmatch(r"(?P<sender>.+) is at (?P<mac>[0-9a-fA-F:]{17})(?: \(duplicate use of .*\))?", info)
-    if told:
-        return {"operation": 2, "sender_ip": told["sender"], "sender_mac": told["mac"]}
+    answer = re.fullmatch(r"(?P<sender>.+) is at (?P<mac>[0-9a-fA-F:]{17})(?: \(duplicate use of .*\))?", info)
+    if answer:
+        return {"operation": 2, "sender_ip": answer["sender"], "sender_mac": answer["mac"]}
     raise ParseError(f"unknown ARP summary: {info[:60]!r}")
 
 
 def ssh(info: str) -> Fields:
     """Who sent an SSH packet and how long it is; ``length`` is empty for the messages of the key exchange."""
     notes, rest = remarks(info)
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"(?P<sender>Server|Client): (?:Encrypted packet \(len=(?P<length>\d{1,12})\)|(?P<message>.+))", rest
     )
-    if not found:
+    if not match:
         raise ParseError(f"unknown SSH summary: {info[:60]!r}")
-    length = int(found["length"]) if found["length"] else None
-    return {"sender": found["sender"].lower(), "length": length, "message": found["message"], "notes": " ".join(notes)}
+    length = int(match["length"]) if match["length"] else None
+    return {"sender": match["sender"].lower(), "length": length, "message": match["message"], "notes": " ".join(notes)}
 
 
 def udp(info: str) -> Fields:
     """Ports and payload length of a UDP datagram that tshark took for nothing else."""
-    found = re.fullmatch(_ENDPOINTS.pattern + r" Len=(?P<length>\d{1,12})", info)
-    if not found:
+    match = re.fullmatch(_ENDPOINTS.pattern + r" Len=(?P<length>\d{1,12})", info)
+    if not match:
         raise ParseError(f"unknown UDP summary: {info[:60]!r}")
-    return {key: int(found[key]) for key in ("src_port", "dst_port", "length")}
+    return {key: int(match[key]) for key in ("src_port", "dst_port", "length")}

@@ -57,12 +57,12 @@ def starts(line: str) -> "tuple[int | None, str, str] | None":
     """Number, time and rest of a line that begins a packet; None where it begins none."""
     numbered = _NUMBERED.match(line)
     text = line[numbered.end() :] if numbered else line
-    found = _TIME.match(text)
-    if found is None and (prefix := _PREFIX.match(line)):
-        found, numbered = _TIME.match(line[prefix.end() :]), None
-    if found is None or not _BEHIND.match(found["rest"]):
+    timed = _TIME.match(text)
+    if timed is None and (prefix := _PREFIX.match(line)):
+        timed, numbered = _TIME.match(line[prefix.end() :]), None
+    if timed is None or not _BEHIND.match(timed["rest"]):
         return None
-    return int(numbered[1]) if numbered else None, found["time"], found["rest"]
+    return int(numbered[1]) if numbered else None, timed["time"], timed["rest"]
 
 
 def frames(lines: Sequence[str]) -> Iterator["Printed | tuple[int, str]"]:
@@ -89,50 +89,50 @@ def frames(lines: Sequence[str]) -> Iterator["Printed | tuple[int, str]"]:
 
 
 def _packet(frame: int, line: int, time: str, text: str) -> Printed:
-    one = Printed(frame, float("nan"), None, line=line)
-    one.stamp = times.stamp(time)
+    packet = Printed(frame, float("nan"), None, line=line)
+    packet.stamp = times.stamp(time)
     link = _LINK.search(text[:200])
     length = _LINK_LENGTH.search(text[:300])
     if length:
-        one.length, text = int(length[1]), text[length.end() :]
+        packet.length, text = int(length[1]), text[length.end() :]
     if link:
-        one.src, one.dst = link["src"], link["dst"]
+        packet.src, packet.dst = link["src"], link["dst"]
         text = text[link.end() :] if not length and link["src"] else text
     total, six = _TOTAL.search(text), _SIX.search(text)
     inner = 0
     if total:
-        one.ip_protocol, inner, text = int(total["number"]), int(total["length"]), text[total.end() :]
+        packet.ip_protocol, inner, text = int(total["number"]), int(total["length"]), text[total.end() :]
     elif six:
-        one.ip_protocol, inner, text = int(six["number"]), int(six["length"]) + _IPV6, text[six.end() :]
+        packet.ip_protocol, inner, text = int(six["number"]), int(six["length"]) + _IPV6, text[six.end() :]
     ends = _ENDS.search(text)
     if "ARP, " in text[:40] or re.match(r"(?:Request|Reply) (?:who-has|\S+ is-at)", text):
-        _arp(one, text)
+        _arp(packet, text)
     elif ends:
-        _ends(one, ends)
+        _ends(packet, ends)
         what = ends["what"] or ""
         remarks = _REMARKS.match(what)
-        _transport(one, what[remarks.end() :] if remarks else what, inner)
+        _transport(packet, what[remarks.end() :] if remarks else what, inner)
     else:
         word = re.match(r"[\w.]+", text)
-        one.protocol = word[0].upper() if word else None
-    if one.length is None and inner:
-        one.length = inner + _ETHERNET
-    return one
+        packet.protocol = word[0].upper() if word else None
+    if packet.length is None and inner:
+        packet.length = inner + _ETHERNET
+    return packet
 
 
-def _arp(one: Printed, text: str) -> None:
+def _arp(packet: Printed, text: str) -> None:
     asked = re.search(r"who-has (\S+?)(?: \([^)]*\))? tell ([^\s,]+)", text)
-    told = re.search(r"Reply (\S+) is-at (\S+?),", text)
-    one.protocol = "ARP"
+    answer = re.search(r"Reply (\S+) is-at (\S+?),", text)
+    packet.protocol = "ARP"
     if asked:
-        one.fields = {"operation": 1, "sender_ip": asked[2], "target_ip": asked[1]}
-    elif told:
-        one.fields = {"operation": 2, "sender_ip": told[1], "sender_mac": told[2], "target_ip": None}
+        packet.fields = {"operation": 1, "sender_ip": asked[2], "target_ip": asked[1]}
+    elif answer:
+        packet.fields = {"operation": 2, "sender_ip": answer[1], "sender_mac": answer[2], "target_ip": None}
 
 
-def _ends(one: Printed, ends: re.Match[str]) -> None:
-    (one.src, one.src_port), (one.dst, one.dst_port) = _end(ends["src"]), _end(ends["dst"])
-    one.ip_version = 6 if ":" in one.src else 4 if re.fullmatch(r"\d+(\.\d+){3}", one.src) else None
+def _ends(packet: Printed, ends: re.Match[str]) -> None:
+    (packet.src, packet.src_port), (packet.dst, packet.dst_port) = _end(ends["src"]), _end(ends["dst"])
+    packet.ip_version = 6 if ":" in packet.src else 4 if re.fullmatch(r"\d+(\.\d+){3}", packet.src) else None
 
 
 def _end(text: str) -> tuple[str, int | None]:
@@ -152,47 +152,47 @@ def _end(text: str) -> tuple[str, int | None]:
     return host, number if 0 <= number <= 65_535 else None
 
 
-def _transport(one: Printed, what: str, inner: int) -> None:
+def _transport(packet: Printed, what: str, inner: int) -> None:
     """Protocol, payload length and, of TCP, the header."""
-    header = _IPV6 if one.ip_version == 6 else _IPV4
+    header = _IPV6 if packet.ip_version == 6 else _IPV4
     lengths = re.findall(r"\blength (\d{1,9})(?![\w.])", what)
     size = int(lengths[-1]) if lengths else None
     if what.startswith("Flags [") or re.match(r"tcp \d", what):
-        one.ip_protocol, one.protocol = 6, "TCP"
-        one.fields = _segment(one, what)
-        payload = one.fields["length"]
-        options = one.fields.pop("options", 0)
-        if payload is not None and not inner and one.length is None and "quiet" not in one.fields:
-            one.length = _ETHERNET + header + _TCP + options + payload
+        packet.ip_protocol, packet.protocol = 6, "TCP"
+        packet.fields = _segment(packet, what)
+        payload = packet.fields["length"]
+        options = packet.fields.pop("options", 0)
+        if payload is not None and not inner and packet.length is None and "quiet" not in packet.fields:
+            packet.length = _ETHERNET + header + _TCP + options + payload
         return
     if re.match(r"ICMP6?\b", what) or what.startswith("HBH ICMP6"):
-        one.protocol = "ICMPv6" if "ICMP6" in what[:12] else "ICMP"
-        one.ip_protocol = 58 if one.protocol == "ICMPv6" else 1
-        if size is not None and one.length is None and not inner:
-            one.length = _ETHERNET + header + size
+        packet.protocol = "ICMPv6" if "ICMP6" in what[:12] else "ICMP"
+        packet.ip_protocol = 58 if packet.protocol == "ICMPv6" else 1
+        if size is not None and packet.length is None and not inner:
+            packet.length = _ETHERNET + header + size
         return
-    if (one.src_port is None and one.dst_port is None) or one.ip_protocol not in (None, 17):
+    if (packet.src_port is None and packet.dst_port is None) or packet.ip_protocol not in (None, 17):
         word = re.match(r"[A-Za-z][\w-]*", what)
-        one.protocol = word[0].upper() if word else None
+        packet.protocol = word[0].upper() if word else None
         return
-    one.ip_protocol, one.protocol = 17, "UDP"
+    packet.ip_protocol, packet.protocol = 17, "UDP"
     name = re.search(r"\((\d{1,9})\)\s*$", what[-20:])
     payload = size if size is not None else int(name[1]) if name else None
     if name and re.match(r"(?:\[[^\]]*\] )?\d+[*+|$%-]* ", what):
-        one.protocol = "DNS"
+        packet.protocol = "DNS"
     elif what.startswith("quic"):
-        one.protocol = "QUIC"
+        packet.protocol = "QUIC"
     if what.startswith("UDP, bad length"):
         payload = None
-    if one.protocol == "UDP":
-        one.fields = {"src_port": one.src_port, "dst_port": one.dst_port, "length": payload}
-    if payload is not None and one.length is None and not inner:
-        one.length = _ETHERNET + header + _UDP + payload
+    if packet.protocol == "UDP":
+        packet.fields = {"src_port": packet.src_port, "dst_port": packet.dst_port, "length": payload}
+    if payload is not None and packet.length is None and not inner:
+        packet.length = _ETHERNET + header + _UDP + payload
 
 
-def _segment(one: Printed, what: str) -> dict[str, Any]:
+def _segment(packet: Printed, what: str) -> dict[str, Any]:
     quiet = re.match(r"tcp (\d{1,9})", what)
-    fields: dict[str, Any] = {"notes": "", "src_port": one.src_port, "dst_port": one.dst_port, "sack": None}
+    fields: dict[str, Any] = {"notes": "", "src_port": packet.src_port, "dst_port": packet.dst_port, "sack": None}
     if quiet:
         return fields | {"flags": "", "length": int(quiet[1]), "quiet": True}
     shown = {_FLAG[letter] for letter in what[7 : what.index("]")] if letter in _FLAG}
@@ -201,8 +201,8 @@ def _segment(one: Printed, what: str) -> dict[str, Any]:
                           ("length", r"\blength (\d{1,9})"), ("mss", r"\bmss (\d{1,9})"),
                           ("scale", r"\bwscale (\d{1,9})"),
                           ("tsval", r"\bTS val (\d{1,12})"), ("tsecr", r"\becr (\d{1,12})")):  # fmt: skip
-        found = re.search(pattern, what)
-        fields[name] = int(found[1]) if found else None
+        match = re.search(pattern, what)
+        fields[name] = int(match[1]) if match else None
     options = re.search(r"\boptions \[([^\]]*)\]", what)
     fields["sack_permitted"] = True if options and "sackOK" in options[1] else None
     blocks = re.findall(r"\{(\d+):(\d+)\}", options[1]) if options else []

@@ -40,16 +40,16 @@ def decoded(content: bytes) -> str | None:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return _cleaned(content.decode(encoding, "replace"))
-    some = content[:4096]
-    if b"\0" in some:
+    head = content[:4096]
+    if b"\0" in head:
         for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-            if some[first::2].count(0) * 10 >= len(some[first::2]) * 9 and some[1 - first :: 2].count(0) == 0:
+            if head[first::2].count(0) * 10 >= len(head[first::2]) * 9 and head[1 - first :: 2].count(0) == 0:
                 return _cleaned(content.decode(encoding, "replace"))
         return None
     text = content.decode("utf-8", "replace")
     strange = text.count("\ufffd")
     if strange * 20 > len(text):
-        if sum(byte < 32 and byte not in (9, 10, 13, 27) for byte in some):
+        if sum(byte < 32 and byte not in (9, 10, 13, 27) for byte in head):
             return None
         text = content.decode("latin-1")
     return None if "\0" in text else _cleaned(text)

@@ -87,12 +87,12 @@ def resolve(stamps: Sequence[Stamp]) -> tuple[list[Line], str]:
     """Seconds and times of all frames of a print, and the form in words."""
     if not stamps:
         return [], "none"
-    kinds = {one.kind for one in stamps}
-    values = [one.nanoseconds for one in stamps]
+    kinds = {each.kind for each in stamps}
+    values = [each.nanoseconds for each in stamps]
     if kinds == {"date"}:
         first = values[0]
         return [
-            Line((v - first) / SECOND, v if one.utc else None) for v, one in zip(values, stamps, strict=True)
+            Line((v - first) / SECOND, v if each.utc else None) for v, each in zip(values, stamps, strict=True)
         ], "date"
     if kinds == {"clock"} and not _are_differences(values):
         values, form = _over_midnight(values), "time of day"
@@ -100,11 +100,11 @@ def resolve(stamps: Sequence[Stamp]) -> tuple[list[Line], str]:
     if sorted(abs(v) for v in values)[len(values) // 2] >= _EPOCH * SECOND:
         return [Line((v - values[0]) / SECOND, v) for v in values], "epoch"
     if _are_differences(values):
-        total, found = 0, []
+        total, placed = 0, []
         for number, value in enumerate(values):
             total += value if number else 0
-            found.append(Line(total / SECOND, None))
-        return found, "differences"
+            placed.append(Line(total / SECOND, None))
+        return placed, "differences"
     return [Line(v / SECOND, None) for v in values], "relative"
 
 
@@ -115,8 +115,8 @@ def _are_differences(values: list[int]) -> bool:
 
 
 def _over_midnight(values: list[int]) -> list[int]:
-    days, found = 0, [values[0]]
+    days, running = 0, [values[0]]
     for before, value in itertools.pairwise(values):
         days += (before - value > DAY // 2) - (value - before > DAY // 2)
-        found.append(value + days * DAY)
-    return found
+        running.append(value + days * DAY)
+    return running

@@ -84,34 +84,34 @@ def tables(
     that nothing was there: it is left out.
     """
     failed = list(problems)
-    fields: dict[int, Any] = {one.frame: one.fields for one in printed if one.fields is not None}
-    texts = any(one.info is not None or one.fields is not None for one in printed)
+    fields: dict[int, Any] = {packet.frame: packet.fields for packet in printed if packet.fields is not None}
+    texts = any(packet.info is not None or packet.fields is not None for packet in printed)
     unread: dict[str, list[Printed]] = defaultdict(list)
-    for one in printed:
-        if one.info is None:
+    for packet in printed:
+        if packet.info is None:
             continue
-        label = one.label or ""
+        label = packet.label or ""
         parse = summaries.records if label in ("TLS", "DTLS") else _PARSERS.get(label)
         if parse is None:
-            unread[label].append(one)
+            unread[label].append(packet)
             continue
         try:
-            fields[one.frame] = parse(one.info)
+            fields[packet.frame] = parse(packet.info)
         except ParseError as error:
-            failed.append(Problem(one.frame, one.protocol or "", error.offset, f"line {one.line}: {error}"))
-    for label, some in unread.items():
-        first = some[0]
+            failed.append(Problem(packet.frame, packet.protocol or "", error.offset, f"line {packet.line}: {error}"))
+    for label, packets in unread.items():
+        first = packets[0]
         text = f"line {first.line}: no reader for the summaries of {label or 'a frame without a label'}"
-        also = f", as in {len(some) - 1} more frames" if len(some) > 1 else ""
+        also = f", as in {len(packets) - 1} more frames" if len(packets) > 1 else ""
         failed.append(Problem(first.frame, first.protocol or "", 0, text + also))
-    for one in printed:
-        _take_ports(one, fields.get(one.frame))
+    for packet in printed:
+        _take_ports(packet, fields.get(packet.frame))
     flows = _flows(printed, fields)
     made = {"frames": _frames(printed, fields), "errors": frame_from(sorted(failed), ERRORS)}
     if flows is not None:
         made["flows"] = flows
     if texts:
-        labels = {one.label for one in printed}
+        labels = {packet.label for packet in printed}
         for name, build in _BUILD.items():
             rows = build(printed, fields)
             if len(rows) or (complete and name.upper() not in labels):
@@ -119,52 +119,63 @@ def tables(
     return made
 
 
-def _take_ports(one: Printed, fields: Any) -> None:
-    if isinstance(fields, dict) and one.src_port is None and "src_port" in fields:
-        one.src_port, one.dst_port = fields["src_port"], fields["dst_port"]
+def _take_ports(packet: Printed, fields: Any) -> None:
+    if isinstance(fields, dict) and packet.src_port is None and "src_port" in fields:
+        packet.src_port, packet.dst_port = fields["src_port"], fields["dst_port"]
 
 
 def _flows(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame | None:
     """Number the flows, tell each frame its direction, and sum them up; None where no port was printed."""
     members: dict[tuple[Any, ...], list[Printed]] = defaultdict(list)
     labels: dict[tuple[Any, ...], set[str | None]] = defaultdict(set)
-    ported = [one for one in printed if one.src_port is not None and one.dst_port is not None and one.src and one.dst]
-    for one in ported:
-        labels[_ends(one)].add(one.label)
-    for one in ported:
-        transport = {6: "tcp", 17: "udp"}.get(one.ip_protocol or 0)
+    ported = [
+        packet
+        for packet in printed
+        if packet.src_port is not None and packet.dst_port is not None and packet.src and packet.dst
+    ]
+    for packet in ported:
+        labels[_ends(packet)].add(packet.label)
+    for packet in ported:
+        transport = {6: "tcp", 17: "udp"}.get(packet.ip_protocol or 0)
         if transport is None:
-            transport = "udp" if labels[_ends(one)] & _OVER_UDP and "TCP" not in labels[_ends(one)] else "tcp"
-            one.ip_protocol = 17 if transport == "udp" else 6
-        members[(transport, *_ends(one))].append(one)
+            transport = "udp" if labels[_ends(packet)] & _OVER_UDP and "TCP" not in labels[_ends(packet)] else "tcp"
+            packet.ip_protocol = 17 if transport == "udp" else 6
+        members[(transport, *_ends(packet))].append(packet)
     if not members:
         return None
     rows = []
-    for number, ((transport, *_), some) in enumerate(members.items()):
-        flags = {one.frame: fields[one.frame].get("flags") for one in some if isinstance(fields.get(one.frame), dict)}
-        client = _client(some, flags)
+    for number, ((transport, *_), packets) in enumerate(members.items()):
+        flags = {
+            packet.frame: fields[packet.frame].get("flags")
+            for packet in packets
+            if isinstance(fields.get(packet.frame), dict)
+        }
+        client = _client(packets, flags)
         notes = Counter(
-            note.split()[0] for one in some for note in _notes(fields.get(one.frame)) if transport == "tcp"
+            note.split()[0] for packet in packets for note in _notes(fields.get(packet.frame)) if transport == "tcp"
         )  # fmt: skip
-        for one in some:
-            one.flow, one.up = number, (one.src, one.src_port) == client
+        for packet in packets:
+            packet.flow, packet.up = number, (packet.src, packet.src_port) == client
         server = next(
-            end for one in some for end in ((one.src, one.src_port), (one.dst, one.dst_port)) if end != client
+            end
+            for packet in packets
+            for end in ((packet.src, packet.src_port), (packet.dst, packet.dst_port))
+            if end != client
         )
-        header = {up: _header(some, fields, up) for up in (True, False)}
-        up, down = [one for one in some if one.up], [one for one in some if not one.up]
+        header = {up: _header(packets, fields, up) for up in (True, False)}
+        up, down = [packet for packet in packets if packet.up], [packet for packet in packets if not packet.up]
         syn = {flag for flag in flags.values() if flag in ("SYN", "SYN,ACK")}
         tcp = transport == "tcp"
         rows.append((
             number, transport, *client, *server, len(up), len(down), _bytes(up), _bytes(down),
             _payload(up, fields, header[True]), _payload(down, fields, header[False]),
-            some[0].frame, some[-1].frame, some[0].seconds, some[-1].seconds,
+            packets[0].frame, packets[-1].frame, packets[0].seconds, packets[-1].seconds,
             (len(syn) == 2 if flags else None) if tcp else None,
             *(sum(name in (flag or "").split(",") for flag in flags.values()) if tcp and flags else None
               for name in ("RST", "FIN")),
             sum(notes[name] for name in _REPEATED) if tcp and flags else None,
             notes["previous-lost"] + notes["acked-unseen"] if tcp and flags else None,
-            " ".join(dict.fromkeys(one.label or "" for one in some)), _observability(some),
+            " ".join(dict.fromkeys(packet.label or "" for packet in packets)), _observability(packets),
         ))  # fmt: skip
     return frame_from(rows, SCHEMAS["flows"])
 
@@ -172,14 +183,14 @@ def _flows(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame |
 _OVER_UDP = {"UDP", "STUN", "DTLS", "RTP", "SRTP", "RTCP", "RTP EVENT", "QUIC", "DNS", "MDNS", "NTP", "DHCP", "SSDP"}
 
 
-def _ends(one: Printed) -> tuple[Any, ...]:
+def _ends(packet: Printed) -> tuple[Any, ...]:
     """Both ends of a frame, the same for both directions."""
-    return tuple(sorted([(one.src, one.src_port), (one.dst, one.dst_port)], key=str))
+    return tuple(sorted([(packet.src, packet.src_port), (packet.dst, packet.dst_port)], key=str))
 
 
-def _bytes(some: list[Printed]) -> int | None:
+def _bytes(packets: list[Printed]) -> int | None:
     """Bytes on the wire, None where not all lengths are known."""
-    lengths = [one.length for one in some]
+    lengths = [packet.length for packet in packets]
     return None if None in lengths else sum(length or 0 for length in lengths)
 
 
@@ -194,54 +205,54 @@ def _notes(fields: Any) -> list[str]:
     return [word for word in str(text or "").split() if not word.replace("#", "").isdecimal()]
 
 
-def _client(some: list[Printed], flags: dict[int, str | None]) -> tuple[str | None, int | None]:
+def _client(packets: list[Printed], flags: dict[int, str | None]) -> tuple[str | None, int | None]:
     """Who opened the flow: the sender of the SYN, else who sent first, unless only the other's port is above 1023."""
-    for one in some:
-        if flags.get(one.frame) == "SYN":
-            return one.src, one.src_port
-        if flags.get(one.frame) == "SYN,ACK":
-            return one.dst, one.dst_port
-    first = some[0]
+    for packet in packets:
+        if flags.get(packet.frame) == "SYN":
+            return packet.src, packet.src_port
+        if flags.get(packet.frame) == "SYN,ACK":
+            return packet.dst, packet.dst_port
+    first = packets[0]
     well_known = 1023
     if (first.src_port or 0) <= well_known < (first.dst_port or 0):
         return first.dst, first.dst_port
     return first.src, first.src_port
 
 
-def _header(some: list[Printed], fields: dict[int, Any], up: bool) -> int | None:
+def _header(packets: list[Printed], fields: dict[int, Any], up: bool) -> int | None:
     """Bytes before the TCP payload in one direction of a flow, as most of its printed payload lengths say.
 
     Segments with SYN, RST or SACK blocks have other options and do not count; UDP is always the same.
     """
-    if some[0].ip_protocol == 17 or some[0].label in ("UDP", "STUN", "DTLS", "RTCP", "RTP"):
+    if packets[0].ip_protocol == 17 or packets[0].label in ("UDP", "STUN", "DTLS", "RTCP", "RTP"):
         return _ABOVE_UDP
-    said: Counter[int] = Counter()
-    for one in some:
-        known = fields.get(one.frame)
-        if one.up != up or one.length is None or not isinstance(known, dict):
+    sizes: Counter[int] = Counter()
+    for packet in packets:
+        known = fields.get(packet.frame)
+        if packet.up != up or packet.length is None or not isinstance(known, dict):
             continue
         if "flags" in known and known.get("length") is not None:
             usual = not known.get("sack") and not {"SYN", "RST"} & set(known["flags"].split(","))
-            said[one.length - known["length"]] += usual and "quiet" not in known
-    best = said.most_common(1)
+            sizes[packet.length - known["length"]] += usual and "quiet" not in known
+    best = sizes.most_common(1)
     return best[0][0] if best and best[0][1] else None
 
 
-def _payload(some: list[Printed], fields: dict[int, Any], header: int | None) -> int | None:
+def _payload(packets: list[Printed], fields: dict[int, Any], header: int | None) -> int | None:
     total = 0
-    for one in some:
-        known = fields.get(one.frame)
+    for packet in packets:
+        known = fields.get(packet.frame)
         if isinstance(known, dict) and "flags" in known and known.get("length") is not None:
             total += known["length"]
-        elif header is None or one.length is None:
+        elif header is None or packet.length is None:
             return None
         else:
-            total += one.length - header
+            total += packet.length - header
     return total
 
 
-def _observability(some: list[Printed]) -> str | None:
-    labels = {one.label for one in some}
+def _observability(packets: list[Printed]) -> str | None:
+    labels = {packet.label for packet in packets}
     if labels & {"TLS", "SSH", "DTLS"}:
         return "opaque"
     return None if labels <= {"TCP", "UDP"} else "clear"
@@ -249,12 +260,22 @@ def _observability(some: list[Printed]) -> str | None:
 
 def _frames(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = []
-    for one in printed:
-        known = fields.get(one.frame)
-        payload = known.get("length") if isinstance(known, dict) and one.label in ("TCP", "UDP") else None
-        common = one.common() if one.label != "ARP" else [one.frame, one.time, one.seconds, *[None] * 5]
+    for packet in printed:
+        known = fields.get(packet.frame)
+        payload = known.get("length") if isinstance(known, dict) and packet.label in ("TCP", "UDP") else None
+        common = packet.common() if packet.label != "ARP" else [packet.frame, packet.time, packet.seconds, *[None] * 5]
         rows.append(
-            (*common, one.label, one.length, one.captured_length, one.ip_version, one.ip_protocol, None, None, payload)
+            (
+                *common,
+                packet.label,
+                packet.length,
+                packet.captured_length,
+                packet.ip_version,
+                packet.ip_protocol,
+                None,
+                None,
+                payload,
+            )
         )
     return frame_from(rows, SCHEMAS["frames"])
 
@@ -264,22 +285,29 @@ _TCP = ("flags", "seq", "ack", "window", "length", "mss", "scale", "sack_permitt
 
 def _tcp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = []
-    for one in printed:
-        known = fields.get(one.frame)
-        if one.label == "TCP" and isinstance(known, dict) and "quiet" not in known:
+    for packet in printed:
+        known = fields.get(packet.frame)
+        if packet.label == "TCP" and isinstance(known, dict) and "quiet" not in known:
             again = any(note in _REPEATED for note in _notes(known))
-            rows.append((*one.common(), one.up, *(known.get(name) for name in _TCP), again, known["notes"] or None))
+            rows.append(
+                (*packet.common(), packet.up, *(known.get(name) for name in _TCP), again, known["notes"] or None)
+            )
     return frame_from(rows, SCHEMAS["tcp"])
 
 
 def _arp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = []
-    for one in printed:
-        known = fields.get(one.frame)
-        if one.label == "ARP" and isinstance(known, dict):
-            sender, target = known.get("sender_mac") or one.src, known.get("target_ip")
-            ends = (sender, known["sender_ip"], "ff:ff:ff:ff:ff:ff" if one.dst == "Broadcast" else one.dst, target)
-            rows.append((one.frame, one.time, one.seconds, *ends, known["operation"]))
+    for packet in printed:
+        known = fields.get(packet.frame)
+        if packet.label == "ARP" and isinstance(known, dict):
+            sender, target = known.get("sender_mac") or packet.src, known.get("target_ip")
+            ends = (
+                sender,
+                known["sender_ip"],
+                "ff:ff:ff:ff:ff:ff" if packet.dst == "Broadcast" else packet.dst,
+                target,
+            )
+            rows.append((packet.frame, packet.time, packet.seconds, *ends, known["operation"]))
     return frame_from(rows, SCHEMAS["arp"])
 
 
@@ -290,47 +318,50 @@ def _tls(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     may hold the end of one, says nothing. Where two records of unknown length share a frame, only their sum is known.
     """
     by_flow: dict[int | None, list[Printed]] = defaultdict(list)
-    for one in printed:
-        by_flow[one.flow].append(one)
+    for packet in printed:
+        by_flow[packet.flow].append(packet)
     headers = {
-        (flow, up): _header(some, fields, up) if flow is not None else None
-        for flow, some in by_flow.items()
+        (flow, up): _header(packets, fields, up) if flow is not None else None
+        for flow, packets in by_flow.items()
         for up in (True, False)
     }
     agreed = {
-        flow: max((one.version or "" for one in some if one.up is False and one.label == "TLS"), default="") or None
-        for flow, some in by_flow.items()
+        flow: max(
+            (packet.version or "" for packet in packets if packet.up is False and packet.label == "TLS"), default=""
+        )
+        or None
+        for flow, packets in by_flow.items()
     }
     rows = []
     pending: set[tuple[int | None, bool | None]] = set()
-    for one in printed:
-        known, key = fields.get(one.frame), (one.flow, one.up)
+    for packet in printed:
+        known, key = fields.get(packet.frame), (packet.flow, packet.up)
         notes = _notes(known)
-        if one.label != "TLS" or not isinstance(known, tuple):
-            if "segment" in notes or (one.label == "TCP" and (one.length or 0) >= FULL):
+        if packet.label != "TLS" or not isinstance(known, tuple):
+            if "segment" in notes or (packet.label == "TCP" and (packet.length or 0) >= FULL):
                 pending.add(key)
             continue
         named = known[0]
-        header = headers.get((one.flow, bool(one.up)))
-        goes_on = "segment" in notes or (one.length or FULL) >= FULL
+        header = headers.get((packet.flow, bool(packet.up)))
+        goes_on = "segment" in notes or (packet.length or FULL) >= FULL
         whole = key not in pending and not goes_on and "previous-lost" not in notes and header is not None
         (pending.add if goes_on else pending.discard)(key)
         fixed = {number: 1 for number, record in enumerate(named) if record.record_type == "change_cipher_spec"}
         others = len(named) - len(fixed)
-        left = (one.length or 0) - (header or 0) - _RECORD_HEADER * len(named) - len(fixed)
+        left = (packet.length or 0) - (header or 0) - _RECORD_HEADER * len(named) - len(fixed)
         whole = whole and left >= others
         for number, record in enumerate(named):
             length = fixed.get(number, left if others == 1 else None) if whole else None
-            told = record.length is not None
-            length = record.length if told else length
+            measured = record.length is not None
+            length = record.length if measured else length
             shared = whole and length is None
-            hello = one.version if record.handshake == "client_hello" else None
-            version = agreed[one.flow] or (one.version if hello is None else None)
+            hello = packet.version if record.handshake == "client_hello" else None
+            version = agreed[packet.flow] or (packet.version if hello is None else None)
             rows.append((
-                *one.common(), one.frame if whole or (told and "segment" not in notes) else None, one.up,
+                *packet.common(), packet.frame if whole or (measured and "segment" not in notes) else None, packet.up,
                 record.record_type, None, length, version, hello, record.handshake, record.sni, record.alpn, None, None,
                 None, False, left if shared else None,
-                others if shared else None, "measured" if told else "deduced" if whole else None,
+                others if shared else None, "measured" if measured else "deduced" if whole else None,
                 " ".join(notes) or None,
             ))  # fmt: skip
     return frame_from(rows, SCHEMAS["tls"])
@@ -338,10 +369,10 @@ def _tls(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
 
 def _dtls(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = [
-        (*one.common(), one.frame, one.up, "udp", 0, record.record_type, record.handshake, one.version)
-        for one in printed
-        if one.label == "DTLS" and isinstance(fields.get(one.frame), tuple)
-        for record in fields[one.frame][0]
+        (*packet.common(), packet.frame, packet.up, "udp", 0, record.record_type, record.handshake, packet.version)
+        for packet in printed
+        if packet.label == "DTLS" and isinstance(fields.get(packet.frame), tuple)
+        for record in fields[packet.frame][0]
     ]
     return frame_from(rows, SCHEMAS["dtls"])
 
@@ -350,44 +381,44 @@ def _stun(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     columns = [name for name in SCHEMAS["stun"] if name not in COMMON and name not in ("first_frame", "up", "size")]
     rows = []
     open_requests: dict[tuple[Any, ...], list[Printed]] = defaultdict(list)
-    for one in printed:
-        known = fields.get(one.frame)
-        if one.label == "STUN" and isinstance(known, dict):
-            udp = one.ip_protocol == 17
+    for packet in printed:
+        known = fields.get(packet.frame)
+        if packet.label == "STUN" and isinstance(known, dict):
+            udp = packet.ip_protocol == 17
             known = {**known, "transport": "udp" if udp else None, "depth": 0}
             if known["message_class"] == "request":
-                open_requests[one.flow, one.up, known["method"]].append(one)
-            asked = open_requests[one.flow, not one.up, known["method"]]
+                open_requests[packet.flow, packet.up, known["method"]].append(packet)
+            asked = open_requests[packet.flow, not packet.up, known["method"]]
             if known["message_class"] in ("success", "error") and asked:
                 request = asked.pop(0)
-                known |= {"request_frame": request.frame, "rtt": round(one.seconds - request.seconds, 9)}
-            size = one.length - _ABOVE_UDP if udp and one.ip_version == 4 and one.length is not None else None
-            rows.append((*one.common(), one.frame, one.up, *(known.get(name) for name in columns), size))
+                known |= {"request_frame": request.frame, "rtt": round(packet.seconds - request.seconds, 9)}
+            size = packet.length - _ABOVE_UDP if udp and packet.ip_version == 4 and packet.length is not None else None
+            rows.append((*packet.common(), packet.frame, packet.up, *(known.get(name) for name in columns), size))
     return frame_from(rows, SCHEMAS["stun"])
 
 
 def _rtcp(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = [
         (
-            *one.common(),
-            one.up,
+            *packet.common(),
+            packet.up,
             0,
             known["packet_type"],
             known["named"],
             known["malformed"],
-            (one.length or _ABOVE_UDP) - _ABOVE_UDP,
+            (packet.length or _ABOVE_UDP) - _ABOVE_UDP,
         )
-        for one in printed
-        if one.label == "RTCP" and isinstance(known := fields.get(one.frame), dict)
+        for packet in printed
+        if packet.label == "RTCP" and isinstance(known := fields.get(packet.frame), dict)
     ]
     return frame_from(rows, SCHEMAS["rtcp"])
 
 
 def _ssh(printed: Sequence[Printed], fields: dict[int, Any]) -> pd.DataFrame:
     rows = [
-        (*one.common(), one.up, known["sender"], known["length"], known["message"])
-        for one in printed
-        if one.label == "SSH" and isinstance(known := fields.get(one.frame), dict)
+        (*packet.common(), packet.up, known["sender"], known["length"], known["message"])
+        for packet in printed
+        if packet.label == "SSH" and isinstance(known := fields.get(packet.frame), dict)
     ]
     return frame_from(rows, SCHEMAS["ssh"])
 

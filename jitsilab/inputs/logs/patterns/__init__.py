@@ -79,22 +79,22 @@ class Matcher:
 
     def every(self, text: str, name: str) -> list[Found]:
         """All patterns that match a text printed by the class of this name: one, if the patterns are well made."""
-        some = self._by_word.get(text.split(None, 1)[0] if text and not text.isspace() else "", [])
-        found = []
-        for expression, pattern, places in (*some, *self._others):
+        named = self._by_word.get(text.split(None, 1)[0] if text and not text.isspace() else "", [])
+        matches = []
+        for expression, pattern, places in (*named, *self._others):
             here = name in places
             if here or pattern.anywhere or name in _GENERIC:
                 match = expression.match(text)
                 if match:
-                    found.append(Found(pattern, match, "place" if here or pattern.place == "" else "words"))
-        return found
+                    matches.append(Found(pattern, match, "place" if here or pattern.place == "" else "words"))
+        return matches
 
     def find(self, text: str, name: str) -> Found | None:
         """The pattern that matches, None where there is none."""
         word, _, _ = text.partition(" ")
         named = self._by_word.get(word) or self._by_word.get(word.partition("\n")[0]) or []
-        for some in (named, self._others):
-            for expression, pattern, places in some:
+        for group in (named, self._others):
+            for expression, pattern, places in group:
                 here = name in places
                 if here or pattern.anywhere or name in _GENERIC:
                     match = expression.match(text)

@@ -16,7 +16,7 @@ def _initial_sources(text: str) -> Iterator[Columns]:
     """How many sources of sound and picture an answer brought; repair and layers count too."""
     who = re.search(r"from (?:\S+/)?(\w+)", text)
     lists = re.findall(r"(?:audio|video)=\[([\d, ]*)\]", text)
-    count = sum(len(re.findall(r"\d+", some)) for some in lists) if lists else len(re.findall(r"ssrc=\d+", text))
+    count = sum(len(re.findall(r"\d+", listed)) for listed in lists) if lists else len(re.findall(r"ssrc=\d+", text))
     yield {"participant": who[1] if who else "", "value": str(count)}
 
 
