@@ -23,7 +23,7 @@ class Question:
 
     def check(self, answer: object) -> bool:
         """Whether an answer is right; case and blanks around it do not count."""
-        return str(answer).strip().casefold() in {one.casefold() for one in self.right}
+        return str(answer).strip().casefold() in {accepted.casefold() for accepted in self.right}
 
 
 class Sheet:
@@ -31,7 +31,7 @@ class Sheet:
 
     def __init__(self, call: Call) -> None:
         made = (make(call) for make in _QUESTIONS)
-        self.questions = [one for one in made if one is not None]
+        self.questions = [question for question in made if question is not None]
 
     def check(self, number: int, answer: object) -> str:
         """Right, or the hint."""
@@ -42,17 +42,17 @@ class Sheet:
 
     def _repr_html_(self) -> str:
         items = (
-            f"<li><p>{escape(one.text)}</p><details><summary>Solution</summary><p>{escape(one.solution)}</p></details></li>"
-            for one in self.questions
+            f"<li><p>{escape(question.text)}</p><details><summary>Solution</summary><p>{escape(question.solution)}</p></details></li>"
+            for question in self.questions
         )
         return f"<ol>{''.join(items)}</ol>"
 
     def __str__(self) -> str:
-        return "\n".join(f"{number}. {one.text}" for number, one in enumerate(self.questions, 1))
+        return "\n".join(f"{number}. {question.text}" for number, question in enumerate(self.questions, 1))
 
 
 def _made(text: str, right: Collection[Any], hint: str, how: str) -> Question | None:
-    answers = [str(one) for one in right]
+    answers = [str(answer) for answer in right]
     if not answers:
         return None
     shown = ", ".join(answers[:4]) + (" and others" if len(answers) > 4 else "")
@@ -72,7 +72,7 @@ def _server(call: Call) -> Question | None:
     if stun is None or stun.empty:
         return None
     outer = stun[stun["depth"].eq(0) & stun["transport"].eq("udp") & stun["mapped_address"].notna()]
-    private = {str(one) for one in outer["src"] if ip.is_private(str(one))}
+    private = {str(address) for address in outer["src"] if ip.is_private(str(address))}
     return _made(
         "Behind a one-to-one NAT a server sees itself under a private address. Which one sends STUN answers here?",
         private, "Binding success responses come from it.", "call.stun, message_class success, column src.",
@@ -97,7 +97,7 @@ def _unauthorized(call: Call) -> Question | None:
     errors = stun[stun["method"].eq("Allocate") & stun["error_code"].notna()]
     return _made(
         "A first Allocate without credentials is always refused. With which code?",
-        [int(one) for one in errors["error_code"].unique() if int(one) == 401][:1],
+        [int(code) for code in errors["error_code"].unique() if int(code) == 401][:1],
         "RFC 8489 section 9.2: the server answers with a realm and a nonce.",
         "The client then sends it again, with MESSAGE-INTEGRITY.",
     )  # fmt: skip
@@ -115,23 +115,23 @@ def _refused(call: Call) -> Question | None:
 
 
 def _path(call: Call) -> Question | None:
-    for one in call.diagnosis.people:
-        if one.media_path not in ("none", "not-observable"):
+    for person in call.diagnosis.people:
+        if person.media_path not in ("none", "not-observable"):
             return _made(
-                f"Which way did the media of {one.id} take? (p2p, jvb-udp, turn-udp, turn-tcp, turn-tls)",
-                [one.media_path], "Look for the flow with SRTP of both directions, and who is at its other end.",
+                f"Which way did the media of {person.id} take? (p2p, jvb-udp, turn-udp, turn-tcp, turn-tls)",
+                [person.media_path], "Look for the flow with SRTP of both directions, and who is at its other end.",
                 "call.media lists every stream with its flow.",
             )  # fmt: skip
     return None
 
 
 def _cause(call: Call) -> Question | None:
-    for one in call.diagnosis.people:
-        if one.media_path == "none" and one.cause and one.cause != "undetermined":
+    for person in call.diagnosis.people:
+        if person.media_path == "none" and person.cause and person.cause != "undetermined":
             return _made(
-                f"{one.id} has no media. Which cause of docs/causes.md is it?", [one.cause],
+                f"{person.id} has no media. Which cause of docs/causes.md is it?", [person.cause],
                 "Ask in the order of a session: signaling, focus, bridge, address, UDP, TURN, handshake.",
-                f"Frames {', '.join(str(frame) for frame in one.frames[:4])} prove it.",
+                f"Frames {', '.join(str(frame) for frame in person.frames[:4])} prove it.",
             )  # fmt: skip
     return None
 

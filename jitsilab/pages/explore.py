@@ -30,8 +30,10 @@ class Explorer:
 
     def __init__(self, call: "Call") -> None:
         self.call = call
-        found = call.table("timeline")
-        self._rows = found if found is not None else pd.DataFrame(columns=["time", "kind", "participant", "input"])
+        timeline = call.table("timeline")
+        self._rows = (
+            timeline if timeline is not None else pd.DataFrame(columns=["time", "kind", "participant", "input"])
+        )
         times = self._rows["time"].dropna()
         self._begin = times.min() if len(times) else pd.NaT
         seconds = (self._rows["time"] - self._begin).dt.total_seconds() if len(times) else []
@@ -40,7 +42,7 @@ class Explorer:
     @property
     def choices(self) -> dict[str, list[str]]:
         """What can be chosen, by control, the whole first."""
-        return {name: [EVERYTHING, *sorted({str(one) for one in self._rows[name].dropna() if str(one)})]
+        return {name: [EVERYTHING, *sorted({str(value) for value in self._rows[name].dropna() if str(value)})]
                 for name in ("input", "participant", "kind")}  # fmt: skip
 
     @property
@@ -106,7 +108,7 @@ class Explorer:
         def draw(_: Any = None) -> None:
             whole = window.value[0] <= low and window.value[1] >= high
             begin, last = (0.0, 0.0) if whole else (max(window.value[0], 1e-9), window.value[1])
-            table = self.table(**{name: one.value for name, one in picks.items()}, begin=begin, end=last)
+            table = self.table(**{name: pick.value for name, pick in picks.items()}, begin=begin, end=last)
             shown.value = f"<p>{markdown.escape(table.caption)}</p>{_html(table.rows)}"
 
         for control in (*picks.values(), window):

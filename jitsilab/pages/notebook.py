@@ -106,18 +106,18 @@ def emit(**results: Any) -> None:
 
     The output is kept in the file, and nbval compares it with the next run. People see one line of it.
     """
-    found = {name: plain(value) for name, value in sorted({**_told, **results}.items())}
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
-    shown = {RESULT: found, "text/markdown": in_a_line(found), "text/plain": text}
+    values = {name: plain(value) for name, value in sorted({**_told, **results}.items())}
+    text = json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False)
+    shown = {RESULT: values, "text/markdown": in_a_line(values), "text/plain": text}
     display(shown, raw=True)  # type: ignore[no-untyped-call]
 
 
-def in_a_line(found: dict[str, Any]) -> str:
+def in_a_line(values: dict[str, Any]) -> str:
     """What a cell of results says to people.
 
     >>> in_a_line({"frames": 12, "pairs": []})
     '*Kept for the report and for programs: `frames`, `pairs`.*'
     """
-    told = [name for name, end in zip(found, accumulate(map(len, found)), strict=True) if end <= NAMED]
-    more = f" and {len(found) - len(told)} more" if len(told) < len(found) else ""
-    return f"*Kept for the report and for programs: {', '.join(f'`{name}`' for name in told)}{more}.*"
+    names = [name for name, end in zip(values, accumulate(map(len, values)), strict=True) if end <= NAMED]
+    more = f" and {len(values) - len(names)} more" if len(names) < len(values) else ""
+    return f"*Kept for the report and for programs: {', '.join(f'`{name}`' for name in names)}{more}.*"

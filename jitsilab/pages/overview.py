@@ -79,9 +79,9 @@ class Overview:
         """How long it took from the first that is seen of a participant."""
         rows = []
         for name, words in MOMENTS.items():
-            some = self.participants[name].dropna()
-            levels = [round(float(some.quantile(q)), 2) for q in (0.5, 0.9, 0.99)] if len(some) else [None] * 3
-            rows.append((words, len(some), *levels, round(float(some.max()), 2) if len(some) else None))
+            seconds = self.participants[name].dropna()
+            levels = [round(float(seconds.quantile(q)), 2) for q in (0.5, 0.9, 0.99)] if len(seconds) else [None] * 3
+            rows.append((words, len(seconds), *levels, round(float(seconds.max()), 2) if len(seconds) else None))
         columns = ["Until", "Participants", "Median (s)", "90 %", "99 %", "Longest"]
         caption = "Seconds from a participant's first packet or line; only where the evidence shows both moments."
         return Table("fleet_waits", pd.DataFrame(rows, columns=columns), caption)
@@ -112,8 +112,8 @@ class Overview:
         else:
             waits = waits.iloc[:0]
         rows = [
-            (one.participant, one.media_s, one.media_path, one.server, self._link(str(one.case), str(one.source)))
-            for one in waits.sort_values(["media_s", "source"], ascending=[False, True]).head(MOST).itertuples()
+            (wait.participant, wait.media_s, wait.media_path, wait.server, self._link(str(wait.case), str(wait.source)))
+            for wait in waits.sort_values(["media_s", "source"], ascending=[False, True]).head(MOST).itertuples()
         ]
         table = pd.DataFrame(rows, columns=["Participant", "Media after (s)", "Path", "Server", "Case"])
         table["Case"] = pd.Series([row[-1] for row in rows], dtype=object)  # a link is more than its text
@@ -137,13 +137,13 @@ class Overview:
         whom = self.participants.merge(pd.DataFrame({"case": self.calls["case"], "group": key}), on="case", how="left")
         rows = []
         for group in sorted(key.unique()):
-            mine, people = self.calls[key == group], whom[whom["group"] == group]
+            own, people = self.calls[key == group], whom[whom["group"] == group]
             seen = people[people["media_path"] != "not-observable"]
             wait = people["media_s"].dropna()
             rows.append((
-                group, len(mine), int(mine["cause"].notna().sum()),
+                group, len(own), int(own["cause"].notna().sum()),
                 round(100 * float(seen["media_path"].eq("none").mean()), 1) if len(seen) else None, len(wait),
-                round(float(wait.median()), 2) if len(wait) else None, int(mine["failed"].fillna(0).max()),
+                round(float(wait.median()), 2) if len(wait) else None, int(own["failed"].fillna(0).max()),
             ))  # fmt: skip
         columns = ["Group", "Cases", "With a cause", "Without media (%)", "Waits", "Media after (s, median)",
                    "Most failing checks"]  # fmt: skip
@@ -164,7 +164,7 @@ class _Link(str):
 
 
 def _ordered(counts: "pd.Series[int]") -> list[tuple[Any, int]]:
-    return sorted(counts.items(), key=lambda one: (-int(one[1]), str(one[0])))
+    return sorted(counts.items(), key=lambda entry: (-int(entry[1]), str(entry[0])))
 
 
 def _is_date(by: str) -> bool:
@@ -208,18 +208,18 @@ def write(overview: Overview, out: Path) -> list[str]:
     title = "Report of a survey"
     text, page = [f"# {title}", ""], [f"<h1>{title}</h1>"]
     drawings: dict[str, str] = {}
-    for heading, some in blocks(overview):
+    for heading, parts in blocks(overview):
         text += [f"## {heading}", ""]
         page.append(f"<h2>{heading}</h2>")
-        for one in some:
-            if isinstance(one, Figure):
-                drawings[f"{one.name}.svg"] = one.svg
-                text += [f"![{one.caption}]({one.name}.svg)", "", f"*{one.caption}*", ""]
-                drawn, words = one.svg[one.svg.index("<svg") :], html.escape(one.caption)
+        for block in parts:
+            if isinstance(block, Figure):
+                drawings[f"{block.name}.svg"] = block.svg
+                text += [f"![{block.caption}]({block.name}.svg)", "", f"*{block.caption}*", ""]
+                drawn, words = block.svg[block.svg.index("<svg") :], html.escape(block.caption)
                 page.append(f"<figure>{drawn}<figcaption>{words}</figcaption></figure>")
             else:
-                text += [_linked(one).text if len(one.rows) else "None.", "", f"*{one.caption}*", ""]
-                page.append(_html(one))
+                text += [_linked(block).text if len(block.rows) else "None.", "", f"*{block.caption}*", ""]
+                page.append(_html(block))
     whole = _PAGE.format(title=title, body="\n".join(page))
     out.mkdir(parents=True, exist_ok=True)
     files = {**drawings, "report.md": "\n".join(text), "report.html": whole}

@@ -34,18 +34,18 @@ def to_sarif(
             "driver": {"name": "jitsilab", "semanticVersion": __version__, "rules": [_rule(rule) for rule in RULES]}
         },
         "columnKind": "utf16CodeUnits",
-        "results": [_result(one, order[one.id], capture) for one in findings],
+        "results": [_result(finding, order[finding.id], capture) for finding in findings],
     }
-    rows = [one._asdict() if isinstance(one, Input) else dict(one) for one in inputs]
+    rows = [given._asdict() if isinstance(given, Input) else dict(given) for given in inputs]
     artifacts = [_artifact(row) for row in rows]
-    if capture is not None and not any(_uri(capture) == one["location"]["uri"] for one in artifacts):
+    if capture is not None and not any(_uri(capture) == artifact["location"]["uri"] for artifact in artifacts):
         artifacts.insert(0, {"location": {"uri": _uri(capture)}, "roles": ["analysisTarget"]})
     if artifacts:
         run["artifacts"] = artifacts
     if notes := [_notification(row) for row in rows if row.get("note")]:
         run["invocations"] = [{"executionSuccessful": True, "toolExecutionNotifications": notes}]
     if changes is not None:
-        states = {one.id: "updated" if one.before else "new" for one in changes}
+        states = {change.id: "updated" if change.before else "new" for change in changes}
         for result in run["results"]:
             result["baselineState"] = states.get(result["ruleId"], "unchanged")
     return {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
@@ -78,23 +78,23 @@ def _rule(rule: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _result(one: Finding, index: int, capture: str | None) -> dict[str, Any]:
-    kind = KINDS[one.result]
+def _result(finding: Finding, index: int, capture: str | None) -> dict[str, Any]:
+    kind = KINDS[finding.result]
     result: dict[str, Any] = {
-        "ruleId": one.id,
+        "ruleId": finding.id,
         "ruleIndex": index,
         "kind": kind,
-        "level": LEVELS[one.severity] if kind == "fail" else "none",
-        "message": {"text": (one.evidence or one.rule.title) + "."},
-        "partialFingerprints": {"check/v1": one.id},
-        "properties": {"severity": one.severity, "certainty": one.certainty, "frames": list(one.frames)},
+        "level": LEVELS[finding.severity] if kind == "fail" else "none",
+        "message": {"text": (finding.evidence or finding.rule.title) + "."},
+        "partialFingerprints": {"check/v1": finding.id},
+        "properties": {"severity": finding.severity, "certainty": finding.certainty, "frames": list(finding.frames)},
     }
-    if one.accepted is not None:
-        why = f"{one.accepted.date}: {one.accepted.reason}"
+    if finding.accepted is not None:
+        why = f"{finding.accepted.date}: {finding.accepted.reason}"
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
-    locations = [_physical(place) for place in one.places]
-    if capture is not None and one.frames:
-        frames = [{"name": f"frame {frame}"} for frame in one.frames]
+    locations = [_physical(place) for place in finding.places]
+    if capture is not None and finding.frames:
+        frames = [{"name": f"frame {frame}"} for frame in finding.frames]
         locations.append({"physicalLocation": {"artifactLocation": {"uri": _uri(capture)}}, "logicalLocations": frames})
     if locations:
         result["locations"] = locations

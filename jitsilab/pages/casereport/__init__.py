@@ -25,28 +25,29 @@ def assemble(call: "Call", tell: Callable[[str], None] = lambda _: None, changed
 
     ``changed`` is what `jitsilab.judge.diagnosis.changes` tells of an older case.
     """
-    found = contents.gather(call, tell)
-    diagnosis = found.diagnosis
-    people, left_out = cards.of_people(diagnosis, found.places)
-    conditions, state = cards.conditions(diagnosis, found.places), cards.tone(diagnosis)
+    gathered = contents.gather(call, tell)
+    diagnosis = gathered.diagnosis
+    people, left_out = cards.of_people(diagnosis, gathered.places)
+    conditions, state = cards.conditions(diagnosis, gathered.places), cards.tone(diagnosis)
     answer = [*(conditions if state == "warn" else []), *people]  # where all have media, a condition is the answer
-    notices = [*(conditions if state != "warn" else []), *cards.grave(found.findings, found.places)]
-    sections: list[Section] = [*([] if changed is None else [since.section(changed)]), *story.section(found)]
-    open_ = unseen.section(found)
-    sections += evidence.sections(found)
-    place = next(i for i, one in enumerate(sections) if one.id == "evidence")
+    notices = [*(conditions if state != "warn" else []), *cards.grave(gathered.findings, gathered.places)]
+    sections: list[Section] = [*([] if changed is None else [since.section(changed)]), *story.section(gathered)]
+    open_ = unseen.section(gathered)
+    sections += evidence.sections(gathered)
+    place = next(i for i, section in enumerate(sections) if section.id == "evidence")
     sections.insert(place, open_)
-    rooms = ", ".join(dict.fromkeys(str(one["room"]) for one in diagnosis.calls))
-    frames = sum(len(rows) for one in call.packets if (rows := one.table("frames")) is not None)
+    rooms = ", ".join(dict.fromkeys(str(meeting["room"]) for meeting in diagnosis.calls))
+    frames = sum(len(rows) for source in call.packets if (rows := source.table("frames")) is not None)
     parts = [
         f"{len(diagnosis.people)} participant{'' if len(diagnosis.people) == 1 else 's'}"
         + (f" ({left_out} have no card here: diagnose --json has all)" if left_out else ""),
-        f"room {rooms}" if rooms else "", evidence.span(found), f"{frames:,} frames" if frames else "",
-        f"{len(found.events):,} events in lines" if found.events is not None else "",
+        f"room {rooms}" if rooms else "", evidence.span(gathered), f"{frames:,} frames" if frames else "",
+        f"{len(gathered.events):,} events in lines" if gathered.events is not None else "",
     ]  # fmt: skip
     return Document(
         f"Case report: {call.name}", text("; ".join(filter(None, parts))), state,
-        cards.verdict(diagnosis), answer, notices, found.ladders, sections, results.as_json(found, call.name, changed),
+        cards.verdict(diagnosis), answer, notices, gathered.ladders, sections,
+        results.as_json(gathered, call.name, changed),
     )  # fmt: skip
 
 

@@ -43,34 +43,34 @@ def verdict(answer: "Diagnosis") -> str:
 
 def tone(answer: "Diagnosis") -> str:
     """How bad it is: bad, warn, open, good."""
-    if any(not one.ended for one in answer.causes) or any(one.media_path == "none" for one in answer.people):
+    if any(not cause.ended for cause in answer.causes) or any(person.media_path == "none" for person in answer.people):
         return "bad"
-    if any(not one.ended for one in (*answer.causes, *answer.conditions)):
+    if any(not statement.ended for statement in (*answer.causes, *answer.conditions)):
         return "warn"
-    unseen = not answer.people or any(one.media_path == "not-observable" for one in answer.people)
+    unseen = not answer.people or any(person.media_path == "not-observable" for person in answer.people)
     return "open" if unseen else "good"
 
 
 def of_people(answer: "Diagnosis", places: Places) -> tuple[list[Card], int]:
     """A card each, those without media first, and how many are left out."""
     order = {"none": 0, "not-observable": 1}
-    people = sorted(answer.people, key=lambda one: order.get(one.media_path, 2))
-    well = [one for one in people if order.get(one.media_path, 2) == 2]
-    others = [one for one in people if order.get(one.media_path, 2) != 2]
-    left_out = {id(one) for one in (*well[MOST_CARDS:], *others[MOST_FAILED:])}
-    said: dict[tuple[str, str | None], Card] = {}
-    cards = list(_of_the_call(answer, places, said))
-    healed = [one for one in cards if one.tone == "open"]
-    cards = [one for one in cards if one.tone != "open"]
-    for number, one in enumerate(people, 1):
-        if id(one) not in left_out:
-            cards.append(_person(one, number, answer, places, said))
+    people = sorted(answer.people, key=lambda person: order.get(person.media_path, 2))
+    well = [person for person in people if order.get(person.media_path, 2) == 2]
+    others = [person for person in people if order.get(person.media_path, 2) != 2]
+    left_out = {id(person) for person in (*well[MOST_CARDS:], *others[MOST_FAILED:])}
+    by_cause: dict[tuple[str, str | None], Card] = {}
+    cards = list(_of_the_call(answer, places, by_cause))
+    healed = [card for card in cards if card.tone == "open"]
+    cards = [card for card in cards if card.tone != "open"]
+    for number, person in enumerate(people, 1):
+        if id(person) not in left_out:
+            cards.append(_person(person, number, answer, places, by_cause))
     return [*cards, *healed], len(left_out)
 
 
-def _of_the_call(answer: "Diagnosis", places: Places, said: dict[tuple[str, str | None], Card]) -> Iterator[Card]:
+def _of_the_call(answer: "Diagnosis", places: Places, by_cause: dict[tuple[str, str | None], Card]) -> Iterator[Card]:
     """Causes that the evidence ties to nobody by name."""
-    known = {one.id for one in answer.people}
+    known = {person.id for person in answer.people}
     for number, cause in enumerate(answer.causes, 1):
         if cause.participants and {*cause.participants} & known:
             continue
@@ -82,14 +82,14 @@ def _of_the_call(answer: "Diagnosis", places: Places, said: dict[tuple[str, str 
             card.facts.append(("Seen", text(places.shortened(cause.detail))))
         card.facts += [*_when(cause), *_proof(cause.evidence, places, Link("the cause", card.id))]
         card.change = _change(answer, cause.name, cause.reason, places)
-        said[cause.name, cause.reason] = card
+        by_cause[cause.name, cause.reason] = card
         yield card
 
 
-def _when(one: "Statement") -> list[tuple[str, Text]]:
+def _when(statement: "Statement") -> list[tuple[str, Text]]:
     """In which of several calls it held, and from when on it is well."""
-    found = [("In", text(one.call))] if one.call else []
-    return [*found, ("Healed", text(f"from {iso(one.ended_time)} on it is well"))] if one.ended else found
+    facts = [("In", text(statement.call))] if statement.call else []
+    return [*facts, ("Healed", text(f"from {iso(statement.ended_time)} on it is well"))] if statement.ended else facts
 
 
 def _cause(name: str, reason: str | None) -> Text:
@@ -98,49 +98,52 @@ def _cause(name: str, reason: str | None) -> Text:
 
 
 def _person(
-    one: "Diagnosed", number: int, answer: "Diagnosis", places: Places, said: dict[tuple[str, str | None], Card]
+    person: "Diagnosed", number: int, answer: "Diagnosis", places: Places, by_cause: dict[tuple[str, str | None], Card]
 ) -> Card:
-    own, me = f"person-{number}", Link(one.id, f"person-{number}")
-    ways = _ways(one)
-    if one.media_path == "none":
-        card = Card(own, one.id, "bad", "no media", _why(one))
-    elif one.media_path == "not-observable":
-        card = Card(own, one.id, "open", "not to be seen here", text("Whether media flowed is not to be seen here"))
-        if one.cause and one.cause not in OPEN:
-            card.lead = _cause(one.cause, one.reason)
+    own, me = f"person-{number}", Link(person.id, f"person-{number}")
+    ways = _ways(person)
+    if person.media_path == "none":
+        card = Card(own, person.id, "bad", "no media", _why(person))
+    elif person.media_path == "not-observable":
+        card = Card(own, person.id, "open", "not to be seen here", text("Whether media flowed is not to be seen here"))
+        if person.cause and person.cause not in OPEN:
+            card.lead = _cause(person.cause, person.reason)
     else:
-        card = Card(own, one.id, "warn" if one.conditions else "good", "has media", ways or text(PATHS[one.media_path]))
-    addresses = [Code(address) for address in one.addresses if address != one.id]
+        card = Card(
+            own, person.id, "warn" if person.conditions else "good", "has media", ways or text(PATHS[person.media_path])
+        )
+    addresses = [Code(address) for address in person.addresses if address != person.id]
     if addresses:
         card.facts.append(("At", joined(addresses)))
-    if one.media_path in ("none", "not-observable"):
+    if person.media_path in ("none", "not-observable"):
         if ways:
             card.facts.append(("Before", ways))
-        card.facts.append(("Reached", text(STAGES.get(one.stage, one.stage))))
-        if TURN.get(one.turn_stage):
-            card.facts.append(("TURN", text(TURN[one.turn_stage])))
-        if one.open_causes:
-            card.facts.append(("Open", joined(_open(name) for name in one.open_causes)))
-    if one.note:
-        card.facts.append(("Seen", text(places.shortened(one.note), f" ({one.certainty})")))
-    elif one.media_path == "none":
-        card.facts.append(("Known", text(one.certainty)))
+        card.facts.append(("Reached", text(STAGES.get(person.stage, person.stage))))
+        if TURN.get(person.turn_stage):
+            card.facts.append(("TURN", text(TURN[person.turn_stage])))
+        if person.open_causes:
+            card.facts.append(("Open", joined(_open(name) for name in person.open_causes)))
+    if person.note:
+        card.facts.append(("Seen", text(places.shortened(person.note), f" ({person.certainty})")))
+    elif person.media_path == "none":
+        card.facts.append(("Known", text(person.certainty)))
     card.facts += [
-        ("Beside", text(Link(CONDITIONS[held.name].words, _condition_id(answer, held.name)))) for held in one.conditions
+        ("Beside", text(Link(CONDITIONS[held.name].words, _condition_id(answer, held.name))))
+        for held in person.conditions
     ]
-    card.facts += _proof(one.evidence, places, me)[: None if one.media_path in ("none", "not-observable") else 1]
-    if one.cause and one.cause not in OPEN and one.media_path in ("none", "not-observable"):
-        before = said.get((one.cause, one.reason))
-        card.change = _change(answer, one.cause, one.reason, places)
+    card.facts += _proof(person.evidence, places, me)[: None if person.media_path in ("none", "not-observable") else 1]
+    if person.cause and person.cause not in OPEN and person.media_path in ("none", "not-observable"):
+        before = by_cause.get((person.cause, person.reason))
+        card.change = _change(answer, person.cause, person.reason, places)
         if before is not None and card.change is not None:
             card.change = Change("", like=text("as for ", Link(before.name, before.id)))
-        said.setdefault((one.cause, one.reason), card)
+        by_cause.setdefault((person.cause, person.reason), card)
     return card
 
 
-def _why(one: "Diagnosed") -> Text:
-    if one.cause and one.cause not in OPEN:
-        return _cause(one.cause, one.reason)
+def _why(person: "Diagnosed") -> Text:
+    if person.cause and person.cause not in OPEN:
+        return _cause(person.cause, person.reason)
     return text("The evidence does not single out why")
 
 
@@ -148,20 +151,20 @@ def _open(name: str) -> Text:
     return text(words_of(name, None) if name not in OPEN else name, " ", Code(name))
 
 
-def _ways(one: "Diagnosed") -> Text:
-    shown = one.media_paths[:3]
+def _ways(person: "Diagnosed") -> Text:
+    shown = person.media_paths[:3]
     ways = ", then ".join(f"{PATHS[way.name]} from {way.start:.1f} to {way.end:.1f} s" for way in shown)
-    more = f", then {len(one.media_paths) - 3} more" if len(one.media_paths) > 3 else ""
+    more = f", then {len(person.media_paths) - 3} more" if len(person.media_paths) > 3 else ""
     return text(f"{ways[0].upper()}{ways[1:]}{more}") if ways else ()
 
 
 def _proof(evidence: Any, places: Places, by: Link) -> list[tuple[str, Text]]:
     if not evidence:
         return []
-    found = [("Proof", places.proof(evidence, by))]
+    facts = [("Proof", places.proof(evidence, by))]
     for input, display_filter in places.filters(evidence):
-        found.append(("Wireshark", text(Code(display_filter), f" in {input}" if len(places.captures) > 1 else "")))
-    return found
+        facts.append(("Wireshark", text(Code(display_filter), f" in {input}" if len(places.captures) > 1 else "")))
+    return facts
 
 
 def _change(answer: "Diagnosis", name: str, reason: str | None, places: Places) -> Change | None:
@@ -175,40 +178,47 @@ def _change(answer: "Diagnosis", name: str, reason: str | None, places: Places) 
 
 
 def _condition_id(answer: "Diagnosis", name: str) -> str:
-    return f"condition-{1 + next(number for number, one in enumerate(answer.conditions) if one.name == name)}"
+    return (
+        f"condition-{1 + next(number for number, condition in enumerate(answer.conditions) if condition.name == name)}"
+    )
 
 
 def conditions(answer: "Diagnosis", places: Places) -> list[Card]:
     """What is true beside media."""
-    return [_condition(one, f"condition-{number}", answer, places) for number, one in enumerate(answer.conditions, 1)]
+    return [
+        _condition(condition, f"condition-{number}", answer, places)
+        for number, condition in enumerate(answer.conditions, 1)
+    ]
 
 
-def _condition(one: "Statement", own: str, answer: "Diagnosis", places: Places) -> Card:
-    words = CONDITIONS[one.name].words
-    status = f" {one.status}" if one.status else ""
-    card = Card(own, f"{words[0].upper()}{words[1:]}", "warn", one.certainty, text(Code(f"{one.name}{status}")))
-    if one.ended:
+def _condition(condition: "Statement", own: str, answer: "Diagnosis", places: Places) -> Card:
+    words = CONDITIONS[condition.name].words
+    status = f" {condition.status}" if condition.status else ""
+    card = Card(
+        own, f"{words[0].upper()}{words[1:]}", "warn", condition.certainty, text(Code(f"{condition.name}{status}"))
+    )
+    if condition.ended:
         card.tone = "open"
-    if one.participants:
-        card.facts.append(("For", joined(one.participants)))
-    card.facts += _when(one)
-    if one.detail:
-        card.facts.append(("Seen", text(places.shortened(one.detail))))
-    card.facts += _proof(one.evidence, places, Link(words, own))
-    card.change = _change(answer, one.name, one.reason, places)
+    if condition.participants:
+        card.facts.append(("For", joined(condition.participants)))
+    card.facts += _when(condition)
+    if condition.detail:
+        card.facts.append(("Seen", text(places.shortened(condition.detail))))
+    card.facts += _proof(condition.evidence, places, Link(words, own))
+    card.change = _change(answer, condition.name, condition.reason, places)
     return card
 
 
 def grave(findings: "list[Finding]", places: Places) -> list[Card]:
     """The gravest failures of the security checks: medium and above, a few."""
     failed = sorted(
-        (one for one in findings if one.result == "FAIL" and SEVERITIES.index(one.severity) <= 2),
-        key=lambda one: (SEVERITIES.index(one.severity), one.id),
+        (finding for finding in findings if finding.result == "FAIL" and SEVERITIES.index(finding.severity) <= 2),
+        key=lambda finding: (SEVERITIES.index(finding.severity), finding.id),
     )
     return [
-        Card(f"grave-{one.id}", one.rule.title, severity_tone(one.severity), one.severity,
-             text(Link(one.id, one.id), f": {visible(places.shortened(one.evidence), SEEN)}"))
-        for one in failed[:MOST_GRAVE]
+        Card(f"grave-{finding.id}", finding.rule.title, severity_tone(finding.severity), finding.severity,
+             text(Link(finding.id, finding.id), f": {visible(places.shortened(finding.evidence), SEEN)}"))
+        for finding in failed[:MOST_GRAVE]
     ]  # fmt: skip
 
 

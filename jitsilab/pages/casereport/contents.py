@@ -41,7 +41,7 @@ def gather(call: Call, tell: Progress = lambda _: None) -> Contents:
     """Everything, each once; ``tell`` is called with what comes next."""
     tell("who had media, and why not")
     diagnosis = call.diagnosis
-    captures = [one.input for one in call.packets]
+    captures = [source.input for source in call.packets]
     places = Places([piece.input for piece in call.evidence.pieces], captures)
     tell("the steps of the theory")
     parts = each_capture(call)
@@ -51,22 +51,22 @@ def gather(call: Call, tell: Progress = lambda _: None) -> Contents:
 
     audited = findings.audit(call if call.packets else None, call.facts)
     tell("the ladder")
-    proofs = frozenset(place for one in diagnosis.causes for place in one.evidence)
+    proofs = frozenset(place for cause in diagnosis.causes for place in cause.evidence)
     drawn = ladders.of_captures(parts, places, proofs)
-    told = call.timeline if call.evidence.lines else None
-    drawn = ladders.with_lines(drawn, told, places, proofs)
+    timeline = call.timeline if call.evidence.lines else None
+    drawn = ladders.with_lines(drawn, timeline, places, proofs)
     tell("streams, lines, what could not be read")
-    names = {known: one.id for one in diagnosis.people for known in sorted(one.names)}
-    shown = [one for part in parts for one in streams.of_call(part, names)]
+    names = {known: person.id for person in diagnosis.people for known in sorted(person.names)}
+    shown = [stream for part in parts for stream in streams.of_call(part, names)]
     events = call.table("events") if call.evidence.lines else None
-    return Contents(call, parts, places, diagnosis, steps, audited, drawn, shown, events, told, call.errors, names)
+    return Contents(call, parts, places, diagnosis, steps, audited, drawn, shown, events, timeline, call.errors, names)
 
 
 def each_capture(call: Call) -> list[Call]:
     """The call once for each capture, since frames and flows are numbered in each; they share what was read."""
     if len(call.packets) == 1:
         return [call]
-    captures = {id(one) for one in call.packets}
+    captures = {id(source) for source in call.packets}
     pieces = [piece for piece in call.evidence.pieces if id(piece.source) in captures]
     return [Call(piece.input, Evidence([piece])) for piece in pieces]
 

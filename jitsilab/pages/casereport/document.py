@@ -43,28 +43,28 @@ Text = tuple[Part, ...]
 
 def text(*parts: "Part | Text") -> Text:
     """Parts, and texts of parts, as one text; empty words are left out."""
-    found: list[Part] = []
-    for one in parts:
-        if isinstance(one, str):
-            found += [one] if one else []
-        elif isinstance(one, Link | Code | Strong | Mark):
-            found.append(one)
+    flat: list[Part] = []
+    for part in parts:
+        if isinstance(part, str):
+            flat += [part] if part else []
+        elif isinstance(part, Link | Code | Strong | Mark):
+            flat.append(part)
         else:
-            found += one
-    return tuple(found)
+            flat += part
+    return tuple(flat)
 
 
 def joined(parts: "Iterable[Part | Text]", by: str = ", ") -> Text:
     """Texts in a row with something between them."""
-    found: list[Part | Text] = []
-    for one in parts:
-        found += [by, one] if found else [one]
-    return text(*found)
+    pieces: list[Part | Text] = []
+    for part in parts:
+        pieces += [by, part] if pieces else [part]
+    return text(*pieces)
 
 
-def words(some: Text) -> str:
+def words(parts: Text) -> str:
     """The text without what makes it more than words."""
-    return "".join(one if isinstance(one, str) else one.words for one in some)
+    return "".join(part if isinstance(part, str) else part.words for part in parts)
 
 
 @dataclass

@@ -42,12 +42,13 @@ def _streams(contents: Contents) -> Table | None:
     table = Table("streams-table", text("Media streams, by whose they are."),
                   ["Stream", "From", "To", "Packets", "Bytes", "Lost", "Jitter (ms)", "Between (s)", "SSRC", "Frame"],
                   [], numbers=frozenset({3, 4, 5, 6}), command="jitsilab table media EVIDENCE...")  # fmt: skip
-    for one in contents.streams[:MOST_ROWS]:
-        frame = contents.places.frame(one.first_frame, Link(one.name, "streams"), one.input)
+    for stream in contents.streams[:MOST_ROWS]:
+        frame = contents.places.frame(stream.first_frame, Link(stream.name, "streams"), stream.input)
         table.rows.append(
-            Row([text(one.name), text(one.sender), text(one.receiver), text(f"{one.packets:,}"), text(f"{one.bytes:,}"),
-                 text(f"{one.lost:,}"), text(f"{one.jitter_ms:.1f}" if one.jitter_ms == one.jitter_ms else ""),
-                 text(f"{one.start:.1f} to {one.end:.1f}"), text(Code(f"{one.ssrc:#010x}")), text(frame)])
+            Row([text(stream.name), text(stream.sender), text(stream.receiver), text(f"{stream.packets:,}"),
+                 text(f"{stream.bytes:,}"), text(f"{stream.lost:,}"),
+                 text(f"{stream.jitter_ms:.1f}" if stream.jitter_ms == stream.jitter_ms else ""),
+                 text(f"{stream.start:.1f} to {stream.end:.1f}"), text(Code(f"{stream.ssrc:#010x}")), text(frame)])
         )  # fmt: skip
     table.left_out = max(len(contents.streams) - MOST_ROWS, 0)
     table.paper = len(table.rows) <= FEW
@@ -57,13 +58,13 @@ def _streams(contents: Contents) -> Table | None:
 def _events(contents: Contents) -> Table | None:
     rows = []
     for ladder in contents.ladders:
-        for one in ladder.events:
-            said = joined((f"{name}: {value}" for name, value in one.fields), "; ")
-            place = contents.places.place(one.place, Link(one.label, one.id))
-            how = text(one.label, " ", Mark("by its length", "open")) if one.hidden else text(one.label)
-            ends = f"{one.source} to {one.target}" if one.source != one.target else one.source
-            rows.append(Row([text(f"{one.seconds:.3f}"), text(ends), text(one.kind), how, place, said], one.id,
-                            "bad" if "bad" in one.tone else ""))  # fmt: skip
+        for event in ladder.events:
+            values = joined((f"{name}: {value}" for name, value in event.fields), "; ")
+            place = contents.places.place(event.place, Link(event.label, event.id))
+            how = text(event.label, " ", Mark("by its length", "open")) if event.hidden else text(event.label)
+            ends = f"{event.source} to {event.target}" if event.source != event.target else event.source
+            rows.append(Row([text(f"{event.seconds:.3f}"), text(ends), text(event.kind), how, place, values], event.id,
+                            "bad" if "bad" in event.tone else ""))  # fmt: skip
     if not rows:
         return None
     return Table("events-table", text("Every event of the ladder with the fields of its message."),
@@ -78,11 +79,11 @@ def _steps(contents: Contents) -> Table | None:
     table = Table("steps-table", text("Every step, for each participant and session."),
                   ["Step", "Who", "Session", "Verdict", "Known", "What was seen", "Frames", "Source"], [],
                   command="jitsilab table steps EVIDENCE...", paper=False)  # fmt: skip
-    told = set(rows.loc[~rows["verdict"].isin(story.SIDE), "step"])
+    in_story = set(rows.loc[~rows["verdict"].isin(story.SIDE), "step"])
     for row in rows.head(MOST_ROWS).itertuples():
         word, tone = story.VERDICTS[str(row.verdict)]
         input, by = contents.places.captures[int(row.capture)], Link(row.step, f"step-{row.step}")
-        by = by if row.step in told else Link(row.step, "steps-all")
+        by = by if row.step in in_story else Link(row.step, "steps-all")
         linked = [contents.places.frame(int(frame), by, input) for frame in row.frames[:3]]
         table.rows.append(
             Row([text(f"{row.step} {row.title}"), text(plain(row.participant)), text(plain(row.session)),
@@ -99,13 +100,13 @@ def _checks(contents: Contents) -> Table:
     table = Table("checks-table", text("Every security check; the severity is that of a failure."),
                   ["Check", "Hazard", "Result", "Severity", "What was seen", "Evidence", "Source"], [],
                   command="jitsilab audit EVIDENCE... -v", paper=False)  # fmt: skip
-    for one in contents.findings:
-        word, tone = words[one.result]
+    for finding in contents.findings:
+        word, tone = words[finding.result]
         table.rows.append(
-            Row([text(one.id), text(one.title), text(Mark(word, tone)),
-                 text(cards.severity(one.severity)) if one.result == "FAIL" else (),
-                 text(contents.places.shortened(one.evidence)), story.evidence(one, contents),
-                 text(one.rule.source)], f"check-{one.id}")
+            Row([text(finding.id), text(finding.title), text(Mark(word, tone)),
+                 text(cards.severity(finding.severity)) if finding.result == "FAIL" else (),
+                 text(contents.places.shortened(finding.evidence)), story.evidence(finding, contents),
+                 text(finding.rule.source)], f"check-{finding.id}")
         )  # fmt: skip
     return table
 
@@ -114,7 +115,7 @@ def _proves(by: list[Link], contents: Contents) -> bool:
     """Whether the verdict, a condition or a step that went otherwise rests on what these cite."""
     rows = contents.steps
     broken = {f"step-{step}" for step in set(rows.loc[rows["verdict"].eq("DEVIATES"), "step"])} if len(rows) else set()
-    return any(one.to.startswith(("person-", "cause-", "condition-")) or one.to in broken for one in by)
+    return any(link.to.startswith(("person-", "cause-", "condition-")) or link.to in broken for link in by)
 
 
 def _frames(contents: Contents, *, proving: bool) -> Table | None:
@@ -127,12 +128,12 @@ def _frames(contents: Contents, *, proving: bool) -> Table | None:
     table = Table("frames-table" if proving else "frames-other-table", text(words),
                   [*(["Capture"] if several else []), "Frame", "Time (s)", "From", "To", "Protocol", "Bytes",
                    "What it is", "Cited by"], [])  # fmt: skip
-    table.numbers = frozenset({one + several for one in (0, 1, 5)})
+    table.numbers = frozenset({column + several for column in (0, 1, 5)})
     for number, part in enumerate(contents.parts):
         wanted = {frame for capture, frame in cited if capture == number}
         known = fields.frame_words(part, wanted)
         for frame in sorted(wanted):
-            row, said = known.get(frame, (None, ""))
+            row, what = known.get(frame, (None, ""))
             by = cited[number, frame]
             cells: list[Text] = [text(contents.places.short(contents.places.captures[number]))] if several else []
             cells.append(text(f"{frame}"))
@@ -141,7 +142,7 @@ def _frames(contents: Contents, *, proving: bool) -> Table | None:
             else:
                 cells += [text(f"{row.seconds:.6f}"), text(fields.end(row.src, row.src_port)),
                           text(fields.end(row.dst, row.dst_port)), text(plain(row.protocol)),
-                          text(f"{int(row.length):,}"), text(said)]  # fmt: skip
+                          text(f"{int(row.length):,}"), text(what)]  # fmt: skip
             cells.append(text(joined(by[:4]), f" and {len(by) - 4} more" if len(by) > 4 else ""))
             table.rows.append(Row(cells, contents.places.frame_id(number, frame)))
     table.paper = proving and len(table.rows) <= FEW
@@ -181,8 +182,8 @@ def _lines(contents: Contents, *, proving: bool) -> Table | None:
 def _written(contents: Contents, cited: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
     """The lines as they stand in the evidence, what may be a secret left out."""
     wanted = proof.Proof("", places=[Place(input, line=line) for input, line in cited][:FEW])
-    found = proof.lines(contents.call, wanted)
-    return {(one.place.input, one.place.line or 0): one.text[:LINE] for one in found}
+    lines = proof.lines(contents.call, wanted)
+    return {(line.place.input, line.place.line or 0): line.text[:LINE] for line in lines}
 
 
 def _errors(contents: Contents) -> Table | None:
@@ -206,10 +207,10 @@ def _errors(contents: Contents) -> Table | None:
 def _inputs(contents: Contents) -> Table:
     table = Table("inputs-table", text("What was read, and as what."), ["Input", "Read as", "Note", "SHA-256"], [])
     every = contents.diagnosis.inputs
-    for one in every[:MOST_ROWS]:
+    for row in every[:MOST_ROWS]:
         table.rows.append(
-            Row([text(Code(contents.places.short(one["path"]))), text(str(one["kind"])),
-                 text(contents.places.shortened(one["note"] or "")), text(Code(one["sha256"] or ""))])
+            Row([text(Code(contents.places.short(row["path"]))), text(str(row["kind"])),
+                 text(contents.places.shortened(row["note"] or "")), text(Code(row["sha256"] or ""))])
         )  # fmt: skip
     table.left_out = max(len(every) - MOST_ROWS, 0)
     table.paper = len(table.rows) <= FEW
@@ -218,14 +219,14 @@ def _inputs(contents: Contents) -> Table:
 
 def span(contents: Contents) -> str:
     """From when to when the captures go."""
-    found = []
+    ends = []
     for source in contents.call.packets:
         rows = source.table("frames")
         times = rows["time"].dropna() if rows is not None and "time" in rows else None
         if times is not None and len(times):
-            found += [times.iloc[0], times.iloc[-1]]
-    if not found:
+            ends += [times.iloc[0], times.iloc[-1]]
+    if not ends:
         return ""
-    first, last = (iso(pd.Timestamp(one).value) or "" for one in (min(found), max(found)))
+    first, last = (iso(pd.Timestamp(time).value) or "" for time in (min(ends), max(ends)))
     end = last[11:19] if last[:10] == first[:10] else f"{last[:10]} {last[11:19]}"
     return f"{first[:10]} {first[11:19]} to {end} UTC"

@@ -50,29 +50,29 @@ class Decoded:
     def of(self, event: Any) -> list[tuple[str, str]]:
         """Names and values of one event (a row of `jitsilab.case.timeline`)."""
         frame = int(event.frame)
-        found: list[tuple[str, str]] = []
+        pairs: list[tuple[str, str]] = []
         for row in self._rows["frames"].get(frame, ())[:1]:
             ends = f"{end(row.src, row.src_port)} to {end(row.dst, row.dst_port)}"
-            found += [("time", f"{row.seconds:.6f} s ({_time(row.time)})"), ("from and to", ends),
+            pairs += [("time", f"{row.seconds:.6f} s ({_time(row.time)})"), ("from and to", ends),
                       ("frame", f"{frame}, {row.protocol}, {int(row.length)} bytes")]  # fmt: skip
         if int(event.count) > 1:
-            found.append(("like it", f"{int(event.count)} to frame {int(event.last_frame)}"))
+            pairs.append(("like it", f"{int(event.count)} to frame {int(event.last_frame)}"))
         if event.hidden:
-            found.append(("read from", "the length of an encrypted record"))
+            pairs.append(("read from", "the length of an encrypted record"))
         for table, columns in _TABLES.get(str(event.kind), ()):
-            rows = [one for one in self._rows[table].get(frame, ()) if one.flow == event.flow]
-            found += _values(rows, columns)
+            rows = [row for row in self._rows[table].get(frame, ()) if row.flow == event.flow]
+            pairs += _values(rows, columns)
         if event.kind == "jingle":
-            found += self._candidates(frame)
+            pairs += self._candidates(frame)
         if event.kind == "media":
-            found += [
+            pairs += [
                 (
                     f"stream {row.ssrc:#010x}",
                     f"payload type {row.payload_type}, {row.packets:,} packets, {row.lost:,} lost",
                 )
                 for row in self._media.get(int(event.flow), ())[:MOST_CANDIDATES]
             ]
-        return found
+        return pairs
 
     def _candidates(self, frame: int) -> list[tuple[str, str]]:
         rows = self._rows["candidates"].get(frame, ())
@@ -83,21 +83,21 @@ class Decoded:
 
 
 def _by_frame(table: pd.DataFrame | None, frames: set[int]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
+    by_frame: dict[int, list[Any]] = {}
     for row in table[table["frame"].isin(frames)].itertuples() if table is not None and len(table) else ():
-        found.setdefault(int(row.frame), []).append(row)
-    return found
+        by_frame.setdefault(int(row.frame), []).append(row)
+    return by_frame
 
 
 def _values(rows: list[Any], columns: tuple[str, ...]) -> list[tuple[str, str]]:
     """Each column with its values in these rows, each once."""
-    found = []
+    pairs = []
     for column in columns:
         values = dict.fromkeys(shown for row in rows if (shown := _shown(row, column)))
         if values:
             name = _NAMES.get(column, column.replace("_", " "))
-            found.append((name, ", ".join(values)[:LONGEST]))
-    return found
+            pairs.append((name, ", ".join(values)[:LONGEST]))
+    return pairs
 
 
 def _shown(row: Any, column: str) -> str:
@@ -130,13 +130,13 @@ def _time(value: Any) -> str:
 def frame_words(call: Call, frames: set[int]) -> dict[int, tuple[Any, str]]:
     """Of each of these frames its row in the table ``frames``, and what was decoded in it, in a few words."""
     rows = _by_frame(call.table("frames"), frames)
-    said: dict[int, list[str]] = {}
+    words: dict[int, list[str]] = {}
     for name, form in _SAID.items():
-        for number, some in _by_frame(call.table(name), frames).items():
-            said.setdefault(number, []).extend(dict.fromkeys(filter(None, map(form, some))))
+        for number, decoded in _by_frame(call.table(name), frames).items():
+            words.setdefault(number, []).extend(dict.fromkeys(filter(None, map(form, decoded))))
     return {
-        number: (some[0], "; ".join(list(dict.fromkeys(said.get(number, [])))[:4])[:LONGEST])
-        for number, some in rows.items()
+        number: (frame_rows[0], "; ".join(list(dict.fromkeys(words.get(number, [])))[:4])[:LONGEST])
+        for number, frame_rows in rows.items()
     }
 
 

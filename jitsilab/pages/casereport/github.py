@@ -27,18 +27,18 @@ def page(document: Document) -> str:
     """The whole file."""
     there = {block.id for block in document.blocks() if isinstance(block, Table) and block.paper}
     there |= {row.id for block in document.blocks() if isinstance(block, Table) and block.paper for row in block.rows}
-    there |= {one.id for one in (*document.cards, *document.notices)}
-    sections = [one for one in document.sections if not one.blocks or _shown(one)]
-    there |= {one.id for one in sections}
+    there |= {card.id for card in (*document.cards, *document.notices)}
+    sections = [section for section in document.sections if not section.blocks or _shown(section)]
+    there |= {section.id for section in sections}
     parts = [f"# {_plain(document.title)}", f"**{_plain(document.verdict)}**", _text(document.subtitle, there)]
-    parts += [_card(one, there) for one in document.cards]
+    parts += [_card(card, there) for card in document.cards]
     if document.ladders:
         parts += ["![The ladder: who told whom what](ladder.svg)", _text(document.ladders[0].caption, there)]
     if document.notices:
-        parts += ["## Conditions and gravest findings", *(_card(one, there) for one in document.notices)]
-    for one in sections:
-        parts.append(f'<a id="{one.id}"></a>\n\n{"#" * one.level} {_plain(one.title)}')
-        parts += _blocks(one, there)
+        parts += ["## Conditions and gravest findings", *(_card(card, there) for card in document.notices)]
+    for section in sections:
+        parts.append(f'<a id="{section.id}"></a>\n\n{"#" * section.level} {_plain(section.title)}')
+        parts += _blocks(section, there)
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,12 +46,12 @@ def _shown(section: Section) -> bool:
     return any(not isinstance(block, Table) or block.paper for block in section.blocks)
 
 
-def _plain(some: object) -> str:
-    return markdown.escape(some, LONGEST)
+def _plain(value: object) -> str:
+    return markdown.escape(value, LONGEST)
 
 
-def _text(some: Text, there: set[str]) -> str:
-    return "".join(_part(part, there) for part in some)
+def _text(parts: Text, there: set[str]) -> str:
+    return "".join(_part(part, there) for part in parts)
 
 
 def _part(part: Part, there: set[str]) -> str:

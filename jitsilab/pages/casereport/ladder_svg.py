@@ -56,46 +56,46 @@ def rows(ladder: Ladder, linked: bool = True) -> str:
     """The upright lines, then a group for each event in order."""
     down = ROW * len(ladder.events)
     upright = "".join(f"M{lane_x(i, ladder)} 0v{down}" for i in range(len(ladder.lanes)))
-    every = "".join(_row(one, i, ladder, linked) for i, one in enumerate(ladder.events))
+    every = "".join(_row(event, i, ladder, linked) for i, event in enumerate(ladder.events))
     return f'<path class="lane" d="{upright}"/>{every}'
 
 
-def _row(one: Event, number: int, ladder: Ladder, linked: bool) -> str:
+def _row(event: Event, number: int, ladder: Ladder, linked: bool) -> str:
     place = {lane: i for i, lane in enumerate(ladder.lanes)}
-    start, end = lane_x(place[one.source], ladder), lane_x(place[one.target], ladder)
-    ends = f"{one.source} to {one.target}" if one.source != one.target else one.source
-    tip = f"{one.seconds:.3f} s, {one.place._replace(input='').__str__().strip()}: {ends}: {one.label}"
-    if one.hidden:
+    start, end = lane_x(place[event.source], ladder), lane_x(place[event.target], ladder)
+    ends = f"{event.source} to {event.target}" if event.source != event.target else event.source
+    tip = f"{event.seconds:.3f} s, {event.place._replace(input='').__str__().strip()}: {ends}: {event.label}"
+    if event.hidden:
         tip += " (read from the length of an encrypted record)"
     if start == end:
         drawn = f'<circle class="dot" cx="{start}" cy="18" r="4"/>'
-        x, anchor = _beside(start, one.label, ladder)
-        label = f'<text class="label" x="{x}" y="22" text-anchor="{anchor}">{_words(one.label, LABEL)}</text>'
+        x, anchor = _beside(start, event.label, ladder)
+        label = f'<text class="label" x="{x}" y="22" text-anchor="{anchor}">{_words(event.label, LABEL)}</text>'
     else:
-        middle = _middle((start + end) // 2, one.label, ladder)
+        middle = _middle((start + end) // 2, event.label, ladder)
         side = 1 if end > start else -1
         tip_x = end - side * 2
         drawn = f'<path class="arrow" d="M{start} 18H{tip_x - side * 6}"/>'
         drawn += f'<path class="dot" d="M{tip_x} 18l{-side * 8} -4v8z"/>'
-        label = f'<text class="label" x="{middle}" y="13" text-anchor="middle">{_words(one.label, LABEL)}</text>'
+        label = f'<text class="label" x="{middle}" y="13" text-anchor="middle">{_words(event.label, LABEL)}</text>'
     body = (
         f"<title>{_words(tip)}</title>"
         f'<rect class="back" x="0" y="0" width="{width(ladder)}" height="{ROW}"/>'
         f"{drawn}{label}"
-        f'<text class="soft" x="{TIME - 12}" y="22" text-anchor="end">{one.seconds:.3f}</text>'
-        f'<text class="soft" x="{width(ladder) - 6}" y="22" text-anchor="end">{_words(one.where)}</text>'
+        f'<text class="soft" x="{TIME - 12}" y="22" text-anchor="end">{event.seconds:.3f}</text>'
+        f'<text class="soft" x="{width(ladder) - 6}" y="22" text-anchor="end">{_words(event.where)}</text>'
     )
     if linked:
-        body = f'<a href="#{one.id}">{body}</a>'
-    kinds = " ".join(filter(None, ("row", one.tone, "hidden" if one.hidden else "")))
-    who = " ".join(str(place[name]) for name in dict.fromkeys((one.source, one.target)))
-    data = f' data-layer="{one.kind}" data-lanes="{who}" data-event="{one.id}"' if linked else ""
+        body = f'<a href="#{event.id}">{body}</a>'
+    kinds = " ".join(filter(None, ("row", event.tone, "hidden" if event.hidden else "")))
+    who = " ".join(str(place[name]) for name in dict.fromkeys((event.source, event.target)))
+    data = f' data-layer="{event.kind}" data-lanes="{who}" data-event="{event.id}"' if linked else ""
     return f'<g class="{kinds}" transform="translate(0,{number * ROW})"{data}>{body}</g>'
 
 
 def _column(ladder: Ladder) -> str:
     """What the last column holds."""
-    kinds = {"line" if one.place.frame is None else "frame" for one in ladder.events}
+    kinds = {"line" if event.place.frame is None else "frame" for event in ladder.events}
     return kinds.pop() if len(kinds) == 1 else "place"
 
 

@@ -25,7 +25,7 @@ def of_captures(parts: list[Call], places: Places, proofs: frozenset[Place] = fr
     made = (
         _of_capture(part, number, len(parts), places, proofs) for number, part in enumerate(parts[:MOST_LADDERS], 1)
     )
-    return [one for one in made if one is not None]
+    return [ladder for ladder in made if ladder is not None]
 
 
 def _of_capture(part: Call, number: int, of_them: int, places: Places, proofs: frozenset[Place]) -> Ladder | None:
@@ -59,44 +59,48 @@ def _tone(verdict: str, proves: bool) -> str:
 
 
 def with_lines(
-    drawn: list[Ladder], told: pd.DataFrame | None, places: Places, proofs: frozenset[Place] = frozenset()
+    drawn: list[Ladder], timeline: pd.DataFrame | None, places: Places, proofs: frozenset[Place] = frozenset()
 ) -> list[Ladder]:
     """The only ladder, or a new one, with the first of each thing that a program says of each participant."""
-    if told is None or len(drawn) > 1:
+    if timeline is None or len(drawn) > 1:
         return drawn
-    said = firsts(told)
-    said = said[said["time"].notna()]
+    spoken = firsts(timeline)
+    spoken = spoken[spoken["time"].notna()]
     if drawn:
         input = places.captures[0]
-        begin = _begin(told, drawn[0], input)
-        said = said[said["clock"].fillna("").ne("") & (said["input"] != input)] if begin is not None else said.head(0)
+        begin = _begin(timeline, drawn[0], input)
+        spoken = (
+            spoken[spoken["clock"].fillna("").ne("") & (spoken["input"] != input)]
+            if begin is not None
+            else spoken.head(0)
+        )
     else:
-        begin = pd.Timestamp(said["time"].iloc[0]).value if len(said) else None
-    if begin is None or said.empty:
+        begin = pd.Timestamp(spoken["time"].iloc[0]).value if len(spoken) else None
+    if begin is None or spoken.empty:
         return drawn
     events = [
         _spoken(row, f"event-l{place}", begin, places, proofs)
-        for place, row in enumerate(said.head(MOST_EVENTS).itertuples(), 1)
+        for place, row in enumerate(spoken.head(MOST_EVENTS).itertuples(), 1)
     ]
     before = drawn[0] if drawn else Ladder("ladder", (), [], [], [])
-    every = sorted([*before.events, *events], key=lambda one: one.seconds)
-    present = list(dict.fromkeys(one.source for one in events))
-    programs = [one for one in (SIGNALING, "focus", TURN, BRIDGE) if one in {*present, *before.lanes}]
-    people = [*before.people, *(one for one in present if one not in programs and one not in before.people)]
+    every = sorted([*before.events, *events], key=lambda event: event.seconds)
+    present = list(dict.fromkeys(event.source for event in events))
+    programs = [lane for lane in (SIGNALING, "focus", TURN, BRIDGE) if lane in {*present, *before.lanes}]
+    people = [*before.people, *(lane for lane in present if lane not in programs and lane not in before.people)]
     caption = before.caption or text("What logs, consoles and dumps say, where it was said.")
     return [replace(before, caption=caption, lanes=[*people, *programs], people=people, events=every,
-                    left_out=before.left_out + max(len(said) - MOST_EVENTS, 0))]  # fmt: skip
+                    left_out=before.left_out + max(len(spoken) - MOST_EVENTS, 0))]  # fmt: skip
 
 
-def firsts(told: pd.DataFrame) -> pd.DataFrame:
+def firsts(timeline: pd.DataFrame) -> pd.DataFrame:
     """Of what programs, browsers and stanzas say the first of each kind, by source and participant."""
-    return told[told["source"].ne("packets")].drop_duplicates(["source", "kind", "participant"])
+    return timeline[timeline["source"].ne("packets")].drop_duplicates(["source", "kind", "participant"])
 
 
-def _begin(told: pd.DataFrame, drawn: Ladder, input: str) -> int | None:
+def _begin(timeline: pd.DataFrame, drawn: Ladder, input: str) -> int | None:
     """When the capture began on the clock of the case, in ns, by an event that stands in both."""
-    seconds = {one.place.frame: one.seconds for one in drawn.events if one.place is not None}
-    rows = told[told["source"].eq("packets") & told["input"].eq(input) & told["time"].notna()]
+    seconds = {event.place.frame: event.seconds for event in drawn.events if event.place is not None}
+    rows = timeline[timeline["source"].eq("packets") & timeline["input"].eq(input) & timeline["time"].notna()]
     for frame, time in zip(rows["frame"], rows["time"], strict=True):
         if frame in seconds:
             return int(pd.Timestamp(time).value - seconds[frame] * 1e9)
@@ -122,7 +126,7 @@ def _spoken(row: object, own: str, begin: int, places: Places, proofs: frozenset
         place,
         False,
         "proof" if place in proofs else "plain",
-        [one for one in details if one[1]],
+        [detail for detail in details if detail[1]],
     )
 
 
@@ -138,11 +142,11 @@ def place_of(row: object) -> Place:
                  pointer if isinstance(pointer, str) else None)  # fmt: skip
 
 
-def without_lines(one: Ladder) -> Ladder:
+def without_lines(ladder: Ladder) -> Ladder:
     """The ladder for paper: where there are packets, they alone."""
-    events = [event for event in one.events if event.kind != LINES]
-    if not events or len(events) == len(one.events):
-        return one
+    events = [event for event in ladder.events if event.kind != LINES]
+    if not events or len(events) == len(ladder.events):
+        return ladder
     used = {name for event in events for name in (event.source, event.target)}
-    return replace(one, events=events, lanes=[lane for lane in one.lanes if lane in used],
-                   people=[name for name in one.people if name in used])  # fmt: skip
+    return replace(ladder, events=events, lanes=[lane for lane in ladder.lanes if lane in used],
+                   people=[name for name in ladder.people if name in used])  # fmt: skip

@@ -54,14 +54,14 @@ def source(document: Document) -> str:
     about = _text(document.subtitle, there)
     opening = f'#opening({_string(document.title)}, {_string(document.verdict)}, [{about}], "{document.tone}")'
     parts = [head, opening]
-    parts += [_card(one, there) for one in document.cards]
-    parts += [_ladder(ladders.without_lines(one), there) for one in document.ladders[:1]]
+    parts += [_card(card, there) for card in document.cards]
+    parts += [_ladder(ladders.without_lines(ladder), there) for ladder in document.ladders[:1]]
     if document.notices:
-        parts += ["= Conditions and gravest findings", *(_card(one, there) for one in document.notices)]
-    for one in document.sections:
-        if not one.blocks or any(not isinstance(block, Table) or block.paper for block in one.blocks):
-            parts.append(f"{'=' * (one.level - 1)} #{_string(one.title)}; <{one.id}>")
-            parts += _blocks(one, there)
+        parts += ["= Conditions and gravest findings", *(_card(card, there) for card in document.notices)]
+    for section in document.sections:
+        if not section.blocks or any(not isinstance(block, Table) or block.paper for block in section.blocks):
+            parts.append(f"{'=' * (section.level - 1)} #{_string(section.title)}; <{section.id}>")
+            parts += _blocks(section, there)
     return "\n\n".join(parts) + "\n"
 
 
@@ -69,9 +69,9 @@ def _ids(document: Document) -> set[str]:
     """What a link may lead to: typst knows no link to what is not there."""
     tables = [block for block in document.blocks() if isinstance(block, Table) and block.paper]
     there = {row.id for table in tables for row in table.rows if row.id}
-    there |= {one.id for one in (*document.cards, *document.notices)}
-    return there | {one.id for one in document.sections
-                    if any(not isinstance(block, Table) or block.paper for block in one.blocks)}  # fmt: skip
+    there |= {card.id for card in (*document.cards, *document.notices)}
+    return there | {section.id for section in document.sections
+                    if any(not isinstance(block, Table) or block.paper for block in section.blocks)}  # fmt: skip
 
 
 def _string(words: object) -> str:
@@ -80,8 +80,8 @@ def _string(words: object) -> str:
     return f'"{shown}"'
 
 
-def _text(some: Text, there: set[str]) -> str:
-    return "".join(_part(part, there) for part in some)
+def _text(parts: Text, there: set[str]) -> str:
+    return "".join(_part(part, there) for part in parts)
 
 
 def _part(part: Part, there: set[str]) -> str:
@@ -152,21 +152,21 @@ def _table(table: Table, there: set[str]) -> str:
 
 def _widths(table: Table) -> list[str]:
     """Room for each column by what it holds: short ones as they are, long ones share the rest."""
-    found = []
+    widths = []
     for i, name in enumerate(table.columns):
         lengths = sorted(sum(len(p if isinstance(p, str) else p.words) for p in row.cells[i]) for row in table.rows)
-        filled = [one for one in lengths if one]
+        filled = [length for length in lengths if length]
         long = filled[int(len(filled) * 0.9)] if filled else 0
         short = max([len(name), *lengths]) <= SHORT
-        found.append("auto" if short else f"{max(3, min(round(long**0.6), 16))}fr")
-    return found if any(one != "auto" for one in found) else [*found[:-1], "1fr"]
+        widths.append("auto" if short else f"{max(3, min(round(long**0.6), 16))}fr")
+    return widths if any(width != "auto" for width in widths) else [*widths[:-1], "1fr"]
 
 
 def _ladder(ladder: Ladder, there: set[str]) -> str:
     """A row a piece of page, so that the ladder goes on wherever a page ends."""
     lanes = "".join(f"{_string(name)}, " for name in ladder.lanes)
     place = {name: i for i, name in enumerate(ladder.lanes)}
-    rows = "".join(_event(one, place) for one in ladder.events[:MOST_EVENTS])
+    rows = "".join(_event(event, place) for event in ladder.events[:MOST_EVENTS])
     more = ladder.left_out + max(len(ladder.events) - MOST_EVENTS, 0)
     after = f" {more:,} later events are left out." if more else ""
     caption = (
@@ -175,8 +175,8 @@ def _ladder(ladder: Ladder, there: set[str]) -> str:
     return f"#ladder([{caption}], ({lanes}), ({rows}))"
 
 
-def _event(one: Event, place: dict[str, int]) -> str:
+def _event(event: Event, place: dict[str, int]) -> str:
     return (
-        f"({place[one.source]}, {place[one.target]}, {_string(f'{one.seconds:.3f}')}, {_string(one.where)}, "
-        f"{_string(visible(one.label, 60))}, {str(one.hidden).lower()}, {str('bad' in one.tone).lower()}), "
+        f"({place[event.source]}, {place[event.target]}, {_string(f'{event.seconds:.3f}')}, {_string(event.where)}, "
+        f"{_string(visible(event.label, 60))}, {str(event.hidden).lower()}, {str('bad' in event.tone).lower()}), "
     )

@@ -21,9 +21,9 @@ class Places:
     def __init__(self, inputs: Iterable[str], captures: Iterable[str]) -> None:
         self.names = short_names(inputs)
         self.captures = list(captures)
-        long = sorted((one for one in self.names if "/" in one), key=len, reverse=True)
+        long = sorted((name for name in self.names if "/" in name), key=len, reverse=True)
         self._whole = re.compile("|".join(map(re.escape, long))) if long else None
-        self._numbers = {one: number for number, one in enumerate(self.names, 1)}
+        self._numbers = {name: number for number, name in enumerate(self.names, 1)}
         self.frames: dict[tuple[int, int], list[Link]] = {}  # capture and frame: who cites it
         self.lines: dict[tuple[str, int], list[Link]] = {}
 
@@ -31,7 +31,7 @@ class Places:
         """A sentence with short names where it names inputs by their whole paths."""
         if self._whole is None or "/" not in words:
             return words
-        return self._whole.sub(lambda found: self.names[found[0]], words)
+        return self._whole.sub(lambda match: self.names[match[0]], words)
 
     def short(self, input: str) -> str:
         """The name of an input without the folders in which everything lies."""
@@ -62,27 +62,27 @@ class Places:
         self, numbers: Iterable[int], by: Link | None = None, most: int = MOST, input: str | None = None
     ) -> Text:
         """``601, 602 and 4 more``, each a link."""
-        every = list(dict.fromkeys(int(one) for one in numbers))
-        shown: list[Part | Text] = [self.frame(one, by, input) for one in every[:most]]
+        every = list(dict.fromkeys(int(number) for number in numbers))
+        shown: list[Part | Text] = [self.frame(number, by, input) for number in every[:most]]
         return text(joined(shown), f" and {len(every) - most} more" if len(every) > most else "")
 
-    def place(self, one: Place, by: Link | None = None) -> Text:
+    def place(self, place: Place, by: Link | None = None) -> Text:
         """One place of any kind."""
-        if one.frame is not None:
-            several = f"{self.short(one.input)} " if len(self.captures) != 1 else ""
-            return text(f"{several}frame ", self.frame(one.frame, by, one.input))
-        if one.line is not None and one.input in self.names:
-            _cited(self.lines.setdefault((one.input, one.line), []), by)
-            return text(Link(f"{self.short(one.input)}:{one.line}", self.line_id(one.input, one.line)))
-        return text(Code(str(one._replace(input=self.short(one.input)))))
+        if place.frame is not None:
+            several = f"{self.short(place.input)} " if len(self.captures) != 1 else ""
+            return text(f"{several}frame ", self.frame(place.frame, by, place.input))
+        if place.line is not None and place.input in self.names:
+            _cited(self.lines.setdefault((place.input, place.line), []), by)
+            return text(Link(f"{self.short(place.input)}:{place.line}", self.line_id(place.input, place.line)))
+        return text(Code(str(place._replace(input=self.short(place.input)))))
 
     def proof(self, places: Iterable[Place], by: Link | None = None) -> Text:
         """All places of a proof: frames together, then lines."""
         every = list(dict.fromkeys(places))
         frames: dict[str, list[int]] = {}
-        for one in every:
-            if one.frame is not None:
-                frames.setdefault(one.input, []).append(one.frame)
+        for place in every:
+            if place.frame is not None:
+                frames.setdefault(place.input, []).append(place.frame)
         parts: list[Part | Text] = []
         for input, numbers in frames.items():
             several = f"{self.short(input)}, " if len(frames) > 1 else ""
@@ -90,8 +90,8 @@ class Places:
             linked: list[Part | Text] = [self.frame(number, by, input) for number in numbers[:MOST]]
             more = f" and {len(numbers) - MOST} more" if len(numbers) > MOST else ""
             parts.append(text(several + noun, joined(linked), more))
-        others = [one for one in every if one.frame is None]
-        parts += [self.place(one, by) for one in others[:MOST]]
+        others = [place for place in every if place.frame is None]
+        parts += [self.place(place, by) for place in others[:MOST]]
         if len(others) > MOST:
             parts.append(f"{len(others) - MOST} more")
         return joined(parts)
@@ -99,18 +99,18 @@ class Places:
     def filters(self, places: Iterable[Place]) -> list[tuple[str, str]]:
         """A display filter for each capture that a proof names: the capture, and what to paste into Wireshark."""
         frames: dict[str, set[int]] = {}
-        for one in places:
-            if one.frame is not None:
-                frames.setdefault(one.input, set()).add(one.frame)
+        for place in places:
+            if place.frame is not None:
+                frames.setdefault(place.input, set()).add(place.frame)
         return [
-            (self.short(input), f"frame.number in {{{', '.join(map(str, sorted(some)[:MOST_IN_FILTER]))}}}")
-            for input, some in frames.items()
+            (self.short(input), f"frame.number in {{{', '.join(map(str, sorted(numbers)[:MOST_IN_FILTER]))}}}")
+            for input, numbers in frames.items()
         ]  # fmt: skip
 
 
-def _cited(by: "list[Link]", one: Link | None) -> None:
-    if one is not None and one not in by:
-        by.append(one)
+def _cited(by: "list[Link]", link: Link | None) -> None:
+    if link is not None and link not in by:
+        by.append(link)
 
 
 def short_names(inputs: Iterable[str]) -> dict[str, str]:
@@ -119,11 +119,11 @@ def short_names(inputs: Iterable[str]) -> dict[str, str]:
     >>> short_names(["/a/b/jvb.log", "/a/c/jvb.log", "/a/x.pcap"])
     {'/a/b/jvb.log': 'b/jvb.log', '/a/c/jvb.log': 'c/jvb.log', '/a/x.pcap': 'x.pcap'}
     """
-    parts = {one: PurePosixPath(one.replace("\\", "/")).parts for one in dict.fromkeys(inputs)}
-    found: dict[str, str] = {}
+    parts = {path: PurePosixPath(path.replace("\\", "/")).parts for path in dict.fromkeys(inputs)}
+    short: dict[str, str] = {}
     for count in range(1, max(map(len, parts.values()), default=0) + 1):
         shared = Counter(own[-count:] for own in parts.values())
-        for one, own in parts.items():
-            if one not in found and (shared[own[-count:]] == 1 or count >= len(own)):
-                found[one] = "/".join(own[-count:]).lstrip("/") or one
-    return {one: found.get(one, one) for one in parts}
+        for path, own in parts.items():
+            if path not in short and (shared[own[-count:]] == 1 or count >= len(own)):
+                short[path] = "/".join(own[-count:]).lstrip("/") or path
+    return {path: short.get(path, path) for path in parts}

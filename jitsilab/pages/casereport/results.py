@@ -37,26 +37,27 @@ def as_json(contents: Contents, name: str, changed: Changes | None = None) -> di
             for row in contents.steps.itertuples()
         ],
         "findings": [
-            {key: value for key, value in _short(one.as_dict(capture), contents).items() if key != "places"}
-            for one in contents.findings
+            {key: value for key, value in _short(finding.as_dict(capture), contents).items() if key != "places"}
+            for finding in contents.findings
         ],
         "ladders": [
             {"caption": words(ladder.caption), "lanes": ladder.lanes, "left_out": ladder.left_out,
              "events": [
-                 {"seconds": round(one.seconds, 6), "place": _short(one.place.to_json(), contents),
-                  "source": one.source, "target": one.target,
-                  "layer": one.kind, "label": one.label, "by_length": one.hidden}
-                 for one in ladder.events
+                 {"seconds": round(event.seconds, 6), "place": _short(event.place.to_json(), contents),
+                  "source": event.source, "target": event.target,
+                  "layer": event.kind, "label": event.label, "by_length": event.hidden}
+                 for event in ladder.events
              ]}
             for ladder in contents.ladders
         ],
         "streams": [
-            {"name": one.name, "from": one.sender, "to": one.receiver, "kind": one.kind or None,
-             "codec": one.codec or None, "ssrc": one.ssrc, "packets": one.packets, "bytes": one.bytes,
-             "lost": one.lost, "jitter_ms": round(one.jitter_ms, 3) if one.jitter_ms == one.jitter_ms else None,
-             "first_seconds": round(one.start, 6), "last_seconds": round(one.end, 6), "first_frame": one.first_frame,
-             "capture": contents.places.short(one.input)}
-            for one in contents.streams
+            {"name": stream.name, "from": stream.sender, "to": stream.receiver, "kind": stream.kind or None,
+             "codec": stream.codec or None, "ssrc": stream.ssrc, "packets": stream.packets,
+             "bytes": stream.bytes, "lost": stream.lost,
+             "jitter_ms": round(stream.jitter_ms, 3) if stream.jitter_ms == stream.jitter_ms else None,
+             "first_seconds": round(stream.start, 6), "last_seconds": round(stream.end, 6),
+             "first_frame": stream.first_frame, "capture": contents.places.short(stream.input)}
+            for stream in contents.streams
         ],
         "changes": changed.to_json() if changed is not None else None,
     }  # fmt: skip
@@ -69,7 +70,7 @@ def _word(value: Any) -> str | None:
 def _short(value: Any, contents: Contents) -> Any:
     """JSON in which no input is named by the folders of this machine."""
     if isinstance(value, dict):
-        return {key: _short(one, contents) for key, one in value.items()}
+        return {key: _short(inner, contents) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_short(one, contents) for one in value]
+        return [_short(inner, contents) for inner in value]
     return contents.places.shortened(value) if isinstance(value, str) else value

@@ -12,15 +12,15 @@ TONES = {
 
 def section(changed: Changes) -> Section:
     """Who has media now, which causes and conditions went, came and stayed."""
-    found = Section("since", "What changed since the older case")
+    chapter = Section("since", "What changed since the older case")
     every: list[PersonChange | StatementChange] = [*changed.people, *changed.causes, *changed.conditions]
     if not every:
-        found.blocks.append(Paragraph(text("Nothing changed: nobody's media, no cause and no condition.")))
-        return found
-    said = changed.to_text(ONE_LINE).splitlines()[-len(every) :]
+        chapter.blocks.append(Paragraph(text("Nothing changed: nobody's media, no cause and no condition.")))
+        return chapter
+    lines = changed.to_text(ONE_LINE).splitlines()[-len(every) :]
     table = Table("since-table", text("Media, causes and conditions beside the older case."), ["Change", "What"], [])
-    for one, line in zip(every, said, strict=True):
+    for change, line in zip(every, lines, strict=True):
         word, _, words = line.partition(" ")
-        table.rows.append(Row([text(Mark(word.lower(), TONES.get(one.change, "open"))), text(words.strip())]))
-    found.blocks.append(table)
-    return found
+        table.rows.append(Row([text(Mark(word.lower(), TONES.get(change.change, "open"))), text(words.strip())]))
+    chapter.blocks.append(table)
+    return chapter

@@ -41,11 +41,11 @@ SIDE = ("NOT_APPLICABLE", "NOT_OBSERVABLE")
 def section(contents: Contents) -> Iterator[Section]:
     """All that is told in order."""
     steps = list(_steps(contents))
-    told = list(_said(contents))
-    if steps or told:
+    spoken = list(_said(contents))
+    if steps or spoken:
         yield Section("story", "The story, step by step", steps)
-    if told:
-        yield Section("said", "What every source says, on one clock", told, level=3)
+    if spoken:
+        yield Section("said", "What every source says, on one clock", spoken, level=3)
     yield Section("security", "Security of session creation", list(_security(contents)))
 
 
@@ -55,7 +55,7 @@ def _steps(contents: Contents) -> Iterator[Block]:
         if contents.call.packets:
             yield Paragraph(text("Nothing shows a participant of a Jitsi call, so no step of the theory applies."))
         return
-    told = rows[~rows["verdict"].isin(SIDE)]
+    shown = rows[~rows["verdict"].isin(SIDE)]
     counts = rows.drop_duplicates(["step", "participant", "capture"])["verdict"].value_counts()
     yield Paragraph(
         text(
@@ -68,37 +68,37 @@ def _steps(contents: Contents) -> Iterator[Block]:
     causes = _causes(contents)
     table = Table("steps", text("Theory and practice, in the order of a session."),
                   ["Step", "How it went", "What was seen", "Frames", "Leads to"], [])  # fmt: skip
-    for step, some in told.groupby("step", sort=True):
-        table.rows.append(_step(str(step), some, contents, causes))
+    for step, group in shown.groupby("step", sort=True):
+        table.rows.append(_step(str(step), group, contents, causes))
     yield table
 
 
 def _step(
-    step: str, some: pd.DataFrame, contents: Contents, causes: "dict[int, tuple[Link, set[int], set[str]]]"
+    step: str, rows: pd.DataFrame, contents: Contents, causes: "dict[int, tuple[Link, set[int], set[str]]]"
 ) -> Row:
     own = Link(step, f"step-{step}")
-    best = min(some["verdict"], key=RANKS.index)
+    best = min(rows["verdict"], key=RANKS.index)
     went: list[Text] = []
-    for verdict in sorted(set(some["verdict"]), key=RANKS.index):
-        who = list(dict.fromkeys(some.loc[some["verdict"] == verdict, "participant"]))
+    for verdict in sorted(set(rows["verdict"]), key=RANKS.index):
+        who = list(dict.fromkeys(rows.loc[rows["verdict"] == verdict, "participant"]))
         names = ", ".join(map(str, who[:MOST_PEOPLE])) + (
             f" and {len(who) - MOST_PEOPLE} more" if len(who) > MOST_PEOPLE else ""
         )
         word, tone = VERDICTS[verdict]
         went.append(text(Mark(word, tone), f" {names}"))
-    worst = some[some["verdict"] == best]
+    worst = rows[rows["verdict"] == best]
     notes = list(dict.fromkeys(note for note in worst["note"] if note))
     frames = {(int(row.capture), int(frame)) for row in worst.itertuples() for frame in row.frames}
     linked = [contents.places.frame(frame, own, contents.places.captures[capture]) for capture, frame in sorted(frames)]
     more = f" and {len(linked) - 6} more" if len(linked) > 6 else ""
     leads: list[Link] = []
     if best in ("DEVIATES", "NOT_OBSERVED"):
-        whose = {str(one) for one in worst["participant"]}
+        whose = {str(participant) for participant in worst["participant"]}
         numbers = {frame for _, frame in frames}
         leads = [
             link for link, proof, whom in causes.values() if (proof & numbers) or (best == "DEVIATES" and whom & whose)
         ]
-    title = some["title"].iloc[0]
+    title = rows["title"].iloc[0]
     return Row(
         [text(f"{step} {title}"), joined(went, "; "), text("; ".join(notes[:3])), text(joined(linked[:6]), more),
          joined(leads[:MOST_PEOPLE])], own.to, {"DEVIATES": "bad", "NOT_OBSERVED": "warn"}.get(best, ""),
@@ -107,14 +107,14 @@ def _step(
 
 def _causes(contents: Contents) -> "dict[int, tuple[Link, set[int], set[str]]]":
     """Each cause with the card that tells it, the frames that prove it, and whom it holds for."""
-    found = {}
+    by_number = {}
     order = {"none": 0, "not-observable": 1}
-    people = sorted(contents.diagnosis.people, key=lambda one: order.get(one.media_path, 2))
-    for number, one in enumerate(people[: cards.MOST_FAILED], 1):
-        if one.cause and one.cause not in OPEN and one.media_path in order:
-            link = Link(f"{one.id}: {words_of(one.cause, one.reason)}", f"person-{number}")
-            found[number] = (link, set(one.frames), {one.id})
-    return found
+    people = sorted(contents.diagnosis.people, key=lambda person: order.get(person.media_path, 2))
+    for number, person in enumerate(people[: cards.MOST_FAILED], 1):
+        if person.cause and person.cause not in OPEN and person.media_path in order:
+            link = Link(f"{person.id}: {words_of(person.cause, person.reason)}", f"person-{number}")
+            by_number[number] = (link, set(person.frames), {person.id})
+    return by_number
 
 
 def _said(contents: Contents) -> Iterator[Block]:
@@ -152,7 +152,11 @@ def _said(contents: Contents) -> Iterator[Block]:
 
 
 def _proofs(contents: Contents) -> list[Place]:
-    return [place for one in (*contents.diagnosis.causes, *contents.diagnosis.conditions) for place in one.evidence]
+    return [
+        place
+        for statement in (*contents.diagnosis.causes, *contents.diagnosis.conditions)
+        for place in statement.evidence
+    ]
 
 
 def event_row(row: object, contents: Contents) -> list[Text]:
@@ -171,50 +175,51 @@ def event_row(row: object, contents: Contents) -> list[Text]:
 
 
 def _security(contents: Contents) -> Iterator[Block]:
-    found = contents.findings
+    findings = contents.findings
     failed = sorted(
-        (one for one in found if one.result == "FAIL"), key=lambda one: (SEVERITIES.index(one.severity), one.id)
+        (finding for finding in findings if finding.result == "FAIL"),
+        key=lambda finding: (SEVERITIES.index(finding.severity), finding.id),
     )
-    counts = {result: sum(one.result == result for one in found) for result in ("PASS", "NOT_OBSERVABLE")}
+    counts = {result: sum(finding.result == result for finding in findings) for result in ("PASS", "NOT_OBSERVABLE")}
     yield Paragraph(
         text(
-            f"Of {len(found)} checks {len(failed)} fail{'s' if len(failed) == 1 else ''}, {counts['PASS']} found the "
-            f"hazard absent, and {counts['NOT_OBSERVABLE']} could not be judged (", Link("why", "unseen"), "). ",
+            f"Of {len(findings)} checks {len(failed)} fail{'s' if len(failed) == 1 else ''}, {counts['PASS']} found "
+            f"the hazard absent, and {counts['NOT_OBSERVABLE']} could not be judged (", Link("why", "unseen"), "). ",
             Link("All checks", "checks-all"), ".",
         )
     )  # fmt: skip
     if failed:
         table = Table("findings", text("What fails, the gravest first."),
                       ["Check", "Severity", "Hazard", "What was seen", "What to do", "Evidence"], [])  # fmt: skip
-        table.rows = [finding_row(one, contents) for one in failed]
+        table.rows = [finding_row(finding, contents) for finding in failed]
         yield table
 
 
-def finding_row(one: Finding, contents: Contents) -> Row:
+def finding_row(finding: Finding, contents: Contents) -> Row:
     """A failure for people."""
     return Row(
-        [text(one.id), text(cards.severity(one.severity)), text(one.title),
-         text(contents.places.shortened(one.evidence)), text(one.rule.advice), evidence(one, contents)],
-        one.id, cards.severity_tone(one.severity),
+        [text(finding.id), text(cards.severity(finding.severity)), text(finding.title),
+         text(contents.places.shortened(finding.evidence)), text(finding.rule.advice), evidence(finding, contents)],
+        finding.id, cards.severity_tone(finding.severity),
     )  # fmt: skip
 
 
-def evidence(one: Finding, contents: Contents) -> Text:
+def evidence(finding: Finding, contents: Contents) -> Text:
     """Frames and lines of a finding."""
-    by = Link(one.id, one.id if one.result == "FAIL" else f"check-{one.id}")
+    by = Link(finding.id, finding.id if finding.result == "FAIL" else f"check-{finding.id}")
     parts: list[Part | Text] = []
-    if one.frames:
-        noun = "frame " if len(one.frames) == 1 else "frames "
-        whose = f"{contents.places.short(one.input)}, " if one.input else ""
-        parts.append(text(whose + noun, contents.places.frame_list(one.frames, by, 4, one.input or None)))
-    parts += _places(one.places[:4], contents)
+    if finding.frames:
+        noun = "frame " if len(finding.frames) == 1 else "frames "
+        whose = f"{contents.places.short(finding.input)}, " if finding.input else ""
+        parts.append(text(whose + noun, contents.places.frame_list(finding.frames, by, 4, finding.input or None)))
+    parts += _places(finding.places[:4], contents)
     return joined(parts)
 
 
-def _places(some: Iterable[str], contents: Contents) -> "list[Part | Text]":
-    found: list[Part | Text] = []
-    for one in some:
-        place = of_text(one)
+def _places(places: Iterable[str], contents: Contents) -> "list[Part | Text]":
+    parts: list[Part | Text] = []
+    for written in places:
+        place = of_text(written)
         short = contents.places.short(place.input)
-        found.append(Code(f"{short}:{place.line}" if place.line else short))
-    return found
+        parts.append(Code(f"{short}:{place.line}" if place.line else short))
+    return parts

@@ -35,20 +35,20 @@ def of_call(call: Call, names: Mapping[str, str]) -> list[Stream]:
         return []
     owners, codecs = _owners(call, names), _codecs(call)
     people = cast.addresses(cast.of(call.tables()), call.flows)
-    found = []
+    streams = []
     for row in media.itertuples():
         sender, receiver = (_person(str(end), people, names) for end in (row.src, row.dst))
         ssrc, codec = int(row.ssrc), codecs.get(int(row.payload_type), "")
         who, kind = owners.get((ssrc, receiver)) or owners.get((ssrc, ""), ("", ""))
         who, kind = who or sender, kind or _kind(codec)
-        found.append(
+        streams.append(
             Stream(
                 _name(who, kind, codec, ssrc), sender or "the bridge", receiver or "the bridge", kind, codec, ssrc,
                 int(row.packets), int(row.bytes), int(row.lost), float(row.jitter_ms), float(row.first_seconds),
                 float(row.last_seconds), int(row.first_frame), call.packets[0].input,
             )
         )  # fmt: skip
-    return found
+    return streams
 
 
 def _person(address: str, people: Mapping[str, str], names: Mapping[str, str]) -> str:
@@ -74,14 +74,16 @@ def _kind(codec: str) -> str:
 def _owners(call: Call, names: Mapping[str, str]) -> dict[tuple[int, str], tuple[str, str]]:
     """Of each SSRC whose it is, and its kind; numbers that the bridge gave hold for the one that it gave them to."""
     sources = call.table("sources")
-    found: dict[tuple[int, str], tuple[str, str]] = {}
+    owners: dict[tuple[int, str], tuple[str, str]] = {}
     if sources is None:
-        return found
+        return owners
     for row in sources[sources["ssrc"].notna()].itertuples():
         owner, receiver = _word(row.owner), _word(row.receiver)
         if owner and owner != "jvb":
-            found.setdefault((int(row.ssrc), names.get(receiver, receiver)), (names.get(owner, owner), _word(row.kind)))
-    return found
+            owners.setdefault(
+                (int(row.ssrc), names.get(receiver, receiver)), (names.get(owner, owner), _word(row.kind))
+            )
+    return owners
 
 
 def _codecs(call: Call) -> dict[int, str]:

@@ -45,9 +45,9 @@ def _asset(name: str) -> str:
 
 def script() -> str:
     """The page's own script, as it stands in the page."""
-    found = re.search(r"<script>(.*?)</script>", _asset("casereport.html"), re.DOTALL)
-    assert found is not None
-    return found[1]
+    match = re.search(r"<script>(.*?)</script>", _asset("casereport.html"), re.DOTALL)
+    assert match is not None
+    return match[1]
 
 
 def policy() -> str:
@@ -73,15 +73,15 @@ def page(document: Document) -> str:
         "ladders": "".join(map(_folded, document.ladders[1:])),
         "notices": _notices(document.notices), "sections": _sections(document.sections),
     }  # fmt: skip
-    return re.sub(r"\$(\w+)\$", lambda found: values[found[1]], _asset("casereport.html"))
+    return re.sub(r"\$(\w+)\$", lambda match: values[match[1]], _asset("casereport.html"))
 
 
-def _words(some: object, most: int = LONGEST) -> str:
-    return escape(visible(some, most))
+def _words(value: object, most: int = LONGEST) -> str:
+    return escape(visible(value, most))
 
 
-def _text(some: Text) -> str:
-    return "".join(map(_part, some))
+def _text(parts: Text) -> str:
+    return "".join(map(_part, parts))
 
 
 def _part(part: Part) -> str:
@@ -103,9 +103,9 @@ def _contents(document: Document) -> str:
     items = ['<li><a href="#top">Verdict</a></li>']
     if document.ladders:
         items.append(f'<li><a href="#{document.ladders[0].id}">Ladder</a></li>')
-    for one in document.sections:
-        kind = ' class="sub"' if one.level > 2 else ""
-        items.append(f'<li{kind}><a href="#{one.id}">{_words(one.title)}</a></li>')
+    for section in document.sections:
+        kind = ' class="sub"' if section.level > 2 else ""
+        items.append(f'<li{kind}><a href="#{section.id}">{_words(section.title)}</a></li>')
     return f"<ul>{''.join(items)}</ul>"
 
 
@@ -158,13 +158,15 @@ def _folded(ladder: Ladder) -> str:
 def _ladder(ladder: Ladder) -> str:
     """The drawing with what filters it; each row links to its fields in the evidence."""
     across, down = ladder_svg.width(ladder), ladder_svg.ROW * len(ladder.events)
-    layers = [one for one in LAYERS if any(event.kind == one for event in ladder.events)]
+    layers = [layer for layer in LAYERS if any(event.kind == layer for event in ladder.events)]
     people = "".join(
         f'<label><input type="checkbox" checked data-lane="{ladder.lanes.index(name)}"> '
         f"<bdi>{_words(name, 40)}</bdi></label>"
         for name in ladder.people
     )
-    kinds = "".join(f'<label><input type="checkbox" checked data-kind="{one}"> {LAYERS[one]}</label>' for one in layers)
+    kinds = "".join(
+        f'<label><input type="checkbox" checked data-kind="{layer}"> {LAYERS[layer]}</label>' for layer in layers
+    )
     more = f" {ladder.left_out:,} later events are left out." if ladder.left_out else ""
     return (
         f'<figure class="ladder" id="{ladder.id}"><div class="tools" role="group" aria-label="What the ladder shows">'
@@ -185,16 +187,16 @@ def _ladder(ladder: Ladder) -> str:
 
 def _sections(sections: Iterable[Section]) -> str:
     parts, opened = [], False
-    for one in sections:
-        if one.level == 2:
+    for section in sections:
+        if section.level == 2:
             parts.append("</section>" if opened else "")
-            parts.append(f'<section id="{one.id}"><h2>{_words(one.title)}</h2>')
-            parts.append("".join(map(_block, one.blocks)))
+            parts.append(f'<section id="{section.id}"><h2>{_words(section.title)}</h2>')
+            parts.append("".join(map(_block, section.blocks)))
             opened = True
         else:
-            state = "" if one.folded else " open"
-            parts.append(f'<details id="{one.id}"{state}><summary><h3>{_words(one.title)}</h3></summary>')
-            parts.append(f"{''.join(map(_block, one.blocks))}</details>")
+            state = "" if section.folded else " open"
+            parts.append(f'<details id="{section.id}"{state}><summary><h3>{_words(section.title)}</h3></summary>')
+            parts.append(f"{''.join(map(_block, section.blocks))}</details>")
     return "".join(parts) + ("</section>" if opened else "")
 
 

@@ -25,9 +25,9 @@ def plot_traffic(traffic: pd.DataFrame, ax: Axes | None = None) -> Axes:
         rows = traffic[(traffic["participant"] == participant) & (traffic["path"] == path)]
         ax.axhline(place, color=LINE, linewidth=0.7, zorder=1)
         for up, sign in ((True, 1), (False, -1)):
-            some = rows[rows["up"] == up]
+            side = rows[rows["up"] == up]
             ax.bar(
-                some["seconds"], sign * 0.46 * np.sqrt(some["bytes"] / width / top), width=width, bottom=place,
+                side["seconds"], sign * 0.46 * np.sqrt(side["bytes"] / width / top), width=width, bottom=place,
                 align="edge", color=UP if up else DOWN, edgecolor=UP if up else INK, linewidth=0.3,
                 hatch=None if up else DOWN_HATCH, zorder=2,
                 label=("sent" if up else "received") if place == 0 else None,
@@ -61,9 +61,9 @@ def plot_staircase(records: pd.DataFrame, ax: Axes | None = None) -> Axes:
     other = (shown["message"] == "other").to_numpy()
     ax.bar(places[other], shown["length"][other], width=0.74, color="white", edgecolor=SOFT, linewidth=0.5)
     for up, colour, hatch in ((True, UP, None), (False, DOWN, DOWN_HATCH)):
-        some = (shown["up"] == up).to_numpy() & ~other
+        side = (shown["up"] == up).to_numpy() & ~other
         ax.bar(
-            places[some], shown["length"][some], width=0.74, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5,
+            places[side], shown["length"][side], width=0.74, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5,
             label="client to server" if up else "server to client",
         )  # fmt: skip
     dense = len(shown) > 24

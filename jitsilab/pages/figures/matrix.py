@@ -63,9 +63,9 @@ def plot_pairs(checks: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.axhline(place, color=LINE, linewidth=0.6, zorder=1)
         for up, marker, colour in ((True, "^", UP), (False, "v", DOWN)):
             for answered in (True, False):
-                some = rows[(rows["up"] == up) & (rows["answered"].fillna(False).astype(bool) == answered)]
+                shown = rows[(rows["up"] == up) & (rows["answered"].fillna(False).astype(bool) == answered)]
                 ax.scatter(
-                    some["seconds"], np.full(len(some), place + (0.13 if up else -0.13)), marker=marker, s=16,
+                    shown["seconds"], np.full(len(shown), place + (0.13 if up else -0.13)), marker=marker, s=16,
                     facecolor=colour if answered else "white", edgecolor=INK, linewidth=0.6, zorder=3,
                 )  # fmt: skip
         nominated = rows[rows["nominated"].fillna(False).astype(bool)]

@@ -29,7 +29,7 @@ def apart(call: Call) -> dict[str, Call]:
     """The same case from each kind of evidence alone (packets with their keys), and as it is under ``all``."""
     calls = {}
     for kind in KINDS:
-        pieces = [one for one in call.evidence.pieces if kind_of(one.kind) == kind]
+        pieces = [piece for piece in call.evidence.pieces if kind_of(piece.kind) == kind]
         if pieces:
             keys = call.evidence.of("key-log") if kind == "packets" else []
             calls[kind] = Call(f"{call.name}: {TITLES[kind]}", Evidence([*pieces, *keys]))
@@ -40,7 +40,7 @@ def pieces(calls: dict[str, Call]) -> Table:
     """What was opened, by kind."""
     rows = []
     for kind, call in calls.items():
-        names = [_name(one.input) for one in call.evidence.pieces]
+        names = [_name(piece.input) for piece in call.evidence.pieces]
         if kind != "all":
             rows.append({"Evidence": TITLES[kind], "Pieces": len(names), "Files": listed(sorted(names))})
     return Table("pieces", pd.DataFrame(rows), "The evidence of the case, by kind.", align="lrl")
@@ -50,16 +50,24 @@ def answers(calls: dict[str, Call]) -> Table:
     """What each kind of evidence shows alone, beside what all of it shows."""
     rows = []
     for kind, call in calls.items():
-        found = call.diagnosis
-        causes = [one.name + (f"/{one.reason}" if one.reason else "") for one in found.causes if one.name not in OPEN]
+        diagnosis = call.diagnosis
+        causes = [
+            cause.name + (f"/{cause.reason}" if cause.reason else "")
+            for cause in diagnosis.causes
+            if cause.name not in OPEN
+        ]
         rows.append(
             {
                 "From": TITLES[kind],
                 "Cause": listed(dict.fromkeys(causes)),
-                "Certainty": listed(dict.fromkeys(one.certainty for one in found.causes if one.name not in OPEN)),
-                "Condition": listed(dict.fromkeys(one.name for one in found.conditions)),
-                "Participants": listed(f"{one.nick or one.id}: {one.media_path}" for one in found.people),
-                "Left open": len(found.open),
+                "Certainty": listed(
+                    dict.fromkeys(cause.certainty for cause in diagnosis.causes if cause.name not in OPEN)
+                ),
+                "Condition": listed(dict.fromkeys(condition.name for condition in diagnosis.conditions)),
+                "Participants": listed(
+                    f"{person.nick or person.id}: {person.media_path}" for person in diagnosis.people
+                ),
+                "Left open": len(diagnosis.open),
             }
         )
     caption = "The answer from each kind of evidence alone, and from all of it."
@@ -90,13 +98,17 @@ def together(calls: dict[str, Call]) -> Story:
 
 def _facts_of(call: Call) -> set[tuple[str, str]]:
     """The answer in parts: causes and conditions of the case, and what is said of each participant by name."""
-    found = call.diagnosis
-    parts = {("the case", one.name) for one in (*found.causes, *found.conditions) if one.name not in OPEN}
-    parts |= {("the case", f"{one.name}/{one.reason}") for one in found.causes if one.reason}
-    for one in found.people:
-        path = {"none": "no media", "not-observable": None}.get(one.media_path, f"media over {one.media_path}")
-        said = {path, one.cause, one.reason} - {None, *OPEN}
-        parts |= {(one.nick or one.id, str(each)) for each in said}
+    diagnosis = call.diagnosis
+    parts = {
+        ("the case", statement.name)
+        for statement in (*diagnosis.causes, *diagnosis.conditions)
+        if statement.name not in OPEN
+    }
+    parts |= {("the case", f"{cause.name}/{cause.reason}") for cause in diagnosis.causes if cause.reason}
+    for person in diagnosis.people:
+        path = {"none": "no media", "not-observable": None}.get(person.media_path, f"media over {person.media_path}")
+        words = {path, person.cause, person.reason} - {None, *OPEN}
+        parts |= {(person.nick or person.id, str(each)) for each in words}
     return parts
 
 

@@ -23,8 +23,8 @@ def exchanges(call: Call) -> Table | Story:
     if stun is None or stun.empty:
         return Story().add("No STUN in clear is in this capture.", stun_messages=0)
     rows = []
-    for (flow, up), some in stun.groupby(["flow", "up"], sort=True):
-        asked = some[some["message_class"] == "request"]
+    for (flow, up), messages in stun.groupby(["flow", "up"], sort=True):
+        asked = messages[messages["message_class"] == "request"]
         if asked.empty:
             continue
         back = stun[(stun["flow"] == flow) & (stun["up"] != up) & (stun["message_class"] == "success")]
@@ -77,19 +77,19 @@ def reading(call: Call) -> Story:
         if ports and len(pairs) == 1:
             story.extend("Its port is left as it is, for everybody: a one-to-one NAT, as clouds have it.")
     seen = set(stun["src"]) | set(stun["dst"])
-    heard = {first for one, first in people.items() if one in seen}
+    heard = {first for address, first in people.items() if address in seen}
     silent = [name for name in dict.fromkeys(people.values()) if name not in heard]
     if silent:
         story.add("There is no STUN in clear between the server and {silent}.", silent=listed(silent))
     return story
 
 
-def _nominating(some: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+def _nominating(requests: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
     """The requests of one side that nominate, and whether that is known from their length alone."""
-    if "use_candidate" in some and some["use_candidate"].notna().any():
-        return some[some["use_candidate"].fillna(False).astype(bool)], False
-    grown = some["size"].diff().eq(NOMINATION) & (some["size"] == some["size"].max())
-    return some[grown], True
+    if "use_candidate" in requests and requests["use_candidate"].notna().any():
+        return requests[requests["use_candidate"].fillna(False).astype(bool)], False
+    grown = requests["size"].diff().eq(NOMINATION) & (requests["size"] == requests["size"].max())
+    return requests[grown], True
 
 
 def nomination(call: Call) -> Story:
@@ -98,21 +98,21 @@ def nomination(call: Call) -> Story:
     if stun is None or stun.empty:
         return Story()
     asked = stun[stun["message_class"] == "request"]
-    found, deduced = [], False
-    for (_, up), some in asked.groupby(["flow", "up"], sort=True):
-        chosen, guessed = _nominating(some)
+    nominations, deduced = [], False
+    for (_, up), requests in asked.groupby(["flow", "up"], sort=True):
+        chosen, guessed = _nominating(requests)
         deduced |= guessed
         if len(chosen):
-            place = int(some["frame"].searchsorted(chosen["frame"].iloc[0])) + 1
-            found.append((int(chosen["frame"].iloc[0]), "the participant" if up else "the server", place))
-    if not found:
+            place = int(requests["frame"].searchsorted(chosen["frame"].iloc[0])) + 1
+            nominations.append((int(chosen["frame"].iloc[0]), "the participant" if up else "the server", place))
+    if not nominations:
         return Story()
     story = Story().add(
         "{who} controls the checks and nominates: frames {nominations} carry the first USE-CANDIDATE of each flow",
-        who=listed(sorted({who for _, who, _ in found})).capitalize(),
-        nominations=tuple(frame for frame, _, _ in found),
+        who=listed(sorted({who for _, who, _ in nominations})).capitalize(),
+        nominations=tuple(frame for frame, _, _ in nominations),
     )  # fmt: skip
-    places = {place for _, _, place in found}
+    places = {place for _, _, place in nominations}
     if len(places) == 1:
         story.extend("(check number {place} of that side)", place=places.pop())
     if deduced:
@@ -133,8 +133,8 @@ def answers(call: Call) -> Story:
     servers = set(cast.of(call.tables()).servers)
     given = stun[stun["message_class"] == "success"]
     sizes = {
-        who: sorted({int(size) for size in some["size"].dropna()})
-        for who, some in (("server", given[given["src"].isin(servers)]), ("client", given[given["dst"].isin(servers)]))
+        who: sorted({int(size) for size in rows["size"].dropna()})
+        for who, rows in (("server", given[given["src"].isin(servers)]), ("client", given[given["dst"].isin(servers)]))
     }
     if sizes["client"] != [ANSWER] or len(sizes["server"]) != 1 or sizes["server"][0] <= ANSWER:
         return Story()
@@ -159,18 +159,20 @@ def timeline(call: Call) -> pd.DataFrame:
     known = set(answers["transaction_id"].dropna()) if "transaction_id" in answers else set()
     people = set(cast.addresses(cast.of(call.tables()), call.flows))
     asked = binding[binding["message_class"] == "request"]
-    chosen = {int(f) for _, some in asked.groupby(["flow", "up", "depth"]) for f in _nominating(some)[0]["frame"]}
+    chosen = {
+        int(f) for _, requests in asked.groupby(["flow", "up", "depth"]) for f in _nominating(requests)[0]["frame"]
+    }
     rows = []
     for row in asked.itertuples():
         ends = [endpoint(row.src, row.src_port), endpoint(row.dst, row.dst_port)]
-        mine = row.src in people
+        up = row.src in people
         if isinstance(getattr(row, "transaction_id", None), str):
             answered = row.transaction_id in known
         else:
             later = answers[(answers["flow"] == row.flow) & (answers["up"] != row.up)]["seconds"] - row.seconds
             answered = bool(((later >= 0) & (later < SOON)).any())
-        pair = " ↔ ".join(ends if mine else ends[::-1]) + (f"  (in {row.transport.upper()} relay)" if row.depth else "")
-        rows.append((pair, float(row.seconds), answered, int(row.frame) in chosen, mine))
+        pair = " ↔ ".join(ends if up else ends[::-1]) + (f"  (in {row.transport.upper()} relay)" if row.depth else "")
+        rows.append((pair, float(row.seconds), answered, int(row.frame) in chosen, up))
     return pd.DataFrame(rows, columns=columns)
 
 

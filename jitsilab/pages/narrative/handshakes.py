@@ -53,12 +53,12 @@ def _waited(call: Call, hellos: pd.DataFrame, answers: pd.DataFrame) -> tuple[fl
     stun = call.table("stun")
     if stun is None:
         return None
-    for flow, some in hellos.groupby("flow", sort=True):
+    for flow, sent in hellos.groupby("flow", sort=True):
         reply = answers[answers["flow"] == flow]
         done = stun[(stun["flow"] == flow) & stun["up"].astype(bool) & (stun["message_class"] == "success")]
         if reply.empty or done.empty:
             continue
-        hello, answer = float(some["seconds"].iloc[0]), float(reply["seconds"].iloc[0])
+        hello, answer = float(sent["seconds"].iloc[0]), float(reply["seconds"].iloc[0])
         confirmed = done.loc[done["seconds"] <= answer, "seconds"]
         if len(confirmed) and hello < confirmed.iloc[0]:
             return (hello, (answer - hello, answer - float(confirmed.iloc[-1])), int(reply["frame"].iloc[0]))
@@ -143,7 +143,7 @@ def stacks(call: Call) -> Story:
     if len(people) < 2 or len({frozenset(stack) for stack, _ in people.values()}) < 2:
         return Story()
     first, *others = people.items()
-    alike = [(name, found) for name, found in others if found[1] == first[1][1] and found[0] != first[1][0]]
+    alike = [(name, marks) for name, marks in others if marks[1] == first[1][1] and marks[0] != first[1][0]]
     if not alike or len(first[1][1]) != 1:
         return Story()
     name, (stack, sizes) = alike[0]
@@ -163,20 +163,24 @@ def keep_alive(call: Call) -> Story:
         return Story()
     asked = stun[(stun["method"] == "Binding") & (stun["message_class"] == "request") & (stun["depth"] == 0)]
     gaps = []
-    for (_, up), some in asked.groupby(["flow", "up"], sort=True):
-        pauses = some["seconds"].diff().dropna()
+    for (_, up), of_side in asked.groupby(["flow", "up"], sort=True):
+        pauses = of_side["seconds"].diff().dropna()
         gaps += [(bool(up), float(pause)) for pause in pauses[pauses >= PAUSE]]
     story = Story()
     for up, who, name in ((False, "the server", "server"), (True, "the participants", "client")):
-        some = pd.Series([pause for side, pause in gaps if side == up], dtype="float64")
-        if len(some) < 3:
+        of_side = pd.Series([pause for side, pause in gaps if side == up], dtype="float64")
+        if len(of_side) < 3:
             continue
-        spread = float(some.quantile(0.9) - some.quantile(0.1)) / float(some.median())
+        spread = float(of_side.quantile(0.9) - of_side.quantile(0.1)) / float(of_side.median())
         verb = "checks" if not up else "check"
         story.extend(
             f"{who.capitalize()} {verb} a found pair every {{{name}_period:.3f}} s at the median "
             f"({{{name}_count}} pauses, the middle eight tenths within {{{name}_spread:.1f}} % of it).",
-            **{f"{name}_period": float(some.median()), f"{name}_count": len(some), f"{name}_spread": 100 * spread},
+            **{
+                f"{name}_period": float(of_side.median()),
+                f"{name}_count": len(of_side),
+                f"{name}_spread": 100 * spread,
+            },
         )
     if story:
         story.extend(

@@ -18,18 +18,18 @@ def events(call: Call) -> pd.DataFrame:
     known = names(call)
     table = told.events(call.tables(), known)
     owners = cast.addresses(cast.of(call.tables()), call.flows)
-    people = list(dict.fromkeys(known.get(one, known.get(first, first)) for one, first in owners.items()))
+    people = list(dict.fromkeys(known.get(address, known.get(first, first)) for address, first in owners.items()))
     return table.assign(lane_order=[told.parties(table, people)] * len(table), verdict=_verdicts(call, table))
 
 
 def _verdicts(call: Call, table: pd.DataFrame) -> list[str | None]:
     """For each event the verdict of the steps that its frame proves: broken before kept; none where one was missed."""
     steps = call.steps
-    found: dict[int, str | None] = {}
+    verdicts: dict[int, str | None] = {}
     for verdict, drawn in (("CONFORMS", "CONFORMS"), ("NOT_OBSERVED", None), ("DEVIATES", "DEVIATES")):
         for frames in steps.loc[steps["verdict"] == verdict, "frames"]:
-            found.update(dict.fromkeys(map(int, frames), drawn))
-    return [found.get(int(frame)) for frame in table["frame"]]
+            verdicts.update(dict.fromkeys(map(int, frames), drawn))
+    return [verdicts.get(int(frame)) for frame in table["frame"]]
 
 
 def overview(table: pd.DataFrame) -> Story:
@@ -51,15 +51,15 @@ def pages(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     count = min(MOST_PAGES, -(-len(table) // MOST_EVENTS))
     size = min(MOST_EVENTS, -(-len(table) // count)) if count else 0
     for number in range(1, count + 1):
-        some = table.iloc[(number - 1) * size : number * size]
-        yield ("ladder" if number == 1 else f"ladder-{number}"), _caption(some, number, len(table)), some
+        shown = table.iloc[(number - 1) * size : number * size]
+        yield ("ladder" if number == 1 else f"ladder-{number}"), _caption(shown, number, len(table)), shown
 
 
-def _caption(some: pd.DataFrame, number: int, every: int) -> str:
+def _caption(shown: pd.DataFrame, number: int, every: int) -> str:
     text = "The session from beginning to end: who told whom what, when, and in which frame."
     if number > 1:
         text = "The session, continued."
-    if some["hidden"].any():
+    if shown["hidden"].any():
         text += " Dashed: read from the length of an encrypted record."
     if number == 1:
         text += " The server's roles stand to the right, whatever machine they run on."

@@ -52,8 +52,8 @@ def silence(call: Call) -> Story:
     web = flows[[roles.get(int(f), "").startswith("pages and signaling") for f in flows["flow"]]]
     story = Story()
     for name in silent:
-        mine = web[web["client"] == name]
-        if mine.empty:
+        own = web[web["client"] == name]
+        if own.empty:
             continue
         story.add(
             "**{silent} had no media**: no UDP at all, and nothing in its flows of TURN that comes near a stream "
@@ -61,7 +61,7 @@ def silence(call: Call) -> Story:
         )  # fmt: skip
         others = web[web["client"].isin(with_media)]
         if len(others):
-            longest, control = mine.nlargest(1, "bytes_down").iloc[0], others.nlargest(1, "bytes_down").iloc[0]
+            longest, control = own.nlargest(1, "bytes_down").iloc[0], others.nlargest(1, "bytes_down").iloc[0]
             story.extend(
                 "Could its media be in the long TLS flow? The control says no: that flow has {up:,} bytes up and "
                 "{down:,} down, and the one of {control}, whose media go over UDP, {control_up:,} and "
@@ -75,8 +75,8 @@ def silence(call: Call) -> Story:
 
 def relayed(call: Call) -> Story:
     """Participants whose media go through a relay inside TLS."""
-    found, story = stages(call), Story()
-    for row in found[found["stage"] == "relaying"].itertuples() if len(found) else ():
+    tunnels, story = stages(call), Story()
+    for row in tunnels[tunnels["stage"] == "relaying"].itertuples() if len(tunnels) else ():
         story.extend(
             "{who} has its media through TURN inside TLS (flow {flow}): {up:,} bytes up and {down:,} down in "
             "{span:.1f} s.", key=f"relay_{row.flow}", who=row.address, flow=int(row.flow), up=int(row.bytes_up),
@@ -86,8 +86,8 @@ def relayed(call: Call) -> Story:
 
 
 def _relayed(call: Call) -> set[str]:
-    found = stages(call)
-    return set(found.loc[found["stage"] == "relaying", "address"]) if len(found) else set()
+    tunnels = stages(call)
+    return set(tunnels.loc[tunnels["stage"] == "relaying", "address"]) if len(tunnels) else set()
 
 
 def asymmetry(call: Call) -> Story:

@@ -42,10 +42,10 @@ def advice(call: Call) -> Story:
     story = Story()
     rows = call.participants
     rows = rows[rows["cause"].notna() & rows["advice"].fillna("").ne("")]
-    for cause, some in rows.groupby("cause", sort=False):
+    for cause, group in rows.groupby("cause", sort=False):
         story.add(
-            "**What to change** for {whom} ({cause}): {advice}", key=cause, whom=listed(some["id"]), cause=str(cause),
-            advice=some["advice"].iloc[0],
+            "**What to change** for {whom} ({cause}): {advice}", key=cause, whom=listed(group["id"]), cause=str(cause),
+            advice=group["advice"].iloc[0],
         )  # fmt: skip
     return story
 
@@ -56,7 +56,7 @@ def names(call: Call) -> dict[str, str]:
     for name, addresses in zip(call.participants["id"], call.participants["addresses"], strict=True):
         for address in addresses:
             owners.setdefault(str(address), []).append(str(name))
-    return {address: found[0] for address, found in owners.items() if len(found) == 1}
+    return {address: ids[0] for address, ids in owners.items() if len(ids) == 1}
 
 
 WAYS = {
@@ -81,12 +81,12 @@ WHY = {
 def summary(call: Call) -> Story:
     """Who had media and who had none, in a sentence each."""
     rows, story = call.participants, Story()
-    for path, some in rows.groupby("media_path", sort=False):
+    for path, group in rows.groupby("media_path", sort=False):
         if path in WAYS:
-            story.extend("{who} had media {way}.", key=path, who=listed(some["id"]), way=markdown.Raw(WAYS[str(path)]))
-    for cause, some in rows[~rows["media_path"].isin(list(WAYS))].groupby("cause", sort=False, dropna=False):
+            story.extend("{who} had media {way}.", key=path, who=listed(group["id"]), way=markdown.Raw(WAYS[str(path)]))
+    for cause, group in rows[~rows["media_path"].isin(list(WAYS))].groupby("cause", sort=False, dropna=False):
         story.extend(
-            "{who} had none: {why} ({certainty}).", key=cause, who=listed(some["id"]),
-            why=markdown.Raw(WHY.get(str(cause), "no cause was found")), certainty=some["certainty"].iloc[0],
+            "{who} had none: {why} ({certainty}).", key=cause, who=listed(group["id"]),
+            why=markdown.Raw(WHY.get(str(cause), "no cause was found")), certainty=group["certainty"].iloc[0],
         )  # fmt: skip
     return story

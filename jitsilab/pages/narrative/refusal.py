@@ -7,8 +7,8 @@ from jitsilab.pages.narrative.tunnel import FORBIDDEN
 
 def cause(call: Call) -> Story:
     """Why a TURN server would refuse every permission: what fits, how sure, what else could be."""
-    found = tunnel.stages(call)
-    refused = found[found["stage"] == "permission-refused"] if len(found) else found
+    tunnels = tunnel.stages(call)
+    refused = tunnels[tunnels["stage"] == "permission-refused"] if len(tunnels) else tunnels
     if refused.empty:
         return Story()
     story = Story()

@@ -33,8 +33,8 @@ def stanzas(call: Call) -> Table | Story:
         )  # fmt: skip
     if every.empty:
         return Story().add("There is no XMPP in this capture.", stanzas=0)
-    mine = every[every["connection"] == _connection(call, every)]
-    shown, read = mine.head(MOST_STANZAS), stanzas_of(every)
+    own = every[every["connection"] == _connection(call, every)]
+    shown, read = own.head(MOST_STANZAS), stanzas_of(every)
     rows = pd.DataFrame(
         {
             "Frame": shown["frame"],
@@ -48,8 +48,8 @@ def stanzas(call: Call) -> Table | Story:
             ],
         }
     )  # fmt: skip
-    caption = f"One participant's signaling in order ({len(mine):,} of the capture's {len(every):,} stanzas)."
-    if len(shown) < len(mine):
+    caption = f"One participant's signaling in order ({len(own):,} of the capture's {len(every):,} stanzas)."
+    if len(shown) < len(own):
         caption += f" The first {len(shown)}; `jitsilab table xmpp` has all."
     return Table("stanzas", rows, caption, align="rrlll")
 
@@ -79,10 +79,10 @@ def _exchange(call: Call) -> tuple[int, int] | None:
 
 def offer(call: Call) -> Table | Story:
     """The first section of an offer, element by element, beside the lines of SDP that a browser is handed."""
-    found = _exchange(call)
-    if found is None:
+    exchange = _exchange(call)
+    if exchange is None:
         return Story()
-    text = str(call.xmpp.loc[found[0], "xml"])
+    text = str(call.xmpp.loc[exchange[0], "xml"])
     try:
         tree, description = xml.parse(text), jingles.to_sdp(text)
     except ParseError:
@@ -99,7 +99,7 @@ def offer(call: Call) -> Table | Story:
         if lines or xml.local(element) in ("web-socket", "sctpmap"):
             rows.append((_tag(element), " · ".join(_hidden(line) for line in lines)))
     rows += [("", _hidden(line)) for line in left if not line.startswith(("c=", "a=rtcp:", "a=x-jingle"))]
-    frame = int(call.xmpp.loc[found[0], "frame"])
+    frame = int(call.xmpp.loc[exchange[0], "frame"])
     caption = f"The first section of the offer in frame {frame}: Jingle, and the SDP that says the same."
     table = pd.DataFrame(rows[:MOST_LINES], columns=["Jingle element", "Lines of SDP"])
     return Table("offer", table, caption, code=("Jingle element", "Lines of SDP"))
@@ -143,11 +143,11 @@ def _hidden(line: str) -> str:
 
 def answer(call: Call) -> Table | Story:
     """What the answer says otherwise than the offer, section by section."""
-    found = _exchange(call)
-    if found is None:
+    exchange = _exchange(call)
+    if exchange is None:
         return Story()
     sides = []
-    for stanza in found:
+    for stanza in exchange:
         sections = call.jingle[call.jingle["stanza"] == stanza].set_index("content")
         counts = {name: _counts(call, name, stanza) for name in ("payload_types", "candidates", "sources")}
         sides.append((sections, counts))
@@ -163,7 +163,7 @@ def answer(call: Call) -> Table | Story:
     rows = [row for row in rows if row[2] != row[3] and (row[3] or row[1] == "candidates")]
     if not rows:
         return Story()
-    frames = [int(call.xmpp.loc[stanza, "frame"]) for stanza in found]
+    frames = [int(call.xmpp.loc[stanza, "frame"]) for stanza in exchange]
     caption = f"What the answer (frame {frames[1]}) says otherwise than the offer (frame {frames[0]})."
     table = pd.DataFrame(rows[:MOST_LINES], columns=["Section", "What", "Offer", "Answer"])
     return Table("answer", table, caption)
@@ -173,12 +173,12 @@ def _counts(call: Call, name: str, stanza: int) -> dict[str, str]:
     table = call.table(name)
     if table is None or table.empty:
         return {}
-    mine = table[table["stanza"] == stanza]
-    key = "content" if "content" in mine else "kind"
+    rows = table[table["stanza"] == stanza]
+    key = "content" if "content" in rows else "kind"
     label = {"payload_types": "id", "candidates": "type", "sources": "name"}[name]
     return {
-        str(content): listed(str(v) for v in dict.fromkeys(some[label].dropna()))
-        for content, some in mine.groupby(key, sort=False)
+        str(content): listed(str(v) for v in dict.fromkeys(group[label].dropna()))
+        for content, group in rows.groupby(key, sort=False)
     }
 
 

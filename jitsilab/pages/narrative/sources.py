@@ -19,18 +19,18 @@ SOURCES = {"stanzas": "Packets", "prosody": "Prosody", "jicofo": "Focus", "jvb":
 def clocks(call: Call) -> Table | Story:
     """How far each source's clock stands from UTC, and how that is known."""
     rows = []
-    for (input, program), one in sorted(call.clocks.items()):
-        if program == "rest" or one.shared == 0:
+    for (input, program), clock in sorted(call.clocks.items()):
+        if program == "rest" or clock.shared == 0:
             continue
         rows.append(
             {
                 "Source": input.rpartition("/")[2],
                 "Program": program,
-                "Add (s)": "not known" if one.offset is None else f"{one.offset:.3f}",
-                "Least": f"{one.bounds.low:.3f}",
-                "Most": f"{one.bounds.high:.3f}",
-                "Certainty": one.certainty,
-                "Shared moments": one.shared,
+                "Add (s)": "not known" if clock.offset is None else f"{clock.offset:.3f}",
+                "Least": f"{clock.bounds.low:.3f}",
+                "Most": f"{clock.bounds.high:.3f}",
+                "Certainty": clock.certainty,
+                "Shared moments": clock.shared,
             }
         )
     if not rows:
@@ -42,29 +42,29 @@ def clocks(call: Call) -> Table | Story:
 def steps(call: Call, participant: str) -> Table | Story:
     """When each source says that each step came, for one participant."""
     rows = call.timeline
-    mine = rows[rows["participant"].eq(participant) & rows["time"].notna()]
-    found = []
+    own = rows[rows["participant"].eq(participant) & rows["time"].notna()]
+    times = []
     for kind, words in STEPS.items():
-        some = mine[mine["kind"] == kind]
-        firsts = some.drop_duplicates("source").set_index("source")["time"]
+        moments = own[own["kind"] == kind]
+        firsts = moments.drop_duplicates("source").set_index("source")["time"]
         if len(firsts):
             shown = {title: _clock(firsts.get(name)) for name, title in SOURCES.items()}
-            found.append({"Step": words, **shown})
-    if not found:
+            times.append({"Step": words, **shown})
+    if not times:
         return Story().add("No source dates a step of {participant}.", participant=participant)
     caption = f"When each source says that a step of {participant} came, by one clock."
-    return Table("step-times", pd.DataFrame(found), caption, align="llllll")
+    return Table("step-times", pd.DataFrame(times), caption, align="llllll")
 
 
 def ladder(call: Call, participant: str, most: int = 40) -> Table | Story:
     """The first moments of one participant's session from all sources, in order, each with its place."""
     rows = call.timeline
-    mine = rows[rows["participant"].eq(participant) & rows["time"].notna()]
-    mine = mine.drop_duplicates(["source", "kind"]).head(most)
-    if mine.empty:
+    own = rows[rows["participant"].eq(participant) & rows["time"].notna()]
+    own = own.drop_duplicates(["source", "kind"]).head(most)
+    if own.empty:
         return Story().add("No source dates anything of {participant}.", participant=participant)
-    places = [_place(*row) for row in mine[["input", "frame", "line", "pointer"]].itertuples(index=False)]
-    table = {"Time": mine["time"].map(_clock), "Says": mine["source"], "What": mine["label"], "Where": places}
+    places = [_place(*row) for row in own[["input", "frame", "line", "pointer"]].itertuples(index=False)]
+    table = {"Time": own["time"].map(_clock), "Says": own["source"], "What": own["label"], "Where": places}
     caption = f"The session of {participant} as packets, stanzas, logs and browsers tell it, the first of each kind."
     return Table("sources", pd.DataFrame(table), caption, align="llll", code=("Where",))
 

@@ -43,8 +43,8 @@ def overview(call: Call) -> Story:
         .sort_values("step", kind="stable")
     )
     if len(variants):
-        told = [f"{step} {variant}" for step, variant in variants.itertuples(index=False)]
-        story.add("Where deployments and years differ, the wire shows: {variants}.", variants="; ".join(told))
+        named = [f"{step} {variant}" for step, variant in variants.itertuples(index=False)]
+        story.add("Where deployments and years differ, the wire shows: {variants}.", variants="; ".join(named))
     return story
 
 
@@ -63,28 +63,34 @@ def notable(call: Call) -> Table | Story:
     if rows.empty:
         return Story().add("No step went otherwise than the text has it, as far as this capture shows.")
     rows = rows.assign(rank=rows["verdict"].astype(str).map({name: place for place, name in enumerate(NOTABLE)}))
-    told = []
-    for (_, step, note, verdict), some in rows.groupby(["rank", "step", "note", "verdict"], sort=True):
-        frames = sorted({int(frame) for found in some["frames"] for frame in found})
-        told.append(
+    shown = []
+    for (_, step, note, verdict), group in rows.groupby(["rank", "step", "note", "verdict"], sort=True):
+        frames = sorted({int(frame) for numbers in group["frames"] for frame in numbers})
+        shown.append(
             {
-                "Step": f"{step} {some['title'].iloc[0]}", "Who": listed(dict.fromkeys(some["participant"])),
+                "Step": f"{step} {group['title'].iloc[0]}", "Who": listed(dict.fromkeys(group["participant"])),
                 "Verdict": str(verdict).replace("_", " ").lower(), "What was seen": note,
-                "Frames": markdown.frames(frames, 3), "Source": some["source"].iloc[0].partition(";")[0],
+                "Frames": markdown.frames(frames, 3), "Source": group["source"].iloc[0].partition(";")[0],
             }
         )  # fmt: skip
     text = (
         "Steps that went otherwise than the text has them, those of which there is something to tell, then those that "
         "should have shown and did not."
     )
-    return Table("steps-notable", pd.DataFrame(told), text, align="llllll")
+    return Table("steps-notable", pd.DataFrame(shown), text, align="llllll")
 
 
 def departures() -> Table:
     """Where healthy calls of today leave the cited text, so that a step asks for less than the text does."""
     rows = [
-        {"Step": one.step, "The text": one.text, "Practice": one.practice, "Judged": one.judged, "Source": one.source}
-        for one in DEPARTURES
+        {
+            "Step": departure.step,
+            "The text": departure.text,
+            "Practice": departure.practice,
+            "Judged": departure.judged,
+            "Source": departure.source,
+        }
+        for departure in DEPARTURES
     ]
     text = "Where practice leaves the text in calls that work; the steps ask for what practice keeps."
     return Table("departures", pd.DataFrame(rows), text, align="lllll")
@@ -96,8 +102,8 @@ def beside(study: Call, others: dict[str, Call]) -> pd.DataFrame:
     for name, call in {"study": study, **others}.items():
         rows = matrix(call)
         parts.append(rows.assign(participant=name + ": " + rows["participant"].fillna("")))
-    found = pd.concat(parts, ignore_index=True)
-    return found.sort_values("step", kind="stable")
+    together = pd.concat(parts, ignore_index=True)
+    return together.sort_values("step", kind="stable")
 
 
 def beside_caption(others: dict[str, Call]) -> str:

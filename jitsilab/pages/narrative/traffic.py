@@ -46,8 +46,8 @@ def overview(call: Call) -> Story:
 
 def _rows(call: Call, name: str) -> pd.DataFrame:
     """A table of packets, without rows where the evidence holds none."""
-    found = call.table(name)
-    return calls.empty(name) if found is None else found
+    rows = call.table(name)
+    return calls.empty(name) if rows is None else rows
 
 
 def protocols(call: Call) -> Table:
@@ -95,22 +95,22 @@ def roles(call: Call) -> dict[int, str]:
     ice = set() if stun is None else set(stun.loc[stun["method"] == "Binding", "flow"].dropna().astype(int))
     web = set() if tls is None else set(tls["flow"].dropna().astype(int))
     versions = {} if tls is None else tls.dropna(subset=["version"]).groupby("flow")["version"].max().to_dict()
-    found = {}
+    by_flow = {}
     for row in _rows(call, "flows").itertuples():
         flow, kind = int(row.flow), str(row.kind)
         if flow in turn:
-            found[flow] = "TURN inside TLS" if flow in hidden or row.transport == "tcp" else "TURN"
+            by_flow[flow] = "TURN inside TLS" if flow in hidden or row.transport == "tcp" else "TURN"
         elif "SSH" in kind.split():
-            found[flow] = "the administrator's shell"
+            by_flow[flow] = "the administrator's shell"
         elif row.transport == "udp" and flow in ice:
-            found[flow] = "connectivity checks and media" if "DTLS" in kind.split() else "connectivity checks"
+            by_flow[flow] = "connectivity checks and media" if "DTLS" in kind.split() else "connectivity checks"
         elif flow in web:
-            found[flow] = "pages and signaling"
+            by_flow[flow] = "pages and signaling"
         else:
-            found[flow] = kind
+            by_flow[flow] = kind
         if flow in versions:
-            found[flow] += f" ({versions[flow]})"
-    return found
+            by_flow[flow] += f" ({versions[flow]})"
+    return by_flow
 
 
 def by_participant(call: Call, interval: float = 1.0) -> pd.DataFrame:

@@ -32,38 +32,38 @@ def stages(call: Call) -> pd.DataFrame:
 
 def overview(call: Call) -> Story:
     """How many flows are TURN inside TLS, whose, and how sure that is."""
-    tls, found = call.table("tls"), stages(call)
+    tls, tunnels = call.table("tls"), stages(call)
     if tls is None:
         return Story().add("Without a table of TLS records nothing can be said of TURN inside TLS.")
-    if found.empty:
+    if tunnels.empty:
         return Story().add("No flow in this capture opens as TURN inside TLS does.", turn_flows=0)
-    mine = found.groupby("address", sort=False)["flow"].size()
+    counts = tunnels.groupby("address", sort=False)["flow"].size()
     story = Story().add(
-        "{turn_flows} {flows} as an allocation at a TURN server does: {whose}.", turn_flows=len(found),
-        flows="flow opens" if len(found) == 1 else "flows open",
-        whose=listed(f"{count} of {address}" for address, count in mine.items()),
+        "{turn_flows} {flows} as an allocation at a TURN server does: {whose}.", turn_flows=len(tunnels),
+        flows="flow opens" if len(tunnels) == 1 else "flows open",
+        whose=listed(f"{count} of {address}" for address, count in counts.items()),
     )  # fmt: skip
-    sure = int((found["certainty"] == "deduced").sum())
+    sure = int((tunnels["certainty"] == "deduced").sum())
     story.extend(
         "In {sure} of them at least five equations between the lengths hold (the best has {score}), so the reading is "
-        "*deduced*{rest}.", sure=sure, score=int(found["score"].max()),
-        rest="" if sure == len(found) else "; in the others it is inferred",
+        "*deduced*{rest}.", sure=sure, score=int(tunnels["score"].max()),
+        rest="" if sure == len(tunnels) else "; in the others it is inferred",
     )  # fmt: skip
     return story.extend("[Figure](#figure-staircase) shows one flow.")
 
 
 def lengths(call: Call) -> Table | Story:
     """Each kind of message with its length and the attributes that add up to it."""
-    rows, found = call.table("turn_in_tls"), stages(call)
-    if rows is None or rows.empty or found.empty:
+    rows, tunnels = call.table("turn_in_tls"), stages(call)
+    if rows is None or rows.empty or tunnels.empty:
         return Story()
-    flow = found.sort_values(["score", "flow"], ascending=[False, True]).iloc[0]
-    alike = found[(found["username"].fillna(-1) == _number(flow["username"])) & (found["fixed"] == flow["fixed"])]
+    flow = tunnels.sort_values(["score", "flow"], ascending=[False, True]).iloc[0]
+    alike = tunnels[(tunnels["username"].fillna(-1) == _number(flow["username"])) & (tunnels["fixed"] == flow["fixed"])]
     named = rows[rows["flow"].isin(alike["flow"]) & ~rows["message"].isin(["other", "channel-data"])]
     shown = []
-    for (message, up, length), some in named.groupby(["message", "up", "length"], sort=False):
-        shown.append((str(message).replace("-", " "), "to the server" if up else "from the server", length, len(some),
-                      _sum(str(message), int(length), flow), int(some["frame"].iloc[0])))  # fmt: skip
+    for (message, up, length), group in named.groupby(["message", "up", "length"], sort=False):
+        shown.append((str(message).replace("-", " "), "to the server" if up else "from the server", length, len(group),
+                      _sum(str(message), int(length), flow), int(group["frame"].iloc[0])))  # fmt: skip
     columns = ["Message", "Direction", "Bytes", "How many", "What adds up to it", "First in frame"]
     caption = (
         "Lengths of the messages inside the records, and the attributes that add up to them "
@@ -102,8 +102,8 @@ def _sum(message: str, length: int, flow: "pd.Series[object]") -> str:
         ],
         "data": [(SEND - HEADER, "peer address and DATA"), (inside, "what came")],
     }.get(message, [])
-    for some in (parts, [*parts, *credentials]):
-        whole = [(HEADER, "header"), *((size, name) for size, name in some if size > 0)]
+    for terms in (parts, [*parts, *credentials]):
+        whole = [(HEADER, "header"), *((size, name) for size, name in terms if size > 0)]
         if parts and sum(size for size, _ in whole) == length:
             return " + ".join(f"{size} {name}" for size, name in whole)
     return ""
@@ -111,23 +111,23 @@ def _sum(message: str, length: int, flow: "pd.Series[object]") -> str:
 
 def flows(call: Call) -> Table | Story:
     """The flows one by one, with how far each got."""
-    found = stages(call)
-    if found.empty:
+    tunnels = stages(call)
+    if tunnels.empty:
         return Story()
     rows = pd.DataFrame(
         {
-            "Flow": found["flow"],
-            "Client": found["client"],
-            "From (s)": [f"{s:.2f}" for s in found["first_seconds"]],
-            "To (s)": [f"{s:.2f}" for s in found["last_seconds"]],
-            "Permissions asked": found["permissions"],
-            "Granted": found["granted"],
-            "Refused": found["refused"],
+            "Flow": tunnels["flow"],
+            "Client": tunnels["client"],
+            "From (s)": [f"{s:.2f}" for s in tunnels["first_seconds"]],
+            "To (s)": [f"{s:.2f}" for s in tunnels["last_seconds"]],
+            "Permissions asked": tunnels["permissions"],
+            "Granted": tunnels["granted"],
+            "Refused": tunnels["refused"],
             "ICE checks": [
                 f"{n} of {size} bytes, {SESSIONS.get(str(session), '')} session".replace(",  session", "") if n else ""
-                for n, size, session in zip(found["checks"], found["check_length"], found["session"], strict=True)
+                for n, size, session in zip(tunnels["checks"], tunnels["check_length"], tunnels["session"], strict=True)
             ],
-            "Got as far as": [str(stage).replace("-", " ") for stage in found["stage"]],
+            "Got as far as": [str(stage).replace("-", " ") for stage in tunnels["stage"]],
         }
     )
     caption = "The flows of TURN inside TLS, read without a key, and the stage that each reached."
@@ -136,24 +136,24 @@ def flows(call: Call) -> Table | Story:
 
 def refusals(call: Call) -> Story:
     """What the TURN server said to requests for permission."""
-    found, story = stages(call), Story()
-    if len(found):
-        granted_all = found[~found["stage"].isin(["unreachable", "auth-failed"])]
+    tunnels, story = stages(call), Story()
+    if len(tunnels):
+        granted_all = tunnels[~tunnels["stage"].isin(["unreachable", "auth-failed"])]
         story.add(
-            "{allocated} of {tried} allocations were granted.", allocated=len(granted_all), tried=len(found),
+            "{allocated} of {tried} allocations were granted.", allocated=len(granted_all), tried=len(tunnels),
         )  # fmt: skip
-        for address, some in found.groupby("address", sort=False):
-            asked, granted, refused = (int(some[c].sum()) for c in ("permissions", "granted", "refused"))
+        for address, group in tunnels.groupby("address", sort=False):
+            asked, granted, refused = (int(group[c].sum()) for c in ("permissions", "granted", "refused"))
             if not asked:
                 story.extend("{who} asked for no permission.", key=address, who=address)
                 continue
-            frames = tuple(int(f) for text in some["refused_frames"].fillna("") for f in str(text).split())
+            frames = tuple(int(f) for text in group["refused_frames"].fillna("") for f in str(text).split())
             story.extend(
                 "**Of {asked} permissions that {who} asked for, {refused} were refused and {granted} granted"
                 + ("** (frames {refusals})." if refused else ".**"),
                 key=address, asked=asked, who=address, refused=refused, granted=granted, refusals=frames,
             )  # fmt: skip
-        if set(found["certainty"]) == {"deduced"}:
+        if set(tunnels["certainty"]) == {"deduced"}:
             story.extend("*Deduced.*")
     return _in_clear(call, story)
 
@@ -164,21 +164,21 @@ def _in_clear(call: Call, story: Story) -> Story:
         return story
     errors = stun[(stun["method"] == "CreatePermission") & (stun["message_class"] == "error")]
     errors = errors.dropna(subset=["error_code"])
-    for (code, reason), some in errors.groupby(["error_code", errors["error_reason"].fillna("")], sort=True):
+    for (code, reason), group in errors.groupby(["error_code", errors["error_reason"].fillna("")], sort=True):
         story.add(
             "In the plaintext {count} requests for a permission were refused with {code} “{reason}” (frames {frames}). "
-            "*Measured.*", key=code, count=len(some), code=int(code), reason=str(reason), frames=tuple(some["frame"]),
+            "*Measured.*", key=code, count=len(group), code=int(code), reason=str(reason), frames=tuple(group["frame"]),
         )  # fmt: skip
     return story
 
 
 def invariants(call: Call) -> Story:
     """What holds between the lengths whatever the credentials are (RFC 8656 sections 7 and 9)."""
-    rows, found = call.table("turn_in_tls"), stages(call)
-    if rows is None or found.empty:
+    rows, tunnels = call.table("turn_in_tls"), stages(call)
+    if rows is None or tunnels.empty:
         return Story()
-    common = {name: some["length"].mode().iloc[0] for name, some in rows[rows["up"]].groupby("message")}
-    common |= {name: some["length"].mode().iloc[0] for name, some in rows[~rows["up"]].groupby("message")}
+    common = {name: group["length"].mode().iloc[0] for name, group in rows[rows["up"]].groupby("message")}
+    common |= {name: group["length"].mode().iloc[0] for name, group in rows[~rows["up"]].groupby("message")}
     asked = rows[(rows["message"] == "allocate") & (rows["length"] > common.get("allocate-error", 0))]["length"]
     if asked.empty:
         return Story()
@@ -215,11 +215,11 @@ def invariants(call: Call) -> Story:
 
 def credentials(call: Call, domain: str = "") -> Story:
     """What the padded lengths of the credentials fit."""
-    found = stages(call)
-    found = found[found["certainty"] == "deduced"].dropna(subset=["username"])
-    if found.empty:
+    tunnels = stages(call)
+    tunnels = tunnels[tunnels["certainty"] == "deduced"].dropna(subset=["username"])
+    if tunnels.empty:
         return Story()
-    username, realm = (int(found[c].mode().iloc[0]) for c in ("username", "realm_and_nonce"))
+    username, realm = (int(tunnels[c].mode().iloc[0]) for c in ("username", "realm_and_nonce"))
     if username != EXPIRY:
         return Story()
     story = Story().add(
@@ -237,16 +237,16 @@ def credentials(call: Call, domain: str = "") -> Story:
 
 def unknowns(call: Call) -> Story:
     """What the sums settle alone, and what they settle only together with a guess."""
-    found = stages(call)
-    found = found[found["certainty"] == "deduced"].dropna(subset=["fixed"])
-    if found.empty:
+    tunnels = stages(call)
+    tunnels = tunnels[tunnels["certainty"] == "deduced"].dropna(subset=["fixed"])
+    if tunnels.empty:
         return Story()
-    flow = found.sort_values(["score", "flow"], ascending=[False, True]).iloc[0]
+    flow = tunnels.sort_values(["score", "flow"], ascending=[False, True]).iloc[0]
     story = Story().add(
         "The lengths settle one number without any assumption (*deduced*): each answer carries {fixed} more bytes of "
         "attributes than the standard demands.", fixed=int(flow["fixed"]),
     )  # fmt: skip
-    reasons = {int(r) for r in found["reason"].dropna()}
+    reasons = {int(r) for r in tunnels["reason"].dropna()}
     if reasons:
         story.extend(
             "A refused permission gives the reason in {reason} bytes, padding included: a phrase of {least} to "
@@ -263,19 +263,19 @@ def unknowns(call: Call) -> Story:
 
 def hidden_checks(call: Call) -> Story:
     """ICE checks that went into the tunnel."""
-    found = stages(call)
-    found = found[found["checks"] > 0]
-    if found.empty:
+    tunnels = stages(call)
+    tunnels = tunnels[tunnels["checks"] > 0]
+    if tunnels.empty:
         return Story()
     story = Story()
-    for address, some in found.groupby("address", sort=False):
-        which = ("flow " if len(some) == 1 else "flows ") + listed(str(f) for f in some["flow"])
+    for address, group in tunnels.groupby("address", sort=False):
+        which = ("flow " if len(group) == 1 else "flows ") + listed(str(f) for f in group["flow"])
         story.extend(
             "**{sender} did send connectivity checks, inside TURN inside TLS: {checks}** (in {flows}).",
-            key=address, sender=address, checks=int(some["checks"].sum()), flows=which,
+            key=address, sender=address, checks=int(group["checks"].sum()), flows=which,
         )  # fmt: skip
-    for length, some in found.groupby("check_length", sort=True):
-        longest, session = some["username_longest"].iloc[0], str(some["session"].iloc[0])
+    for length, group in tunnels.groupby("check_length", sort=True):
+        longest, session = group["username_longest"].iloc[0], str(group["session"].iloc[0])
         if pd.isna(longest) or session not in SESSIONS:
             continue
         story.extend(
@@ -288,12 +288,12 @@ def hidden_checks(call: Call) -> Story:
 
 def retries(call: Call) -> Story:
     """How long after a refusal the client gave the flow up and opened the next."""
-    found = stages(call)
-    refused = found[(found["stage"] == "permission-refused") & (found["session"].fillna("") != "p2p")]
+    tunnels = stages(call)
+    refused = tunnels[(tunnels["stage"] == "permission-refused") & (tunnels["session"].fillna("") != "p2p")]
     story, rows = Story(), []
     for row in refused.itertuples():
         frames = str(row.refused_frames or "").split()
-        later = found[(found["address"] == row.address) & (found["first_seconds"] > row.last_seconds)]
+        later = tunnels[(tunnels["address"] == row.address) & (tunnels["first_seconds"] > row.last_seconds)]
         later = later[later["first_seconds"] - row.last_seconds < 2]
         when = _seconds(call, frames[:1])
         if when is not None and len(later):
@@ -309,7 +309,7 @@ def retries(call: Call) -> Story:
         "That is the rhythm of a client that reports a failed connection, waits two seconds and starts its session "
         "anew. *Inferred.*"
     )
-    peer = found[(found["session"].fillna("") == "p2p") & (found["stage"] == "permission-refused")]
+    peer = tunnels[(tunnels["session"].fillna("") == "p2p") & (tunnels["stage"] == "permission-refused")]
     if len(peer):
         story.extend(
             "{count} for a peer's session {were} given up within {within:.2f} s.", count=plural(len(peer), "flow"),
@@ -324,17 +324,17 @@ def _seconds(call: Call, frames: Iterable[str]) -> float | None:
     numbers = [int(f) for f in frames if f.isdigit()]
     if rows is None or not numbers:
         return None
-    found = rows.loc[rows["frame"] == numbers[0], "seconds"]
-    return float(found.iloc[0]) if len(found) else None
+    seconds = rows.loc[rows["frame"] == numbers[0], "seconds"]
+    return float(seconds.iloc[0]) if len(seconds) else None
 
 
 def example(call: Call, flow: int = 0) -> pd.DataFrame:
     """The records of one flow for the staircase: the flow asked for, else the one that tells most."""
-    rows, found = call.table("turn_in_tls"), stages(call)
-    if rows is None or found.empty:
+    rows, tunnels = call.table("turn_in_tls"), stages(call)
+    if rows is None or tunnels.empty:
         return pd.DataFrame()
-    if flow not in set(found["flow"]):
-        best = found.assign(control=found["refused"] * 3 + found["permissions"] + found["checks"].clip(upper=4))
+    if flow not in set(tunnels["flow"]):
+        best = tunnels.assign(control=tunnels["refused"] * 3 + tunnels["permissions"] + tunnels["checks"].clip(upper=4))
         flow = int(best.sort_values(["control", "flow"], ascending=[False, True])["flow"].iloc[0])
     return rows[rows["flow"] == flow]
 

@@ -79,10 +79,10 @@ def _notebooks() -> list[Path]:
     except CaptureError as error:
         where = f"set {registry.HOME} to a clone of the project"
         raise LabError(f"A report is made by the project's notebooks, which are not here: {where}.") from error
-    found = sorted((registry.data().parent / "notebooks").glob("0[1-4]-*.ipynb"))  # 05 walks a case
-    if not found:
+    notebooks = sorted((registry.data().parent / "notebooks").glob("0[1-4]-*.ipynb"))  # 05 walks a case
+    if not notebooks:
         raise LabError(f"There are no notebooks beside {registry.data()}.")
-    return found
+    return notebooks
 
 
 def _capture(capture: str | Path, scratch: Path) -> tuple[str, str]:

@@ -96,10 +96,10 @@ def number(document: Document) -> None:
 
 
 def _linked(text: str, labels: dict[str, str]) -> str:
-    def one(found: re.Match[str]) -> str:
-        return f"[{labels[found[2]]}](#{found[2]})" if found[2] in labels else f"the {found[1].lower()} left out here"
+    def reference(match: re.Match[str]) -> str:
+        return f"[{labels[match[2]]}](#{match[2]})" if match[2] in labels else f"the {match[1].lower()} left out here"
 
-    return _CROSS.sub(one, text)
+    return _CROSS.sub(reference, text)
 
 
 def references(every: Iterable[dict[str, Any]], cited: set[int], *, study: bool) -> list[dict[str, Any]]:

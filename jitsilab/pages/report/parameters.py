@@ -14,10 +14,10 @@ def known(notebooks: list[Path]) -> dict[str, dict[str, Any]]:
     """Every parameter of these notebooks by name: type, default and help, as papermill reads the tagged cell."""
     import papermill
 
-    found: dict[str, dict[str, Any]] = {}
+    parameters: dict[str, dict[str, Any]] = {}
     for notebook in notebooks:
-        found |= papermill.inspect_notebook(str(notebook))
-    return found
+        parameters |= papermill.inspect_notebook(str(notebook))
+    return parameters
 
 
 def checked(given: Mapping[str, Any], notebooks: list[Path]) -> dict[str, Any]:

@@ -21,25 +21,26 @@ def recordings() -> dict[str, Call]:
 
 def _messages(call: Call) -> pd.DataFrame:
     """Records of the participant that had to go through TURN, the second Allocate told from the first."""
-    rows, found = call.table("turn_in_tls"), tunnel.stages(call)
-    if rows is None or found.empty:
+    rows, tunnels = call.table("turn_in_tls"), tunnel.stages(call)
+    if rows is None or tunnels.empty:
         return pd.DataFrame(columns=["message", "length", "frame", "flow"])
-    stuck = found["stage"].eq("permission-refused") & found["checks"].gt(0)
-    rank = found["stage"].eq("relaying") * 2 + stuck  # whoever had no other way: media went through, or checks did not
-    flow = int(found.assign(rank=rank).sort_values(["rank", "flow"], ascending=[False, True])["flow"].iloc[0])
-    mine = rows[rows["flow"] == flow].copy()
-    again = (mine["message"] == "allocate") & (mine["message"] == "allocate").cumsum().gt(1)
-    mine["message"] = mine["message"].where(~again, "allocate ")
-    return mine.drop_duplicates("message")
+    stuck = tunnels["stage"].eq("permission-refused") & tunnels["checks"].gt(0)
+    # whoever had no other way: media went through, or checks did not
+    rank = tunnels["stage"].eq("relaying") * 2 + stuck
+    flow = int(tunnels.assign(rank=rank).sort_values(["rank", "flow"], ascending=[False, True])["flow"].iloc[0])
+    own = rows[rows["flow"] == flow].copy()
+    again = (own["message"] == "allocate") & (own["message"] == "allocate").cumsum().gt(1)
+    own["message"] = own["message"].where(~again, "allocate ")
+    return own.drop_duplicates("message")
 
 
 def records(study: Call, others: dict[str, Call]) -> Table | Story:
     """A row a kind of message: its length in the study, and length and plaintext in each recording."""
     columns: dict[str, dict[str, str]] = {"The study: bytes": _lengths(_messages(study))}
     for name, call in others.items():
-        mine = _messages(call)
-        columns[f"{name}: bytes"] = _lengths(mine)
-        columns[f"{name}: plaintext"] = _plaintext(call, mine)
+        messages = _messages(call)
+        columns[f"{name}: bytes"] = _lengths(messages)
+        columns[f"{name}: plaintext"] = _plaintext(call, messages)
     kinds = [kind for kind in ORDER if any(kind in column for column in columns.values())]
     if not kinds:
         return Story()
@@ -54,26 +55,26 @@ def records(study: Call, others: dict[str, Call]) -> Table | Story:
     return Table("records-beside", table, caption, align="lr" + "rl" * len(others))
 
 
-def _lengths(mine: pd.DataFrame) -> dict[str, str]:
-    return {row.message: f"{row.length} ({row.frame})" for row in mine.itertuples()}
+def _lengths(messages: pd.DataFrame) -> dict[str, str]:
+    return {row.message: f"{row.length} ({row.frame})" for row in messages.itertuples()}
 
 
-def _plaintext(call: Call, mine: pd.DataFrame) -> dict[str, str]:
+def _plaintext(call: Call, messages: pd.DataFrame) -> dict[str, str]:
     stun = call.table("stun")
     if stun is None:
         return {}
-    outer = stun[(stun["depth"] == 0) & stun["flow"].isin(mine["flow"])]
-    found = {}
-    for row in mine.itertuples():
+    outer = stun[(stun["depth"] == 0) & stun["flow"].isin(messages["flow"])]
+    plaintext = {}
+    for row in messages.itertuples():
         here = outer[outer["frame"] == row.frame]
         if here.empty:
             continue
-        one = here.iloc[0]
-        words = f"{one['method']} {one['message_class']}"
-        if pd.notna(one["error_code"]):
-            words += f" {int(one['error_code'])} {one['error_reason'] or ''}".rstrip()
-        found[row.message] = words
-    return found
+        first = here.iloc[0]
+        words = f"{first['method']} {first['message_class']}"
+        if pd.notna(first["error_code"]):
+            words += f" {int(first['error_code'])} {first['error_reason'] or ''}".rstrip()
+        plaintext[row.message] = words
+    return plaintext
 
 
 def reading(study: Call, others: dict[str, Call]) -> Story:
@@ -103,12 +104,12 @@ def people(study: Call, others: dict[str, Call]) -> Table:
     """The participants of all three calls, one below the other."""
     rows = []
     for name, call in {study.name: study, **others}.items():
-        for one in call.participants.itertuples():
-            cause = one.cause if isinstance(one.cause, str) else ""
-            rows.append((name, one.id, one.media_path, one.stage, one.turn_stage, cause, one.certainty))
+        for person in call.participants.itertuples():
+            cause = person.cause if isinstance(person.cause, str) else ""
+            rows.append((name, person.id, person.media_path, person.stage, person.turn_stage, cause, person.certainty))
     columns = ["Call", "Participant", "Media", "Got as far as", "TURN", "Cause", "Certainty"]
     return Table("people-beside", pd.DataFrame(rows, columns=columns), "The diagnosis of the three calls.", "lllllll")
 
 
-def _first(mine: pd.DataFrame) -> dict[str, int]:
-    return {str(row.message): int(row.length) for row in mine.itertuples()}
+def _first(messages: pd.DataFrame) -> dict[str, int]:
+    return {str(row.message): int(row.length) for row in messages.itertuples()}

@@ -30,31 +30,31 @@ def summary(call: Call) -> Story:
         refused = premises["H5"].verdict is Verdict.HOLDS
         if premises["H3"].verdict is not Verdict.HOLDS:
             continue
-        found = tunnel.stages(call)
-        mine = found[found["address"] == tested.claim.between[1]]
-        allocated = mine["stage"].isin(["allocated", "permission-refused", "permitted", "relaying"])
-        ways = "one connection" if len(mine) == 1 else f"{len(mine)} connections"
+        tunnels = tunnel.stages(call)
+        own = tunnels[tunnels["address"] == tested.claim.between[1]]
+        allocated = own["stage"].isin(["allocated", "permission-refused", "permitted", "relaying"])
+        ways = "one connection" if len(own) == 1 else f"{len(own)} connections"
         outcome = "no allocation was granted"
         if allocated.any():
             outcome = "an allocation was granted" if allocated.all() else f"{int(allocated.sum())} got an allocation"
-            outcome += " in each" if allocated.all() and len(mine) > 1 else ""
+            outcome += " in each" if allocated.all() and len(own) > 1 else ""
         story.add(
             "{who} sent no UDP to the server. Its only way was TURN inside TLS on port {port}, in {ways}: {outcome}.",
             key=tested.claim.between[1], who=tested.claim.between[1],
-            port=int(call.flows.set_index("flow").loc[mine["flow"].iloc[0], "server_port"]), ways=ways, outcome=outcome,
+            port=int(call.flows.set_index("flow").loc[own["flow"].iloc[0], "server_port"]), ways=ways, outcome=outcome,
         )  # fmt: skip
         if refused:
             story.extend(
                 "Then every permission to reach a peer was refused, {refused} of {asked}. So {who}'s connectivity "
                 "checks, {checks} of them, went into the tunnel and no further, and it had neither sound nor picture.",
-                key=tested.claim.between[1], refused=int(mine["refused"].sum()), asked=int(mine["permissions"].sum()),
-                who=tested.claim.between[1], checks=int(mine["checks"].sum()),
+                key=tested.claim.between[1], refused=int(own["refused"].sum()), asked=int(own["permissions"].sum()),
+                who=tested.claim.between[1], checks=int(own["checks"].sum()),
             )  # fmt: skip
             story.extend(
                 "That is why no STUN in clear runs between {server} and {who}; whether {who} is behind a NAT plays no "
                 "part in it.", key=tested.claim.between[1], server=tested.claim.between[0], who=tested.claim.between[1],
             )  # fmt: skip
-        elif mine["granted"].sum():
+        elif own["granted"].sum():
             story.extend("Permissions were granted, and it reached its peers through them.")
     return story
 
@@ -67,11 +67,12 @@ def verdicts(call: Call, claim: str = "") -> list[Story | Table]:
     every = claimed(call)
     shown: list[Story | Table] = []
     if claim:
-        told = claims.tested(claim, call.diagnosis, call.tables())
+        answer = claims.tested(claim, call.diagnosis, call.tables())
         shown.append(
             Story().add(
                 "*The claim:* {claim} *The verdict:* **{verdict}** (frames {frames}). {note}", key="claim_given",
-                claim=told["claim"], verdict=told["verdict"].upper(), frames=tuple(told["frames"]), note=told["note"],
+                claim=answer["claim"], verdict=answer["verdict"].upper(), frames=tuple(answer["frames"]),
+                note=answer["note"],
             )
         )  # fmt: skip
     elif not every:
@@ -104,8 +105,8 @@ def _premises(tested: Judged, mark: str) -> Table:
 
 def _explanations(tested: Judged, mark: str) -> Table:
     rows = [
-        (one.id, one.text, one.state, markdown.frames(one.frames, 3), one.note)
-        for one in tested.explanations
+        (explanation.id, explanation.text, explanation.state, markdown.frames(explanation.frames, 3), explanation.note)
+        for explanation in tested.explanations
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["", "Explanation of the absence", "State", "Frames", "Because"])
     caption = "Every explanation of the absence: shown by the capture, excluded by it, or open."
@@ -113,7 +114,7 @@ def _explanations(tested: Judged, mark: str) -> Table:
 
 
 def _open(tested: Judged, number: int) -> Story:
-    left = [one.id for one in tested.explanations if one.state == "open"]
+    left = [explanation.id for explanation in tested.explanations if explanation.state == "open"]
     if not left:
         return Story()
     return Story().add(

@@ -53,8 +53,8 @@ def steps(facts: dict[str, Any]) -> list[Story | Transcript]:
 
 def transcript(facts: dict[str, Any], name: str) -> Transcript:
     """What the terminal showed, with the command above it."""
-    found = facts["transcripts"][name]
-    return Transcript(name, (found["prompt"] + found["command"], *found["lines"]), found["caption"])
+    shown = facts["transcripts"][name]
+    return Transcript(name, (shown["prompt"] + shown["command"], *shown["lines"]), shown["caption"])
 
 
 def packages(facts: dict[str, Any]) -> Table | Story:

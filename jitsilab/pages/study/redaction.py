@@ -14,8 +14,8 @@ def leaks(call: Call) -> Table | Story:
     arp, tcp, stun, tls = (call.table(name) for name in ("arp", "tcp", "stun", "tls"))
     if arp is not None and len(arp):
         private = arp[arp["sender_ip"].map(is_private)]
-        for address, some in private.groupby("sender_ip", sort=True):
-            rows.append(("address inside the server's network", len(some), str(address), int(some["frame"].iloc[0]),
+        for address, group in private.groupby("sender_ip", sort=True):
+            rows.append(("address inside the server's network", len(group), str(address), int(group["frame"].iloc[0]),
                          "which cloud and subnet"))  # fmt: skip
         macs = arp[["sender_mac", "frame"]].dropna().drop_duplicates("sender_mac")
         rows.append(("hardware address", len(macs), listed(sorted(macs["sender_mac"])), int(macs["frame"].iloc[0]),
