@@ -57,7 +57,7 @@ class Person:
         """Seconds at which the first of this participant's flows or stanzas came."""
         return min(
             [stream.start for stream in self.xmpp_streams]
-            + [one.start for one in self.turn]
+            + [turn.start for turn in self.turn]
             + [leg.first for leg in self.legs]
             + [1e18]
         )
@@ -96,16 +96,16 @@ def of(tables: Tables) -> Cast:
     long = () if getattr(tables, "wire", None) is None else ("frames", "tcp")  # made of the same wire as the others
     asked = [tables.get(name) for name in _DECIDING if name not in long]
     if _latest:
-        known = [one() if one is not None else None for one in _latest[0][0]]
+        known = [ref() if ref is not None else None for ref in _latest[0][0]]
         if (
             len(known) == len(asked)
             and all(a is b for a, b in zip(known, asked, strict=True))
-            and any(one is not None for one in known)
+            and any(table is not None for table in known)
         ):
             return _latest[0][1]
-    found = _cast(tables)
-    _latest[:] = [([weakref.ref(one) if one is not None else None for one in asked], found)]
-    return found
+    cast = _cast(tables)
+    _latest[:] = [([weakref.ref(table) if table is not None else None for table in asked], cast)]
+    return cast
 
 
 def addresses(call: Cast, flows: pd.DataFrame) -> dict[str, str]:
@@ -115,9 +115,9 @@ def addresses(call: Cast, flows: pd.DataFrame) -> dict[str, str]:
     """
     first: dict[str, int] = {}
     for client, server, frame_number in zip(flows["client"], flows["server"], flows["first_frame"], strict=True):
-        for one in (str(client), str(server)):
-            first[one] = min(int(frame_number), first.get(one, int(frame_number)))
-    groups = [[one for one in person.addresses if one in first] for person in call.people]
+        for address in (str(client), str(server)):
+            first[address] = min(int(frame_number), first.get(address, int(frame_number)))
+    groups = [[address for address in person.addresses if address in first] for person in call.people]
     if not any(groups):
         servers = set(call.servers)
         groups = [
@@ -128,9 +128,9 @@ def addresses(call: Cast, flows: pd.DataFrame) -> dict[str, str]:
         ]
     owners: dict[str, str] = {}
     for group in groups:
-        group.sort(key=lambda one: first[one])
-        for one in group:
-            owners.setdefault(one, group[0])
+        group.sort(key=lambda address: first[address])
+        for address in group:
+            owners.setdefault(address, group[0])
     return dict(sorted(owners.items(), key=lambda entry: first[entry[0]]))
 
 
@@ -151,11 +151,11 @@ def _cast(tables: Tables) -> Cast:
     datagrams = flows[flows["transport"].eq("udp") & flows["server"].isin(servers)] if len(flows) else flows
     udp = set(datagrams["client"]) if len(datagrams) else set()
     for person in people:
-        person.turn = [one for one in turn if one.address in person.addresses]
+        person.turn = [flow for flow in turn if flow.address in person.addresses]
         person.udp = bool(udp & set(person.addresses))
         person.flows = {flow: role for flow, (address, role) in roles.items() if address in person.addresses}
     strange = [] if own else gateways(people)
-    people = [person for person in people if not any(person is one for one in strange)]
+    people = [person for person in people if not any(person is gateway for gateway in strange)]
     broken = holes.broken(flows, part(tables, "segments"))
     _mark(people, flows, broken)
     for leg in (leg for person in people if own in person.addresses for leg in person.legs):
@@ -186,20 +186,20 @@ def gateways(people: list[Person]) -> list[Person]:
     A router that puts its own address in for everybody's, or a relay on another host. Whoever takes part has opened the
     page, and one browser has one session with the bridge at a time.
     """
-    elsewhere = sum(bool(one.flows) and not one.udp for one in people)
-    found = []
+    elsewhere = sum(bool(other.flows) and not other.udp for other in people)
+    inner = []
     for person in people:
         if person.flows or person.xmpp_streams or person.nick or not all(map(is_private, person.addresses)):
             continue
         legs = [leg for leg in person.legs if leg.direct and leg.kind != "p2p" and leg.sent and leg.ufrags]
         at_once = [
             (one, other) for number, one in enumerate(legs) for other in legs[number + 1 :]
-            if one.port != other.port and not {mine for mine, _ in one.ufrags} & {mine for mine, _ in other.ufrags}
+            if one.port != other.port and not {own for own, _ in one.ufrags} & {own for own, _ in other.ufrags}
             and min(one.last, other.last) - max(one.first, other.first) >= LASTING
         ]  # fmt: skip
         if at_once and elsewhere >= 2:
-            found.append(person)
-    return found
+            inner.append(person)
+    return inner
 
 
 def _of_call(xmpp_streams: list[XmppStream], flows: pd.DataFrame, servers: Collection[str]) -> list[XmppStream]:
@@ -229,8 +229,8 @@ def _mark(people: list[Person], flows: pd.DataFrame, broken: set[int]) -> None:
     for person in people:
         for stream in person.xmpp_streams:
             stream.holes = bool(stream.flows & broken)
-        for one in person.turn:
-            one.holes = one.flow in broken
+        for turn in person.turn:
+            turn.holes = turn.flow in broken
         if person.flows and all(flow in begins for flow in person.flows):
             person.begun = min(begins[flow] for flow in person.flows)
         person.heard = not person.flows or any(flow in spoke for flow in person.flows)
@@ -244,12 +244,12 @@ def _named(xmpp_streams: list[XmppStream], tables: Tables, flows: pd.DataFrame, 
     outside = _through_proxy(xmpp_streams, tables, flows, servers, machines.roles)
     behind = {flow: clients[outside[stream.connection]] for stream in xmpp_streams if stream.connection in outside
               for flow in stream.flows}  # fmt: skip
-    found: dict[str, Person] = {}
+    by_name: dict[str, Person] = {}
     for number, stream in enumerate(xmpp_streams):
         name = stream.nick or stream.endpoint or f"connection {number}"
-        while name in found and _beside(found[name], stream, clients | behind):
+        while name in by_name and _beside(by_name[name], stream, clients | behind):
             name += "'"  # somebody else of that name
-        person = found.setdefault(name, Person(stream.nick))
+        person = by_name.setdefault(name, Person(stream.nick))
         person.xmpp_streams.append(stream)
         for flow in stream.flows:
             address = clients.get(flow, "")
@@ -257,16 +257,16 @@ def _named(xmpp_streams: list[XmppStream], tables: Tables, flows: pd.DataFrame, 
                 _add(person, address, "flow")
         if stream.connection in outside:
             _add(person, clients[outside[stream.connection]], "proxy")
-    for person in found.values():
+    for person in by_name.values():
         own = {ufrag: session.kind for session in person.sessions for ufrag in session.own}
         remote = {ufrag: session.kind for session in person.sessions for ufrag in session.remote}
         person.legs = legs.of_ufrags(own, tables, machines, remote) if own or remote else []
         for leg in person.legs:
-            kinds = [own.get(mine, remote.get(other)) for mine, other in leg.ufrags]
+            kinds = [own.get(ufrag, remote.get(other)) for ufrag, other in leg.ufrags]
             leg.kind = next((kind for kind in kinds if kind), leg.kind)
             if leg.direct and leg.address not in servers and not is_loopback(leg.address):
                 _add(person, leg.address, "ufrag")
-    return _merged(list(found.values()))
+    return _merged(list(by_name.values()))
 
 
 def _beside(person: Person, stream: XmppStream, clients: dict[int, str]) -> bool:
@@ -294,7 +294,7 @@ def _merged(people: list[Person]) -> list[Person]:
     for person in people:
         if person.nick:
             continue
-        same = [one for one in named if set(one.addresses) & set(person.addresses)]
+        same = [other for other in named if set(other.addresses) & set(person.addresses)]
         joined = any(stream.joined for stream in person.xmpp_streams)
         if len(same) == 1 and not joined:
             same[0].xmpp_streams = sorted(
@@ -329,8 +329,8 @@ def _through_proxy(
     tcp = part(tables, "segments") if hidden and xmpp is not None else None
     if xmpp is None or tcp is None:
         return {}
-    mine = xmpp["connection"].isin([stream.connection for stream in hidden])
-    rows = xmpp.loc[mine, ["connection", "frame", "seconds", "direction"]]
+    wanted = xmpp["connection"].isin([stream.connection for stream in hidden])
+    rows = xmpp.loc[wanted, ["connection", "frame", "seconds", "direction"]]
     outer = {flow for flow, (_, role) in roles.items() if role in ("web", "websocket", "signaling")}
     return {connection: passed.flow for connection, passed in proxies.outer_flows(rows, tcp, outer).items()}
 
@@ -365,14 +365,14 @@ def _by_address(people: list[Person], tables: Tables, flows: pd.DataFrame, machi
     for group in groups:
         touching = [other for other in merged if other & group]
         merged = [other for other in merged if not other & group] + [group.union(*touching)]
-    found = []
+    strangers = []
     for group in merged:
         if group & taken or group & set(servers) or not group & near:
             continue
         person = Person(addresses=sorted(group), placed="address")
         person.legs = legs.of_address(group, tables, machines)
-        found.append(person)
-    return found
+        strangers.append(person)
+    return strangers
 
 
 def _near(flows: pd.DataFrame, known: set[str]) -> set[str]:

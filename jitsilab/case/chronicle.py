@@ -90,14 +90,14 @@ def _in_order(rows: list[Row]) -> list[Row]:
     return [rows[number] for number in sorted(range(len(rows)), key=keys.__getitem__)]
 
 
-def _new(found: list[Row], before: list[Row]) -> list[Row]:
+def _new(rows: list[Row], before: list[Row]) -> list[Row]:
     """What another capture of the same call has not shown already."""
     known: dict[tuple[str, str | None, str], list[int]] = {}
     for row in before:
         if row.time is not None:
             known.setdefault((row.kind, row.participant, row.label.partition(",")[0]), []).append(row.time)
     result = []
-    for row in found:
+    for row in rows:
         times = known.get((row.kind, row.participant, row.label.partition(",")[0]), ())
         if row.time is None or not any(abs(time - row.time) <= SAME * 1e9 for time in times):
             result.append(row)
@@ -157,7 +157,7 @@ def _stanzas(
     whose: dict[str, str] = {}
     for person in cast.people:
         for stream in person.xmpp_streams:
-            told = [
+            steps = [
                 (stream.tried, "login", f"{person.id} logs in"),
                 (stream.bound, "logged-in", f"{person.id} is logged in"),
                 (stream.asked, "conference-requested", f"{person.id} asks the focus for the conference"),
@@ -167,14 +167,14 @@ def _stanzas(
                 *((frame, "refused", f"{person.id} is refused") for frame in stream.refused),
                 *((frame, "bridge-unavailable", "the focus has no bridge") for frame in stream.bridge_missing[:1]),
             ]  # fmt: skip
-            yield from (row(frame, kind, person.id, label) for frame, kind, label in told if frame in at)
+            yield from (row(frame, kind, person.id, label) for frame, kind, label in steps if frame in at)
             whose |= dict.fromkeys(stream.sessions, person.id)
     if jingle is None or jingle.empty:
         return
-    for one in jingle.drop_duplicates("stanza").itertuples(index=False):
-        if one.sid in whose and one.frame in at and one.action in _ACTIONS:
-            who, kind = whose[str(one.sid)], _ACTIONS[str(one.action)]
-            yield row(int(one.frame), kind, who, f"{one.action} of the {one.session} session with {who}")
+    for stanza in jingle.drop_duplicates("stanza").itertuples(index=False):
+        if stanza.sid in whose and stanza.frame in at and stanza.action in _ACTIONS:
+            who, kind = whose[str(stanza.sid)], _ACTIONS[str(stanza.action)]
+            yield row(int(stanza.frame), kind, who, f"{stanza.action} of the {stanza.session} session with {who}")
 
 
 def _lines(
@@ -185,14 +185,15 @@ def _lines(
     missing = events["time"].isna().tolist()
     columns = ("program", "event", "participant", "value", "status", "detail", "input", "line", "frame", "pointer")
     for time, empty, values in zip(times, missing, zip(*(events[c] for c in columns), strict=True), strict=True):
-        one: dict[str, Any] = {
+        event: dict[str, Any] = {
             name: None if pd.isna(value) else value for name, value in zip(columns, values, strict=True)
         }
-        program, input = one["program"] or "", one["input"]
-        who = one["participant"] or (owners.get(input) if program == "browser" else None)
-        said = " ".join(str(part) for part in (one["value"], one["status"], one["detail"]) if part)
+        program, input = event["program"] or "", event["input"]
+        who = event["participant"] or (owners.get(input) if program == "browser" else None)
+        words = " ".join(str(part) for part in (event["value"], event["status"], event["detail"]) if part)
         yield Row(
-            *_placed(clocks.get((input, program)), None if empty else int(time)), program, one["event"],
-            names.get(who, who) if who else None, f"{one['event'].replace('-', ' ')}{': ' + said if said else ''}", 1,
-            input, one["frame"], one["frame"], one["line"], one["pointer"],
+            *_placed(clocks.get((input, program)), None if empty else int(time)), program, event["event"],
+            names.get(who, who) if who else None,
+            f"{event['event'].replace('-', ' ')}{': ' + words if words else ''}", 1, input,
+            event["frame"], event["frame"], event["line"], event["pointer"],
         )  # fmt: skip

@@ -127,7 +127,7 @@ def clocks(
 
     ``owners`` is whose browser an input is of, by endpoint id; ``packets`` has the cast and the tables of each capture.
     """
-    sources = {one.input: one for one in told}
+    sources = {source.input: source for source in told}
     if events is not None and len(events):
         events = events[events["time"].notna()]
     moments = [*_of_events(events, sources, owners), *_of_fragments(sources)]
@@ -135,23 +135,23 @@ def clocks(
         moments += _of_packets(input, cast, tables, sources)
     moments += _of_browsers(moments, sources)
     names = _clock_names(events, sources, owners)
-    for one in moments:
-        names.setdefault(one.clock, [])
+    for moment in moments:
+        names.setdefault(moment.clock, [])
     gaps = list(_gaps(moments))
     return _placed(names, sources, _of_one_machine(between(gaps)), gaps)
 
 
 def _of_one_machine(pairs: dict[tuple[str, str], Interval]) -> dict[tuple[str, str], Interval]:
     """The bridge's log and its fragments come from one clock: what lies between the two is a zone and nothing else."""
-    found = dict(pairs)
+    kept = dict(pairs)
     for (one, other), interval in pairs.items():
         if one.startswith("fragment ") and other == f"jvb {one.removeprefix('fragment ')}":
             zones = _zones(interval)
             if len(zones) == 1:
-                found[one, other] = Interval(zones[0], zones[0])
+                kept[one, other] = Interval(zones[0], zones[0])
             elif not zones:
-                del found[one, other]  # one clock does not differ from itself by days: somebody changed the log's dates
-    return found
+                del kept[one, other]  # one clock does not differ from itself by days: somebody changed the log's dates
+    return kept
 
 
 def _zones(interval: Interval, least: float = EARTH.low, most: float = EARTH.high) -> list[float]:
@@ -171,23 +171,23 @@ def _clock_names(
     events: pd.DataFrame | None, sources: Mapping[str, Told], owners: Mapping[str, str]
 ) -> dict[str, list[tuple[str, str]]]:
     """Each clock with the programs of inputs that it dates."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    by_clock: dict[str, list[tuple[str, str]]] = {}
     pairs = (
         [] if events is None or events.empty else events[["input", "program"]].drop_duplicates().itertuples(index=False)
     )
     for input, program in pairs:
         if isinstance(program, str) and input in sources and sources[input].kind != "rest":
-            found.setdefault(_name(input, program, owners), []).append((str(input), program))
-    for one in sources.values():
-        programs = {"packets": ["packets"], "browser": ["browser"], "rest": ["rest"], "log": list(one.zoneless)}[
-            one.kind
+            by_clock.setdefault(_name(input, program, owners), []).append((str(input), program))
+    for source in sources.values():
+        programs = {"packets": ["packets"], "browser": ["browser"], "rest": ["rest"], "log": list(source.zoneless)}[
+            source.kind
         ]
         for program in programs:
-            pair = (one.input, program)
-            listed = found.setdefault(_name(one.input, program, owners), [])
+            pair = (source.input, program)
+            listed = by_clock.setdefault(_name(source.input, program, owners), [])
             if pair not in listed:
                 listed.append(pair)
-    return found
+    return by_clock
 
 
 def _of_events(events: pd.DataFrame | None, sources: Mapping[str, Told], owners: Mapping[str, str]) -> Iterator[Moment]:
@@ -233,11 +233,11 @@ def _of_events(events: pd.DataFrame | None, sources: Mapping[str, Told], owners:
 
 def _of_fragments(sources: Mapping[str, Told]) -> Iterator[Moment]:
     """The bridge's user fragments: when its clock made them, and when its log first names them."""
-    for one in sources.values():
-        for ufrag, (time, _) in list(one.fragments.items())[:MOST]:
-            yield Moment(f"jvb {one.input}", one.input, "jvb", "fragment", ufrag, time / 1e9)
+    for source in sources.values():
+        for ufrag, (time, _) in list(source.fragments.items())[:MOST]:
+            yield Moment(f"jvb {source.input}", source.input, "jvb", "fragment", ufrag, time / 1e9)
             if (made := clock.made(ufrag)) is not None:
-                yield Moment(f"fragment {one.input}", one.input, "fragment", "made", ufrag, made / 1e3)
+                yield Moment(f"fragment {source.input}", source.input, "fragment", "made", ufrag, made / 1e3)
 
 
 def _of_packets(
@@ -246,8 +246,8 @@ def _of_packets(
     """What a capture shows of happenings that others date too."""
     begin = begin_of(tables)
     start = begin if begin is not None else 0.0
-    by_log = {ufrag: one.input for one in sources.values() for ufrag in one.fragments}
-    whose = {ufrag: who for one in sources.values() for ufrag, (_, who) in one.fragments.items() if who}
+    by_log = {ufrag: source.input for source in sources.values() for ufrag in source.fragments}
+    whose = {ufrag: who for source in sources.values() for ufrag, (_, who) in source.fragments.items() if who}
 
     def at(event: str, key: str, seconds: float) -> Moment:
         return Moment(f"packets {input}", input, "packets", event, key, start + seconds)
@@ -278,7 +278,7 @@ def _of_packets(
     checks = stun.loc[asked, ["username", "seconds"]].drop_duplicates("username").head(MOST)
     for username, seconds in checks.itertuples(index=False):
         ends = str(username).split(":")[:2]
-        for ufrag in ends if any(one in made for one in ends) else ():
+        for ufrag in ends if any(end in made for end in ends) else ():
             yield at("check", ufrag, float(seconds))
             if ufrag in whose:
                 yield at("check", whose[ufrag], float(seconds))
@@ -293,11 +293,11 @@ def _begun(stun: pd.DataFrame) -> dict[str, float]:
     A capture whose clock is wrong, or that has none, still shows that several fragments stand as far apart as their
     first checks do; those of a session older than the capture show in its first seconds.
     """
-    found = clock.anchors(stun)
-    if found.empty:
-        found = clock.anchors(stun.assign(time=pd.Series(pd.NaT, stun.index, dtype=stun["time"].dtype)))
-        found = found[found["first_seconds"] > 2 * limits.CHECK_INTERVAL.value]
-    return {str(ufrag): made.timestamp() for ufrag, made in zip(found["ufrag"], found["made"], strict=True)}
+    anchors = clock.anchors(stun)
+    if anchors.empty:
+        anchors = clock.anchors(stun.assign(time=pd.Series(pd.NaT, stun.index, dtype=stun["time"].dtype)))
+        anchors = anchors[anchors["first_seconds"] > 2 * limits.CHECK_INTERVAL.value]
+    return {str(ufrag): made.timestamp() for ufrag, made in zip(anchors["ufrag"], anchors["made"], strict=True)}
 
 
 def begin_of(tables: Mapping[str, pd.DataFrame | None]) -> float | None:
@@ -312,27 +312,31 @@ def begin_of(tables: Mapping[str, pd.DataFrame | None]) -> float | None:
 
 def _of_browsers(moments: list[Moment], sources: Mapping[str, Told]) -> Iterator[Moment]:
     """A browser's moments under the fragments of its sessions, where one session tells which they are."""
-    for one in sources.values():
-        if one.kind != "browser":
+    for source in sources.values():
+        if source.kind != "browser":
             continue
-        mine = [moment for moment in moments if moment.input == one.input and moment.program == "browser"]
-        for event, fragments in (("offer-sent", one.remote), ("ice-checking", one.own), ("ice-connected", one.own)):
-            some = [moment for moment in mine if moment.event == event]
+        own = [moment for moment in moments if moment.input == source.input and moment.program == "browser"]
+        for event, fragments in (
+            ("offer-sent", source.remote),
+            ("ice-checking", source.own),
+            ("ice-connected", source.own),
+        ):
+            same = [moment for moment in own if moment.event == event]
             known = [each for each in fragments if event != "offer-sent" or clock.made(each) is not None]
-            if len(some) == 1 and len(known) == 1:
-                yield some[0]._replace(key=next(iter(known)))
+            if len(same) == 1 and len(known) == 1:
+                yield same[0]._replace(key=next(iter(known)))
 
 
 def _gaps(moments: list[Moment]) -> Iterator[Gap]:
     """Bounds from every two moments of which the order is known."""
     by: dict[str, dict[str, dict[tuple[str, str], list[float]]]] = {}
     whole: dict[str, bool] = {}
-    for one in moments:
-        kept = by.setdefault(f"{one.program} {one.event}", {}).setdefault(one.key, {})
-        times = kept.setdefault((one.clock, one.input), [])
-        if not times or one.event not in ("check", "fragment", "made"):
-            times.append(one.time)
-        whole[one.clock] = whole.get(one.clock, True) and one.time == int(one.time)
+    for moment in moments:
+        kept = by.setdefault(f"{moment.program} {moment.event}", {}).setdefault(moment.key, {})
+        times = kept.setdefault((moment.clock, moment.input), [])
+        if not times or moment.event not in ("check", "fragment", "made"):
+            times.append(moment.time)
+        whole[moment.clock] = whole.get(moment.clock, True) and moment.time == int(moment.time)
     for first, second, low, high in _RULES:
         for key, ones in by.get(first, {}).items():
             others = by.get(second, {}).get(key)
@@ -366,7 +370,7 @@ def _placed(
     for gap in gaps:
         for name in (gap.one, gap.other):
             shared[name] = shared.get(name, 0) + 1
-    found: dict[tuple[str, str], Clock] = {}
+    by_program: dict[tuple[str, str], Clock] = {}
     done: set[str] = set()
     for reference in order:
         if reference in done:
@@ -382,11 +386,11 @@ def _placed(
                 source = sources[input]
                 judge = _judged if utc else _relative
                 alone = name == reference and not first
-                one = judge(source, program, interval, alone, shared.get(name, 0))
-                found[input, program] = replace(
-                    one, zoneless=source.given or program in source.zoneless, reference=reference.partition(" ")[2]
+                judged = judge(source, program, interval, alone, shared.get(name, 0))
+                by_program[input, program] = replace(
+                    judged, zoneless=source.given or program in source.zoneless, reference=reference.partition(" ")[2]
                 )
-    return _with_neighbours(found, sources)
+    return _with_neighbours(by_program, sources)
 
 
 def _judged(source: Told, program: str, interval: Interval, alone: bool, shared: int) -> Clock:
@@ -425,17 +429,19 @@ def _relative(source: Told, program: str, interval: Interval, alone: bool, share
     return Clock(source.input, program, None, EARTH, "inferred", applied, shared)
 
 
-def _with_neighbours(found: dict[tuple[str, str], Clock], sources: Mapping[str, Told]) -> dict[tuple[str, str], Clock]:
+def _with_neighbours(
+    by_program: dict[tuple[str, str], Clock], sources: Mapping[str, Told]
+) -> dict[tuple[str, str], Clock]:
     """Logs that nothing joins stand in the order where all others without a zone stand; their offset stays unknown."""
     zones = {
-        one.offset for one in found.values()
-        if one.offset is not None and one.program in sources[one.input].zoneless and one.certainty == "deduced"
+        each.offset for each in by_program.values()
+        if each.offset is not None and each.program in sources[each.input].zoneless and each.certainty == "deduced"
     }  # fmt: skip
     if len(zones) != 1:
-        return found
+        return by_program
     value = zones.pop()
     return {
-        pair: replace(one, applied=value)
-        if one.offset is None and one.bounds == EARTH and one.program in sources[one.input].zoneless else one
-        for pair, one in found.items()
+        pair: replace(each, applied=value)
+        if each.offset is None and each.bounds == EARTH and each.program in sources[each.input].zoneless else each
+        for pair, each in by_program.items()
     }  # fmt: skip

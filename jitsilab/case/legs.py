@@ -91,15 +91,15 @@ def ice4j_ports(stun: pd.DataFrame) -> frozenset[tuple[str, int]]:
     binding = stun["method"].eq("Binding") & stun["message_class"].isin(["request", "success"])
     names = ["message_class", "software", "username", "src", "src_port", "dst", "dst_port"]
     dated = set(clock.anchors(stun)["ufrag"])
-    found: set[tuple[Any, Any]] = set()
+    bridges: set[tuple[Any, Any]] = set()
     for kind, software, username, *ends in _columns(stun.loc[binding, names].drop_duplicates(), *names):
         source, target = (ends[0], ends[1]), (ends[2], ends[3])
         receiver, _, sender = username.partition(":") if kind == "request" and pd.notna(username) else ("", "", "")
         if sender in dated or (pd.notna(software) and software.startswith("ice4j")):
-            found.add(source)
+            bridges.add(source)
         if receiver in dated:
-            found.add(target)
-    return frozenset((str(address), int(port)) for address, port in found if pd.notna(port))
+            bridges.add(target)
+    return frozenset((str(address), int(port)) for address, port in bridges if pd.notna(port))
 
 
 def _columns(table: pd.DataFrame, *names: str) -> Any:
@@ -152,7 +152,7 @@ def _legs(
     once = ~stun["duplicate"].fillna(False).astype(bool) if "duplicate" in stun else True
     wanted = stun["method"].eq("Binding") & stun["flow"].notna() & once
     binding = stun.loc[wanted, [*_CHECK, "message_class"]]
-    found: dict[tuple[int, bool], Leg] = {}
+    by_place: dict[tuple[int, bool], Leg] = {}
     ends: dict[tuple[int, bool], tuple[str, int]] = {}  # the participant's end of each leg
     requests = binding[binding["message_class"].eq("request") & binding["username"].notna()]
     for flow, depth, transport, up, frame, seconds, username, src, src_port, dst, dst_port, use in _columns(
@@ -163,10 +163,10 @@ def _legs(
             continue
         place = (int(flow), bool(depth))
         here, there = ((src, src_port), (dst, dst_port)) if from_me else ((dst, dst_port), (src, src_port))
-        leg = found.get(place)
+        leg = by_place.get(place)
         if leg is None:
             via = f"turn-{transport}" if depth else "relay" if str(here[0]) in machines.servers else "udp"
-            leg = found[place] = Leg(int(flow), via, str(here[0]), str(there[0]), _int(here[1]))
+            leg = by_place[place] = Leg(int(flow), via, str(here[0]), str(there[0]), _int(here[1]))
             ends[place] = (str(here[0]), _int(here[1]))
         receiver, _, sender = str(username).partition(":")
         leg.ufrags.add((sender, receiver) if from_me else (receiver, sender))
@@ -177,16 +177,16 @@ def _legs(
             leg.nominated = leg.nominated or int(frame)
         if not leg.kind and _is_bridge(leg, (str(there[0]), _int(there[1])), machines.bridges):
             leg.kind = "jvb"
-    _answers(binding, found, ends)
-    _dtls(tables.get("dtls"), found, ends)
+    _answers(binding, by_place, ends)
+    _dtls(tables.get("dtls"), by_place, ends)
     if tables.get("media") is None:
-        _datagrams(tables.get("frames"), found, ends)
-    _media(tables.get("media"), found, ends)
-    if _undecided(found.values()):  # the table is long, and RTP mostly says the same
-        _reports(tables.get("rtcp"), found, ends)
-    for leg in found.values():
+        _datagrams(tables.get("frames"), by_place, ends)
+    _media(tables.get("media"), by_place, ends)
+    if _undecided(by_place.values()):  # the table is long, and RTP mostly says the same
+        _reports(tables.get("rtcp"), by_place, ends)
+    for leg in by_place.values():
         leg.kind = leg.kind or ("p2p" if leg.ufrags else "")
-    return list(found.values())
+    return list(by_place.values())
 
 
 def _is_bridge(leg: Leg, other: tuple[str, int], bridges: Collection[tuple[str, int]]) -> bool:
@@ -201,24 +201,24 @@ def _int(value: Any) -> int:
 
 def _each(
     table: pd.DataFrame,
-    found: dict[tuple[int, bool], Leg],
+    by_place: dict[tuple[int, bool], Leg],
     ends: dict[tuple[int, bool], tuple[str, int]],
     *names: str,
 ) -> Any:
     """Of the rows of a table that belong to a leg: it, whether they come from the participant, and these columns."""
     wanted = ["flow", "depth", "src", "src_port", *names]
-    rows = table.loc[table["flow"].isin({flow for flow, _ in found}), wanted]
+    rows = table.loc[table["flow"].isin({flow for flow, _ in by_place}), wanted]
     for flow, depth, src, src_port, *values in _columns(rows, *wanted):
         place = int(flow), bool(pd.notna(depth) and depth)  # a printed table says nothing of depth
-        leg = found.get(place)
+        leg = by_place.get(place)
         if leg is not None:
             yield leg, ends[place] == (str(src), _int(src_port)), *values
 
 
-def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
-    rows = binding[binding["message_class"].eq("success") & binding["flow"].isin({flow for flow, _ in found})]
+def _answers(binding: pd.DataFrame, by_place: Any, ends: Any) -> None:
+    rows = binding[binding["message_class"].eq("success") & binding["flow"].isin({flow for flow, _ in by_place})]
     for frame, at, flow, depth, src, src_port in _columns(rows, "frame", "seconds", "flow", "depth", "src", "src_port"):
-        leg = found.get((int(flow), bool(depth)))
+        leg = by_place.get((int(flow), bool(depth)))
         if leg is None:
             continue
         if ends[int(flow), bool(depth)] == (str(src), _int(src_port)):
@@ -229,11 +229,11 @@ def _answers(binding: pd.DataFrame, found: Any, ends: Any) -> None:
             leg.answered_last = max(leg.answered_last, float(at))
 
 
-def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
+def _dtls(dtls: pd.DataFrame | None, by_place: Any, ends: Any) -> None:
     if dtls is None or dtls.empty:
         return
     names = ("frame", "seconds", "handshake_type", "certificate_sha256", "epoch", "record_type")
-    for leg, from_me, number, at, handshake, certificate, epoch, kind in _each(dtls, found, ends, *names):
+    for leg, from_me, number, at, handshake, certificate, epoch, kind in _each(dtls, by_place, ends, *names):
         frame = int(number)
         if handshake in ("client_hello", "server_hello"):
             (leg.hello if from_me else leg.other_hello).append(frame)
@@ -247,39 +247,39 @@ def _dtls(dtls: pd.DataFrame | None, found: Any, ends: Any) -> None:
                 leg.secured, leg.secured_at = frame, float(at)
 
 
-def _media(media: pd.DataFrame | None, found: Any, ends: Any) -> None:
+def _media(media: pd.DataFrame | None, by_place: Any, ends: Any) -> None:
     if media is None or media.empty:
         return
     names = ("packets", "first_seconds", "last_seconds", "first_frame")
-    for leg, from_me, packets, first, last, frame in _each(media, found, ends, *names):
-        one = leg.rtp_out if from_me else leg.rtp_in
-        one.packets += int(packets)
-        one.first, one.last = min(one.first, first), max(one.last, last)
-        one.frame = one.frame or int(frame)
+    for leg, from_me, packets, first, last, frame in _each(media, by_place, ends, *names):
+        rtp = leg.rtp_out if from_me else leg.rtp_in
+        rtp.packets += int(packets)
+        rtp.first, rtp.last = min(rtp.first, first), max(rtp.last, last)
+        rtp.frame = rtp.frame or int(frame)
 
 
-def _datagrams(frames: pd.DataFrame | None, found: Any, ends: Any) -> None:
+def _datagrams(frames: pd.DataFrame | None, by_place: Any, ends: Any) -> None:
     """Where a printed table knows RTP only as UDP: the datagrams of a leg on which DTLS went through."""
     if frames is None or frames.empty:
         return
-    secured = {flow for (flow, depth), leg in found.items() if leg.secured and not depth}
+    secured = {flow for (flow, depth), leg in by_place.items() if leg.secured and not depth}
     plain = frames[(frames["protocol"] == "UDP") & frames["flow"].isin(secured)]
-    for (flow, src, port), some in plain.groupby(["flow", "src", "src_port"], sort=True):
-        leg = found[int(flow), False]
-        one = leg.rtp_out if ends[int(flow), False] == (str(src), _int(port)) else leg.rtp_in
-        one.packets += len(some)
-        one.first, one.last = float(some["seconds"].iloc[0]), float(some["seconds"].iloc[-1])
-        one.frame = int(some["frame"].iloc[0])
+    for (flow, src, port), rows in plain.groupby(["flow", "src", "src_port"], sort=True):
+        leg = by_place[int(flow), False]
+        rtp = leg.rtp_out if ends[int(flow), False] == (str(src), _int(port)) else leg.rtp_in
+        rtp.packets += len(rows)
+        rtp.first, rtp.last = float(rows["seconds"].iloc[0]), float(rows["seconds"].iloc[-1])
+        rtp.frame = int(rows["frame"].iloc[0])
 
 
 def _undecided(legs: Iterable[Leg]) -> bool:
     """Whether ICE found a way of a session for which neither DTLS nor RTP shows keys."""
-    done = {mine for leg in legs if leg.handshaken for mine, _ in leg.ufrags}
-    return any(leg.connected and not any(mine in done for mine, _ in leg.ufrags) for leg in legs)
+    done = {own for leg in legs if leg.handshaken for own, _ in leg.ufrags}
+    return any(leg.connected and not any(own in done for own, _ in leg.ufrags) for leg in legs)
 
 
-def _reports(rtcp: pd.DataFrame | None, found: Any, ends: Any) -> None:
+def _reports(rtcp: pd.DataFrame | None, by_place: Any, ends: Any) -> None:
     if rtcp is None or rtcp.empty:
         return
-    for leg, from_me in _each(rtcp, found, ends):
+    for leg, from_me in _each(rtcp, by_place, ends):
         leg.reports += from_me

@@ -37,7 +37,7 @@ def outer_flows(xmpp: pd.DataFrame, tcp: pd.DataFrame, outer: set[int]) -> dict[
     """
     segments = tcp[tcp["flow"].isin(outer) & (tcp["length"] > 0)]
     beats = {int(flow): _beats(rows["seconds"], rows["up"]) for flow, rows in segments.groupby("flow", sort=True)}
-    found: dict[Hashable, Passed] = {}
+    by_connection: dict[Hashable, Passed] = {}
     spans: dict[Hashable, tuple[float, float]] = {}
     for connection, rows in xmpp.groupby("connection", sort=True):
         rows = rows.drop_duplicates("frame")
@@ -47,9 +47,13 @@ def outer_flows(xmpp: pd.DataFrame, tcp: pd.DataFrame, outer: set[int]) -> dict[
             continue
         second = scores[1][0] if len(scores) > 1 else 0.0
         if scores[0][0] - second >= APART:
-            found[connection] = Passed(scores[0][1], scores[0][0], second)
+            by_connection[connection] = Passed(scores[0][1], scores[0][0], second)
             spans[connection] = (float(rows["seconds"].min()), float(rows["seconds"].max()))
-    return {connection: passed for connection, passed in found.items() if not _taken(connection, found, spans)}
+    return {
+        connection: passed
+        for connection, passed in by_connection.items()
+        if not _taken(connection, by_connection, spans)
+    }
 
 
 def _beats(seconds: pd.Series, up: pd.Series) -> tuple[Times, Times]:
@@ -82,10 +86,12 @@ def _near(times: Times, others: Times, back: bool) -> int:
     return int(np.count_nonzero(np.searchsorted(others, high, "right") > np.searchsorted(others, low, "left")))
 
 
-def _taken(connection: Hashable, found: dict[Hashable, Passed], spans: dict[Hashable, tuple[float, float]]) -> bool:
+def _taken(
+    connection: Hashable, by_connection: dict[Hashable, Passed], spans: dict[Hashable, tuple[float, float]]
+) -> bool:
     """Whether another connection of the same time fits the same flow better."""
-    own, (start, end) = found[connection], spans[connection]
-    for other, passed in found.items():
+    own, (start, end) = by_connection[connection], spans[connection]
+    for other, passed in by_connection.items():
         if other != connection and passed.flow == own.flow and passed.score >= own.score:
             first, last = spans[other]
             if first <= end and last >= start:

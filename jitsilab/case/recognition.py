@@ -93,4 +93,4 @@ def _of_flows(tables: Tables, servers: Collection[str]) -> Recognition:
 
 
 def _numbers(text: object) -> tuple[int, ...]:
-    return tuple(int(one) for one in text.split()) if isinstance(text, str) else ()
+    return tuple(int(word) for word in text.split()) if isinstance(text, str) else ()

@@ -85,7 +85,7 @@ class XmppStream:
     @property
     def turn_offered(self) -> bool | None:
         """Whether TURN was among the services; None where no answer was seen."""
-        return None if self.services is None else any(one.type in ("turn", "turns") for one in self.services)
+        return None if self.services is None else any(service.type in ("turn", "turns") for service in self.services)
 
     def together(self, until: float) -> float:
         """Longest time in seconds that another occupant was in the room beside this one, up to ``until``."""
@@ -105,19 +105,19 @@ def xmpp_streams(xmpp: pd.DataFrame, jingle: pd.DataFrame, candidates: pd.DataFr
     Connections of servers (the focus, the bridge) open with other namespaces or never join a room as a person; they
     are left out where they can be told apart.
     """
-    found: dict[Hashable, XmppStream] = {}
+    by_connection: dict[Hashable, XmppStream] = {}
     for row in _rows(xmpp):
-        stream = found.get(row.connection)
+        stream = by_connection.get(row.connection)
         if stream is None:
-            stream = found[row.connection] = XmppStream(row.connection, start=row.seconds)
+            stream = by_connection[row.connection] = XmppStream(row.connection, start=row.seconds)
         stream.end = row.seconds
         if row.flow is not None:
             stream.flows.add(row.flow)
         _take(stream, row)
-    _sessions(found, xmpp, jingle)
+    _sessions(by_connection, xmpp, jingle)
     if candidates is not None:
-        _candidates(found, xmpp, candidates)
-    return [stream for stream in found.values() if not _is_server(stream)]
+        _candidates(by_connection, xmpp, candidates)
+    return [stream for stream in by_connection.values() if not _is_server(stream)]
 
 
 @dataclass(slots=True)
@@ -217,7 +217,7 @@ def _take_presence(stream: XmppStream, row: _Row, presence: stanzas.Presence) ->
         stream.others[occupant] = (since, row.seconds if presence.type == "unavailable" else float("inf"))
 
 
-def _sessions(found: dict[Hashable, XmppStream], xmpp: pd.DataFrame, jingle: pd.DataFrame) -> None:
+def _sessions(by_connection: dict[Hashable, XmppStream], xmpp: pd.DataFrame, jingle: pd.DataFrame) -> None:
     """Add the Jingle sessions, each told by its sid: what one side describes and what the other does."""
     if jingle.empty:
         return
@@ -240,7 +240,7 @@ def _sessions(found: dict[Hashable, XmppStream], xmpp: pd.DataFrame, jingle: pd.
     ):
         if pd.isna(stanza) or pd.isna(sid):
             continue
-        stream = found.get(key(connections.iloc[int(stanza)]))
+        stream = by_connection.get(key(connections.iloc[int(stanza)]))
         if stream is None:
             continue
         outgoing = xmpp["direction"].iloc[int(stanza)] == "c2s"
@@ -257,19 +257,19 @@ def _sessions(found: dict[Hashable, XmppStream], xmpp: pd.DataFrame, jingle: pd.
         if isinstance(ufrag, str) and ufrag:
             (session.own if outgoing else session.remote).add(ufrag)
         if isinstance(fingerprint, str):
-            sha256 = {one for one in fingerprint.split() if len(one) == 95}
+            sha256 = {digest for digest in fingerprint.split() if len(digest) == 95}
             (session.fingerprints if outgoing else session.remote_fingerprints).update(sha256)
         if not outgoing and isinstance(endpoint, str) and endpoint:
             session.peer = endpoint
 
 
-def _candidates(found: dict[Hashable, XmppStream], xmpp: pd.DataFrame, candidates: pd.DataFrame) -> None:
+def _candidates(by_connection: dict[Hashable, XmppStream], xmpp: pd.DataFrame, candidates: pd.DataFrame) -> None:
     """Add the addresses that the other side of each session offered."""
     columns = ("stanza", "sid", "address", "type", "protocol")
     for stanza, sid, address, kind, protocol in zip(*(candidates[c] for c in columns), strict=True):
         if pd.isna(stanza) or xmpp["direction"].iloc[int(stanza)] == "c2s" or str(protocol).lower() != "udp":
             continue
-        stream = found.get(key(xmpp["connection"].iloc[int(stanza)]))
+        stream = by_connection.get(key(xmpp["connection"].iloc[int(stanza)]))
         session = stream.sessions.get(str(sid)) if stream else None
         if session is not None and (str(address), str(kind)) not in session.candidates:
             session.candidates.append((str(address), str(kind)))

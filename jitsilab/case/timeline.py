@@ -82,9 +82,9 @@ def events(tables: Mapping[str, pd.DataFrame | None], names: Mapping[str, str] |
         if both:
             other = next((name for name, _ in both[1:] if name != both[0][0]), "")
             ends[int(row.flow)] = End(*both[0], other)
-    found = [*_tls(tables, ends), *_turn(tables, ends), *_stun(tables, ends), *_dtls(tables, ends),
+    every = [*_tls(tables, ends), *_turn(tables, ends), *_stun(tables, ends), *_dtls(tables, ends),
              *_media(tables, ends), *_jingle(tables, ends)]  # fmt: skip
-    return frame_from(map(astuple, sorted(_together(found), key=lambda event: (event.seconds, event.frame))), SCHEMA)
+    return frame_from(map(astuple, sorted(_together(every), key=lambda event: (event.seconds, event.frame))), SCHEMA)
 
 
 def parties(table: pd.DataFrame, people: list[str]) -> list[str]:
@@ -172,13 +172,13 @@ def _stun(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Eve
         checks = rows[(rows["method"] == "Binding") & (rows["message_class"] == "request")]
         answers = rows[(rows["method"] == "Binding") & (rows["message_class"] == "success")]
         for up in (True, False):
-            for some, label in ((checks, "ICE check"), (answers, "ICE answer")):
-                mine = some[some["up"] == up]
-                if len(mine):
+            for messages, label in ((checks, "ICE check"), (answers, "ICE answer")):
+                one_way = messages[messages["up"] == up]
+                if len(one_way):
                     source, target = _between(ends, flow, up, TURN if flow in turn else BRIDGE)
                     yield Event(
-                        mine["seconds"].iloc[0], mine["frame"].iloc[0], mine["frame"].iloc[-1], len(mine), flow,
-                        source, target, "ice", f"{label}, first of {len(mine)}", False,
+                        one_way["seconds"].iloc[0], one_way["frame"].iloc[0], one_way["frame"].iloc[-1], len(one_way),
+                        flow, source, target, "ice", f"{label}, first of {len(one_way)}", False,
                     )  # fmt: skip
         if "use_candidate" in checks:
             chosen = checks[checks["use_candidate"].fillna(False).astype(bool)]
@@ -192,15 +192,15 @@ def _dtls(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Eve
     rows = _rows(tables, "dtls", ends)
     if rows.empty:
         return
-    for (flow, up, depth), some in rows.groupby(["flow", "up", "depth"], sort=True):
+    for (flow, up, depth), records in rows.groupby(["flow", "up", "depth"], sort=True):
         source, target = _between(ends, int(flow), bool(up), BRIDGE)
-        kinds = some["handshake_type"].fillna("")
-        change = some[(some["record_type"] == "change_cipher_spec") & ~(kinds == "finished").any()]
-        for step, mine in [*((step, some[kinds == step]) for step in _FLIGHTS), ("finished", change)]:
-            if len(mine):
-                row, last = mine.iloc[0], int(mine["frame"].iloc[-1])
+        kinds = records["handshake_type"].fillna("")
+        change = records[(records["record_type"] == "change_cipher_spec") & ~(kinds == "finished").any()]
+        for step, flight in [*((step, records[kinds == step]) for step in _FLIGHTS), ("finished", change)]:
+            if len(flight):
+                row, last = flight.iloc[0], int(flight["frame"].iloc[-1])
                 label = "DTLS " + step.replace("_", " ") + (" through TURN" if depth else "")
-                yield Event(row.seconds, row.frame, last, len(mine), int(flow), source, target, "dtls", label, False)
+                yield Event(row.seconds, row.frame, last, len(flight), int(flow), source, target, "dtls", label, False)
 
 
 def _media(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
@@ -210,13 +210,13 @@ def _media(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Ev
     frames = frames[frames["protocol"].isin(["UDP", "RTP", "SRTP"])]
     for flow, rows in frames.groupby("flow", sort=True):
         person, _, other = ends[int(flow)]
-        for up, some in rows.groupby(rows["src"].isin([_address(tables, int(flow), ends)]), sort=True):
-            if len(some) < 10:
+        for up, packets in rows.groupby(rows["src"].isin([_address(tables, int(flow), ends)]), sort=True):
+            if len(packets) < 10:
                 continue
             source, target = (person, other or BRIDGE) if up else (other or BRIDGE, person)
-            first = some.iloc[0]
-            label = f"SRTP and SRTCP: {len(some):,} packets, {some['length'].sum() / 1000:,.0f} kB"
-            yield Event(first.seconds, first.frame, some["frame"].iloc[-1], len(some), int(flow), source, target,
+            first = packets.iloc[0]
+            label = f"SRTP and SRTCP: {len(packets):,} packets, {packets['length'].sum() / 1000:,.0f} kB"
+            yield Event(first.seconds, first.frame, packets["frame"].iloc[-1], len(packets), int(flow), source, target,
                         "media", label, False)  # fmt: skip
 
 
@@ -239,11 +239,11 @@ def _jingle(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[E
         yield Event(row.seconds, row.frame, row.frame, 1, int(row.flow), source, target, "jingle", label, False)
 
 
-def _together(found: list[Event]) -> list[Event]:
+def _together(every: list[Event]) -> list[Event]:
     """Like messages of one flow within a moment become one event with a count."""
     merged: list[Event] = []
     last: dict[tuple[int, str, str, str], int] = {}  # flow, kind, source and label: place of the last such event
-    for event in sorted(found, key=lambda event: (event.seconds, event.frame)):
+    for event in sorted(every, key=lambda event: (event.seconds, event.frame)):
         like = (event.flow, event.kind, event.source, event.label)
         before = merged[last[like]] if like in last else None
         if before is not None and event.seconds - before.seconds < TOGETHER:

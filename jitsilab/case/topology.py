@@ -50,10 +50,10 @@ def topology(tables: Tables) -> Topology:
 def _answering(tables: Tables, outer: pd.DataFrame) -> pd.DataFrame:
     """The flows whose server answers TLS or TURN; all of them where none does."""
     tls, stun = frame(tables, "tls"), frame(tables, "stun")
-    found = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna()) if len(tls) else set()
+    answering = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna()) if len(tls) else set()
     if len(stun):
-        found |= set(stun.loc[stun["method"].eq("Allocate"), "flow"].dropna())
-    serving = outer[outer["flow"].isin(found)]
+        answering |= set(stun.loc[stun["method"].eq("Allocate"), "flow"].dropna())
+    serving = outer[outer["flow"].isin(answering)]
     return serving if len(serving) else outer
 
 
@@ -69,7 +69,7 @@ def _servers(
     if outer.empty:
         return [], "", ""
     counted = serving.groupby("server").agg(clients=("client", "nunique"), flows=("client", "size"))
-    ranks = [str(one) for one in counted.sort_values(["clients", "flows"], ascending=False, kind="stable").index]
+    ranks = [str(server) for server in counted.sort_values(["clients", "flows"], ascending=False, kind="stable").index]
     hosts = sorted({address for address, _ in bridges})
     asked = _asked(tables, outer)
     pages = _pages(tables, serving)
@@ -80,15 +80,17 @@ def _servers(
         (pages, "a page and a WebSocket", "deduced"),
         (turned, "TURN", "deduced"),
     )
-    found, evidence, certainty = next((one for one in reasons if one[0]), (set(), "", ""))
-    main = [one for one in ranks if one in found] or sorted(found)
-    if not found:
+    chosen, evidence, certainty = next((reason for reason in reasons if reason[0]), (set(), "", ""))
+    main = [server for server in ranks if server in chosen] or sorted(chosen)
+    if not chosen:
         clients = set(serving["client"])
-        quiet = [one for one in ranks if one not in clients]  # whoever opens flows as well is more likely a client
+        quiet = [
+            server for server in ranks if server not in clients
+        ]  # whoever opens flows as well is more likely a client
         main, evidence, certainty = (quiet or ranks)[:1], "more turn to it than to any other", "inferred"
     kin = _kin(main, ranks, serving, tables, turned)
     clients = set(serving.loc[serving["server"].isin(kin), "client"]) - set(kin)
-    return kin + [one for one in hosts if one not in kin and one not in clients], evidence, certainty
+    return kin + [host for host in hosts if host not in kin and host not in clients], evidence, certainty
 
 
 def _asked(tables: Tables, outer: pd.DataFrame) -> set[str]:
@@ -139,15 +141,15 @@ def _kin(
     named = tls.loc[tls["sni"].notna(), ["flow", "sni"]] if len(tls) else tls
     names = named.drop_duplicates("flow").set_index("flow")["sni"] if len(tls) else pd.Series()
     asked = serving.assign(sni=serving["flow"].map(names) if len(names) else None)
-    called = {str(server): set(some.dropna()) for server, some in asked.groupby("server")["sni"]}
-    clients = {str(server): set(some) for server, some in serving.groupby("server")["client"]}
+    called = {str(server): set(sni.dropna()) for server, sni in asked.groupby("server")["sni"]}
+    clients = {str(server): set(of_server) for server, of_server in serving.groupby("server")["client"]}
     kept = list(main)
-    for one in ranks:
-        if one in kept:
+    for address in ranks:
+        if address in kept:
             continue
-        same = any(called.get(one, set()) & called.get(other, set()) for other in main)
-        relay = one in turned and any(clients.get(one, set()) & clients.get(other, set()) for other in main)
-        kept += [one] if same or relay else []
+        same = any(called.get(address, set()) & called.get(other, set()) for other in main)
+        relay = address in turned and any(clients.get(address, set()) & clients.get(other, set()) for other in main)
+        kept += [address] if same or relay else []
     return kept
 
 
@@ -176,7 +178,7 @@ def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict
     talking = set(xmpp["flow"].dropna().astype(int)) if len(xmpp) else set()
     turning = set(stun.loc[stun["transport"].isin(["tls", "tcp"]), "flow"].dropna().astype(int)) if len(stun) else set()
     asking = set(http["flow"].dropna().astype(int)) if len(http) else set()
-    found = {}
+    by_flow = {}
     for flow, transport, client, server in zip(
         flows["flow"], flows["transport"], flows["client"], flows["server"], strict=True
     ):
@@ -194,8 +196,8 @@ def roles(tables: Tables, flows: pd.DataFrame, servers: Collection[str]) -> dict
             role = "signaling"  # TLS whose beginning was before the capture: long-lived
         else:
             role = "web" if flow in asking else "other"
-        found[flow] = (str(client), role)
-    return found
+        by_flow[flow] = (str(client), role)
+    return by_flow
 
 
 def public(stun: pd.DataFrame, servers: Collection[str], bridges: Collection[tuple[str, int]]) -> str:
@@ -209,8 +211,8 @@ def public(stun: pd.DataFrame, servers: Collection[str], bridges: Collection[tup
         & stun["mapped_address"].notna()
         & ~stun["src"].isin(servers)  # a relay on the server itself says what TURN was told, and no client's view
     )
-    told = (stun.loc[answers, name] for name in ("mapped_address", "dst", "dst_port"))
-    seen = [str(m) for m, d, p in zip(*told, strict=True)
+    columns = (stun.loc[answers, name] for name in ("mapped_address", "dst", "dst_port"))
+    seen = [str(m) for m, d, p in zip(*columns, strict=True)
             if pd.notna(p) and (str(d), int(p)) in bridges and m not in servers]  # fmt: skip
     return max(set(seen), key=seen.count) if seen else ""
 

@@ -39,7 +39,7 @@ class PersonSigns:
 
     def seen(self) -> list[Sign]:
         """Those that there are, in the order of a session."""
-        return [sign for one in fields(self) if (sign := getattr(self, one.name)) is not None]
+        return [sign for slot in fields(self) if (sign := getattr(self, slot.name)) is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def bridge_missing(person: Person) -> Sign | None:
     ``not-answering``: it had chosen one (bridge-count), then nothing came for as long as it waits for an answer.
     """
     for stream in person.xmpp_streams:
-        if not stream.bridge_missing or any(one.offered for one in stream.sessions.values()):
+        if not stream.bridge_missing or any(session.offered for session in stream.sessions.values()):
             continue
         counted = [(number, at, count) for number, at, count in stream.bridge_counts if at <= stream.bridge_missing_at]
         frames = frames_of([number for number, _, _ in counted], stream.bridge_missing)
@@ -72,19 +72,19 @@ def _last_sent(leg: Leg) -> float:
 def _ended(person: Person) -> tuple[XmppStream | None, tuple[tuple[int, ...], str] | None]:
     """The stream on which the focus took a session back for want of a bridge, with frames and words."""
     for stream in person.xmpp_streams:
-        sessions = [one for one in stream.sessions.values() if one.kind == "jvb" and one.offered]
+        sessions = [session for session in stream.sessions.values() if session.kind == "jvb" and session.offered]
         if not sessions:
             continue
-        last = max(sessions, key=lambda one: one.offered_at)
+        last = max(sessions, key=lambda session: session.offered_at)
         after = [(number, at) for number, at, count in stream.bridge_counts if count == 0 and at > last.offered_at]
         missing = stream.bridge_missing if stream.bridge_missing_at > last.offered_at else []
         taken = last.ended and last.reason.partition(" ")[0] != "connectivity-error" and not (
             stream.left and last.ended_at >= stream.left_at
         )  # fmt: skip
         if taken and (missing or after or "moving" in last.reason):
-            said = " and says that no bridge is there" if missing or after else ": moving, and no other came"
+            why = " and says that no bridge is there" if missing or after else ": moving, and no other came"
             return stream, (frames_of(last.ended, missing, [number for number, _ in after]),
-                          f"the focus ended the session{said}")  # fmt: skip
+                          f"the focus ended the session{why}")  # fmt: skip
     return next(iter(person.xmpp_streams), None), None
 
 
@@ -99,16 +99,16 @@ def _port_closed(person: Person, legs: list[Leg], call: Cast, tables: Tables) ->
     icmp = frames[frames["protocol"].isin(["ICMP", "ICMPv6"])]
     if icmp.empty:
         return []
-    found: list[int] = []
+    errors: list[int] = []
     for leg in legs:
         ends = {leg.other, *call.servers}
         echoes = icmp["src"].eq(leg.address) & icmp["dst"].isin(ends)
         if echoes.any():
             continue
-        told = icmp[icmp["src"].isin(ends) & icmp["dst"].eq(leg.address)]
-        told = told[told["seconds"].gt(leg.answered_last) & told["seconds"].le(_last_sent(leg) + 1.0)]
-        found += [int(one) for one in told["frame"]]
-    return found
+        rows = icmp[icmp["src"].isin(ends) & icmp["dst"].eq(leg.address)]
+        rows = rows[rows["seconds"].gt(leg.answered_last) & rows["seconds"].le(_last_sent(leg) + 1.0)]
+        errors += [int(number) for number in rows["frame"]]
+    return errors
 
 
 def channel_refused(person: Person, tables: Tables) -> Sign | None:
@@ -119,15 +119,15 @@ def channel_refused(person: Person, tables: Tables) -> Sign | None:
     wanted = ["flow", "frame", "seconds", "target", "status", "response_frame"]
     asked = http.loc[http["target"].fillna("").str.contains(CHANNEL, regex=False) & http["status"].notna(), wanted]
     ends = {stream.endpoint for stream in person.xmpp_streams if stream.endpoint}
-    mine = [
-        one for one in asked.itertuples()
-        if one.flow in person.flows or one.target.partition("?")[0].rpartition("/")[2] in ends
+    requests = [
+        request for request in asked.itertuples()
+        if request.flow in person.flows or request.target.partition("?")[0].rpartition("/")[2] in ends
     ]  # fmt: skip
-    failed = [one for one in mine if one.status >= 400]
-    if not failed or any(one.status == 101 for one in mine):
+    failed = [request for request in requests if request.status >= 400]
+    if not failed or any(request.status == 101 for request in requests):
         return None
     status = int(failed[-1].status)
-    frames = frames_of([one.frame for one in failed], [one.response_frame for one in failed])
+    frames = frames_of([request.frame for request in failed], [request.response_frame for request in failed])
     return Sign("channel-refused", frames, seconds=float(failed[0].seconds), reason=f"http-{status}", status=status,
                 note=f"the bridge channel was answered with {status}")  # fmt: skip
 
@@ -139,7 +139,7 @@ def upstream_reset(tables: Tables) -> list[int]:
         return []
     inner = flows[flows["client"].map(is_loopback) & flows["transport"].eq("tcp")]
     refused = inner[inner["resets"].fillna(0).gt(0) & ~inner["handshake"].fillna(False).astype(bool)]
-    return [int(one) for one in refused["last_frame"]]
+    return [int(number) for number in refused["last_frame"]]
 
 
 def bridges_relay_broken(tables: Tables) -> Sign | None:

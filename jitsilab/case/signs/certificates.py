@@ -88,8 +88,8 @@ def _handshakes(tls: pd.DataFrame) -> dict[int, Handshake]:
 
 def _by_flow(rows: pd.DataFrame, *names: str) -> dict[int, dict[str, Any]]:
     """Some columns of the first row of each flow."""
-    found = rows.drop_duplicates("flow")
-    return dict(zip(found["flow"].astype(int), found.reindex(columns=list(names)).to_dict("records"), strict=True))
+    firsts = rows.drop_duplicates("flow")
+    return dict(zip(firsts["flow"].astype(int), firsts.reindex(columns=list(names)).to_dict("records"), strict=True))
 
 
 def _handshake(flow: int, shown: int, read: Any, name: str | None, first: Any) -> Handshake:
@@ -149,28 +149,28 @@ def _covers(name: str, host: str) -> bool:
 REASONS = {"expired": "expired", "name-mismatch": "name-mismatch", "self-signed": "untrusted"}
 
 
-def refusal(what: str, some: list[Handshake]) -> Sign | None:
+def refusal(what: str, shakes: list[Handshake]) -> Sign | None:
     """The sign of refused handshakes; None where there is none, or where the client went on in another one."""
-    refused = [one for one in some if one.refused]
-    if not refused or any(one.finished for one in some):
+    refused = [handshake for handshake in shakes if handshake.refused]
+    if not refused or any(handshake.finished for handshake in shakes):
         return None
-    alerts = {one.alert for one in refused}
-    frames = frames_of(*(one.frames for one in refused))
-    began = min(one.seconds for one in refused)
-    faults = tuple(dict.fromkeys(fault for one in refused for fault in one.faults))
-    read = any(one.seen for one in refused)
-    told = " and ".join(sorted(alerts - {"unread"})).replace("_", " ")
-    if not told:
+    alerts = {handshake.alert for handshake in refused}
+    frames = frames_of(*(handshake.frames for handshake in refused))
+    began = min(handshake.seconds for handshake in refused)
+    faults = tuple(dict.fromkeys(fault for handshake in refused for fault in handshake.faults))
+    read = any(handshake.seen for handshake in refused)
+    words = " and ".join(sorted(alerts - {"unread"})).replace("_", " ")
+    if not words:
         note = "the client answers the server's certificate with an alert, which is encrypted"
         return Sign(what, frames, DEDUCED, began, note=note)
     if not read:
         reason = "untrusted" if alerts == {"unknown_ca"} else "expired" if alerts == {"certificate_expired"} else ""
-        return Sign(what, frames, MEASURED, began, reason, note=f"the client refuses the certificate: {told}")
+        return Sign(what, frames, MEASURED, began, reason, note=f"the client refuses the certificate: {words}")
     if len(faults) == 1:
-        note = f"the client refuses the certificate ({told}), which is {faults[0].replace('-', ' ')}"
+        note = f"the client refuses the certificate ({words}), which is {faults[0].replace('-', ' ')}"
         return Sign(what, frames, MEASURED, began, REASONS.get(faults[0], ""), note=note)
     if faults:  # a browser names the gravest, which is not in the packets
-        note = f"the client refuses the certificate ({told}), which is {', '.join(faults)}"
+        note = f"the client refuses the certificate ({words}), which is {', '.join(faults)}"
         return Sign(what, frames, MEASURED, began, note=note)
-    note = f"the client refuses the certificate ({told}), whose dates and names fit: it does not trust the issuer"
+    note = f"the client refuses the certificate ({words}), whose dates and names fit: it does not trust the issuer"
     return Sign(what, frames, MEASURED if "unknown_ca" in alerts else INFERRED, began, "untrusted", note=note)

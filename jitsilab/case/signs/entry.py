@@ -64,11 +64,11 @@ def _unanswered(person: Person, tables: Tables) -> Sign | None:
     if len(xmpp) and xmpp[xmpp["connection"].isin(xmpp_streams)]["direction"].eq("s2c").any():
         return None
     ends = frame(tables, "flows")
-    mine = [flow for stream in person.xmpp_streams for flow in stream.flows]
-    closed = ends[ends["flow"].isin(mine) & (ends["fins"].fillna(0).gt(0) | ends["resets"].fillna(0).gt(0))]
+    flows = [flow for stream in person.xmpp_streams for flow in stream.flows]
+    closed = ends[ends["flow"].isin(flows) & (ends["fins"].fillna(0).gt(0) | ends["resets"].fillna(0).gt(0))]
     if closed.empty or not len(http):
         return None
-    rows = http[http["flow"].isin(mine) & http["target"].fillna("").str.contains(CARRIERS)]
+    rows = http[http["flow"].isin(flows) & http["target"].fillna("").str.contains(CARRIERS)]
     frames = frames_of(rows["frame"], rows["response_frame"], [stream.opened for stream in person.xmpp_streams])
     note = "the WebSocket opened and was closed before one stanza came: the proxy may not pass the upgrade on"
     return Sign("signaling-refused", frames, INFERRED, person.first_seen, status=101, note=note)
@@ -85,26 +85,26 @@ def _behind_proxy(person: Person, call: Cast, tables: Tables) -> Sign | None:
         return None
     spans = {int(f): (float(a), float(b)) for f, a, b in
              zip(flows["flow"], flows["first_seconds"], flows["last_seconds"], strict=True)}  # fmt: skip
-    outer = {flow: one for one in call.people for flow, role in one.flows.items() if role == "websocket"}
+    outer = {flow: other for other in call.people for flow, role in other.flows.items() if role == "websocket"}
     inner = flows[flows["client"].map(is_loopback) & flows["transport"].eq("tcp")]
     http = frame(tables, "http")
     asked = http[http["flow"].isin(inner["flow"]) & http["target"].fillna("").str.contains(CARRIERS)] if len(http) \
         else http  # fmt: skip
-    found: list[Sign] = []
+    signs: list[Sign] = []
     for row in asked.itertuples() if len(asked) else ():
         if _owner(spans, outer, int(row.flow)) is not person:
             continue
         frames = frames_of(row.frame, row.response_frame)
         if not isinstance(row.asked_upgrade, str) and str(row.method) == "GET" and "websocket" in str(row.target):
             note = "the proxy passes the request on without Upgrade, so no WebSocket comes of it"
-            found.append(Sign("signaling-refused", frames, DEDUCED, float(row.seconds), "no-upgrade", note=note))
+            signs.append(Sign("signaling-refused", frames, DEDUCED, float(row.seconds), "no-upgrade", note=note))
         elif pd.notna(row.status) and int(row.status) >= 400:
             status = int(row.status)
             note = f"the signaling was answered with {status}"
-            found.append(Sign("signaling-refused", frames, DEDUCED, float(row.seconds), f"http-{status}", status,
+            signs.append(Sign("signaling-refused", frames, DEDUCED, float(row.seconds), f"http-{status}", status,
                               note=note))  # fmt: skip
-    if found:
-        return found[0]
+    if signs:
+        return signs[0]
     for row in inner[inner["packets_down"].gt(0) & ~inner["handshake"].fillna(False).astype(bool)].itertuples():
         refused = row.resets and row.payload_up == 0 and row.payload_down == 0
         if refused and _owner(spans, outer, int(row.flow)) is person:
@@ -118,15 +118,15 @@ def _behind_proxy(person: Person, call: Cast, tables: Tables) -> Sign | None:
 def _owner(spans: dict[int, tuple[float, float]], outer: dict[int, Person], flow: int) -> Person | None:
     """Whose connection to the proxy holds one behind it, where only one person's does."""
     start, end = spans[flow]
-    found = [person for number, person in outer.items() if spans[number][0] <= start and end <= spans[number][1]]
-    return found[0] if found and all(one is found[0] for one in found) else None
+    holders = [person for number, person in outer.items() if spans[number][0] <= start and end <= spans[number][1]]
+    return holders[0] if holders and all(holder is holders[0] for holder in holders) else None
 
 
 def login_refused(person: Person, tables: Tables) -> Sign | None:
     """The XMPP server does not let the participant in, with its reason where it gives one."""
     if any(stream.bound for stream in person.xmpp_streams):
         return None
-    failures = [(stream, one) for stream in person.xmpp_streams for one in stream.failures]
+    failures = [(stream, failure) for stream in person.xmpp_streams for failure in stream.failures]
     if failures:
         return _failure(failures, _has_token(person, tables))
     for stream in person.xmpp_streams:
@@ -141,8 +141,8 @@ def login_refused(person: Person, tables: Tables) -> Sign | None:
 
 def _failure(failures: list[tuple[XmppStream, tuple[int, str, str]]], token: bool) -> Sign:
     stream, (_, condition, text) = failures[-1]
-    frames = frames_of(*((one.tried, frame) for one, (frame, _, _) in failures))
-    said = f"{condition}: {text}" if text else condition or "no reason given"
+    frames = frames_of(*((each.tried, frame) for each, (frame, _, _) in failures))
+    words = f"{condition}: {text}" if text else condition or "no reason given"
     anonymous = stream.mechanism in ("ANONYMOUS", "")
     reason = ""
     if token or (anonymous and _TOKEN.search(text)) or (anonymous and re.search(r"not acceptable by", text, re.I)):
@@ -152,7 +152,7 @@ def _failure(failures: list[tuple[XmppStream, tuple[int, str, str]]], token: boo
         reason = "password-wrong" if condition == "not-authorized" else ""
     elif anonymous and condition in ("invalid-mechanism", "mechanism-too-weak"):
         reason = "guest-refused"
-    return Sign("login-refused", frames, MEASURED, stream.start, reason, note=f"the server refused the login: {said}")
+    return Sign("login-refused", frames, MEASURED, stream.start, reason, note=f"the server refused the login: {words}")
 
 
 def _has_token(person: Person, tables: Tables) -> bool:

@@ -27,50 +27,50 @@ def public_addresses(call: Cast, tables: Tables) -> list[Public]:
     ``relayed``: TURN gives it out, which sits on the bridge's host only where the server's page does too. ``dns``: the
     page's name leads there.
     """
-    found: list[Public] = []
+    publics: list[Public] = []
     if call.public:
         stun = frame(tables, "stun")
-        told = stun["mapped_address"].eq(call.public) & stun["method"].eq("Binding") if len(stun) else []
-        found.append(Public(call.public, "mapped", frames_of(stun.loc[told, "frame"].head(2)) if len(stun) else ()))
-    found += [Public(one, "seen") for one in call.servers if not is_private(one)]
+        mapped = stun["mapped_address"].eq(call.public) & stun["method"].eq("Binding") if len(stun) else []
+        publics.append(Public(call.public, "mapped", frames_of(stun.loc[mapped, "frame"].head(2)) if len(stun) else ()))
+    publics += [Public(address, "seen") for address in call.servers if not is_private(address)]
     if call.relayed and not is_private(call.relayed):
         stun = frame(tables, "stun")
         rows = stun.loc[stun["relayed_address"].eq(call.relayed), "frame"]
-        found.append(Public(call.relayed, "relayed", frames_of(rows.head(2))))
+        publics.append(Public(call.relayed, "relayed", frames_of(rows.head(2))))
     dns, tls = frame(tables, "dns"), frame(tables, "tls")
     if len(dns) and len(tls):
-        names = {str(one).lower() for one in tls["sni"].dropna()}
+        names = {str(name).lower() for name in tls["sni"].dropna()}
         for row in dns[dns["addresses"].notna()].itertuples():
             if str(row.name).lower().rstrip(".") in names:
-                found += [Public(one, "dns", (int(row.frame),)) for one in str(row.addresses).split()
-                          if parse(one) is not None and not is_private(one)]  # fmt: skip
+                publics += [Public(address, "dns", (int(row.frame),)) for address in str(row.addresses).split()
+                          if parse(address) is not None and not is_private(address)]  # fmt: skip
     kept: dict[str, Public] = {}
-    for one in found:
-        kept.setdefault(one.address, one)
+    for public in publics:
+        kept.setdefault(public.address, public)
     return list(kept.values())
 
 
 def offered(person: Person) -> tuple[Session, list[str]] | None:
     """The last offer of the bridge with its addresses."""
-    sessions = [one for one in person.sessions if one.kind == "jvb" and one.candidates]
+    sessions = [session for session in person.sessions if session.kind == "jvb" and session.candidates]
     if not sessions:
         return None
-    last = max(sessions, key=lambda one: one.offered_at if one.offered_at == one.offered_at else -1.0)
+    last = max(sessions, key=lambda session: session.offered_at if session.offered_at == session.offered_at else -1.0)
     return last, list(dict.fromkeys(address for address, _ in last.candidates))
 
 
 def outside(person: Person, call: Cast) -> bool:
     """Whether the participant is outside of the server's network, where its private addresses mean nothing."""
     tcp = person.addresses
-    return bool(call.own) or not tcp or any(not is_private(one) for one in tcp)
+    return bool(call.own) or not tcp or any(not is_private(address) for address in tcp)
 
 
 def mapping_missing(person: Person, call: Cast) -> Sign | None:
     """Every address that the bridge offers is private, and the participant is outside."""
-    one = offered(person)
-    if one is None or not outside(person, call):
+    offer = offered(person)
+    if offer is None or not outside(person, call):
         return None
-    session, addresses = one
+    session, addresses = offer
     known = [address for address in addresses if parse(address) is not None]  # a name in .local is no address
     if not known or len(known) < len(addresses) or not all(is_private(address) for address in known):
         return None
@@ -80,10 +80,10 @@ def mapping_missing(person: Person, call: Cast) -> Sign | None:
 
 def mapping_wrong(person: Person, call: Cast, tables: Tables) -> Sign | None:
     """The bridge offers a public address that is none of the server's, as far as these are known."""
-    one, known = offered(person), public_addresses(call, tables)
-    if one is None or not known:
+    offer, known = offered(person), public_addresses(call, tables)
+    if offer is None or not known:
         return None
-    session, addresses = one
+    session, addresses = offer
     public = [address for address in addresses if parse(address) is not None and not is_private(address)]
     for address in public:
         same = [other for other in known if (":" in other.address) == (":" in address)]
@@ -106,10 +106,10 @@ def hairpin(person: Person, call: Cast) -> Sign | None:
     Its TCP comes from a private address while others' comes from public ones, so that no proxy or gateway in front of
     the server puts its own address into everybody's packets.
     """
-    one = offered(person)
-    if one is None or call.own or person.placed not in ("flow", "proxy"):
+    offer = offered(person)
+    if offer is None or call.own or person.placed not in ("flow", "proxy"):
         return None
-    session, addresses = one
+    session, addresses = offer
     inside = [address for address in person.addresses if is_private(address) and not is_loopback(address)]
     if len(inside) != len(person.addresses) or not inside or not any(map(is_private, call.servers)):
         return None
@@ -162,22 +162,22 @@ def source_rewritten(call: Cast, tables: Tables) -> dict[int, Sign]:
     places: dict[str, list[int]] = {}  # of each gateway: those in the cast behind it
     shown: dict[str, list[int]] = {}
     flows = frame(tables, "flows")
-    tcp = {str(one) for one in flows.loc[flows["transport"].eq("tcp"), "client"]} if len(flows) else set()
-    public = {n for n, one in enumerate(call.people) if any(not is_private(a) and a in tcp for a in one.addresses)}
+    tcp = {str(client) for client in flows.loc[flows["transport"].eq("tcp"), "client"]} if len(flows) else set()
+    public = {n for n, other in enumerate(call.people) if any(not is_private(a) and a in tcp for a in other.addresses)}
     for number, person in enumerate(call.people):
         for leg in person.legs:
             private = is_private(leg.address) and not is_loopback(leg.address)
             if leg.direct and leg.sent and private and leg.address not in {*call.servers, *tcp} and number in public:
                 places.setdefault(leg.address, []).append(number)
                 shown.setdefault(leg.address, []).append(leg.sent[0])
-    found: dict[int, Sign] = {}
+    signs: dict[int, Sign] = {}
     for address, numbers in places.items():
         several = len(set(numbers)) > 1
         for number in set(numbers):
             note = f"its UDP comes from {address}, as {'that of others does' if several else 'its TCP does not'}"
-            found[number] = Sign("source-rewritten", frames_of(shown[address]), MEASURED if several else INFERRED,
+            signs[number] = Sign("source-rewritten", frames_of(shown[address]), MEASURED if several else INFERRED,
                                  value=address, note=note)  # fmt: skip
-    return found
+    return signs
 
 
 def nobody_over_udp(call: Cast, carried: Collection[int]) -> Sign | None:
@@ -185,7 +185,9 @@ def nobody_over_udp(call: Cast, carried: Collection[int]) -> Sign | None:
     reached = any(leg.direct and leg.sent for person in call.people for leg in person.legs if leg.kind == "jvb")
     if call.own or reached or len(carried) < len(call.people) or not call.people:
         return None
-    offers = [one for person in call.people for one in person.sessions if one.kind == "jvb" and one.offered]
-    frames = frames_of([one.offered for one in offers])
+    offers = [
+        session for person in call.people for session in person.sessions if session.kind == "jvb" and session.offered
+    ]
+    frames = frames_of([session.offered for session in offers])
     note = f"none of the {len(call.people)} participants' UDP reaches the bridge, TURN carries all media"
     return Sign("bridge-udp-unreachable", frames, DEDUCED if len(call.people) > 1 else INFERRED, note=note)

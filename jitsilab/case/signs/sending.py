@@ -11,7 +11,7 @@ def sends_nothing(person: Person, call: Cast, tables: Tables) -> Sign | None:
 
     Whoever is muted has announced its sources, so this is not that.
     """
-    sessions = [one for one in person.sessions if one.accepted]
+    sessions = [session for session in person.sessions if session.accepted]
     if sessions:
         sources, ends = tables.get("sources"), {stream.endpoint for stream in person.xmpp_streams if stream.endpoint}
         if not ends or not all(stream.whole for stream in person.xmpp_streams) or sources is None:
@@ -19,14 +19,17 @@ def sends_nothing(person: Person, call: Cast, tables: Tables) -> Sign | None:
         own = sources["owner"].isin(list(ends)) & sources["origin"].eq("jingle") & sources["ssrc"].notna()
         if own.any() or any(leg.rtp_out.lasting for leg in person.legs):
             return None
-        waited = call.end - min(one.offered_at for one in sessions if one.offered_at == one.offered_at) \
-            if any(one.offered for one in sessions) else 0.0  # fmt: skip
+        waited = (
+            call.end - min(session.offered_at for session in sessions if session.offered_at == session.offered_at)
+            if any(session.offered for session in sessions)
+            else 0.0
+        )
         if waited < SILENT_BRIDGE.value:
             return None
-        return Sign("sends-nothing", frames_of([one.accepted for one in sessions]), MEASURED, sessions[0].offered_at,
-                    note="its answer announces no source, and it sends none")  # fmt: skip
+        return Sign("sends-nothing", frames_of([session.accepted for session in sessions]), MEASURED,
+                    sessions[0].offered_at, note="its answer announces no source, and it sends none")  # fmt: skip
     heard = [leg for leg in person.legs if leg.kind == "jvb" and leg.secured and leg.rtp_in.lasting]
-    sent = any(leg.rtp_out.packets for leg in person.legs) or any(one.sent > 1 for one in person.turn)
+    sent = any(leg.rtp_out.packets for leg in person.legs) or any(turn.sent > 1 for turn in person.turn)
     if not heard or sent or call.lossy:
         return None
     note = "it receives media over the bridge and sends none, muted or without a device"
@@ -39,9 +42,9 @@ def lossy(person: Person, tables: Tables) -> Sign | None:
     if not len(media) or "lost" not in media:
         return None
     worst: tuple[float, int, int] = (0.0, 0, 0)
-    mine = media["flow"].isin([leg.flow for leg in person.legs])
+    own = media["flow"].isin([leg.flow for leg in person.legs])
     wanted = ["flow", "depth", "src", "up", "packets", "lost", "first_frame"]
-    flows = dict(list(media.loc[mine, wanted].groupby("flow")))
+    flows = dict(list(media.loc[own, wanted].groupby("flow")))
     for leg in person.legs:
         if leg.flow not in flows:
             continue

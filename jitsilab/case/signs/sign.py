@@ -25,8 +25,8 @@ class Sign:
 
 def frames_of(*values: Any) -> tuple[int, ...]:
     """Numbers of frames in order, each once, of numbers and of columns; 0 and nothing are none."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for value in values:
         several: Iterable[Any] = value if isinstance(value, Iterable) else (value,)
-        found.update(int(one) for one in several if pd.notna(one) and int(one) > 0)
-    return tuple(sorted(found))
+        numbers.update(int(number) for number in several if pd.notna(number) and int(number) > 0)
+    return tuple(sorted(numbers))
