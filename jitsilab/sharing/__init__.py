@@ -57,24 +57,24 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
     if target.absolute() in (place.absolute(), *place.absolute().parents):
         raise ParameterError(f"The map {place} would be shared with the rest: name another place.")
     key = options.key or secrets.token_bytes(32)
-    found: list[str] = []
+    held: list[str] = []
     captures = floors.of(evidence.packets)
     with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=_near(target)) as scratch:
         for attempt in range(ATTEMPTS):
             bundle = Path(scratch) / f"bundle{attempt}"
             bundle.mkdir()
             shared = Case(evidence, list(roots), options, key + bytes([attempt]), captures).write(bundle)
-            found = search.originals(bundle, shared.originals)
-            if options.pack and not found:
+            held = search.originals(bundle, shared.originals)
+            if options.pack and not held:
                 from jitsilab.sharing import pack
 
                 pack.write(bundle, shared)
-                found = search.originals(bundle, shared.originals)
-            if not found:
+                held = search.originals(bundle, shared.originals)
+            if not held:
                 break
-        if found:
+        if held:
             raise LeakError(
-                f"The shared case would still hold {len(found)} originals: {'; '.join(found[:5])}. Nothing was written."
+                f"The shared case would still hold {len(held)} originals: {'; '.join(held[:5])}. Nothing was written."
             )
         write_map(place, shared.mapping)  # first: without it nobody knows who is who in what was shared
         try:

@@ -25,7 +25,7 @@ def _table(rows: "dict[str, int]") -> list[tuple[int, int, int]]:
     made = [(ip_network(text), kept) for text, kept in rows.items()]
     return [
         (int(net.network_address) >> (net.max_prefixlen - net.prefixlen), net.prefixlen, kept)
-        for net, kept in sorted(made, key=lambda one: -one[0].prefixlen)
+        for net, kept in sorted(made, key=lambda entry: -entry[0].prefixlen)
     ]
 
 
@@ -104,11 +104,11 @@ class Addresses:
 
     def _pan(self, class_: tuple[int, int]) -> CryptoPan:
         """Each class has a key of its own, or a few addresses in a small one would decide for all."""
-        found = self._pans.get(class_)
-        if found is None:
+        pan = self._pans.get(class_)
+        if pan is None:
             label = b"addresses%d:%d:%d" % (*class_, self._salts.get(class_, 0))
-            found = self._pans[class_] = CryptoPan(hashlib.sha256(self._key + label).digest())
-        return found
+            pan = self._pans[class_] = CryptoPan(hashlib.sha256(self._key + label).digest())
+        return pan
 
     def met(self, text: bytes) -> bool:
         """Whether this is an address that was seen somewhere."""
@@ -119,15 +119,15 @@ class Addresses:
 
     def settle(self, originals: Iterable[bytes]) -> None:
         """Choose keys so that no original becomes another original, nor what holds one as text, where that can be."""
-        known = self._met = {one for one in originals if self.changes(one)}
-        inner = {one[12:] for one in known if len(one) == 16 and _class(one)[1] == INSIDE}
+        known = self._met = {packed for packed in originals if self.changes(packed)}
+        inner = {packed[12:] for packed in known if len(packed) == 16 and _class(packed)[1] == INSIDE}
         self._known, self._swapped = {}, {}
-        texts = {str(_of(one)) for one in known | inner}
+        texts = {str(_of(packed)) for packed in known | inner}
         classes: dict[tuple[int, int], list[bytes]] = {}
-        for one in sorted(known | inner):
-            class_, kept = _class(one)
+        for packed in sorted(known | inner):
+            class_, kept = _class(packed)
             if kept != INSIDE:
-                classes.setdefault(class_, []).append(one)
+                classes.setdefault(class_, []).append(packed)
         for class_, members in classes.items():
             best = (len(members) + 1, 0)
             for salt in range(_RESALTED):
@@ -139,29 +139,29 @@ class Addresses:
             if best[0]:
                 self._swap(members, new, known, texts)
         self._known = {}
-        self._endings = {int.from_bytes(one[-3:]): one for one in sorted(known) if len(one) == 16}
+        self._endings = {int.from_bytes(packed[-3:]): packed for packed in sorted(known) if len(packed) == 16}
 
     def _under(self, class_: tuple[int, int], salt: int, members: list[bytes]) -> list[bytes]:
         """What addresses of a class become with one of its keys."""
         self._salts[class_] = salt
         self._pans.pop(class_, None)
-        return [self._map(one) for one in members]
+        return [self._map(member) for member in members]
 
     def _swap(self, members: list[bytes], new: list[bytes], known: set[bytes], texts: set[str]) -> None:
         """Let addresses whose pseudonyms tell change places with some that nobody has."""
-        for one, made in zip(members, new, strict=True):
+        for member, made in zip(members, new, strict=True):
             if not _tells(made, known, texts):
                 continue
-            kept = _class(one)[1]
-            room = (1 << (len(one) * 8 - max(kept, 0))) - 1
+            kept = _class(member)[1]
+            room = (1 << (len(member) * 8 - max(kept, 0))) - 1
             for number in range(_SWAPS):
-                noise = int.from_bytes(hmac.digest(self._key, b"swap%d" % number + one, "sha256")[:16]) & room
-                other = (int.from_bytes(one) & ~room | noise).to_bytes(len(one))
-                if other in known or other in self._swapped or _class(other) != _class(one):
+                noise = int.from_bytes(hmac.digest(self._key, b"swap%d" % number + member, "sha256")[:16]) & room
+                other = (int.from_bytes(member) & ~room | noise).to_bytes(len(member))
+                if other in known or other in self._swapped or _class(other) != _class(member):
                     continue
                 theirs = self._map(other)
                 if theirs not in new and not _tells(theirs, known, texts):
-                    self._swapped[one], self._swapped[other] = theirs, made
+                    self._swapped[member], self._swapped[other] = theirs, made
                     break
 
     @staticmethod
@@ -174,10 +174,10 @@ class Addresses:
 
     def packed(self, packed: bytes) -> bytes:
         """The pseudonym of an address of 4 or 16 bytes."""
-        found = self._known.get(packed)
-        if found is None:
-            found = self._known[packed] = self._swapped.get(packed) or self._map(packed)
-        return found
+        new = self._known.get(packed)
+        if new is None:
+            new = self._known[packed] = self._swapped.get(packed) or self._map(packed)
+        return new
 
     def _map(self, packed: bytes) -> bytes:
         bits = len(packed) * 8
@@ -201,8 +201,8 @@ class Addresses:
 
     def text(self, text: str) -> str:
         """The pseudonym of an address as text."""
-        one = ip_address(text)
-        return str(_of(self.packed(one.packed)))
+        address = ip_address(text)
+        return str(_of(self.packed(address.packed)))
 
     def network(self, packed: bytes, length: int) -> bytes:
         """The pseudonym of a network: its prefix, zeros behind it. One that holds a whole class stays."""
@@ -219,19 +219,19 @@ class Addresses:
         """A hardware address without vendor: locally administered; groups stay, those of IPv6 follow their address."""
         if not any(mac) or (mac[0] & 1 and not mac.startswith(b"\x33\x33\xff")):
             return mac
-        found = self._macs.get(mac)
-        if found is None:
+        new = self._macs.get(mac)
+        if new is None:
             if mac[0] & 1:
-                found = b"\x33\x33" + self.packed(IPv6Address("ff02::1:ff00:0").packed[:13] + mac[3:])[12:]
+                new = b"\x33\x33" + self.packed(IPv6Address("ff02::1:ff00:0").packed[:13] + mac[3:])[12:]
             else:
-                found = b"\x02" + hmac.digest(self._key, b"mac" + mac, "sha256")[: len(mac) - 1]
-            self._macs[mac] = found
-        return found
+                new = b"\x02" + hmac.digest(self._key, b"mac" + mac, "sha256")[: len(mac) - 1]
+            self._macs[mac] = new
+        return new
 
     @property
     def originals(self) -> list[str]:
         """Every address that was found before anything was rewritten, as text."""
-        return [str(_of(one)) for one in sorted(self._met)]
+        return [str(_of(packed)) for packed in sorted(self._met)]
 
     @property
     def given(self) -> dict[str, str]:
@@ -245,5 +245,5 @@ class Addresses:
 
 
 def _of(packed: bytes) -> IPv4Address | IPv6Address:
-    one = ip_address(packed)
-    return one
+    address = ip_address(packed)
+    return address

@@ -92,7 +92,7 @@ class Case:
         return (BEGIN - min(known) // SECOND) * SECOND  # texts may write whole seconds
 
     def _wires(self) -> list[floors.Floors]:
-        return [one.wire for one in self.captures.values() if isinstance(one.wire, floors.Floors)]
+        return [source.wire for source in self.captures.values() if isinstance(source.wire, floors.Floors)]
 
     # --- learning
 
@@ -119,7 +119,7 @@ class Case:
     def _learn(self) -> None:
         seeds = Seeds(self.names)
         pems: list[bytes] = []
-        days = [one // 1_000_000 for one in self._times]
+        days = [time // 1_000_000 for time in self._times]
         for wire in self._wires():
             seeds.wire(wire)
             wire.release()
@@ -132,8 +132,8 @@ class Case:
                 seeds.text(_decoded(block))
                 days += days_of(block) if self.shift else ()
                 pems += [match[0] for match in _PEM.finditer(block)]
-        low = min((one // 1_000_000 for one in self._times), default=1_262_304_000_000) - DAY
-        high = max((one // 1_000_000 for one in self._times), default=4_000_000_000_000) + DAY
+        low = min((time // 1_000_000 for time in self._times), default=1_262_304_000_000) - DAY
+        high = max((time // 1_000_000 for time in self._times), default=4_000_000_000_000) + DAY
         seeds.settle(self.shift // 1_000_000, (low, high))
         self.addresses.settle(seeds.addresses)
         if self.shift:
@@ -193,8 +193,8 @@ class Case:
         assert isinstance(wire, floors.Floors)
         connections = Connections(wire, self.messages)
         frames = Frames(wire, self.messages, connections)
-        one = piece.delivery
-        container = Container(Source(one.path if one.path is not None else one.raw(), keep=False))
+        delivery = piece.delivery
+        container = Container(Source(delivery.path if delivery.path is not None else delivery.raw(), keep=False))
         row = described = 0
         with Writer(place, NOTE) as out:
             for chunk in container.chunks():
@@ -220,14 +220,14 @@ class Case:
     @cached_property
     def _packed(self) -> Finder:
         """Addresses as frames hold them, which noise may look like by chance."""
-        found: dict[bytes, None] = {}
+        patterns: dict[bytes, None] = {}
         for old in self.addresses.originals:
-            found |= {form: None for form, alone in forms(old, "address") if not alone and len(form) in (4, 16)}
-        return Finder(found)
+            patterns |= {form: None for form, alone in forms(old, "address") if not alone and len(form) in (4, 16)}
+        return Finder(patterns)
 
-    def _interface(self, one: Interface) -> Interface:
-        name = self.wording.text(one.name.encode()).decode("utf-8", "replace")
-        return Interface(one.link, name, one.snap_length)
+    def _interface(self, interface: Interface) -> Interface:
+        name = self.wording.text(interface.name.encode()).decode("utf-8", "replace")
+        return Interface(interface.link, name, interface.snap_length)
 
     def _sum_up(self, bundle: Path) -> None:
         shared = self.shared
@@ -272,7 +272,7 @@ class _Rewritten:
 
     def telling(self, finder: Finder) -> list[int]:
         """Which of them hold one of some patterns."""
-        ends = np.cumsum([len(one) for one in self._data])
+        ends = np.cumsum([len(frame) for frame in self._data])
         places = [at for at, _ in finder.find(b"".join(self._data))]
         return np.unique(np.searchsorted(ends, places, side="right")).tolist() if places else []
 
@@ -289,7 +289,7 @@ class _Rewritten:
 
     def columns(self) -> tuple[Array, Array, list[bytes]]:
         """Their sizes, their lengths on the wire, and they."""
-        return np.array([len(one) for one in self._data]), np.array(self._wires), self._data
+        return np.array([len(frame) for frame in self._data]), np.array(self._wires), self._data
 
 
 def sums(bundle: Path, files: list[str]) -> None:

@@ -21,18 +21,18 @@ class Certificates:
 
     def of(self, der: bytes) -> bytes:
         """The certificate in the place of another."""
-        found = self._made.get(der)
-        if found is None:
+        certificate = self._made.get(der)
+        if certificate is None:
             out = bytearray(der)
             try:
                 self._walk(out, 0, len(out), 0, [])
             except (IndexError, ValueError):
                 out = bytearray(self._wording.names.stream(b"der" + der, len(der)))
-            found = self._made[der] = bytes(out)
+            certificate = self._made[der] = bytes(out)
             for name in _HASHES:
-                new = hashlib.new(name, found, usedforsecurity=False).digest()
+                new = hashlib.new(name, certificate, usedforsecurity=False).digest()
                 self._wording.hashes[hashlib.new(name, der, usedforsecurity=False).digest()] = new
-        return found
+        return certificate
 
     def _walk(self, out: bytearray, at: int, end: int, depth: int, path: list[int]) -> None:
         """Change the values between two places; ``path`` has the number of each element above."""

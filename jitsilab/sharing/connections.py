@@ -79,7 +79,7 @@ class Connections:
 
     def passed(self, row: int) -> None:
         """Let go of the flows of which no frame follows."""
-        for number in [one for one in self._made if self._last[one] < row]:
+        for number in [flow for flow in self._made if self._last[flow] < row]:
             del self._made[number]
 
     def _rewritten(self, number: int) -> tuple[Side, Side]:
@@ -87,7 +87,7 @@ class Connections:
         streams = flow.stream(True), flow.stream(False)
         session = self.wire.sessions.get(number)
         if session is None:
-            runs = tuple([(piece.offset, piece.data) for piece in one.pieces] for one in streams)
+            runs = tuple([(piece.offset, piece.data) for piece in stream.pieces] for stream in streams)
             layouts = self._content(runs[0], runs[1])
         else:
             session = self.wire.whole(session)

@@ -33,8 +33,8 @@ class Encryption:
         self.names = handshakes.wording.names
         self.keylog: dict[str, bytes] = {}
         self.random = handshakes.random(session.client_random) if session.client_random else b""
-        answers = (one for one in session.heard.values() if isinstance(one, ServerHello))
-        self.hello: ServerHello | None = next((one for one in answers if not one.retry), None)
+        answers = (hello for hello in session.heard.values() if isinstance(hello, ServerHello))
+        self.hello: ServerHello | None = next((hello for hello in answers if not hello.retry), None)
         self.suite = ciphers.suite_of(self.hello.suite) if self.hello is not None else None
         self.tls13 = session.version == "TLS 1.3"
         self.open = bool(session.decrypted and self.suite and self.random)
@@ -45,7 +45,9 @@ class Encryption:
         """Runs of plaintext without a hole, and where each begins."""
         runs: list[tuple[int, list[bytes]]] = []
         at, expected = 0, -1
-        for record in sorted((one for one in self.session.records if one.up == up), key=lambda one: one.offset):
+        for record in sorted(
+            (record for record in self.session.records if record.up == up), key=lambda record: record.offset
+        ):
             if record.inner_type != "application_data" or not record.plaintext:
                 if record.encrypted and record.plaintext is None:
                     expected = -1
@@ -73,7 +75,9 @@ class Encryption:
     def direction(self, up: bool, client: bool, content: Layout | None) -> Layout:
         """The new stream of one direction; ``content`` is its new plaintext, ``client``: it is the client's."""
         out = Layout()
-        records = sorted((one for one in self.session.records if one.up == up), key=lambda one: one.offset)
+        records = sorted(
+            (record for record in self.session.records if record.up == up), key=lambda record: record.offset
+        )
         fresh = self._handshake(records, client)
         sealer: Any = None
         stage, sequence = "clear", 0
@@ -114,7 +118,7 @@ class Encryption:
                 sequence += 1
             out.add(Block(size, bytes(made)))
             if self.tls13:
-                kinds = [one.type for one in record.messages]
+                kinds = [message.type for message in record.messages]
                 if tls.FINISHED in kinds and stage == "handshake":
                     stage, sequence = "application", 0
                     secret = self._secret(_LABELS["application", client])
@@ -137,7 +141,7 @@ class Encryption:
 
     def _handshake(self, records: "list[Record]", client: bool) -> dict[int, bytes]:
         """New fragments of handshake records, by the offsets of these; messages may span several."""
-        found: dict[int, bytes] = {}
+        fragments: dict[int, bytes] = {}
         run: list[Record] = []
         for record in [*records, None]:
             ours = record is not None and record.inner_type == "handshake" and record.plaintext is not None
@@ -145,13 +149,13 @@ class Encryption:
                 run.append(record)
                 continue
             if run:
-                self._messages(run, found)
+                self._messages(run, fragments)
             run = [record] if ours and record is not None else []
         del client
-        return found
+        return fragments
 
-    def _messages(self, run: "list[Record]", found: dict[int, bytes]) -> None:
-        data = b"".join(one.plaintext or b"" for one in run)
+    def _messages(self, run: "list[Record]", fragments: dict[int, bytes]) -> None:
+        data = b"".join(record.plaintext or b"" for record in run)
         out, at = bytearray(data), 0
         while at + 4 <= len(data):
             size = int.from_bytes(data[at + 1 : at + 4])
@@ -162,9 +166,9 @@ class Encryption:
             out[at + 4 : end] = self.handshakes.message(data[at], data[at + 4 : end], tls13=self.tls13)
             at = end
         at = 0
-        for one in run:
-            size = len(one.plaintext or b"")
-            found[one.offset] = bytes(out[at : at + size])
+        for record in run:
+            size = len(record.plaintext or b"")
+            fragments[record.offset] = bytes(out[at : at + size])
             at += size
 
     def _seal(self, sealer: Any, sequence: int, kind: int, record: "Record", body: bytes, room: int) -> bytes:

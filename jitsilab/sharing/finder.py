@@ -20,16 +20,19 @@ class Finder:
     """
 
     def __init__(self, patterns: Mapping[bytes, Any]) -> None:
-        self.patterns = {one: what for one, what in patterns.items() if len(one) >= WIDTH}
-        windows = Counter(one[k : k + WIDTH] for one in self.patterns for k in range(min(len(one), 64) - WIDTH + 1))
+        self.patterns = {pattern: what for pattern, what in patterns.items() if len(pattern) >= WIDTH}
+        windows = Counter(
+            pattern[k : k + WIDTH] for pattern in self.patterns for k in range(min(len(pattern), 64) - WIDTH + 1)
+        )
         self._anchors: dict[bytes, list[tuple[int, bytes]]] = {}
-        for one in self.patterns:
+        for pattern in self.patterns:
             at = min(
-                range(min(len(one), 64) - WIDTH + 1), key=lambda k: (windows[one[k : k + WIDTH]], -_rarity(one, k))
+                range(min(len(pattern), 64) - WIDTH + 1),
+                key=lambda k: (windows[pattern[k : k + WIDTH]], -_rarity(pattern, k)),
             )
-            self._anchors.setdefault(one[at : at + WIDTH], []).append((at, one))
+            self._anchors.setdefault(pattern[at : at + WIDTH], []).append((at, pattern))
         self._table = np.zeros(1 << _BITS, bool)
-        keys = np.array([int.from_bytes(one, "little") for one in self._anchors], np.uint32)
+        keys = np.array([int.from_bytes(anchor, "little") for anchor in self._anchors], np.uint32)
         self._table[_hashed(keys)] = True
         self._keys = np.sort(keys)
 
@@ -38,9 +41,9 @@ class Finder:
         if len(data) < WIDTH or not self._anchors:
             return
         for place in self._candidates(data).tolist():
-            for at, one in self._anchors.get(data[place : place + WIDTH], ()):
-                if place >= at and data.startswith(one, place - at):
-                    yield place - at, one
+            for at, pattern in self._anchors.get(data[place : place + WIDTH], ()):
+                if place >= at and data.startswith(pattern, place - at):
+                    yield place - at, pattern
 
     def _candidates(self, data: bytes) -> npt.NDArray[np.int64]:
         places = []
@@ -51,9 +54,9 @@ class Finder:
             words = np.frombuffer(data, "<u4", count, shift)
             hits = np.flatnonzero(self._table[_hashed(words)])
             if len(hits):
-                found = words[hits]
-                at = np.minimum(np.searchsorted(self._keys, found), len(self._keys) - 1)
-                places.append(hits[self._keys[at] == found] * WIDTH + shift)
+                matched = words[hits]
+                at = np.minimum(np.searchsorted(self._keys, matched), len(self._keys) - 1)
+                places.append(hits[self._keys[at] == matched] * WIDTH + shift)
         return np.sort(np.concatenate(places)) if places else np.zeros(0, np.int64)
 
 

@@ -23,12 +23,12 @@ class Floors(Wire):
     @cached_property
     def sessions(self) -> "dict[int, Session]":
         """The TLS session of each flow that carries one; without records where none was opened."""
-        found: dict[int, Session] = {}
+        by_flow: dict[int, Session] = {}
         known: dict[bytes, bytes] = {}  # a server shows the same certificate again and again
         for session in self.each_session():
             if not session.decrypted:
-                theirs, ours = (tuple(known.setdefault(one, one) for one in some)
-                                for some in (session.certificates, session.client_certificates))  # fmt: skip
+                theirs, ours = (tuple(known.setdefault(der, der) for der in chain)
+                                for chain in (session.certificates, session.client_certificates))  # fmt: skip
                 session = replace(
                     session,
                     records=Records(session.flow),
@@ -37,8 +37,8 @@ class Floors(Wire):
                     certificates=theirs,
                     client_certificates=ours,
                 )
-            found[session.flow] = session
-        return found
+            by_flow[session.flow] = session
+        return by_flow
 
     def each_session(self) -> "Iterator[Session]":
         """The sessions one after the other, whole."""
@@ -67,7 +67,7 @@ class Floors(Wire):
 def of(sources: "list[PacketTables]") -> dict[int, PacketTables]:
     """The same captures on floors of their own, by the identity of each source."""
     return {
-        id(one): PacketTables(one.input, Floors(one.wire.packets, one.wire.keylog), kind=one.kind)
-        for one in sources
-        if one.wire is not None
+        id(source): PacketTables(source.input, Floors(source.wire.packets, source.wire.keylog), kind=source.kind)
+        for source in sources
+        if source.wire is not None
     }

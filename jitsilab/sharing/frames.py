@@ -238,10 +238,10 @@ class Frames:
 
     def _udp(self, out: bytearray, at: int, end: int, length: int, pseudo: bytes) -> tuple[int, bool]:
         ports = int.from_bytes(out[at : at + 2]), int.from_bytes(out[at + 2 : at + 4])
-        said = int.from_bytes(out[at + 4 : at + 6])
-        stop = min(end, at + said) if said >= 8 else end
+        stated = int.from_bytes(out[at + 4 : at + 6])
+        stop = min(end, at + stated) if stated >= 8 else end
         data = bytes(out[at + 8 : stop])
-        whole = said - 8 if said >= 8 else len(data)
+        whole = stated - 8 if stated >= 8 else len(data)
         new = self.messages.datagram(data, ports, whole)
         out[at + 8 : at + 8 + len(new)] = new
         cut = len(new) < len(data) and stop == end
@@ -253,7 +253,7 @@ class Frames:
         if out[at + 6 : at + 8] != b"\0\0":
             out[at + 6 : at + 8] = b"\0\0"
             if not cut or len(pseudo) > 8:
-                check = ~_sum(pseudo + b"\0\x11" + said.to_bytes(2) + out[at : at + 8 + len(new)]) & 0xFFFF
+                check = ~_sum(pseudo + b"\0\x11" + stated.to_bytes(2) + out[at : at + 8 + len(new)]) & 0xFFFF
                 out[at + 6 : at + 8] = (check or 0xFFFF).to_bytes(2)
         return 0, cut
 
@@ -266,21 +266,21 @@ class Frames:
             out[at + 20 : end] = self.messages.noise(bytes(out[at + 20 : end]))
             return 0
         up = self._up[row - self._first]
-        mine, theirs = self.connections.side(flow, up), self.connections.side(flow, not up)
+        side, peer = self.connections.side(flow, up), self.connections.side(flow, not up)
         sequence, acknowledged = struct.unpack_from(">II", out, at + 4)
         flags = out[at + 13]
-        self._tcp_options(out, at + 20, at + size, flow, up, theirs)
+        self._tcp_options(out, at + 20, at + size, flow, up, peer)
         payload = end - at - size
         on_wire = max(payload, length - at - size) if length > end else payload
-        begin = mine.offset(sequence + (flags >> 1 & 1) & 0xFFFFFFFF)
-        first = mine.layout.at(begin)
-        out[at + 4 : at + 8] = ((mine.base + first - (flags >> 1 & 1)) & 0xFFFFFFFF).to_bytes(4)
+        begin = side.offset(sequence + (flags >> 1 & 1) & 0xFFFFFFFF)
+        first = side.layout.at(begin)
+        out[at + 4 : at + 8] = ((side.base + first - (flags >> 1 & 1)) & 0xFFFFFFFF).to_bytes(4)
         if flags & 0x10:
-            out[at + 8 : at + 12] = theirs.sequence(acknowledged).to_bytes(4)
+            out[at + 8 : at + 12] = peer.sequence(acknowledged).to_bytes(4)
         grown = 0
         if payload:
             stop = begin + payload
-            new = bytearray(mine.layout.between(max(begin, 0), stop)) if begin >= 0 else bytearray(payload)
+            new = bytearray(side.layout.between(max(begin, 0), stop)) if begin >= 0 else bytearray(payload)
             if on_wire > payload:  # cut by the snapshot length
                 new = (new + bytes(payload))[:payload]
             out[at + size : end] = new
@@ -291,7 +291,7 @@ class Frames:
         out[at + 16 : at + 18] = check.to_bytes(2)
         return grown
 
-    def _tcp_options(self, out: bytearray, at: int, end: int, flow: int, up: bool, theirs: object) -> None:
+    def _tcp_options(self, out: bytearray, at: int, end: int, flow: int, up: bool, peer: object) -> None:
         while at < end and out[at]:
             if out[at] == 1:
                 at += 1
@@ -309,20 +309,20 @@ class Frames:
             elif kind == 5:
                 for place in range(at + 2, at + size - 3, 4):
                     edge = int.from_bytes(out[place : place + 4])
-                    out[place : place + 4] = theirs.sequence(edge).to_bytes(4)  # type: ignore[attr-defined]
+                    out[place : place + 4] = peer.sequence(edge).to_bytes(4)  # type: ignore[attr-defined]
             elif kind not in (2, 3, 4):
                 out[at + 2 : at + size] = self.messages.noise(bytes(out[at + 2 : at + size]))
             at += size
 
     def _clock(self, flow: int) -> tuple[int, int]:
         """What is added to the clocks of both ends of a connection: to each connection's another."""
-        found = self._clocks.get(flow)
-        if found is None:
-            one = self.connections.wire.flows[flow]
-            ends = f"{one.client}{one.server}".encode()
+        shifts = self._clocks.get(flow)
+        if shifts is None:
+            connection = self.connections.wire.flows[flow]
+            ends = f"{connection.client}{connection.server}".encode()
             noise = self.messages.names.stream(b"clock" + ends, 8)
-            found = self._clocks[flow] = int.from_bytes(noise[:4]), int.from_bytes(noise[4:])
-        return found
+            shifts = self._clocks[flow] = int.from_bytes(noise[:4]), int.from_bytes(noise[4:])
+        return shifts
 
     # --- ICMP
 

@@ -79,8 +79,8 @@ class _Found:
     def add(self, kind: str, what: str, place: str) -> None:
         row = self._rows.setdefault((kind, what), [place, 0])
         row[1] = int(str(row[1])) + 1
-        numbers = [str(one).removeprefix("frame ") for one in (row[0], place)]
-        if all(one.isdigit() for one in numbers) and int(numbers[1]) < int(numbers[0]):
+        numbers = [str(where).removeprefix("frame ") for where in (row[0], place)]
+        if all(number.isdigit() for number in numbers) and int(numbers[1]) < int(numbers[0]):
             row[0] = place  # the first frame, in whatever order they are looked at
 
     def rows(self) -> list[Leak]:
@@ -94,37 +94,37 @@ def scan(paths: Iterable[str | Path], *, trusted: bool = False) -> list[Leak]:
     """
     pieces = gather(list(paths))
     vouched = set()
-    for one in pieces:
-        if one.name == _SUMS and one.head.startswith(MARK):
-            vouched |= {line.split()[0] for line in one.head.decode("utf-8", "replace").splitlines()[2:] if line}
-    found: list[Leak] = []
-    for one in pieces:
-        if not one.note and one.name != _SUMS:
-            found += _file(one, trusted or (_sum(one) in vouched if vouched else False))
-    return found
+    for piece in pieces:
+        if piece.name == _SUMS and piece.head.startswith(MARK):
+            vouched |= {line.split()[0] for line in piece.head.decode("utf-8", "replace").splitlines()[2:] if line}
+    leaks: list[Leak] = []
+    for piece in pieces:
+        if not piece.note and piece.name != _SUMS:
+            leaks += _file(piece, trusted or (_sum(piece) in vouched if vouched else False))
+    return leaks
 
 
-def _sum(one: Delivery) -> str:
+def _sum(delivery: Delivery) -> str:
     digest = hashlib.sha256()
-    with one.raw() as file:
+    with delivery.raw() as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
 
 
-def _file(one: Delivery, vouched: bool) -> list[Leak]:
+def _file(delivery: Delivery, vouched: bool) -> list[Leak]:
     from jitsilab.pcap import is_magic
 
-    found = _Found(one.input)
-    if is_magic(one.head):
-        _capture(one, found)
-    elif one.head.startswith(b"%PDF"):
-        _text(_pdf(one), found, vouched)
-    elif b"\0" in one.head[:4096] and not one.head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        _text(_strings(one), found, vouched)
+    leaks = _Found(delivery.input)
+    if is_magic(delivery.head):
+        _capture(delivery, leaks)
+    elif delivery.head.startswith(b"%PDF"):
+        _text(_pdf(delivery), leaks, vouched)
+    elif b"\0" in delivery.head[:4096] and not delivery.head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        _text(_strings(delivery), leaks, vouched)
     else:
-        _text(_lines(one), found, vouched)
-    return found.rows()
+        _text(_lines(delivery), leaks, vouched)
+    return leaks.rows()
 
 
 # --- text
@@ -132,18 +132,18 @@ def _file(one: Delivery, vouched: bool) -> list[Leak]:
 Lines = Iterable[tuple[str, str]]  # place and text
 
 
-def _lines(one: Delivery) -> Iterator[tuple[str, str]]:
+def _lines(delivery: Delivery) -> Iterator[tuple[str, str]]:
     """Each line of a text; a long one in parts that overlap."""
-    head = one.head
+    head = delivery.head
     code = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     if code == "utf-16":
-        with one.open() as file:
+        with delivery.open() as file:
             for number, line in enumerate(file.read().decode(code, "replace").splitlines(), 1):
                 yield f"line {number}", line
         return
     web = head.lstrip()[:64].lower().startswith((b"<!doctype html", b"<html"))
     number, before = 1, b""
-    with one.open() as file:
+    with delivery.open() as file:
         while raw := file.readline(_LIMIT):
             line = (before + raw).decode(code, "replace")
             yield f"line {number}", html.unescape(line) if web else line
@@ -151,10 +151,10 @@ def _lines(one: Delivery) -> Iterator[tuple[str, str]]:
             number, before = number + ended, b"" if ended else raw[-_OVERLAP:]
 
 
-def _strings(one: Delivery) -> Iterator[tuple[str, str]]:
+def _strings(delivery: Delivery) -> Iterator[tuple[str, str]]:
     """What can be read in a file that is no text, in ASCII or in UTF-16."""
     at, before = 0, b""
-    with one.open() as file:
+    with delivery.open() as file:
         while block := file.read(1 << 20):
             data, begin = before + block, at - len(before)
             for match in _PRINTED.finditer(data):
@@ -164,21 +164,21 @@ def _strings(one: Delivery) -> Iterator[tuple[str, str]]:
             at, before = at + len(block), block[-_OVERLAP:]
 
 
-def _pdf(one: Delivery) -> Iterator[tuple[str, str]]:
+def _pdf(delivery: Delivery) -> Iterator[tuple[str, str]]:
     """What a PDF says: by pdftotext where that is here, else what its streams hold as they are."""
-    for number, line in enumerate(_printed(one), 1):
+    for number, line in enumerate(_printed(delivery), 1):
         yield f"line {number}", line
 
 
-def _printed(one: Delivery) -> Iterator[str]:
-    if shutil.which("pdftotext") and one.path is not None:
+def _printed(delivery: Delivery) -> Iterator[str]:
+    if shutil.which("pdftotext") and delivery.path is not None:
         done = subprocess.run(
-            ["pdftotext", "-layout", str(one.path), "-"], capture_output=True, timeout=120, check=False
+            ["pdftotext", "-layout", str(delivery.path), "-"], capture_output=True, timeout=120, check=False
         )
         if not done.returncode:
             yield from done.stdout.decode("utf-8", "replace").splitlines()
             return
-    with one.open() as file:
+    with delivery.open() as file:
         data = file.read(1 << 28)
     yield from data.decode("latin-1").splitlines()
     for match in re.finditer(rb"stream\r?\n(.*?)endstream", data, re.DOTALL):
@@ -190,150 +190,150 @@ def _printed(one: Delivery) -> Iterator[str]:
         yield b"".join(shown).decode("latin-1")
 
 
-def _text(lines: Lines, found: _Found, vouched: bool) -> None:
+def _text(lines: Lines, leaks: _Found, vouched: bool) -> None:
     for place, line in lines:
         if _KEY.search(line):
-            found.add("key", "a secret", place)
+            leaks.add("key", "a secret", place)
         if vouched:
             continue
         line = line.replace("\\/", "/")  # as JSON may write a slash
-        _line(line, place, found)
+        _line(line, place, leaks)
         if "%" in line and (plain := unquote(line)) != line:
-            _line(plain, place, found)
+            _line(plain, place, leaks)
 
 
-def _line(line: str, place: str, found: _Found) -> None:
+def _line(line: str, place: str, leaks: _Found) -> None:
     arp = bool(_ARP.search(line))
     for pattern in (_FOUR, _SIX):
         for match in pattern.finditer(line):
-            _address(match[1], line[max(0, match.start() - 12) : match.start()], arp, place, found)
+            _address(match[1], line[max(0, match.start() - 12) : match.start()], arp, place, leaks)
     for match in _MAC.finditer(line):
-        _hardware(bytes.fromhex(match[1].replace(":", "").replace("-", "")), place, found)
+        _hardware(bytes.fromhex(match[1].replace(":", "").replace("-", "")), place, leaks)
     for match in _USER.finditer(line):
-        for one in match.groups():
-            _clock(one or "", place, found)
+        for ufrag in match.groups():
+            _clock(ufrag or "", place, leaks)
     if _STAMP.search(line):
-        found.add("uptime", "clocks of machines in TSval", place)
+        leaks.add("uptime", "clocks of machines in TSval", place)
     for match in _MAIL.finditer(line):
         host = match[1].partition("@")[2].lower()
         if not public(host) and not host.endswith(_RESERVED) and not _MADE.search(host):
-            found.add("name", match[1], place)
+            leaks.add("name", match[1], place)
     for match in _TURN.finditer(line):
-        found.add("TURN user", match[1], place)
+        leaks.add("TURN user", match[1], place)
     for match in _HOST.finditer(line):
-        _host(match[1] or match[2], place, found)
+        _host(match[1] or match[2], place, leaks)
     if _TOKEN.search(line):
-        found.add("token", "a JSON Web Token", place)
+        leaks.add("token", "a JSON Web Token", place)
     if _PEM.search(line):
-        found.add("certificate", "a certificate", place)
+        leaks.add("certificate", "a certificate", place)
     for match in _SECRET.finditer(line):
         if match[1].lower() not in WORDS and not _PATH.match(match[1]):
-            found.add("secret", "a password", place)
+            leaks.add("secret", "a password", place)
 
 
-def _address(text: str, before: str, arp: bool, place: str, found: _Found) -> None:
+def _address(text: str, before: str, arp: bool, place: str, leaks: _Found) -> None:
     try:
-        one = ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return
-    if arp and one.is_private and not one.is_loopback and not one.is_unspecified:
-        found.add("gateway", text, place)
-    elif one.is_global and Addresses.changes(one.packed) and not text.endswith((".0.0.0", ":ffff:ffff:ffff")):
+    if arp and address.is_private and not address.is_loopback and not address.is_unspecified:
+        leaks.add("gateway", text, place)
+    elif address.is_global and Addresses.changes(address.packed) and not text.endswith((".0.0.0", ":ffff:ffff:ffff")):
         version = re.search(r"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)$", before)
         if version is None:
-            found.add("public address", text, place)
+            leaks.add("public address", text, place)
 
 
-def _hardware(mac: bytes, place: str, found: _Found) -> None:
+def _hardware(mac: bytes, place: str, leaks: _Found) -> None:
     if any(mac) and not mac[0] & 1:
         local = "" if mac[0] & 2 else ", with its maker"
-        found.add("hardware address", mac.hex(":") + local, place)
+        leaks.add("hardware address", mac.hex(":") + local, place)
 
 
-def _clock(ufrag: str, place: str, found: _Found) -> None:
+def _clock(ufrag: str, place: str, leaks: _Found) -> None:
     from jitsilab.analysis import clock
 
     made = clock.made(ufrag)
     if made is not None and 10 <= len(ufrag) <= 16:
         when = datetime.fromtimestamp(made / 1000, UTC).isoformat(" ", "seconds")
-        found.add("clock", f"ufrag {ufrag} was made {when}", place)
+        leaks.add("clock", f"ufrag {ufrag} was made {when}", place)
 
 
-def _host(host: str, place: str, found: _Found) -> None:
+def _host(host: str, place: str, leaks: _Found) -> None:
     host = host.lower().rstrip(".")
     if "." in host and not public(host) and not host.endswith(_RESERVED) and not _MADE.search(host):
-        found.add("name", host, place)
+        leaks.add("name", host, place)
 
 
 # --- captures
 
 
-def _capture(one: Delivery, found: _Found) -> None:
+def _capture(delivery: Delivery, leaks: _Found) -> None:
     from jitsilab import pcap
     from jitsilab.wire import Wire
     from jitsilab.wire.decrypt import KeyLog
 
-    packets = pcap.read(one.path if one.path is not None else one.raw())
+    packets = pcap.read(delivery.path if delivery.path is not None else delivery.raw())
     if any(comment.frame == 0 and comment.text.encode().startswith(MARK) for comment in packets.comments):
         return
     if packets.secrets:
-        found.add("key", "TLS secrets", "file")
+        leaks.add("key", "TLS secrets", "file")
     for comment in packets.comments:
-        found.add("comment", "a comment", f"frame {comment.frame}" if comment.frame else "file")
+        leaks.add("comment", "a comment", f"frame {comment.frame}" if comment.frame else "file")
     codes, begins = np.unique(np.stack([packets.src, packets.dst], 1), return_index=True)
     rows = dict(zip(codes.tolist(), (begins // 2).tolist(), strict=True))
     for code, text in enumerate(packets.addresses):
         place = f"frame {rows[code] + packets.first}" if code in rows else "file"
-        _address(text, "", arp=False, place=place, found=found)
-    _links(packets, found)
+        _address(text, "", arp=False, place=place, leaks=leaks)
+    _links(packets, leaks)
     wire = Wire(packets, KeyLog.load(packets.secrets) if packets.secrets else None)
-    _stamps(wire, found)
-    _units(wire, found)
-    _resolved(PacketTables(one.input, wire), found)
+    _stamps(wire, leaks)
+    _units(wire, leaks)
+    _resolved(PacketTables(delivery.input, wire), leaks)
     for session in wire.sessions.values():
         first = f"frame {session.records[0].frame}" if session.records else "file"
         if session.sni:
-            _host(session.sni, first, found)
+            _host(session.sni, first, leaks)
         if session.certificates:
-            found.add("certificate", "a server's certificate", first)
+            leaks.add("certificate", "a server's certificate", first)
     for stanza in wire.carried.stanzas:
-        _line(stanza.xml, f"frame {stanza.frame}", found)
+        _line(stanza.xml, f"frame {stanza.frame}", leaks)
     for exchange in wire.carried.http:
         for head in (exchange.request, exchange.response):
             if head is not None:
                 place = f"frame {head.frames[1]}"
-                _line(" ".join([head.target or "", *head.fields.values()]), place, found)
-                _host(str(head.fields.get("host") or "").partition(":")[0], place, found)
+                _line(" ".join([head.target or "", *head.fields.values()]), place, leaks)
+                _host(str(head.fields.get("host") or "").partition(":")[0], place, leaks)
 
 
-def _links(packets: "Packets", found: _Found) -> None:
-    links = np.array([one.link for one in packets.interfaces] or [0])[packets.interface]
+def _links(packets: "Packets", leaks: _Found) -> None:
+    links = np.array([interface.link for interface in packets.interfaces] or [0])[packets.interface]
     for link, begin in _HARDWARE:
         rows = np.flatnonzero(links == link)
         heads = packets.frame_heads(rows, 0, 20)
         if link == 113:
-            rows, heads = (some[heads[:, 5] == 6] for some in (rows, heads))
+            rows, heads = (array[heads[:, 5] == 6] for array in (rows, heads))
         elif link == 276:
-            rows, heads = (some[heads[:, 11] == 6] for some in (rows, heads))
+            rows, heads = (array[heads[:, 11] == 6] for array in (rows, heads))
         macs, first = np.unique(heads[:, begin : begin + 6], axis=0, return_index=True)
         for mac, row in zip(macs, first.tolist(), strict=True):
-            _hardware(mac.tobytes(), f"frame {int(rows[row]) + packets.first}", found)
+            _hardware(mac.tobytes(), f"frame {int(rows[row]) + packets.first}", leaks)
     for row in np.flatnonzero(packets.ethertype == 0x0806).tolist():
         frame = packets.frame(row + packets.first)
         body = frame[int(packets.transport_start[row]) :]
         if body[4:6] == b"\x06\x04" and len(body) >= 28:
             for at in (14, 24):
-                _address(str(ip_address(body[at : at + 4])), "", True, f"frame {row + packets.first}", found)
+                _address(str(ip_address(body[at : at + 4])), "", True, f"frame {row + packets.first}", leaks)
             for at in (8, 18):
-                _hardware(body[at : at + 6], f"frame {row + packets.first}", found)
+                _hardware(body[at : at + 6], f"frame {row + packets.first}", leaks)
     for row in np.flatnonzero((packets.src_port == 68) | (packets.src_port == 67)).tolist():
         number = row + packets.first
         payload = packets.payload(number)
         if payload[236:240] == b"\x63\x82\x53\x63":  # DHCP (RFC 2131)
-            _hardware(payload[28:34], f"frame {number}", found)
+            _hardware(payload[28:34], f"frame {number}", leaks)
             name = _lease_name(payload)
             if name:
-                found.add("name", name, f"frame {number}")
+                leaks.add("name", name, f"frame {number}")
 
 
 def _lease_name(payload: bytes) -> str:
@@ -346,32 +346,32 @@ def _lease_name(payload: bytes) -> str:
     return ""
 
 
-def _resolved(tables: PacketTables, found: _Found) -> None:
+def _resolved(tables: PacketTables, leaks: _Found) -> None:
     """Names that were asked for, and those that devices gave themselves."""
     rows = tables.table("dns")
     if rows is None:
         return
     for frame, name in zip(rows["frame"].tolist(), rows["name"].fillna("").astype(str), strict=True):
         if name.endswith(".local") and not _UUID.match(name) and not name.startswith("_") and "._" not in name:
-            found.add("name", name, f"frame {frame}")
+            leaks.add("name", name, f"frame {frame}")
         elif (reverse := reversed_address(name.rstrip("."))) is not None:
-            _address(str(reverse), "", arp=False, place=f"frame {frame}", found=found)
+            _address(str(reverse), "", arp=False, place=f"frame {frame}", leaks=leaks)
         else:
-            _host(name, f"frame {frame}", found)
+            _host(name, f"frame {frame}", leaks)
 
 
-def _stamps(wire: "Wire", found: _Found) -> None:
+def _stamps(wire: "Wire", leaks: _Found) -> None:
     from jitsilab.protocols import tcp
 
     packets = wire.packets
     for row in packets.tcp_rows[:4096].tolist():
         start, end = int(packets.transport_start[row]) + 20, int(packets.payload_start[row])
         if end > start and tcp.options(packets.frame(row + packets.first)[start:end]).tsval:
-            found.add("uptime", "clocks of machines in TSval", f"frame {row + packets.first}")
+            leaks.add("uptime", "clocks of machines in TSval", f"frame {row + packets.first}")
             return
 
 
-def _units(wire: "Wire", found: _Found) -> None:
+def _units(wire: "Wire", leaks: _Found) -> None:
     from jitsilab.errors import ParseError
     from jitsilab.protocols import stun
 
@@ -384,13 +384,13 @@ def _units(wire: "Wire", found: _Found) -> None:
             continue
         place = f"frame {unit.frame}"
         for kind in (stun.XOR_MAPPED_ADDRESS, stun.MAPPED_ADDRESS, stun.XOR_PEER_ADDRESS, stun.XOR_RELAYED_ADDRESS):
-            for one in message.endpoints(kind):
-                _address(one.address, "", arp=False, place=place, found=found)
+            for endpoint in message.endpoints(kind):
+                _address(endpoint.address, "", arp=False, place=place, leaks=leaks)
         username, realm = message.text(stun.USERNAME), message.text(stun.REALM)
         if realm:
-            _host(realm, place, found)
+            _host(realm, place, leaks)
         if username and realm is not None:
-            found.add("TURN user", username, place)
+            leaks.add("TURN user", username, place)
         elif username:
             for ufrag in username.split(":"):
-                _clock(ufrag, place, found)
+                _clock(ufrag, place, leaks)

@@ -34,35 +34,35 @@ def rewrite(chunk: Chunk, first: int, links: list[int], packets: "Packets", fram
     )
     for port in (packets.src_port[rows], packets.dst_port[rows]):
         wanted &= (port >= 0) & ~np.isin(port, _SERVED)
-    found: dict[int, bytes] = {}
+    rewritten: dict[int, bytes] = {}
     for kind, size in _LINKS.items():
-        some = np.flatnonzero(wanted & (link == kind) & (packets.transport_start[rows] == size + 20))
-        if len(some):
-            _alike(chunk, some, kind, size, frames, found)
-    return found
+        picked = np.flatnonzero(wanted & (link == kind) & (packets.transport_start[rows] == size + 20))
+        if len(picked):
+            _alike(chunk, picked, kind, size, frames, rewritten)
+    return rewritten
 
 
-def _alike(chunk: Chunk, some: Rows, link: int, size: int, frames: "Frames", found: dict[int, bytes]) -> None:
+def _alike(chunk: Chunk, picked: Rows, link: int, size: int, frames: "Frames", rewritten: dict[int, bytes]) -> None:
     """Those of one kind of link."""
     width = size + 40
-    heads = _gathered(chunk, some, width + 8)
-    captured = chunk.captured[some]
+    heads = _gathered(chunk, picked, width + 8)
+    captured = chunk.captured[picked]
     payload = captured - (size + 28)
-    total, told = _word(heads, size + 2), _word(heads, size + 24)
+    total, stated = _word(heads, size + 2), _word(heads, size + 24)
     begins, kinds = heads[:, size + 28], heads[:, size + 29]
     media = (
         (heads[:, size] == _PLAIN) & (_word(heads, size + 6) & 0x3FFF == 0) & (size + total >= captured)
-        & (told >= 8) & (size + 20 + told >= captured) & (begins >> 6 == 2) & ~((kinds >= 192) & (kinds <= 223))
+        & (stated >= 8) & (size + 20 + stated >= captured) & (begins >> 6 == 2) & ~((kinds >= 192) & (kinds <= 223))
     )  # fmt: skip
     head = 12 + 4 * (begins & 15).astype(np.int64)
     extended = np.flatnonzero((begins & 0x10 > 0) & (payload >= head + 4) & media)
-    places = chunk.start[some[extended]] + size + 28 + head[extended] + 2
+    places = chunk.start[picked[extended]] + size + 28 + head[extended] + 2
     head[extended] += 4 + 4 * (chunk.data[places].astype(np.int64) << 8 | chunk.data[places + 1])
     kept = np.flatnonzero(media & (head < payload) & (head <= _WIDEST))
     if not len(kept):
         return
-    some, ends = some[kept], size + 28 + head[kept]
-    out = _gathered(chunk, some, int(ends.max()))
+    picked, ends = picked[kept], size + 28 + head[kept]
+    out = _gathered(chunk, picked, int(ends.max()))
     _replaced(out, 0, size, lambda old: frames.link_header(old, link))
     _replaced(out, size + 12, 8, frames.pair)
     out[:, size + 10 : size + 12] = 0
@@ -72,14 +72,14 @@ def _alike(chunk: Chunk, some: Rows, link: int, size: int, frames: "Frames", fou
     out[:, size + 10], out[:, size + 11] = sums >> 8, sums & 0xFF
     out[:, size + 26 : size + 28] = 0  # no checksum: there is nothing any more of which it would be
     data, stride = out.tobytes(), out.shape[1]
-    for number, (place, end) in enumerate(zip(some.tolist(), ends.tolist(), strict=True)):
-        found[place] = data[number * stride : number * stride + end]
+    for number, (place, end) in enumerate(zip(picked.tolist(), ends.tolist(), strict=True)):
+        rewritten[place] = data[number * stride : number * stride + end]
 
 
-def _gathered(chunk: Chunk, some: Rows, width: int) -> Bytes:
+def _gathered(chunk: Chunk, picked: Rows, width: int) -> Bytes:
     """The first bytes of frames; past a frame's end whatever follows it."""
     data = np.append(chunk.data, np.zeros(width, np.uint8))
-    return gather(data, chunk.start[some], np.dtype((np.uint8, width))).reshape(-1, width)
+    return gather(data, chunk.start[picked], np.dtype((np.uint8, width))).reshape(-1, width)
 
 
 def _word(heads: Bytes, at: int) -> Rows:
@@ -90,5 +90,5 @@ def _replaced(out: Bytes, begin: int, size: int, change: Callable[[bytes], bytes
     """Replace some columns, each different content once."""
     values = np.ascontiguousarray(out[:, begin : begin + size]).view(np.dtype((np.void, size))).reshape(-1)
     different, which = np.unique(values, return_inverse=True)
-    new = b"".join(change(one.tobytes()) for one in different)
+    new = b"".join(change(value.tobytes()) for value in different)
     out[:, begin : begin + size] = np.frombuffer(new, np.uint8).reshape(-1, size)[which.reshape(-1)]

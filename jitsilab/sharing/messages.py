@@ -56,12 +56,12 @@ class Messages:
         if message.message_class != "request" or username is None:
             return
         if realm is None:
-            found: list[Key] = [(one,) for one in sorted(passwords.get(username.split(":")[0], ()))]
+            keys: list[Key] = [(password,) for password in sorted(passwords.get(username.split(":")[0], ()))]
         else:
             algorithm = stun.password_algorithm(message)
-            found = [(username, realm, one, algorithm) for one in turn.get(username, [])]
-        if found:
-            self.keys[message.transaction_id] = found
+            keys = [(username, realm, password, algorithm) for password in turn.get(username, [])]
+        if keys:
+            self.keys[message.transaction_id] = keys
 
     def _learn_dtls(self, unit: "Unit", pending: dict[tuple[int, bool, int, int, int], dict[int, bytes]]) -> None:
         try:
@@ -229,11 +229,11 @@ class Messages:
 
     def _key(self, message: stun.Message) -> bytes | None:
         """The new key, where the old one fits."""
-        for one in self.keys.get(message.transaction_id, ()):
-            if len(one) == 1:
-                old, new = stun.short_term_key(one[0]), stun.short_term_key(self.name(one[0]))
+        for key in self.keys.get(message.transaction_id, ()):
+            if len(key) == 1:
+                old, new = stun.short_term_key(key[0]), stun.short_term_key(self.name(key[0]))
             else:
-                user, realm, password, algorithm = one
+                user, realm, password, algorithm = key
                 old = stun.long_term_key(user, realm, password, algorithm)
                 new = stun.long_term_key(self.user(user), self.name(realm), self.name(password), algorithm)
             if stun.integrity_ok(message, old):
@@ -247,7 +247,7 @@ class Messages:
     def user(self, text: str) -> str:
         """The pseudonym of a USERNAME."""
         new = self.name(text)
-        return new if new != text else ":".join(self.name(one) for one in text.split(":"))
+        return new if new != text else ":".join(self.name(part) for part in text.split(":"))
 
     def _attribute(self, kind: int, value: bytes, message: stun.Message) -> bytes:
         if kind in _ADDRESSES or kind in _XORED:

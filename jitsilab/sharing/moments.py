@@ -68,16 +68,16 @@ class Moments:
 
     def _written(self, match: "re.Match[bytes]") -> bytes | None:
         """A time moved, part by part, each as wide as it was; None for what no calendar knows."""
-        said = match.groupdict()
-        half, named, dated = said.get("half"), said.get("name"), said.get("day") is not None
-        hour = int(said["hour"])
+        fields = match.groupdict()
+        half, named, dated = fields.get("half"), fields.get("name"), fields.get("day") is not None
+        hour = int(fields["hour"])
         if half:
             hour = hour % 12 + 12 * (half.lower() == b"p")
-        month = _MONTHS.index(named.decode()) + 1 if named else int(said.get("month") or 1)
+        month = _MONTHS.index(named.decode()) + 1 if named else int(fields.get("month") or 1)
         try:
             when = datetime(
-                int(said.get("year") or self._year), month, int(said.get("day") or 1), hour, int(said["minute"]),
-                int(said["second"]),
+                int(fields.get("year") or self._year), month, int(fields.get("day") or 1), hour, int(fields["minute"]),
+                int(fields["second"]),
             ) + self._by  # fmt: skip
         except (ValueError, OverflowError):
             return None
@@ -91,8 +91,8 @@ class Moments:
             "half": ("p" if when.hour > 11 else "a") if half and half.islower() else "P" if when.hour > 11 else "A",
         }  # fmt: skip
         out, at = bytearray(), match.start()
-        for name in sorted(said, key=lambda one: match.start(one)):
-            old = said[name]
+        for name in sorted(fields, key=lambda field: match.start(field)):
+            old = fields[name]
             if old is None:
                 continue
             out += match.string[at : match.start(name)]
@@ -109,11 +109,11 @@ def _padded(value: int, wide: int, old: bytes) -> bytes:
 
 def days_of(data: bytes) -> list[int]:
     """The first and the last day that a text's full times name, in ms since 1970; none where it names none."""
-    found = sorted({match[1] for match in _STAMP.finditer(data)})
+    stamps = sorted({match[1] for match in _STAMP.finditer(data)})
     days = []
-    for one in found[:1] + found[-1:]:
+    for stamp in stamps[:1] + stamps[-1:]:
         try:
-            days.append(int(datetime.fromisoformat(one.decode()).replace(tzinfo=UTC).timestamp()) * 1000)
+            days.append(int(datetime.fromisoformat(stamp.decode()).replace(tzinfo=UTC).timestamp()) * 1000)
         except ValueError:
             continue
     return days

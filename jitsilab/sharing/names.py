@@ -59,8 +59,8 @@ def in_markup(text: str) -> tuple[str, ...]:
     written = [json.dumps(text, ensure_ascii=False)[1:-1]]
     if re.search("[&<>'\"]", text):
         plain = text.replace("&", "&amp;").replace("<", "&lt;")
-        for more, two, one in itertools.product(*_ENTITIES):
-            written.append(plain.replace(">", more).replace('"', two).replace("'", one))
+        for greater, double, single in itertools.product(*_ENTITIES):
+            written.append(plain.replace(">", greater).replace('"', double).replace("'", single))
     return tuple(written)
 
 
@@ -102,17 +102,17 @@ class Names:
         lower = value.lower().rstrip(".")
         if public(lower) or "." not in lower or len(lower) > 253:
             return value
-        found = self.hosts.get(lower)
-        if found is None:
+        new = self.hosts.get(lower)
+        if new is None:
             labels = lower.split(".")
-            made = [one if one in WORDS or one == "*" else self._label(one) for one in labels[:-1]]
-            found = self.hosts[lower] = ".".join([*made, self._top(labels[-1])])
-            self.given[lower] = found
+            made = [label if label in WORDS or label == "*" else self._label(label) for label in labels[:-1]]
+            new = self.hosts[lower] = ".".join([*made, self._top(labels[-1])])
+            self.given[lower] = new
             if value != lower:
                 self.given[value.rstrip(".")] = "".join(
-                    b.upper() if a.isupper() else b for a, b in zip(value, found, strict=False)
+                    b.upper() if a.isupper() else b for a, b in zip(value, new, strict=False)
                 )
-        return found
+        return new
 
     def _label(self, label: str) -> str:
         return self._fresh(label, as_word=True)
@@ -167,7 +167,7 @@ def _word(run: str, numbers: list[int]) -> list[str]:
 
 def _digits(run: str, numbers: list[int]) -> list[str]:
     """Digits; a year stays one, and what counts or repeats goes on doing so."""
-    digits = [int(one) for one in run]
+    digits = [int(digit) for digit in run]
     steps = {b - a for a, b in itertools.pairwise(digits)}
     if len(run) > 2 and len(steps) == 1:
         low = max(0, digits[0] - digits[-1])
@@ -191,7 +191,7 @@ def _letter(letter: str, number: int) -> str:
 
 def public(host: str) -> bool:
     """Whether a host is named by programs, and tells nothing of who uses them."""
-    return any(host == one or host.endswith("." + one) for one in PUBLIC_HOSTS)
+    return any(host == name or host.endswith("." + name) for name in PUBLIC_HOSTS)
 
 
 def clocked(ufrag: str, names: Names, earliest: int, latest: int, shift: int) -> str | None:

@@ -30,33 +30,33 @@ def write(bundle: Path, shared: "Shared") -> None:
     (bundle / "SHARED.txt").unlink()
     pieces = list(bundle.iterdir())
     case.mkdir()
-    for one in pieces:
-        one.rename(case / one.name)
+    for piece in pieces:
+        piece.rename(case / piece.name)
     call = calls.load(case)
     diagnosis = call.diagnosis
-    said = diagnosis.to_json()
-    (bundle / "diagnosis.json").write_text(terminal.to_json(said, indent=1).replace(f"{case}/", "") + "\n")
+    answer = diagnosis.to_json()
+    (bundle / "diagnosis.json").write_text(terminal.to_json(answer, indent=1).replace(f"{case}/", "") + "\n")
     text = diagnosis.to_text().replace(f"{case}/", "")
     (bundle / "diagnosis.txt").write_text(text + "\n")
-    proof = _proof(bundle, call, said)
+    proof = _proof(bundle, call, answer)
     files = [f"{CASE}/{name}" for name in shared.files]
-    (bundle / "ISSUE.md").write_text(_issue(call, said, text, [*files, *proof]))
+    (bundle / "ISSUE.md").write_text(_issue(call, answer, text, [*files, *proof]))
     from jitsilab.sharing.case import sums
 
     shared.files = [*files, "diagnosis.json", "diagnosis.txt", "ISSUE.md", *proof]
     sums(bundle, shared.files)
 
 
-def _proof(bundle: Path, call: Any, said: dict[str, Any]) -> list[str]:
+def _proof(bundle: Path, call: Any, answer: dict[str, Any]) -> list[str]:
     """The frames and lines that the diagnosis names, with what they are named for."""
     frames: dict[str, dict[int, list[str]]] = {}
     lines: dict[tuple[str, int], list[str]] = {}
-    for what, one in [
-        *((str(one.get("cause")), one) for one in said.get("causes") or ()),
-        *((f"{one.get('nick') or one.get('id')}: {one.get('cause') or one.get('media_path')}", one)
-          for one in said.get("participants") or ()),
+    for what, entry in [
+        *((str(cause.get("cause")), cause) for cause in answer.get("causes") or ()),
+        *((f"{person.get('nick') or person.get('id')}: {person.get('cause') or person.get('media_path')}", person)
+          for person in answer.get("participants") or ()),
     ]:  # fmt: skip
-        for place in list(one.get("evidence") or ())[:MANY]:
+        for place in list(entry.get("evidence") or ())[:MANY]:
             name = str(place.get("input")).removeprefix(f"{bundle / CASE}/")
             if isinstance(place.get("frame"), int):
                 frames.setdefault(name, {}).setdefault(place["frame"], []).append(what)
@@ -64,15 +64,17 @@ def _proof(bundle: Path, call: Any, said: dict[str, Any]) -> list[str]:
                 lines.setdefault((name, place["line"]), []).append(what)
     made = []
     for name, wanted in frames.items():
-        wire = next((one.wire for one in call.evidence.packets if one.wire and _same(one.input, name)), None)
+        wire = next(
+            (source.wire for source in call.evidence.packets if source.wire and _same(source.input, name)), None
+        )
         if wire is not None:
             made.append(f"proof-{Path(name).name.split('.')[0]}.pcapng")
             _excerpt(bundle / made[-1], wire, wanted)
     quoted = []
-    for (name, number), told in sorted(lines.items())[:MANY]:
+    for (name, number), reasons in sorted(lines.items())[:MANY]:
         line = _line(bundle / CASE / name, number)
         if line is not None:
-            quoted += [f"{name}, line {number}: {'; '.join(dict.fromkeys(told))}", f"    {line}"]
+            quoted += [f"{name}, line {number}: {'; '.join(dict.fromkeys(reasons))}", f"    {line}"]
     if quoted:
         made.append("proof.txt")
         (bundle / made[-1]).write_text("\n".join(quoted) + "\n")
@@ -108,17 +110,17 @@ def _line(path: Path, number: int) -> str | None:
         return next((line.rstrip()[:2000] for line in itertools.islice(file, number - 1, number)), None)
 
 
-def _issue(call: Any, said: dict[str, Any], text: str, files: list[str]) -> str:
-    causes = [one.get("cause") for one in said.get("causes") or () if one.get("cause")]
-    causes = causes or [one["cause"] for one in said.get("participants") or () if one.get("cause")]
-    lost = sum(one.get("media_path") == "none" for one in said.get("participants") or ())
+def _issue(call: Any, answer: dict[str, Any], text: str, files: list[str]) -> str:
+    causes = [cause.get("cause") for cause in answer.get("causes") or () if cause.get("cause")]
+    causes = causes or [person["cause"] for person in answer.get("participants") or () if person.get("cause")]
+    lost = sum(person.get("media_path") == "none" for person in answer.get("participants") or ())
     title = (
-        f"No media for {lost} of {len(said.get('participants') or ())} participants" if lost else "A call that works"
+        f"No media for {lost} of {len(answer.get('participants') or ())} participants" if lost else "A call that works"
     )
     lines = [
         f"# {title}{': ' + ', '.join(dict.fromkeys(causes)) if causes else ''}", "",
         "## What happened", "", "```", text.strip(), "```", "",
-        "## Versions", "", *(f"- {one}" for one in _versions(call)), "",
+        "## Versions", "", *(f"- {version}" for version in _versions(call)), "",
         "## Evidence", "",
         "Names, addresses, ids and secrets are pseudonyms, the same in every file; media payloads were dropped.", "",
         *(f"- `{name}`" for name in sorted(files)), "",
@@ -128,12 +130,12 @@ def _issue(call: Any, said: dict[str, Any], text: str, files: list[str]) -> str:
 
 
 def _versions(call: Any) -> list[str]:
-    found = [f"jitsilab {metadata.version('jitsilab')}, Python {platform.python_version()}"]
+    lines = [f"jitsilab {metadata.version('jitsilab')}, Python {platform.python_version()}"]
     try:
         software = call.stun["software"].dropna().unique().tolist() if call.has("stun") else []
-        found += [f"STUN says: {one}" for one in sorted(map(str, software))[:10]]
+        lines += [f"STUN says: {name}" for name in sorted(map(str, software))[:10]]
         versions = getattr(call.facts, "versions", None)
-        found += [f"{name} {value}" for name, value in sorted(dict(versions or {}).items())]
+        lines += [f"{name} {value}" for name, value in sorted(dict(versions or {}).items())]
     except (LabError, TypeError, ValueError):
         pass
-    return found
+    return lines

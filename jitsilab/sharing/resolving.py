@@ -118,7 +118,7 @@ class Resolving:
         if public(host.lower()):
             return labels
         if labels[-1:] == ["local"]:
-            return [self._local(one) for one in labels]
+            return [self._local(label) for label in labels]
         return names.host(host).split(".") if len(labels) > 1 else labels
 
     def _local(self, label: str) -> str:

@@ -62,9 +62,9 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
         for shift in range(3):
             inside = base64.b64encode(bytes(shift) + raw).rstrip(b"=")
             yield inside[(0, 2, 3)[shift] : -1], False
-        for one in in_markup(text) if kind == "name" else ():
-            if one != text:
-                yield one.encode("utf-8", "surrogatepass"), False
+        for variant in in_markup(text) if kind == "name" else ():
+            if variant != text:
+                yield variant.encode("utf-8", "surrogatepass"), False
         if text.upper() != text and kind != "address":
             yield text.upper().encode(), True
 
@@ -94,7 +94,7 @@ def _word(data: bytes, at: int) -> bool:
 def originals(bundle: Path, known: dict[str, str]) -> list[str]:
     """Each original that is still there, with its place."""
     finder = Originals(known)
-    found: list[str] = []
+    held: list[str] = []
     for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
         name = str(path.relative_to(bundle))
         chances = path.stat().st_size // BY_CHANCE
@@ -105,8 +105,8 @@ def originals(bundle: Path, known: dict[str, str]) -> list[str]:
                     chances -= 1
                 elif text not in met:
                     met.add(text)
-                    found.append(f"{kind} of {len(text)} characters in {name} ({where})")
-    return found
+                    held.append(f"{kind} of {len(text)} characters in {name} ({where})")
+    return held
 
 
 def contents(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -132,11 +132,11 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield from _overlapping(member.filename, content)
     if tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
-            for one in archive:
-                yield one.name, one.name.encode()
-                inside = archive.extractfile(one) if one.isreg() else None
+            for entry in archive:
+                yield entry.name, entry.name.encode()
+                inside = archive.extractfile(entry) if entry.isreg() else None
                 if inside is not None:
-                    yield from _overlapping(one.name, inside)
+                    yield from _overlapping(entry.name, inside)
 
 
 def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -157,9 +157,9 @@ def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
     for stanza in wire.carried.stanzas:
         yield "decrypted", stanza.xml.encode()
     for exchange in wire.carried.http:
-        for one in (exchange.request, exchange.response):
-            if one is not None:
-                yield "decrypted", "\n".join([one.target or "", *one.fields.values()]).encode()
+        for head in (exchange.request, exchange.response):
+            if head is not None:
+                yield "decrypted", "\n".join([head.target or "", *head.fields.values()]).encode()
 
 
 class _Unpacked(io.RawIOBase):

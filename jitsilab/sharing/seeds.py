@@ -139,9 +139,9 @@ class Seeds:
     def _jid(self, local: bytes, resource: bytes | None) -> None:
         self.add(local)
         for part in (b"_",):
-            for one in local.split(part)[1:]:
-                if len(one) > 7:
-                    self.add(one)
+            for piece in local.split(part)[1:]:
+                if len(piece) > 7:
+                    self.add(piece)
         if resource is not None:
             self.add(resource.rstrip(b".:"))
 
@@ -166,10 +166,10 @@ class Seeds:
         """The room, and the tenant that it belongs to, of a page of a deployment."""
         if host is not None and public(host.decode().lower()):
             return
-        parts = [unquote(one.decode("utf-8", "ignore")) for one in (tenant, page) if one]
-        if not any(one.lower() in _SERVED for one in parts):
-            for one in parts:
-                self.add(one)
+        parts = [unquote(part.decode("utf-8", "ignore")) for part in (tenant, page) if part]
+        if not any(part.lower() in _SERVED for part in parts):
+            for part in parts:
+                self.add(part)
 
     def _parameter(self, value: bytes) -> None:
         """A value in an address, written as addresses write it."""
@@ -188,9 +188,9 @@ class Seeds:
     def wire(self, wire: "Wire") -> None:
         """Search a capture: who speaks, and what is said in clear or under keys that are known."""
         packets = wire.packets
-        for one in packets.addresses:
-            if _is_address(one):
-                self.addresses.add(ip_address(one).packed)
+        for address in packets.addresses:
+            if _is_address(address):
+                self.addresses.add(ip_address(address).packed)
         for interface in packets.interfaces:
             if "@" in interface.name:
                 self.add(interface.name.partition("@")[2])
@@ -217,8 +217,8 @@ class Seeds:
         """Search what was asked of the DNS, and told."""
         rows = table[["name", "aliases", "addresses", "targets", "hints", "records"]].fillna("").drop_duplicates()
         for name, *others in rows.itertuples(index=False, name=None):
-            for one in (str(name), *" ".join(map(str, others)).replace(";", " ").split()):
-                self._resolved(one.rstrip("."))
+            for value in (str(name), *" ".join(map(str, others)).replace(";", " ").split()):
+                self._resolved(value.rstrip("."))
 
     def _resolved(self, name: str) -> None:
         if _is_address(name):
@@ -235,12 +235,12 @@ class Seeds:
     def _head(self, head: Any) -> None:
         if head.target:
             path, _, query = head.target.partition("?")
-            parts = [one for one in path.split("/") if one]
+            parts = [part for part in path.split("/") if part]
             if head.target.startswith("/"):
                 self.text(b"GET " + head.target.encode("utf-8", "ignore") + b" ")
             if len(parts) > 2 and parts[0].startswith("colibri-ws"):
-                for one in parts[2:]:
-                    self.add(one)
+                for part in parts[2:]:
+                    self.add(part)
             for pair in query.split("&"):
                 field, _, value = pair.partition("=")
                 if field in ("room", "token", "jwt", "pwd", "previd", "customusername") and not value.startswith("eyJ"):
@@ -249,8 +249,8 @@ class Seeds:
             if field in ("host", "origin", "location"):
                 self._host(value.rpartition("//")[2].partition("/")[0].partition(":")[0])
             elif field in ("x-forwarded-for", "x-real-ip"):
-                for one in value.split(","):
-                    self.add(one.strip())
+                for part in value.split(","):
+                    self.add(part.strip())
 
     def _stun(self, data: bytes) -> None:
         try:
@@ -263,8 +263,8 @@ class Seeds:
         username = message.text(stun.USERNAME)
         if username:
             if message.get(stun.REALM) is None and ":" in username:
-                for one in username.split(":"):
-                    self.add(one, "ufrag")
+                for ufrag in username.split(":"):
+                    self.add(ufrag, "ufrag")
             else:
                 self.add(username, "turn user")
         realm = message.text(stun.REALM)
@@ -276,7 +276,7 @@ class Seeds:
         from jitsilab.sharing.names import clocked
 
         names = self.names
-        for value, kind in sorted(self.found.items(), key=lambda one: (one[1] != "host", one[0])):
+        for value, kind in sorted(self.found.items(), key=lambda entry: (entry[1] != "host", entry[0])):
             if kind == "host":
                 names.host(value)
         hosts = {label for host in names.hosts for label in host.split(".")}

@@ -60,8 +60,8 @@ class Talk:
         elif websocket.chain(data, at) and not _printable(data[at : at + 16]):
             self._inside = True
             yield from self._websocket(data, at)
-        elif found := next((m for m in (_REQUEST.search(data, at + 1), _RESPONSE.search(data, at + 1)) if m), None):
-            yield Block(found.start() - at, self.rest(data[at : found.start()]))
+        elif match := next((m for m in (_REQUEST.search(data, at + 1), _RESPONSE.search(data, at + 1)) if m), None):
+            yield Block(match.start() - at, self.rest(data[at : match.start()]))
 
     @staticmethod
     def _begins_turn(data: bytes, at: int, *, first: bool) -> bool:

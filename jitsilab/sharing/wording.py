@@ -60,7 +60,7 @@ class Wording:
     @cached_property
     def _variants(self) -> dict[bytes, bytes]:
         """Every way in which a name may be written, and what stands for it there."""
-        found: dict[bytes, bytes] = {}
+        variants: dict[bytes, bytes] = {}
         for old, new in self.names.given.items():
             for change in (str, str.lower, str.upper, str.capitalize):
                 a, b = change(old), change(new)
@@ -72,18 +72,18 @@ class Wording:
                     lambda text: text.replace("-", "\\-").replace("@", "\\40"), urllib.parse.quote_plus,
                 ):  # fmt: skip
                     try:
-                        found.setdefault(write(a).encode(), write(b).encode())
+                        variants.setdefault(write(a).encode(), write(b).encode())
                     except UnicodeEncodeError:
                         continue
                 for one, other in zip(in_markup(a), in_markup(b), strict=False):
                     with contextlib.suppress(UnicodeEncodeError):
-                        found.setdefault(one.encode(), other.encode())
-        return found
+                        variants.setdefault(one.encode(), other.encode())
+        return variants
 
     @cached_property
     def _pattern(self) -> "re.Pattern[bytes] | None":
-        short = [one for one in self._variants if len(one) < 8]
-        long = [one for one in self._variants if len(one) >= 8]
+        short = [name for name in self._variants if len(name) < 8]
+        long = [name for name in self._variants if len(name) >= 8]
         parts = [rb"(?<![0-9A-Za-z])(?:" + trie(short) + rb")(?![0-9A-Za-z])"] if short else []
         parts = [rb"(?:" + trie(long) + rb")", *parts] if long else parts
         return re.compile(b"|".join(parts)) if parts else None
@@ -91,14 +91,14 @@ class Wording:
     @cached_property
     def _numbers(self) -> dict[bytes, tuple[bytes, bool, bool]]:
         """Addresses as one number, as databases and kernels write them: which, turned round or not, decimal or not."""
-        found: dict[bytes, tuple[bytes, bool, bool]] = {}
+        numbers: dict[bytes, tuple[bytes, bool, bool]] = {}
         for text in self.addresses.originals:
             packed = ip_address(text).packed
             if len(packed) == 4 and len(set(packed) - {0}) > 2:
                 for turned, value in ((False, packed), (True, packed[::-1])):
-                    found.setdefault(str(int.from_bytes(value)).encode(), (packed, turned, True))
-                    found.setdefault(value.hex().encode(), (packed, turned, False))
-        return found
+                    numbers.setdefault(str(int.from_bytes(value)).encode(), (packed, turned, True))
+                    numbers.setdefault(value.hex().encode(), (packed, turned, False))
+        return numbers
 
     def known(self, data: bytes) -> bool:
         """Whether some name stands in these bytes."""
@@ -154,34 +154,34 @@ class Wording:
         if match["low"] and tail.isdigit() and self.addresses.met(head):  # a port, written without brackets
             return self.addresses.text(head.decode()).encode() + whole[len(head) :]
         try:
-            one = ip_address(low.decode())
+            address = ip_address(low.decode())
             if high:
-                return self._range(one, ip_address(high.decode()))
-            if bits is not None and int(bits) <= one.max_prefixlen:
-                return self._network(one, int(bits), bits, low)
+                return self._range(address, ip_address(high.decode()))
+            if bits is not None and int(bits) <= address.max_prefixlen:
+                return self._network(address, int(bits), bits, low)
             new = self.addresses.text(low.decode())
         except ValueError:
             return whole
-        if _plain(one) == new or one.packed == self.addresses.packed(one.packed):
+        if _plain(address) == new or address.packed == self.addresses.packed(address.packed):
             return whole
         return (new.upper() if low.upper() == low and low.lower() != low else new).encode() + whole[len(low) :]
 
     def _number(self, whole: bytes, number: bytes) -> bytes:
-        found = self._numbers.get(number.lower())
-        if found is None:
+        known = self._numbers.get(number.lower())
+        if known is None:
             return whole
-        packed, turned, decimal = found
+        packed, turned, decimal = known
         new = self.addresses.packed(packed)[:: -1 if turned else 1]
         text = (str(int.from_bytes(new)) if decimal else new.hex()).encode()
         return whole[: -len(number)] + (text if number.lower() == number else text.upper())
 
-    def _network(self, one: IPv4Address | IPv6Address, length: int, bits: bytes, low: bytes) -> bytes:
-        host = int(one) & ((1 << (one.max_prefixlen - length)) - 1)
-        if length == one.max_prefixlen or host:
-            new = ip_address(self.addresses.packed(one.packed))
+    def _network(self, address: IPv4Address | IPv6Address, length: int, bits: bytes, low: bytes) -> bytes:
+        host = int(address) & ((1 << (address.max_prefixlen - length)) - 1)
+        if length == address.max_prefixlen or host:
+            new = ip_address(self.addresses.packed(address.packed))
         else:
-            new = ip_address(self.addresses.network(one.packed, length))
-        return (low if new == one else str(new).encode()) + b"/" + bits
+            new = ip_address(self.addresses.network(address.packed, length))
+        return (low if new == address else str(new).encode()) + b"/" + bits
 
     def _range(self, low: Any, high: Any) -> bytes:
         if low.version == high.version and low <= high:
@@ -193,10 +193,10 @@ class Wording:
         return f"{self.addresses.text(str(low))}-{self.addresses.text(str(high))}".encode()
 
     def _reversed(self, whole: bytes) -> bytes:
-        one = reversed_address(whole.decode())
-        if one is None:
+        address = reversed_address(whole.decode())
+        if address is None:
             return whole
-        new = ip_address(self.addresses.packed(one.packed))
+        new = ip_address(self.addresses.packed(address.packed))
         return new.reverse_pointer.encode()
 
     def _hex(self, whole: bytes) -> bytes:
@@ -241,33 +241,33 @@ class Wording:
     def _jwt(self, match: "re.Match[bytes]") -> bytes:
         head, body, mark = match[0].split(b".")
         try:
-            said = json.loads(_unpacked(body))
+            claims = json.loads(_unpacked(body))
         except (ValueError, binascii.Error):
             return self.noise(head + body) + b"." + self.noise(body) + b"." + self.noise(mark)
-        text = json.dumps(self._claims(said), separators=(",", ":")).encode()
+        text = json.dumps(self._claims(claims), separators=(",", ":")).encode()
         try:
             first = json.dumps(self._header(json.loads(_unpacked(head))), separators=(",", ":")).encode()
         except (ValueError, binascii.Error):
             first = b"{}"
-        both = [base64.urlsafe_b64encode(one).rstrip(b"=") for one in (first, text)]
+        both = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (first, text)]
         return b".".join([*both, self.noise(mark)])
 
     @staticmethod
-    def _header(said: Any) -> dict[str, Any]:
-        return {k: said[k] for k in ("alg", "typ") if isinstance(said, dict) and k in said}
+    def _header(header: Any) -> dict[str, Any]:
+        return {k: header[k] for k in ("alg", "typ") if isinstance(header, dict) and k in header}
 
-    def _claims(self, said: Any, top: bool = True) -> Any:
-        if isinstance(said, dict):
-            return {k: self._time(v) if top and k in _TIMES else self._claims(v, False) for k, v in said.items()}
-        if isinstance(said, list):
-            return [self._claims(one, False) for one in said]
-        if not isinstance(said, str) or said == "*":
-            return said
-        new = self.text(said.encode()).decode("utf-8", "replace")
-        return new if new != said or said in ("jitsi", "guest") else self.names.alike(said)
+    def _claims(self, value: Any, top: bool = True) -> Any:
+        if isinstance(value, dict):
+            return {k: self._time(v) if top and k in _TIMES else self._claims(v, False) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._claims(inner, False) for inner in value]
+        if not isinstance(value, str) or value == "*":
+            return value
+        new = self.text(value.encode()).decode("utf-8", "replace")
+        return new if new != value or value in ("jitsi", "guest") else self.names.alike(value)
 
-    def _time(self, said: Any) -> Any:
-        return said if self.moments is None or type(said) not in (int, float) else said + self.moments.seconds
+    def _time(self, value: Any) -> Any:
+        return value if self.moments is None or type(value) not in (int, float) else value + self.moments.seconds
 
     def noise(self, data: bytes) -> bytes:
         """Letters of the same kinds that say nothing."""
@@ -305,8 +305,8 @@ def reversed_address(name: str) -> IPv4Address | IPv6Address | None:
     return None
 
 
-def _plain(one: Any) -> str:
-    return str(one)
+def _plain(address: Any) -> str:
+    return str(address)
 
 
 def _unpacked(text: bytes) -> bytes:
