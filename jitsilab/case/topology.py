@@ -84,9 +84,8 @@ def _servers(
     main = [server for server in ranks if server in chosen] or sorted(chosen)
     if not chosen:
         clients = set(serving["client"])
-        quiet = [
-            server for server in ranks if server not in clients
-        ]  # whoever opens flows as well is more likely a client
+        # whoever opens flows as well is more likely a client
+        quiet = [server for server in ranks if server not in clients]
         main, evidence, certainty = (quiet or ranks)[:1], "more turn to it than to any other", "inferred"
     kin = _kin(main, ranks, serving, tables, turned)
     clients = set(serving.loc[serving["server"].isin(kin), "client"]) - set(kin)

@@ -43,7 +43,7 @@ def public_addresses(call: Cast, tables: Tables) -> list[Public]:
         for row in dns[dns["addresses"].notna()].itertuples():
             if str(row.name).lower().rstrip(".") in names:
                 publics += [Public(address, "dns", (int(row.frame),)) for address in str(row.addresses).split()
-                          if parse(address) is not None and not is_private(address)]  # fmt: skip
+                            if parse(address) is not None and not is_private(address)]  # fmt: skip
     kept: dict[str, Public] = {}
     for public in publics:
         kept.setdefault(public.address, public)

@@ -169,17 +169,17 @@ def _details(every: Sequence[str], problems: list[Problem]) -> list[Printed]:
     printed: dict[int, Printed] = {}
     for order, (number, pairs) in enumerate(details.frames(every), 1):
         try:
-            one_frame = fields.printed(pairs, number, order)
+            packet = fields.printed(pairs, number, order)
         except ParseError as error:
             problems.append(Problem(order, "text", 0, f"line {number}: {error}"))
             continue
-        beside = summaries.get(one_frame.frame)
+        beside = summaries.get(packet.frame)
         if beside is not None:
-            one_frame.stamp = one_frame.stamp or beside.stamp
-            one_frame.protocol = beside.protocol if one_frame.fields is None else one_frame.protocol or beside.protocol
-            one_frame.info = beside.info if one_frame.fields is None else None
-            one_frame.src, one_frame.dst = one_frame.src or beside.src, one_frame.dst or beside.dst
-        printed.setdefault(one_frame.frame, one_frame)
+            packet.stamp = packet.stamp or beside.stamp
+            packet.protocol = beside.protocol if packet.fields is None else packet.protocol or beside.protocol
+            packet.info = beside.info if packet.fields is None else None
+            packet.src, packet.dst = packet.src or beside.src, packet.dst or beside.dst
+        printed.setdefault(packet.frame, packet)
     return list(printed.values())
 
 

@@ -16,9 +16,8 @@ LOGIN_DONE = ("logged-in",)
 def _stands(trail: Trail) -> bool:
     """Whether the focus can use a bridge at the end of its log."""
     events = trail.of("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
-    logged = [
-        event for event in events if event.by != "field"
-    ]  # an answer of the focus counts bridges, also unusable ones
+    # an answer of the focus counts bridges, also unusable ones
+    logged = [event for event in events if event.by != "field"]
     return bool(logged) and logged[-1].event == "bridge-joined"
 
 
