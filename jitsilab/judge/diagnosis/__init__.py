@@ -211,19 +211,14 @@ def _causes(people: list[Diagnosed], stated: list[Statement]) -> list[Statement]
             continue
         if people and not without and healthy:
             continue  # everybody has media: what a log says of a cause has healed, or is of another call
-        if causes and statement.participants is None and not _beside(statement, causes):
-            continue
+        if causes and statement.participants is None:
+            continue  # it names nobody, and another cause is known
         if statement.participants is not None and any({*statement.participants} & person.names for person in people):
             continue  # it was weighed for them
         if any(name == statement.name for name, _ in causes):
             causes = {k: v for k, v in causes.items() if k != (statement.name, None)}
         causes[key] = statement
     return sorted(causes.values(), key=lambda cause: ORDER[cause.name])
-
-
-def _beside(statement: Statement, causes: dict[tuple[str, str | None], Statement]) -> bool:
-    """Whether a statement about the server can hold beside what is known of participants."""
-    return all(SURE[statement.certainty] <= SURE[cause.certainty] for cause in causes.values()) and not causes
 
 
 def _conditions(people: list[Diagnosed], seen: list[Seen], stated: list[Statement]) -> list[Statement]:
