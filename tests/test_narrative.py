@@ -3,14 +3,16 @@
 import importlib
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pandas as pd
 import pytest
 
 import jitsilab as jl
 from jitsilab.call import Call
-from jitsilab.pages.narrative import Story, fill, listed
+from jitsilab.judge.causes import CAUSES
+from jitsilab.pages.narrative import Story, fill, listed, people
 from jitsilab.pages.narrative.blocks import Table
 
 TELLING = {
@@ -148,6 +150,18 @@ def test_the_diagnosis_of_the_study(study: Call) -> None:
     assert found.loc["IP C", "cause"] == "turn-permission-refused"
     assert found.loc["IP C", "certainty"] in ("deduced", "inferred")
     assert found.loc["IP C", "turn_stage"] == "permission-refused"
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_every_cause_is_told_in_its_own_words(cause: str) -> None:
+    rows = pd.DataFrame({"id": ["ann"], "media_path": ["none"], "cause": [cause], "certainty": ["deduced"]})
+    call = SimpleNamespace(participants=rows)
+    assert people.summary(cast("Call", call)).text == f"ann had none: {CAUSES[cause].words} (deduced)."
+
+
+def test_of_media_that_cannot_be_seen_nobody_says_that_there_were_none() -> None:
+    said = people.summary(jl.load("p2p-2", point="eth0")).text
+    assert said == "Where the media of ann and ben went cannot be seen here."
 
 
 def test_verdicts_have_one_order(calls: dict[str, Call]) -> None:

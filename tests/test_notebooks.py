@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,30 @@ def test_nbval_fails_where_a_kept_result_was_altered(tmp_path: Path) -> None:
     assert run.returncode == 1, run.stdout + run.stderr
     assert "1 failed" in run.stdout
     assert "frames" in run.stdout
+
+
+FOR_THE_NIGHT = pytest.mark.nightly("as with logs")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "logs",
+        pytest.param("console-laptop-a.txt", marks=FOR_THE_NIGHT),
+        pytest.param("webrtc_internals-laptop-a.txt.gz", marks=FOR_THE_NIGHT),
+    ],
+)
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if "evidence" in parameters.known([path])], ids=lambda path: path.stem
+)
+def test_a_notebook_takes_evidence_without_a_packet(
+    path: Path, piece: str, recording: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(FOLDER)
+    monkeypatch.setattr("jitsilab.pages.notebook.display", lambda *_, **__: None)
+    names: dict[str, Any] = {}
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+            if "parameters" in cell.metadata.get("tags", ()):
+                names["evidence"] = [recording("bridge-killed") / piece]

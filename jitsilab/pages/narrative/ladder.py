@@ -17,7 +17,8 @@ def events(call: Call) -> pd.DataFrame:
     """The events of `jitsilab.case.timeline`, with the order of the parties, as `plot_ladder` takes them."""
     known = names(call)
     table = told.events(call.tables(), known)
-    owners = cast.addresses(cast.of(call.tables()), call.flows)
+    flows = call.table("flows")
+    owners = {} if flows is None else cast.addresses(cast.of(call.tables()), flows)
     people = list(dict.fromkeys(known.get(address, known.get(first, first)) for address, first in owners.items()))
     return table.assign(lane_order=[told.parties(table, people)] * len(table), verdict=_verdicts(call, table))
 
@@ -35,7 +36,7 @@ def _verdicts(call: Call, table: pd.DataFrame) -> list[str | None]:
 def overview(table: pd.DataFrame) -> Story:
     """What there is to draw."""
     if table.empty:
-        return Story().add("No event of a session is in this capture.", events=0)
+        return Story().add("No packets show an event of a session.", events=0)
     story = Story().add(
         "[Figure](#figure-ladder) puts together what the sections above took apart, {events} events in order.",
         events=len(table),

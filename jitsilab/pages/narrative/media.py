@@ -15,6 +15,8 @@ CARRIED = 1000  # bytes a second; below, a flow carries checks and keep-alives, 
 
 def by_flow(call: Call) -> Table | Story:
     """UDP flows between participants and the server, both directions."""
+    if not call.has("flows"):
+        return Story().add("There is no capture among the evidence, so nothing is known of flows and their media.")
     flows = call.flows
     media = flows[(flows["transport"] == "udp") & flows["flow"].isin(_media_flows(call))]
     if media.empty:
@@ -41,7 +43,9 @@ def _media_flows(call: Call) -> list[int]:
 
 
 def silence(call: Call) -> Story:
-    """Participants without any media, with the control that says so."""
+    """Participants without any media, with the control that says so; nothing without a capture."""
+    if not call.has("flows"):
+        return Story()
     flows, roles = call.flows, told.roles(call)
     media = flows[flows["flow"].isin(_media_flows(call))]
     with_media = set(media["client"]) | set(media["server"])
@@ -91,7 +95,9 @@ def _relayed(call: Call) -> set[str]:
 
 
 def asymmetry(call: Call) -> Story:
-    """What the bridge sent back to those who sent it media: others' media, or receipts alone."""
+    """What the bridge sent back to those who sent it media: media, or receipts alone; nothing without a capture."""
+    if not call.has("flows"):
+        return Story()
     flows = call.flows
     media = flows[flows["flow"].isin(_media_flows(call))]
     if media.empty:

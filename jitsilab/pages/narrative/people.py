@@ -3,6 +3,7 @@
 import pandas as pd
 
 from jitsilab.call import Call
+from jitsilab.judge.causes import CAUSES
 from jitsilab.pages import markdown
 from jitsilab.pages.narrative import Story, listed
 from jitsilab.pages.narrative.blocks import Table
@@ -63,19 +64,6 @@ WAYS = {
     "p2p": "directly to the other", "jvb-udp": "over UDP to the bridge", "turn-udp": "through TURN over UDP",
     "turn-tcp": "through TURN over TCP", "turn-tls": "through TURN inside TLS",
 }  # fmt: skip
-WHY = {
-    "alone-in-room": "nobody else was in the room", "xmpp-auth-failed": "the XMPP server did not let them in",
-    "no-bridge": "the focus had no bridge to offer",
-    "udp-blocked": "no UDP reached the bridge, and no relay was offered",
-    "nat-mapping-missing": "the bridge advertised only its private address",
-    "turn-unreachable": "the only way was TURN, and no TURN server answered",
-    "turn-auth-failed": "the only way was TURN, and it refused the credentials",
-    "turn-permission-refused": "the only way was TURN, and it refused to relay to the bridge",
-    "checks-unanswered": "none of the connectivity checks was answered", "dtls-failed": "the DTLS handshake failed",
-    "fingerprint-mismatch": "the certificate was not the one that was announced",
-    "not-observable": "where their media went cannot be seen here",
-    "undetermined": "the capture does not single out why",
-}  # fmt: skip
 
 
 def summary(call: Call) -> Story:
@@ -84,9 +72,14 @@ def summary(call: Call) -> Story:
     for path, group in rows.groupby("media_path", sort=False):
         if path in WAYS:
             story.extend("{who} had media {way}.", key=path, who=listed(group["id"]), way=markdown.Raw(WAYS[str(path)]))
-    for cause, group in rows[~rows["media_path"].isin(list(WAYS))].groupby("cause", sort=False, dropna=False):
+    unseen = rows[rows["media_path"].eq("not-observable")]
+    if len(unseen):
+        story.extend("Where the media of {who} went cannot be seen here.", key="unseen", who=listed(unseen["id"]))
+    for cause, group in rows[rows["media_path"].eq("none")].groupby("cause", sort=False):
+        known = CAUSES.get(str(cause))
         story.extend(
             "{who} had none: {why} ({certainty}).", key=cause, who=listed(group["id"]),
-            why=markdown.Raw(WHY.get(str(cause), "no cause was found")), certainty=group["certainty"].iloc[0],
+            why=markdown.Raw(known.words if known else "the evidence does not single out why"),
+            certainty=group["certainty"].iloc[0],
         )  # fmt: skip
     return story

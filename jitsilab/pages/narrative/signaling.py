@@ -26,6 +26,8 @@ _SECRETS = re.compile(r"(?i)((?:pwd|password|token|jwt|secret)[=:]\s*)[^\s&'\"]+
 def stanzas(call: Call) -> Table | Story:
     """What one participant and the server said to each other, from the first stanza to the answer and its end."""
     every = call.table("xmpp")
+    if not call.has("flows"):
+        return Story().add("There is no capture among the evidence: what was said on the wire is not here.", stanzas=0)
     if every is None:
         return Story().add(
             "The signaling itself is not observable here: it runs inside TLS, and there is neither a key log nor a "

@@ -22,6 +22,11 @@ def matrix(call: Call) -> pd.DataFrame:
 def overview(call: Call) -> Story:
     """How many steps were judged, and how they came out."""
     rows = call.steps
+    if not call.has("flows"):
+        return Story().add(
+            "There is no capture among the evidence, and the {steps} steps are judged by packets: none is.",
+            steps=rows["step"].nunique(),
+        )
     if rows.empty or rows["participant"].fillna("").eq("").all():
         return Story().add(
             "No participant of a Jitsi call: none of the {steps} steps applies. {unread}",
