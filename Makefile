@@ -9,7 +9,8 @@ HOURS ?= 4
 UNITS := answer_rules answer_words dtls finding_rules jingle limits rtcp rtp sdp sign_rules steps_of_media \
 	steps_of_signaling stun
 
-.PHONY: help report test lint types unit notebooks keep docs lab bench fuzz nightly clean
+.PHONY: help report test lint types unit notebooks keep docs lab bench fuzz nightly night coverage hours \
+	mutants clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,7 +37,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest -q -n 2 --dist loadfile tests
+	$(BIN)/pytest -q -n 3 --dist loadfile tests
 
 notebooks: $(READY)
 	$(BIN)/pytest -q --nbval-lax --nbval-current-env notebooks
@@ -61,11 +62,21 @@ bench: $(READY) ## measure against tshark, scapy and others; rewrites benchmarks
 fuzz: $(READY) ## a minute of fuzzing, as CI does it
 	$(BIN)/python -m fuzz --seconds 60 --quick
 
-nightly: $(READY) ## what takes HOURS (default: 4): kills, coverage, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
-	JITSILAB_NIGHTLY=1 JITSILAB_DAMAGED=100 $(BIN)/pytest -q tests/test_capture.py tests/test_outputs.py tests/test_site.py tests/test_jupyterlab.py
+nightly: $(READY) ## what takes HOURS (default: 4): more tests, coverage, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
+	$(MAKE) --keep-going night coverage hours mutants
+
+night: $(READY)
+	JITSILAB_NIGHTLY=1 $(BIN)/pytest -q -m nightly tests
+	JITSILAB_NIGHTLY=1 JITSILAB_DAMAGED=100 $(BIN)/pytest -q tests/test_capture.py tests/test_monotony.py tests/test_site.py tests/test_jupyterlab.py
+
+coverage: $(READY)
 	$(BIN)/coverage run -m pytest -q $(UNITS:%=tests/test_%.py)
 	$(BIN)/coverage report
+
+hours: $(READY)
 	$(BIN)/python -m fuzz --seconds $$(($(HOURS) * 3600)) --keep
+
+mutants: $(READY)
 	$(BIN)/python -m fuzz.mutants --count 300 --seed 1 --floor 85 --keep
 
 clean: ## remove what was made, the environment too

@@ -1,7 +1,9 @@
 """Fixtures: others' captures where they are at hand, the project's own recordings always."""
 
+import gc
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,21 @@ import pytest
 from browser_page import Browser
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+NIGHTLY = "JITSILAB_NIGHTLY" in os.environ
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start be interrupted, even if these tests run where a shell has SIGINT ignored (`&`)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests stay until the end: the collector need not look at each of them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +38,14 @@ def data() -> Path:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose program is not on this machine, and say which."""
+    """Skip a test whose program is not on this machine, and say which; and, by day, what is for the night."""
     for mark in item.iter_markers("tool"):
         for name in mark.args:
             if shutil.which(name) is None:
                 pytest.skip(f"{name} is not installed")
+    for mark in item.iter_markers("nightly"):
+        if not NIGHTLY:
+            pytest.skip(f"{mark.args[0]}: `make nightly` does it")
 
 
 @pytest.fixture(scope="session")

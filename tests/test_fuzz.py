@@ -41,6 +41,7 @@ def test_every_target_runs(name: str) -> None:
     assert done or not seeds, f"{name} takes none of its seeds"
 
 
+@pytest.mark.nightly("makes every seed")
 def test_every_target_has_seeds(tmp_path: Path) -> None:
     from fuzz import corpora
 

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import secrets_of
 import zstandard
 
 import jitsilab as jl
@@ -127,8 +128,15 @@ def test_printable_text_has_no_steering_character(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_report_of_a_hostile_call_is_inert(tmp_path: Path) -> None:
-    folder = report.run("hostile", out=tmp_path)
+def test_the_notebooks_report_of_a_hostile_call_is_inert_and_holds_no_secret(
+    tmp_path: Path, recording: Callable[[str], Path]
+) -> None:
+    folder = report.run("hostile", facts=recording("hostile") / "facts", out=tmp_path)
+    secrets = secrets_of.of(recording("hostile"), *(opened("hostile", point) for point in ("eth0", "any")))
+    texts = [path for path in folder.rglob("*") if path.suffix in (".md", ".html", ".json", ".svg")]
+    assert {"Project3.md", "Project3.html", "results.json", "MANIFEST.json"} <= {path.name for path in texts}
+    for path in texts:
+        assert secrets_of.shown(path.read_text(encoding="utf-8"), secrets) == [], path.name
     page = (folder / "Project3.html").read_text(encoding="utf-8")
     body = page[page.index("<main>") : page.index("</main>")]
     assert "alert(1)" in body  # the name is there

@@ -66,7 +66,7 @@ def test_what_was_ready_counts_for_who_uses_it() -> None:
     assert 5 <= seconds < 6
 
 
-@pytest.mark.slow
+@pytest.mark.nightly("plants three mutants")
 def test_a_mutant_is_killed_by_a_test_that_sees_it_and_by_no_other() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -232,7 +232,7 @@ def test_two_runs_side_by_side_do_not_disturb_each_other(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("JITSILAB_NIGHTLY" not in os.environ, reason="sixty runs: `make nightly` sets JITSILAB_NIGHTLY")
+@pytest.mark.nightly("sixty runs")
 @pytest.mark.parametrize("command", ["share", "share.zip", "report"])
 def test_a_kill_at_any_moment_leaves_nothing_that_looks_whole(command: str, tmp_path: Path) -> None:
     choice = random.Random(22)

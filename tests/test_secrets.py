@@ -15,7 +15,6 @@ import secrets_of
 import jitsilab as jl
 from jitsilab import cli
 from jitsilab.commands import audit, diagnose, table
-from jitsilab.pages import report
 
 ROOT = Path(__file__).resolve().parent.parent
 Secrets = dict[str, set[str]]
@@ -111,17 +110,6 @@ def test_no_saved_notebook_holds_a_secret(path: Path, kept: Secrets) -> None:
 def test_the_report_in_the_clone_holds_no_secret(pattern: str, kept: Secrets) -> None:
     for path in (ROOT / "report").glob(pattern):
         assert secrets_of.shown(path.read_text(encoding="utf-8"), kept) == [], path.name
-
-
-@pytest.mark.slow
-def test_the_report_of_a_recording_holds_no_secret(
-    tmp_path: Path, recording: Callable[[str], Path], secrets: Callable[[str], Secrets]
-) -> None:
-    folder = report.run("jvb-3", facts=recording("jvb-3") / "facts", out=tmp_path)
-    texts = [path for path in folder.rglob("*") if path.suffix in (".md", ".html", ".json", ".svg")]
-    assert {"Project3.md", "Project3.html", "results.json", "MANIFEST.json"} <= {path.name for path in texts}
-    for path in texts:
-        assert secrets_of.shown(path.read_text(encoding="utf-8"), secrets("jvb-3")) == [], path.name
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
