@@ -78,7 +78,7 @@ class Encryption:
         records = sorted(
             (record for record in self.session.records if record.up == up), key=lambda record: record.offset
         )
-        fresh = self._handshake(records, client)
+        fresh = self._handshake(records)
         sealer: Any = None
         stage, sequence = "clear", 0
         secret = b""
@@ -139,7 +139,7 @@ class Encryption:
         return self.names.noise(b"record%d:%d:%d" % (record.up, record.offset, record.length)
                                  + self.session.client_random, record.length)  # fmt: skip
 
-    def _handshake(self, records: "list[Record]", client: bool) -> dict[int, bytes]:
+    def _handshake(self, records: "list[Record]") -> dict[int, bytes]:
         """New fragments of handshake records, by the offsets of these; messages may span several."""
         fragments: dict[int, bytes] = {}
         run: list[Record] = []
@@ -151,7 +151,6 @@ class Encryption:
             if run:
                 self._messages(run, fragments)
             run = [record] if ours and record is not None else []
-        del client
         return fragments
 
     def _messages(self, run: "list[Record]", fragments: dict[int, bytes]) -> None:

@@ -286,7 +286,7 @@ class Frames:
             out[at + size : end] = new
             grown = len(new) - payload
         out[at + 16 : at + 18] = b"\0\0"
-        segment = len(out) if False else at + size + payload + grown
+        segment = at + size + payload + grown
         check = ~_sum(pseudo + b"\0\x06" + (segment - at).to_bytes(4)[2:] + out[at:segment]) & 0xFFFF
         out[at + 16 : at + 18] = check.to_bytes(2)
         return grown

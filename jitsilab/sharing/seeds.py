@@ -138,10 +138,9 @@ class Seeds:
 
     def _jid(self, local: bytes, resource: bytes | None) -> None:
         self.add(local)
-        for part in (b"_",):
-            for piece in local.split(part)[1:]:
-                if len(piece) > 7:
-                    self.add(piece)
+        for piece in local.split(b"_")[1:]:
+            if len(piece) > 7:
+                self.add(piece)
         if resource is not None:
             self.add(resource.rstrip(b".:"))
 

@@ -163,8 +163,8 @@ def keep_alive(call: Call) -> Story:
         return Story()
     asked = stun[(stun["method"] == "Binding") & (stun["message_class"] == "request") & (stun["depth"] == 0)]
     gaps = []
-    for (_, up), of_side in asked.groupby(["flow", "up"], sort=True):
-        pauses = of_side["seconds"].diff().dropna()
+    for (_, up), requests in asked.groupby(["flow", "up"], sort=True):
+        pauses = requests["seconds"].diff().dropna()
         gaps += [(bool(up), float(pause)) for pause in pauses[pauses >= PAUSE]]
     story = Story()
     for up, who, name in ((False, "the server", "server"), (True, "the participants", "client")):
