@@ -28,13 +28,13 @@ class AddressBook:
         out = np.full(len(words), -1, np.int32)
         rows = np.flatnonzero(has)
         wanted = words[rows]
-        found, missing = self._find(wanted)
+        codes, missing = self._find(wanted)
         if missing.any():
             self._learn(wanted[missing])
-            found, missing = self._find(wanted)
+            codes, missing = self._find(wanted)
             for i in np.flatnonzero(missing).tolist():  # two addresses with one hash: not by chance
-                found[i] = self._codes[int(wanted[i, 0]), int(wanted[i, 1])]
-        out[rows] = found
+                codes[i] = self._codes[int(wanted[i, 0]), int(wanted[i, 1])]
+        out[rows] = codes
         return out
 
     def texts(self) -> list[str]:

@@ -123,10 +123,10 @@ class Container:
         room = len(buffer) - PAD
         with memoryview(buffer) as view:
             while self._filled < room:
-                got = self._source.readinto(view[self._filled : room])
-                if not got:
+                count = self._source.readinto(view[self._filled : room])
+                if not count:
                     break
-                self._filled += got
+                self._filled += count
             view[self._filled : self._filled + PAD] = bytes(PAD)
         return self._filled > kept
 
@@ -190,12 +190,12 @@ class Container:
         while not bad:
             limit = self._filled
             parts: list[_Part] = []
-            found: list[int] = []
-            kind_found = _PACKET
+            starts: list[int] = []
+            run_kind = _PACKET
             while at + 12 <= limit:
                 kind, total = head(self._buffer, at)
-                if kind_found == _PACKET and kind == _PACKET:  # a run of packets, which is nearly all there is
-                    append, last = found.append, limit - 12
+                if run_kind == _PACKET and kind == _PACKET:  # a run of packets, which is nearly all there is
+                    append, last = starts.append, limit - 12
                     while kind == _PACKET and total >= 32 and not total & 3 and at + total <= limit:
                         append(at)
                         at += total
@@ -212,9 +212,9 @@ class Container:
                     if not order:
                         bad = "a section header without a byte-order magic"
                         break
-                    if found:  # the frames so far are in the old byte order
-                        parts.append(self._part(found, kind_found, order_before, first))
-                        found = []
+                    if starts:  # the frames so far are in the old byte order
+                        parts.append(self._part(starts, run_kind, order_before, first))
+                        starts = []
                     (total,) = struct.unpack_from(order + "I", self._buffer, at + 4)
                     head, word = struct.Struct(order + "II").unpack_from, struct.Struct(order + "I").unpack_from
                 if total < 12 or total & 3 or total > LONGEST_BLOCK:
@@ -224,11 +224,11 @@ class Container:
                     break
                 order_before = order
                 if kind in _FRAMES:
-                    if kind != kind_found and found:
-                        parts.append(self._part(found, kind_found, order, first))
-                        found = []
-                    kind_found = kind
-                    found.append(at)
+                    if kind != run_kind and starts:
+                        parts.append(self._part(starts, run_kind, order, first))
+                        starts = []
+                    run_kind = kind
+                    starts.append(at)
                 elif word(self._buffer, at + total - 4)[0] != total:
                     bad = f"a block of type {kind:#x} has two lengths"
                     break
@@ -240,8 +240,8 @@ class Container:
                 elif kind == _SECRETS:
                     self._secret(at, total, order)
                 at += total
-            if found:
-                parts.append(self._part(found, kind_found, order_before, first))
+            if starts:
+                parts.append(self._part(starts, run_kind, order_before, first))
             yield from self._join(parts)
             bad = bad or next((part.bad for part in parts if part.bad), "")
             if bad:
@@ -268,9 +268,9 @@ class Container:
             self._pending = 0
             yield Chunk(np.frombuffer(self._buffer, np.uint8), self._base, *columns)
 
-    def _part(self, found: list[int], kind: int, order: str, first: int) -> "_Part":
+    def _part(self, starts: list[int], kind: int, order: str, first: int) -> "_Part":
         """Columns of packet blocks of one kind; interfaces are counted from ``first``, the section's."""
-        data, at = np.frombuffer(self._buffer, np.uint8), np.array(found, np.int64)
+        data, at = np.frombuffer(self._buffer, np.uint8), np.array(starts, np.int64)
         if kind == _SIMPLE:  # no time, always interface 0
             head = gather(data, at, np.dtype([(name, order + "u4") for name in ("kind", "total", "length")]))
             total, length = head["total"].astype(np.int64), head["length"].astype(np.int64)
@@ -298,7 +298,7 @@ class Container:
         wrong = np.logical_or.reduce([test for test, _ in checks])
         if wrong.any():
             stop = int(np.argmax(wrong))
-            bad, bad_at = next(text for test, text in checks if test[stop]), found[stop]
+            bad, bad_at = next(text for test, text in checks if test[stop]), starts[stop]
             at, total, length, captured = at[:stop], total[:stop], length[:stop], captured[:stop]
             interface, ticks = interface[:stop], ticks[:stop]
         interface = interface + first
@@ -306,8 +306,8 @@ class Container:
             optional = np.flatnonzero(total > size + 4 + (captured + 3 & ~3))
             number = self.frames + self._pending + 1
             for i in optional.tolist():
-                begin = found[i] + size + int(captured[i] + 3 & ~3)
-                self._comments(begin, found[i] + int(total[i]) - 4, order, number + i)
+                begin = starts[i] + size + int(captured[i] + 3 & ~3)
+                self._comments(begin, starts[i] + int(total[i]) - 4, order, number + i)
         self._pending += len(at)
         times, timed = self._times(ticks, interface), np.full(len(at), kind != _SIMPLE)
         times[~timed] = 0
@@ -318,8 +318,8 @@ class Container:
         time = np.zeros(len(ticks), np.int64)
         for number in np.unique(interface).tolist():
             rows = interface == number
-            one = self.interfaces[number]
-            time[rows] = _nanoseconds(ticks[rows], one.ticks, one.offset)
+            described = self.interfaces[number]
+            time[rows] = _nanoseconds(ticks[rows], described.ticks, described.offset)
         return time
 
     def _interface(self, at: int, total: int, order: str) -> None:
@@ -376,14 +376,14 @@ def _chain(data: memoryview, at: int, order: str, size: int) -> list[int]:
     One record takes one turn, so the checks are left to whoever looks at all of them at once.
     """
     unpack = struct.Struct(order + "8xI").unpack_from
-    found: list[int] = []
-    append = found.append
+    starts: list[int] = []
+    append = starts.append
     with contextlib.suppress(struct.error):  # the end of the data
         while True:
             captured = unpack(data, at)[0]
             append(at)
             at += size + captured
-    return found
+    return starts
 
 
 def _zeros(head: npt.NDArray[Any]) -> int:

@@ -50,7 +50,7 @@ def find(packets: "Packets") -> npt.NDArray[np.int64]:
 def _place(packets: "Packets") -> Array:
     """Interface and direction of each frame as one number."""
     place = packets.interface.astype(np.int64) * 2
-    link = np.array([one.link for one in packets.interfaces] or [0])[packets.interface]
+    link = np.array([interface.link for interface in packets.interfaces] or [0])[packets.interface]
     for kind, at in ((_SLL, 1), (_SLL2, 10)):
         rows = np.flatnonzero(link == kind)
         if len(rows):

@@ -23,13 +23,13 @@ def first_fields(packet: bytes, kind: int, fragments: Reassembler) -> str:
 
     ``kind`` is its EtherType.
     """
-    found = _Found(fragments)
-    found.carried(packet, kind)
-    ports = (*found.ports.get(TCP, ("", "")), *found.ports.get(UDP, ("", "")))
-    return ",".join((*found.network, *ports))
+    fields = _Fields(fragments)
+    fields.carried(packet, kind)
+    ports = (*fields.ports.get(TCP, ("", "")), *fields.ports.get(UDP, ("", "")))
+    return ",".join((*fields.network, *ports))
 
 
-class _Found:
+class _Fields:
     def __init__(self, fragments: Reassembler) -> None:
         self.network = ["", "", ""]
         self.ports: dict[int, tuple[str, str]] = {}

@@ -102,9 +102,9 @@ def _columns(packets: Packets, zero: int, fragments: Reassembler, texts: _Texts)
     four, tcp = packets.ip_version == 4, packets.ip_protocol == TCP
     ported = packets.src_port >= 0
     numbers = {"ip.proto": np.where(four, packets.ip_protocol, -1)}
-    for name, mine in (("tcp", tcp & ported), ("udp", ~tcp & ported)):
-        numbers[f"{name}.srcport"] = np.where(mine, packets.src_port, -1)
-        numbers[f"{name}.dstport"] = np.where(mine, packets.dst_port, -1)
+    for name, mask in (("tcp", tcp & ported), ("udp", ~tcp & ported)):
+        numbers[f"{name}.srcport"] = np.where(mask, packets.src_port, -1)
+        numbers[f"{name}.dstport"] = np.where(mask, packets.dst_port, -1)
     ends = {name: texts.of(packets, np.where(four, column, -1)) for name, column in
             (("ip.src", packets.src), ("ip.dst", packets.dst))}  # fmt: skip
     for row, text in _taken_apart(packets, fragments):
@@ -130,7 +130,7 @@ def _taken_apart(packets: Packets, fragments: Reassembler) -> Iterator[tuple[int
     frames = [packets.frame(number) for number in (rows + packets.first).tolist()]
     sizes = np.array([len(frame) for frame in frames], np.int64)
     start = np.cumsum(sizes) - sizes
-    link = np.array([one.link for one in packets.interfaces])[packets.interface[rows]]
+    link = np.array([interface.link for interface in packets.interfaces])[packets.interface[rows]]
     data = np.frombuffer(b"".join(frames) + bytes(PAD), np.uint8)
     kind, at, _ = network(data, start, start + sizes, link)
     six_of_linux = np.isin(link, (NULL, LOOP)) & ((data[start] | data[start + 3]) == 10)
@@ -169,7 +169,7 @@ def _odd(packets: Packets) -> npt.NDArray[np.bool_]:
     if len(six):
         length = packets.frame_heads(six, packets.transport_start[six].astype(np.int64) - 36, 2)
         odd[six] |= ~length.any(axis=1)
-        links = np.array([one.link for one in packets.interfaces])[packets.interface[six]]
+        links = np.array([interface.link for interface in packets.interfaces])[packets.interface[six]]
         odd[six] |= (links == 0) | (links == 108)  # of the address families of IPv6, Linux's is not taken
     for number in packets.reassembled:
         odd[number - packets.first] = True

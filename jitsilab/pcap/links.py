@@ -110,9 +110,9 @@ def _ethernet(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
 
 def _lengths(data: Array, ethertype: Array, at: Array, end: Array) -> None:
     """Where a length stands instead of an EtherType, LLC follows (IEEE 802.3 section 3.2.6); changed in place."""
-    some = np.flatnonzero(ethertype <= 1500)
-    if len(some):
-        ethertype[some], at[some] = llc(data, at[some], end[some])
+    rows = np.flatnonzero(ethertype <= 1500)
+    if len(rows):
+        ethertype[rows], at[rows] = llc(data, at[rows], end[rows])
 
 
 def llc(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
@@ -164,12 +164,12 @@ def _pktap(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array]
     size, record, inner = (read(data, at + offset, end, _LE4) for offset in (0, 4, 8))
     good = (record == 1) & (size >= (108 if kind == PKTAP_OLD else 12)) & (size <= end - at)
     ethertype, after = np.zeros(len(at), np.int64), at.copy()
-    for one in np.unique(inner[good]).tolist():
-        rows = np.flatnonzero(good & (inner == one))
-        if one not in READ or one == PKTAP:
+    for link in np.unique(inner[good]).tolist():
+        rows = np.flatnonzero(good & (inner == link))
+        if link not in READ or link == PKTAP:
             ethertype[rows] = PKTAP_INSIDE
             continue
-        ethertype[rows], after[rows], _ = _link(data, at[rows] + size[rows], end[rows], one)
+        ethertype[rows], after[rows], _ = _link(data, at[rows] + size[rows], end[rows], link)
     return ethertype, after
 
 

@@ -97,7 +97,9 @@ class Packets:
     def nbytes(self) -> int:
         """Memory of the columns, in bytes."""
         columns = [getattr(self, name) for name in (*COLUMNS, "interface", "timed")] + [self._offset]
-        return sum(one.nbytes for one in {id(one): one for one in columns if one.strides != (0,)}.values())
+        return sum(
+            column.nbytes for column in {id(column): column for column in columns if column.strides != (0,)}.values()
+        )
 
     @property
     def addresses(self) -> list[str]:
@@ -137,10 +139,10 @@ class Packets:
         from jitsilab.pcap.objects import packet
 
         row = self._row(number)
-        one = packet(self.frame(number), self.interfaces[int(self.interface[row])].link)
-        one.time = int(self.time[row]) / 1e9
-        one.wirelen = int(self.length[row])
-        return one
+        parsed = packet(self.frame(number), self.interfaces[int(self.interface[row])].link)
+        parsed.time = int(self.time[row]) / 1e9
+        parsed.wirelen = int(self.length[row])
+        return parsed
 
     def heads(self, rows: "Array | Sequence[int] | None" = None, width: int = 16) -> npt.NDArray[np.uint8]:
         """First ``width`` payload bytes of each row (all, or the ones given): (k, width), zeros past its end."""
@@ -153,15 +155,15 @@ class Packets:
         rows = np.asarray(rows, np.int64)
         begin = self._offset[rows].astype(np.int64) + self.payload_start[rows]
         size = np.where(self.payload_start[rows] > 0, self.payload_length[rows], 0).astype(np.int64)
-        found: list[bytes] = []
+        payloads: list[bytes] = []
         for low, high, base, data in self._windows(begin, begin + size):
             starts, sizes = (begin[low:high] - base).tolist(), size[low:high].tolist()
-            found += [data[at : at + n] for at, n in zip(starts, sizes, strict=True)]
+            payloads += [data[at : at + n] for at, n in zip(starts, sizes, strict=True)]
         if self.reassembled:
             for i, number in enumerate((rows + self.first).tolist()):
                 if number in self.reassembled:
-                    found[i] = self.payload(number)
-        return found
+                    payloads[i] = self.payload(number)
+        return payloads
 
     @cached_property
     def tcp_rows(self) -> npt.NDArray[np.int64]:
@@ -234,22 +236,22 @@ class Packets:
 
     def _peek(self, rows: Array, begin: Array, size: Array, width: int, *, payload: bool) -> npt.NDArray[np.uint8]:
         size = np.minimum(size.astype(np.int64), width)
-        found = self._bytes(self._offset[rows].astype(np.int64) + begin, size, width)
+        heads = self._bytes(self._offset[rows].astype(np.int64) + begin, size, width)
         if self.reassembled:
             for i, number in enumerate((rows + self.first).tolist()):
                 if number in self.reassembled:
                     segment, inner = self.reassembled[number]
                     piece = np.frombuffer((segment[inner:] if payload else segment)[: int(size[i])], np.uint8)
-                    found[i] = 0
-                    found[i, : len(piece)] = piece
-        return found
+                    heads[i] = 0
+                    heads[i, : len(piece)] = piece
+        return heads
 
     def _bytes(self, begin: Array, size: Array, width: int) -> npt.NDArray[np.uint8]:
         """Bytes of the file at each position, zeros after ``size``."""
         out, row = np.zeros((len(begin), width), np.uint8), np.dtype((np.uint8, width))
         for low, high, base, data in self._windows(begin, begin + width):
-            found = gather(np.frombuffer(data, np.uint8), begin[low:high] - base, row)
-            out[low:high] = found.reshape(-1, width)
+            pieces = gather(np.frombuffer(data, np.uint8), begin[low:high] - base, row)
+            out[low:high] = pieces.reshape(-1, width)
         short = np.flatnonzero(size < width)
         out[short] *= np.arange(width) < size[short, None]
         return out

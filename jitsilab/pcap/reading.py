@@ -35,52 +35,54 @@ class _Builder:
 
     def columns(self, chunk: Chunk, first: int) -> tuple[dict[str, Array], Array]:
         """Columns of a chunk whose first frame has the number ``first``, and the offsets of its frames."""
-        interfaces = np.array([one.link for one in self.container.interfaces], np.int64)
-        found = decode(chunk.data, chunk.start, chunk.captured, interfaces[chunk.interface])
-        has_ip = found.ip_version > 0
+        interfaces = np.array([interface.link for interface in self.container.interfaces], np.int64)
+        decoded = decode(chunk.data, chunk.start, chunk.captured, interfaces[chunk.interface])
+        has_ip = decoded.ip_version > 0
         columns: dict[str, Array] = {
             "time": chunk.time,
             "length": chunk.length.astype(np.uint32),
             "captured_length": chunk.captured.astype(np.uint32),
-            "ethertype": found.ethertype,
-            "ip_version": found.ip_version,
-            "ip_protocol": found.ip_protocol,
-            "src": self.book.codes(found.src, has_ip),
-            "dst": self.book.codes(found.dst, has_ip),
-            "src_port": found.src_port,
-            "dst_port": found.dst_port,
-            "payload_length": found.payload_length,
-            "transport_start": found.transport,
-            "payload_start": found.payload,
-            "interface": self._places(chunk, found),
+            "ethertype": decoded.ethertype,
+            "ip_version": decoded.ip_version,
+            "ip_protocol": decoded.ip_protocol,
+            "src": self.book.codes(decoded.src, has_ip),
+            "dst": self.book.codes(decoded.dst, has_ip),
+            "src_port": decoded.src_port,
+            "dst_port": decoded.dst_port,
+            "payload_length": decoded.payload_length,
+            "transport_start": decoded.transport,
+            "payload_start": decoded.payload,
+            "interface": self._places(chunk, decoded),
             "timed": chunk.timed,
         }
-        if len(found.fragments):
-            self._reassemble(chunk, found, columns, first)
-        self.ledger.add(found.unread, first)
+        if len(decoded.fragments):
+            self._reassemble(chunk, decoded, columns, first)
+        self.ledger.add(decoded.unread, first)
         return columns, chunk.base + chunk.start
 
-    def _places(self, chunk: Chunk, found: Decoded) -> Array:
+    def _places(self, chunk: Chunk, decoded: Decoded) -> Array:
         """Interfaces; each device that a cooked capture names becomes one of its own."""
-        cooked = np.flatnonzero(found.device >= 0)
+        cooked = np.flatnonzero(decoded.device >= 0)
         if not len(cooked):
             return chunk.interface.astype(np.uint16)
         place = chunk.interface.copy()
-        key = place[cooked] << 32 | found.device[cooked]
+        key = place[cooked] << 32 | decoded.device[cooked]
         for pair in np.unique(key).tolist():
             number, device = pair >> 32, pair & 0xFFFFFFFF
             if (number, device) not in self._devices:
                 self._devices[number, device] = len(self.container.interfaces)
-                one = self.container.interfaces[number]
+                interface = self.container.interfaces[number]
                 self.container.interfaces.append(
-                    Interface(one.link, one.name, one.snap_length, one.ticks, one.offset, device)
+                    Interface(
+                        interface.link, interface.name, interface.snap_length, interface.ticks, interface.offset, device
+                    )
                 )
             place[cooked[key == pair]] = self._devices[number, device]
         return place.astype(np.uint16)
 
-    def _reassemble(self, chunk: Chunk, found: Decoded, columns: dict[str, Array], first: int) -> None:
+    def _reassemble(self, chunk: Chunk, decoded: Decoded, columns: dict[str, Array], first: int) -> None:
         for row, (identity, offset, more, begin, end), whole in zip(
-            found.fragments.tolist(), found.fragment.tolist(), found.whole.tolist(), strict=True
+            decoded.fragments.tolist(), decoded.fragment.tolist(), decoded.whole.tolist(), strict=True
         ):
             if not whole:
                 continue

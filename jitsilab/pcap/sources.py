@@ -76,19 +76,19 @@ class Source:
         if self.broken:
             return 0
         try:
-            got = self._reader.readinto(into) or 0
+            count = self._reader.readinto(into) or 0
         except (EOFError, OSError, zlib.error, lzma.LZMAError, MemoryError, _zstd_error()) as error:
             if not self._packed:
                 raise CaptureError(f"Cannot read {self.name}: {error}") from error
             self.broken = f"the packed data is damaged or cut short ({error or type(error).__name__})"
             return 0
-        self._out += got
+        self._out += count
         if self._packed and self._out > BOMB_FREE and self._out > BOMB_RATIO * self._raw.count:
             self.broken = f"the file unpacks to more than {BOMB_RATIO} times its size"
             return 0
         if self._spool is not None:
-            self._spool.append(into[:got])
-        return got
+            self._spool.append(into[:count])
+        return count
 
     @staticmethod
     def _unpack(raw: "_Counted") -> tuple[_Reader, bool]:
@@ -128,23 +128,23 @@ class _Counted(io.RawIOBase):
 
     def _take(self, size: int) -> bytes:
         try:
-            got = self._file.read(size)
+            data = self._file.read(size)
         except (OSError, ValueError) as error:
             raise CaptureError(f"Cannot read {self._name}: {error}") from error
-        if got is not None and not isinstance(got, bytes | bytearray):
+        if data is not None and not isinstance(data, bytes | bytearray):
             raise CaptureError(f"{self._name} is a text file object; open it in binary mode")
-        self.count += len(got or b"")
-        return bytes(got or b"")
+        self.count += len(data or b"")
+        return bytes(data or b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, into: Any, /) -> int:
         if self._ahead:
-            got = self._ahead[: len(into)]
-            self._ahead = self._ahead[len(got) :]
-            into[: len(got)] = got
-            return len(got)
+            data = self._ahead[: len(into)]
+            self._ahead = self._ahead[len(data) :]
+            into[: len(data)] = data
+            return len(data)
         if hasattr(self._file, "readinto"):
             try:
                 size: int = self._file.readinto(into) or 0
@@ -152,9 +152,9 @@ class _Counted(io.RawIOBase):
                 raise CaptureError(f"Cannot read {self._name}: {error}") from error
             self.count += size
             return size
-        got = self._take(len(into))
-        into[: len(got)] = got
-        return len(got)
+        data = self._take(len(into))
+        into[: len(data)] = data
+        return len(data)
 
 
 class _Gzip:
@@ -174,11 +174,11 @@ class _Gzip:
             data = self._rest or self._raw.read(STEP) or b""
             if not data:
                 raise EOFError("the gzip stream has no end")
-            got = self._decoder.decompress(data, len(into))
+            unpacked = self._decoder.decompress(data, len(into))
             self._rest = self._decoder.unconsumed_tail
-            if got:
-                into[: len(got)] = got
-                return len(got)
+            if unpacked:
+                into[: len(unpacked)] = unpacked
+                return len(unpacked)
 
 
 class _Xz:
@@ -203,10 +203,10 @@ class _Xz:
                     raise EOFError("the xz stream has no end")
             else:
                 data = b""
-            got = self._decoder.decompress(data, len(into))
-            if got:
-                into[: len(got)] = got
-                return len(got)
+            unpacked = self._decoder.decompress(data, len(into))
+            if unpacked:
+                into[: len(unpacked)] = unpacked
+                return len(unpacked)
 
 
 class Store(Protocol):

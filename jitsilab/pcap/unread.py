@@ -79,13 +79,13 @@ _BE4 = np.dtype(">u4")
 _NAMED = 5  # kinds in one sentence
 
 
-def named(data: Array, start: Array, link: Array, kind: Array, found: "Decoded") -> dict[str, Array]:
+def named(data: Array, start: Array, link: Array, kind: Array, decoded: "Decoded") -> dict[str, Array]:
     """Rows of a chunk by what in them is not read; ``kind`` is EtherType or reason, as `links.network` gives it."""
     rows: dict[str, Array] = {}
 
-    def add(name: str, some: Array) -> None:
-        if len(some):
-            rows[name] = np.concatenate([rows[name], some]) if name in rows else some
+    def add(name: str, places: Array) -> None:
+        if len(places):
+            rows[name] = np.concatenate([rows[name], places]) if name in rows else places
 
     other = np.flatnonzero((kind != IPV4) & (kind != IPV6))
     if len(other):
@@ -96,15 +96,15 @@ def named(data: Array, start: Array, link: Array, kind: Array, found: "Decoded")
         nothing = other[kind[other] == 0]
         for number in set(np.unique(link[nothing]).tolist()) - links.READ | {links.PKTAP_OLD}:
             add(link_name(number), nothing[link[nothing] == number])
-    protocol = found.ip_protocol
+    protocol = decoded.ip_protocol
     inside = np.flatnonzero(_HOLDS[protocol])
     for number in np.unique(protocol[inside]).tolist():
         add(_PROTOCOLS[number], inside[protocol[inside] == number])
-    tunnel = np.flatnonzero(_IS_TUNNEL[found.dst_port])
-    tunnel = tunnel[(protocol[tunnel] == UDP) & (found.payload_length[tunnel] >= 8)]
+    tunnel = np.flatnonzero(_IS_TUNNEL[decoded.dst_port])
+    tunnel = tunnel[(protocol[tunnel] == UDP) & (decoded.payload_length[tunnel] >= 8)]
     if len(tunnel):
-        head = gather(data, start[tunnel] + found.payload[tunnel], _BE4)
-        port = found.dst_port[tunnel]
+        head = gather(data, start[tunnel] + decoded.payload[tunnel], _BE4)
+        port = decoded.dst_port[tunnel]
         for number in np.unique(port).tolist():
             name, mask, value = _PORTS[number]
             add(name, tunnel[(port == number) & (head & np.uint32(mask) == value)])
@@ -126,9 +126,9 @@ class Ledger:
 
     def add(self, rows: dict[str, Array], first: int) -> None:
         """Count the rows of a chunk whose first frame has the number ``first``."""
-        for name, some in rows.items():
-            self.counts[name] = self.counts.get(name, 0) + len(some)
-            self._first.setdefault(name, first + int(some.min()))
+        for name, places in rows.items():
+            self.counts[name] = self.counts.get(name, 0) + len(places)
+            self._first.setdefault(name, first + int(places.min()))
 
     def problems(self) -> list[Problem]:
         """A row of ``errors`` for each kind, at its first frame."""
@@ -140,7 +140,7 @@ class Ledger:
 
 def words(counts: dict[str, int]) -> str:
     """One sentence for people on what was not read, most frames first; empty where all was."""
-    kinds = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    some = ", ".join(f"{name} in {count} frame{'s' * (count > 1)}" for name, count in kinds[:_NAMED])
+    kinds = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
+    listed = ", ".join(f"{name} in {count} frame{'s' * (count > 1)}" for name, count in kinds[:_NAMED])
     more = f", and {len(kinds) - _NAMED} more kinds" if len(kinds) > _NAMED else ""
-    return f"Not read here: {some}{more}." if kinds else ""
+    return f"Not read here: {listed}{more}." if kinds else ""

@@ -26,10 +26,10 @@ class Writer:
         options = (_option(1, comment.encode()) if comment else b"") + _option(4, application.encode()) + _END
         self._block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options)
 
-    def interface(self, one: Interface) -> None:
+    def interface(self, interface: Interface) -> None:
         """Describe the next interface; frames name it by its number, from 0."""
-        options = (_option(2, one.name.encode()) if one.name else b"") + _option(9, b"\x09") + _END
-        self._block(1, struct.pack("<HHI", one.link, 0, one.snap_length) + options)
+        options = (_option(2, interface.name.encode()) if interface.name else b"") + _option(9, b"\x09") + _END
+        self._block(1, struct.pack("<HHI", interface.link, 0, interface.snap_length) + options)
 
     def secrets(self, keylog: bytes) -> None:
         """Embed TLS secrets, in the form of a key log."""
