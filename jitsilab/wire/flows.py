@@ -41,8 +41,8 @@ class Flow:
     def _rows(self) -> npt.NDArray[np.int64]:
         order, starts = self._segments.rows
         rows = order[starts[self.number] : starts[self.number + 1]].astype(np.int64)
-        found: npt.NDArray[np.int64] = rows[self._segments.packets.duplicate_of[rows] == 0]
-        return found
+        originals: npt.NDArray[np.int64] = rows[self._segments.packets.duplicate_of[rows] == 0]
+        return originals
 
     @cached_property
     def transport(self) -> str:
@@ -124,24 +124,24 @@ class _Segments:
         """Rows by flow, in order within each, and where each flow's rows begin."""
         count = int(self._of_frame.max(initial=-1)) + 1
         sizes = np.zeros(count + 1, np.int64)
-        for some in slices(len(self._of_frame)):
-            sizes += np.bincount(self._of_frame[some] + 1, minlength=count + 1)
+        for window in slices(len(self._of_frame)):
+            sizes += np.bincount(self._of_frame[window] + 1, minlength=count + 1)
         starts = np.concatenate([[0], np.cumsum(sizes[1:])])
         at, rows = starts[:-1].copy(), np.empty(starts[-1], np.int32)
-        for some in slices(len(self._of_frame)):
-            flow = self._of_frame[some]
+        for window in slices(len(self._of_frame)):
+            flow = self._of_frame[window]
             order = np.argsort(flow, kind="stable")
             order = order[np.searchsorted(flow[order], 0) :]
             begins = np.flatnonzero(np.diff(flow[order], prepend=-1))
             numbers, lengths = flow[order[begins]], np.diff(begins, append=len(order))
-            rows[np.repeat(at[numbers] - begins, lengths) + np.arange(len(order))] = order + some.start
+            rows[np.repeat(at[numbers] - begins, lengths) + np.arange(len(order))] = order + window.start
             at[numbers] += lengths
         return rows, starts
 
     def stream(self, number: int, up: bool) -> Stream:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
-        found = self._assembled[0].get(2 * number + (not up))
-        return Stream.of_nothing(self.packets) if found is None else found
+        stream = self._assembled[0].get(2 * number + (not up))
+        return Stream.of_nothing(self.packets) if stream is None else stream
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:
@@ -236,8 +236,8 @@ def build(packets: "Packets") -> Flows:
     _by_handshake(of_tcp, forward[tcp] == forward[first][of_tcp], fields["flags"], swap)
     swap &= client != server
     from_client = np.append(forward[first] ^ swap, False)
-    for some in slices(len(packets)):
-        forward[some] = (flow[some] >= 0) & (forward[some] == from_client[flow[some]])
+    for window in slices(len(packets)):
+        forward[window] = (flow[window] >= 0) & (forward[window] == from_client[flow[window]])
     client, server = np.where(swap, server, client), np.where(swap, client, server)
     return Flows(packets, flow, client, server, forward)
 
@@ -252,11 +252,11 @@ def _paired(packets: "Packets") -> tuple[npt.NDArray[np.int32], npt.NDArray[np.b
     """For each frame a number of its two ends and transport, -1 for none, and whether the lower end sent it."""
     flow, forward = np.full(len(packets), -1, np.int32), np.zeros(len(packets), bool)
     protocol, parts = packets.ip_protocol, []
-    for some in slices(len(packets)):
-        carries = (protocol[some] == TCP) | (protocol[some] == UDP)
-        rows = some.start + np.flatnonzero(carries & (packets.src_port[some] >= 0))
+    for window in slices(len(packets)):
+        carries = (protocol[window] == TCP) | (protocol[window] == UDP)
+        rows = window.start + np.flatnonzero(carries & (packets.src_port[window] >= 0))
         parts.append((rows, np.unique(np.concatenate(_ends(packets, rows)))))
-    ends = np.unique(np.concatenate([one for _, one in parts])) if parts else np.zeros(0, np.int64)
+    ends = np.unique(np.concatenate([distinct for _, distinct in parts])) if parts else np.zeros(0, np.int64)
     keys, pairs = [], []
     for rows, _ in parts:
         source, target = (np.searchsorted(ends, side) for side in _ends(packets, rows))
@@ -289,13 +289,14 @@ def _asks_server(payload: bytes) -> bool:
 def _renumber(flow: npt.NDArray[np.int32]) -> Array:
     """Number the flows in the order in which they begin, in place; the rows with which they do."""
     first = np.full(int(flow.max(initial=-1)) + 2, len(flow), np.int64)  # the last one is for rows of no flow
-    for some in reversed(list(slices(len(flow)))):
-        first[flow[some][::-1]] = np.arange(some.stop - 1, some.start - 1, -1)  # of several the last written stays
+    for window in reversed(list(slices(len(flow)))):
+        # of several the last written stays
+        first[flow[window][::-1]] = np.arange(window.stop - 1, window.start - 1, -1)
     order = np.argsort(first[:-1], kind="stable")
     rank = np.full(len(first), -1, np.int32)
     rank[order] = np.arange(len(order))
-    for some in slices(len(flow)):
-        flow[some] = rank[flow[some]]
+    for window in slices(len(flow)):
+        flow[window] = rank[flow[window]]
     return first[order]
 
 
@@ -322,9 +323,9 @@ def _split(flow: Array, forward: Array, fields: Array, following: int) -> Array:
     ordered = flow[order]
     for number, places in cuts.items():
         low, high = np.searchsorted(ordered, [number, number + 1])
-        mine = order[low:high]
-        part = np.searchsorted(np.array(places), mine, side="right")
-        out[mine] = np.where(part > 0, following + part - 1, number)
+        members = order[low:high]
+        part = np.searchsorted(np.array(places), members, side="right")
+        out[members] = np.where(part > 0, following + part - 1, number)
         following += len(places)
     return out
 

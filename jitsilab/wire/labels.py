@@ -99,8 +99,8 @@ def _dns_header(heads: Array) -> Mask:
     """Counts and an opcode that make sense (RFC 1035 section 4.1.1); a header has no mark of its own."""
     counts = [_word(heads, at) for at in (4, 6, 8, 10)]
     few = (counts[0] <= 16) & (counts[1] <= 256) & (counts[2] <= 256) & (counts[3] <= 256)
-    found: Mask = few & (sum(counts) > 0) & (heads[:, 2] & 0x78 <= 0x30)
-    return found
+    plausible: Mask = few & (sum(counts) > 0) & (heads[:, 2] & 0x78 <= 0x30)
+    return plausible
 
 
 class _Datagrams:
@@ -117,13 +117,13 @@ class _Datagrams:
 
     def somewhere(self, mask: Mask) -> Mask:
         """Spread to every datagram of a flow what is true of one of them."""
-        found: Mask = (np.bincount(self.flow[mask], minlength=self.count) > 0)[self.flow]
-        return found
+        spread: Mask = (np.bincount(self.flow[mask], minlength=self.count) > 0)[self.flow]
+        return spread
 
     def everywhere(self, mask: Mask, among: Mask) -> Mask:
         """True in the flows in which ``mask`` holds for all of ``among``."""
-        found: Mask = ~self.somewhere(among & ~mask)
-        return found
+        holds: Mask = ~self.somewhere(among & ~mask)
+        return holds
 
     def labels(self) -> Array:
         """One label a datagram."""
@@ -156,8 +156,8 @@ class _Datagrams:
         kinds = (self.first >= min(demux.DTLS_TYPES)) & (self.first <= max(demux.DTLS_TYPES))
         readable = (self.first == 22) & (_word(head, 3) == 0)
         strange = readable & (self.size > 13) & (head[:, 13] > _LAST_HANDSHAKE)
-        found: Mask = kinds & known & ~strange & (self.size >= 13) & (_word(head, 11) + 13 <= self.size)
-        return found
+        fitting: Mask = kinds & known & ~strange & (self.size >= 13) & (_word(head, 11) + 13 <= self.size)
+        return fitting
 
     def _dns(self) -> Mask:
         """A header of RFC 1035 section 4.1.1 that makes sense, to or from a port of DNS."""
@@ -170,14 +170,14 @@ class _Datagrams:
         version = _word(self.heads, 1, 4)
         known = np.isin(version, _QUIC_VERSIONS) | (version >> 8 == 0xFF0000)
         known |= np.isin(version >> 24, (0x51, 0x54)) & (version >> 16 & 0xFF == 0x30)
-        found: Mask = (self.first >= 192) & known & (self.size >= 21)
-        return found
+        fitting: Mask = (self.first >= 192) & known & (self.size >= 21)
+        return fitting
 
     def _classic(self, free: Mask) -> Mask:
         """STUN without cookie: by its attributes, or a bare request whose answer is seen."""
         head = self.heads
         kinds = (head[:, 0] < 2) & (head[:, 1] & 0xE0 == 0) & (_word(head, 2) + 20 == self.size)
-        found = np.zeros(len(self.rows), bool)
+        classic = np.zeros(len(self.rows), bool)
         maybe = np.flatnonzero(free & kinds & (self.packets.payload_length[self.rows] == self.size))
         answered = set()
         bare: list[tuple[int, bytes]] = []
@@ -185,12 +185,12 @@ class _Datagrams:
             if demux.is_bare_classic(data):
                 bare.append((place, data[4:20]))
             elif demux.is_classic(data):
-                found[place] = True
+                classic[place] = True
                 if data[0] == 1:
                     answered.add((int(self.flow[place]), bool(self.up[place]), data[4:20]))
         for place, transaction in bare:
-            found[place] = (int(self.flow[place]), not self.up[place], transaction) in answered
-        return found
+            classic[place] = (int(self.flow[place]), not self.up[place], transaction) in answered
+        return classic
 
     def _channel(self, stun: Mask) -> Mask:
         """ChannelData: the length fits, and the channel was bound or comes again in a flow that carries TURN.
@@ -218,25 +218,25 @@ class _Datagrams:
         bound |= assigned & self.somewhere(
             stun & (_word(head, 0) == 0x0109)
         )  # a ChannelBind whose request was not seen
-        found = fits & turn & (bound | (again >= 2) | sure)
+        channels = fits & turn & (bound | (again >= 2) | sure)
         media = assigned & (head[:, 4] >> 6 == 2) & (self.size >= 16)
         proven = self.somewhere((assigned & sure) | self._rising(media & ~turn & (again >= 3), 4))
         known = assigned & (sure | media | (self.size == 4))
-        found |= known & (again >= 3) & proven & self.everywhere(known, ~stun)
-        return np.asarray(found)
+        channels |= known & (again >= 3) & proven & self.everywhere(known, ~stun)
+        return np.asarray(channels)
 
     def _bound(self, stun: Mask) -> Array:
         """Flow and channel of each ChannelBind request, as one number."""
         rows = np.flatnonzero(stun & (_word(self.heads, 0) == 0x0009))
-        found = []
+        bound = []
         for place, data in zip(rows.tolist(), self.packets.payloads(self.rows[rows]), strict=True):
             try:
                 channel = decode_stun(data).channel
             except ParseError:
                 continue
             if channel is not None:
-                found.append(int(self.flow[place]) << 16 | channel)
-        return np.array(found, np.int64)
+                bound.append(int(self.flow[place]) << 16 | channel)
+        return np.array(bound, np.int64)
 
     def _media(self, out: Array, others: Mask) -> tuple[Mask, Mask]:
         """RTP and RTCP."""
@@ -261,9 +261,9 @@ class _Datagrams:
         some clock. ``at`` is where RTP begins in a datagram. A packet seen twice says nothing either way.
         """
         places = np.flatnonzero(media)
-        found = np.zeros(len(self.rows), bool)
+        rising = np.zeros(len(self.rows), bool)
         if not len(places):
-            return found
+            return rising
         head = self.heads[places]
         key, flow = (_word(head, at + 8, 4) << 1 | self.up[places]).astype(np.int64), self.flow[places]
         order = np.lexsort((key, flow))  # stable: in order of arrival within a stream
@@ -276,9 +276,9 @@ class _Datagrams:
         count = int(stream[-1]) + 1
 
         def step(values: Array, half: int) -> Array:
-            found = np.zeros(len(order), np.int64)
-            found[1:] = np.where(begins[1:], 0, (np.diff(values) + half & 2 * half - 1) - half)
-            return found
+            steps = np.zeros(len(order), np.int64)
+            steps[1:] = np.where(begins[1:], 0, (np.diff(values) + half & 2 * half - 1) - half)
+            return steps
 
         def total(mask: Array) -> Array:
             return np.bincount(stream[mask], minlength=count)
@@ -295,8 +295,8 @@ class _Datagrams:
         steady = (next_one * 2 >= moves) & (wild * 2 <= changed)
         timely = (forward * 2 >= moves) & (forward >= 2) & (kept * 10 >= changed * 8)
         good = (kept > 0) & (steady | timely) & (next_one + forward > 0)
-        found[places[order]] = good[stream]
-        return found
+        rising[places[order]] = good[stream]
+        return rising
 
     def _of_stream(self, media: Mask, rising: Mask) -> Mask:
         """Single packets beside confirmed streams: only where most of their flow is confirmed."""
@@ -307,14 +307,14 @@ class _Datagrams:
     def _reports(self, control: Mask, free: Mask) -> Mask:
         """RTCP on a port of its own: nothing else in the flow, and compounds whose lengths chain to the end."""
         only = control & self.everywhere(control, free) & ~self.somewhere(~free)
-        found = np.zeros(len(self.rows), bool)
+        reports = np.zeros(len(self.rows), bool)
         places = np.flatnonzero(only)
         places = places[np.argsort(self.flow[places], kind="stable")]
-        for mine in np.split(places, np.flatnonzero(np.diff(self.flow[places])) + 1):
-            some = self.packets.payloads(self.rows[mine[:8]])
-            sizes = self.size[mine[:8]].tolist()
-            found[mine] = all(_is_compound(data, size) for data, size in zip(some, sizes, strict=True))
-        return found
+        for members in np.split(places, np.flatnonzero(np.diff(self.flow[places])) + 1):
+            payloads = self.packets.payloads(self.rows[members[:8]])
+            sizes = self.size[members[:8]].tolist()
+            reports[members] = all(_is_compound(data, size) for data, size in zip(payloads, sizes, strict=True))
+        return reports
 
 
 def _is_compound(data: bytes, size: int) -> bool:
@@ -336,8 +336,8 @@ def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     out[tls] = Label.TLS
     for label, starts in _STARTS.items():
         for start in starts:
-            some = np.flatnonzero(first == start[0])
-            out[some[(heads[some, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)]] = label
+            places = np.flatnonzero(first == start[0])
+            out[places[(heads[places, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)]] = label
     _doubt_xml(packets, rows, heads, out)
     stun = (first < 64) & (_word(heads, 4, 4) == 0x2112A442) & (_word(heads, 2) & 3 == 0)
     framed = (heads[:, 2] < 64) & (_word(heads, 6, 4) == 0x2112A442) & (_word(heads, 0) == _word(heads, 4) + 20)
@@ -368,12 +368,12 @@ def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
 
 def _doubt_xml(packets: "Packets", rows: Array, heads: Array, out: Array) -> None:
     """Take the name of XMPP from XML that shows no sign of it, SOAP for one; in place."""
-    some = np.flatnonzero(out == Label.XMPP)
-    common = np.zeros(len(some), bool)
+    places = np.flatnonzero(out == Label.XMPP)
+    common = np.zeros(len(places), bool)
     for start in _XML:
-        common |= (heads[some, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)
-    some = some[common]
-    for place, data in zip(some.tolist(), packets.payloads(rows[some]), strict=True):
+        common |= (heads[places, : len(start)] == np.frombuffer(start, np.uint8)).all(axis=1)
+    places = places[common]
+    for place, data in zip(places.tolist(), packets.payloads(rows[places]), strict=True):
         data = data[:_LOOKED_AT]
         if not any(mark in data for mark in _XMPP_MARKS) and not _ADDRESSED.match(data):
             out[place] = Label.TCP

@@ -56,8 +56,8 @@ class _Payloads:
             enough = int(np.searchsorted(self._size, self._size[low] + MANY))
             rows = self._rows[low : max(high, enough)]
             order = np.argsort(rows)
-            self._low, found = low, self._packets.payloads(rows[order])
-            self._found = [found[place] for place in np.argsort(order).tolist()]
+            self._low, payloads = low, self._packets.payloads(rows[order])
+            self._found = [payloads[place] for place in np.argsort(order).tolist()]
         return self._found[low - self._low : high - self._low]
 
     def forget(self) -> None:
@@ -74,10 +74,10 @@ class _Recent:
 
     def get(self, number: int) -> list[Piece] | None:
         """The pieces of a stream, where they are still there."""
-        found: list[Piece] | None = self._held.get(number)
-        if found is not None:
+        pieces: list[Piece] | None = self._held.get(number)
+        if pieces is not None:
             self._held.move_to_end(number)
-        return found
+        return pieces
 
     def add(self, number: int, pieces: list[Piece]) -> None:
         """Remember a stream, and forget the oldest ones where they are too much."""
@@ -210,16 +210,16 @@ def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream]
                recent=recent)
         for number, (low, high, seen) in enumerate(zip(bounds, bounds[1:], from_start.tolist(), strict=False))
     ]  # fmt: skip
-    told = (at, sent, there, packets.time[rows[counted]], control)
+    segments = (at, sent, there, packets.time[rows[counted]], control)
     for number in np.flatnonzero(shuffled).tolist():
         low, high = np.searchsorted(side, [number, number + 1]).tolist()
         coverage = _Coverage()
-        for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in told), strict=True):
+        for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in segments), strict=True):
             again[counted[k]] = coverage.add(k, *segment)
-        found = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
-        lists = [list(column) for column in zip(*found, strict=True)] or [[], [], [], []]
-        mine = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
-        streams[number] = Stream(mine, 0, *lists, from_start=bool(from_start[number]), number=number, recent=recent)
+        pieces = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
+        lists = [list(column) for column in zip(*pieces, strict=True)] or [[], [], [], []]
+        own = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
+        streams[number] = Stream(own, 0, *lists, from_start=bool(from_start[number]), number=number, recent=recent)
     return streams, again
 
 

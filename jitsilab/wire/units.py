@@ -118,14 +118,14 @@ def _both(wire: Wire, flow: int, transport: str, streams: "dict[bool, ByteStream
         for number, piece in enumerate(stream.pieces):
             known = number == 0 and (getattr(stream, "from_start", True) or bool(_form(stream)))
             start = demux.after_hello(piece.data) if known else _resumed(piece.data, form, channels)
-            for one in demux.split(piece.data, form, start) if start >= 0 else ():
-                if one.kind not in ("stun", "channel", "dtls", "rtp", "rtcp"):
+            for part in demux.split(piece.data, form, start) if start >= 0 else ():
+                if part.kind not in ("stun", "channel", "dtls", "rtp", "rtcp"):
                     continue
-                if one.kind == "channel":
-                    channels.add(int.from_bytes(one.data[:2]))
-                first, last = stream.span(piece.offset + one.offset, piece.offset + one.offset + len(one.data))
-                size = len(one.data)
-                yield Unit(one.kind, one.data, last, first, flow, up, 0, transport, *ends, None, size)
+                if part.kind == "channel":
+                    channels.add(int.from_bytes(part.data[:2]))
+                first, last = stream.span(piece.offset + part.offset, piece.offset + part.offset + len(part.data))
+                size = len(part.data)
+                yield Unit(part.kind, part.data, last, first, flow, up, 0, transport, *ends, None, size)
 
 
 def _form(stream: "ByteStream") -> str:
@@ -142,8 +142,8 @@ def _resumed(data: bytes, form: str, channels: set[int]) -> int:
 
 def endpoints(wire: Wire, flow: int, up: bool) -> tuple[str, int, str, int]:
     """Source address and port, destination address and port of one direction of a flow."""
-    one = wire.flows[flow]
-    return (*one.client, *one.server) if up else (*one.server, *one.client)
+    entry = wire.flows[flow]
+    return (*entry.client, *entry.server) if up else (*entry.server, *entry.client)
 
 
 class _Relays:
@@ -158,16 +158,16 @@ class _Relays:
 
     def opened(self, outer: Iterable[Unit]) -> list[Unit]:
         """Each unit, followed by what it wraps; without what only looks like media."""
-        found = []
+        units = []
         for unit in outer:
-            one: Unit | None = unit
-            while one is not None:
-                found.append(one)
-                one = self._inside(one) if one.depth < DEEPEST else None
+            layer: Unit | None = unit
+            while layer is not None:
+                units.append(layer)
+                layer = self._inside(layer) if layer.depth < DEEPEST else None
         for flow, depth, ssrc in [key for key, packets in self.streams.items() if packets >= _SURE_OF_STREAM]:
             del ssrc
             self.webrtc.add((flow, depth))
-        return [unit for unit in found if not unit.depth or self._believed(unit)]
+        return [unit for unit in units if not unit.depth or self._believed(unit)]
 
     def _believed(self, unit: Unit) -> bool:
         """Inside a relay too RTP, RTCP and the ciphertext of DTLS 1.3 are believed where the flow confirms them."""

@@ -57,8 +57,10 @@ def decode(der: bytes) -> Certificate:
     """Read a certificate. Raises ParseError where the bytes are none."""
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
-        found = _decoded(der)
-    return replace(found, remarks=tuple(dict.fromkeys(" ".join(str(one.message).split())[:200] for one in remarks)))
+        certificate = _decoded(der)
+    return replace(
+        certificate, remarks=tuple(dict.fromkeys(" ".join(str(remark.message).split())[:200] for remark in remarks))
+    )
 
 
 def _decoded(der: bytes) -> Certificate:
@@ -92,7 +94,7 @@ def decode_pem(text: bytes) -> list[Certificate]:
         raise ParseError(f"no certificate in PEM form: {str(error)[:120]}") from None
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    return [decode(one.public_bytes(Encoding.DER)) for one in loaded]
+    return [decode(certificate.public_bytes(Encoding.DER)) for certificate in loaded]
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int | None]:

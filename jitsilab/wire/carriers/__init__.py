@@ -80,48 +80,49 @@ class _Builder:
     def finish(self) -> Carried:
         """Number the conversations, keep each stanza once, and put all in the order of the frames."""
         carried = self.carried
-        carried.http.sort(key=lambda one: _first(one))
-        found: list[tuple[int, list[Stanza], list[tuple[int | None, int]]]] = []
+        carried.http.sort(key=lambda exchange: _first(exchange))
+        talks: list[tuple[int, list[Stanza], list[tuple[int | None, int]]]] = []
         for group in merge.groups(self.conversations, self.wire.time):
             rows = [
                 Stanza(
-                    one.flow,
-                    item.from_client == one.up,
+                    talk.flow,
+                    item.from_client == talk.up,
                     item.from_client,
                     *item.frames,
-                    one.carrier,
+                    talk.carrier,
                     item.clear,
                     0,
                     item.ready,
                     item.xml,
                     copies,
                 )
-                for one, item, copies in merge.merged(group)
+                for talk, item, copies in merge.merged(group)
             ]
             if rows:
-                found.append((rows[0].frame, rows, []))
+                talks.append((rows[0].frame, rows, []))
         notes = Notes()
         for session in bosh.read(carried.http, notes):
-            rows = [self._polled(one) for one in session.elements]
+            rows = [self._polled(element) for element in session.elements]
             begins = min(_first(carried.http[number]) for _, number in session.polls)
-            found.append((begins, rows, session.polls))
+            talks.append((begins, rows, session.polls))
         carried.problems += notes.problems
-        for number, (_, rows, polls) in enumerate(sorted(found, key=lambda one: one[0])):
+        for number, (_, rows, polls) in enumerate(sorted(talks, key=lambda talk: talk[0])):
             carried.stanzas += [replace(row, connection=number) for row in rows]
             carried.polls += [Poll(number, rid, exchange) for rid, exchange in polls]
-        carried.stanzas.sort(key=lambda one: one.ready)
-        carried.messages.sort(key=lambda one: one.ready)
-        carried.polls.sort(key=lambda one: one.exchange)
-        carried.problems.sort(key=lambda one: one.frame)
+        carried.stanzas.sort(key=lambda stanza: stanza.ready)
+        carried.messages.sort(key=lambda message: message.ready)
+        carried.polls.sort(key=lambda poll: poll.exchange)
+        carried.problems.sort(key=lambda problem: problem.frame)
         return carried
 
-    def _polled(self, one: bosh.Element) -> Stanza:
-        exchange = self.carried.http[one.exchange]
-        up = exchange.up == one.from_client
-        frames = one.frames
+    def _polled(self, element: bosh.Element) -> Stanza:
+        exchange = self.carried.http[element.exchange]
+        up = exchange.up == element.from_client
+        frames = element.frames
         return Stanza(
-            exchange.flow, up, one.from_client, *frames, "bosh", exchange.clear, 0, frames[1], one.xml, one.copies
-        )
+            exchange.flow, up, element.from_client, *frames, "bosh", exchange.clear, 0, frames[1], element.xml,
+            element.copies,
+        )  # fmt: skip
 
 
 class _Side:
@@ -148,11 +149,11 @@ class _Side:
         """Read the flow; False where it carries nothing that is known, asked from this end."""
         sent, received = self.sent, self.received
         if self.h2 or any(piece.data.startswith(http2.PREFACE) for piece in sent.pieces[:1]):
-            for one in http2.read(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
-                if isinstance(one, http2.Tunnel):
-                    self._websocket(one.exchange, one.sent, 0, one.received, 0)
+            for item in http2.read(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
+                if isinstance(item, http2.Tunnel):
+                    self._websocket(item.exchange, item.sent, 0, item.received, 0)
                 else:
-                    self.builder.carried.http.append(one)
+                    self.builder.carried.http.append(item)
         elif xmpp_tcp.begins(sent) or xmpp_tcp.begins(received):
             self._xmpp()
         elif http1.begins(sent, http1.REQUEST) or (http1.begins(received, http1.RESPONSE)):
@@ -224,14 +225,14 @@ class _Side:
         """The elements in a WebSocket message (RFC 7395 section 3.3.3: one in each, and no other text)."""
         if not known and message.data.lstrip()[:1] != b"<":
             return
-        found = False
+        has_parts = False
         for part in xml_stream.split(message.data, b"<frame>"):
-            found = True
+            has_parts = True
             if part.kind == "element" and (known or _speaks_xmpp(part.xml)):
                 yield part.xml.decode("utf-8", "replace")
             elif known and part.kind in ("refused", "broken", "note"):
                 self.notes.add(message.frame, "XMPP", message.offset, part.message)
-        if known and not found and message.data.strip():
+        if known and not has_parts and message.data.strip():
             self.notes.add(message.frame, "XMPP", message.offset, "a message without an element")
 
     def _xmpp(self) -> None:
@@ -263,7 +264,7 @@ class _Side:
                 if header and header.id:
                     talk.names.add(f"stream {header.id}")
         if talk.items:
-            talk.items.sort(key=lambda one: one.ready)
+            talk.items.sort(key=lambda item: item.ready)
             self.builder.conversations.append(talk)
 
 

@@ -67,7 +67,7 @@ def read(exchanges: list[Exchange], notes: Notes) -> Iterator[Session]:
         sid = named[0] if named else last.get(exchange.flow, f"\0{exchange.flow}") if request is None else f"\0{rid}"
         last[exchange.flow] = sid
         sessions.setdefault(sid, {}).setdefault(rid, []).append(_Poll(number, request, response))
-    for polls in sorted(sessions.values(), key=lambda some: min(p.begins for same in some.values() for p in same)):
+    for polls in sorted(sessions.values(), key=lambda by_rid: min(p.begins for same in by_rid.values() for p in same)):
         yield _session(polls)
 
 
@@ -80,7 +80,7 @@ def _session(polls: dict[int | None, list[_Poll]]) -> Session:
             session.polls.append((rid, group[0].exchange))
             session.elements += _merged([(p.exchange, p.request) for p in group], True)
             session.elements += _merged([(p.exchange, p.response) for p in group], False)
-    session.elements.sort(key=lambda one: one.frames[1])
+    session.elements.sort(key=lambda element: element.frames[1])
     session.polls.sort(key=lambda poll: poll[1])
     return session
 

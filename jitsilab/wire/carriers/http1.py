@@ -68,9 +68,9 @@ class _Side:
             if not self._pattern.match(cursor.data, cursor.at):
                 self._resync()
                 continue
-            found = self._read(method)
-            if found is not None:
-                return found
+            message = self._read(method)
+            if message is not None:
+                return message
         return None
 
     def _problem(self, begin: int, message: str) -> None:
@@ -80,13 +80,13 @@ class _Side:
     def _resync(self) -> None:
         """Go to the next line that starts a message."""
         cursor = self.cursor
-        found = self._pattern.search(cursor.data, cursor.at)
-        until = found.start() if found else len(cursor.data)
+        match = self._pattern.search(cursor.data, cursor.at)
+        until = match.start() if match else len(cursor.data)
         if cursor.data[cursor.at : until].strip(b"\r\n"):  # empty lines before a message are no harm
             self.loose = True
             kind = "request" if self.requests else "response"
             self._problem(cursor.at, f"{until - cursor.at} bytes that begin no {kind}")
-        if found:
+        if match:
             cursor.at = until
         else:
             self._gap()
@@ -162,9 +162,9 @@ class _Side:
         self.loose = True
         if end > len(cursor.data) and not cursor.last and cursor.seek(cursor.base + end):
             return
-        found = self._pattern.search(cursor.data, begin + 1)
-        if found:
-            cursor.at = found.start()
+        match = self._pattern.search(cursor.data, begin + 1)
+        if match:
+            cursor.at = match.start()
         else:
             cursor.at = len(cursor.data)
             self._gap()
@@ -172,16 +172,16 @@ class _Side:
     def _start_line(self, begin: int) -> _Read | None:
         """What the first line says, where the rest cannot be read."""
         cursor = self.cursor
-        found = self._pattern.match(cursor.data, begin)
-        if not found:
+        match = self._pattern.match(cursor.data, begin)
+        if not match:
             self._behind(begin, 0)
             return None
-        frames = cursor.frames(begin, found.end())
+        frames = cursor.frames(begin, match.end())
         if self.requests:
-            method, target, version = (group.decode("latin-1") for group in found.groups())
+            method, target, version = (group.decode("latin-1") for group in match.groups())
             head = Head(method, target, None, kept([]), frames)
         else:
-            version, status = (group.decode("latin-1") for group in found.groups())
+            version, status = (group.decode("latin-1") for group in match.groups())
             head = Head(None, None, int(status), kept([]), frames)
         self._behind(begin, 0)
         return _Read(head, version, cursor.offset)

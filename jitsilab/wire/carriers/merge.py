@@ -61,15 +61,15 @@ def align(ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> list[tuple[in
         return pairs
     if len(a) * len(b) > MAX_WORK:
         waiting: dict[Hashable, list[int]] = defaultdict(list)
-        for n, one in enumerate(b):
-            waiting[one].append(n)
+        for n, item in enumerate(b):
+            waiting[item].append(n)
         for places in waiting.values():
             places.reverse()
-        found = [(n, waiting[one].pop()) for n, one in enumerate(a) if waiting.get(one)]
+        matched = [(n, waiting[item].pop()) for n, item in enumerate(a) if waiting.get(item)]
     else:
         blocks = SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()
-        found = [(block.a + n, block.b + n) for block in blocks for n in range(block.size)]
-    return pairs + [(head + i, head + j) for i, j in found]
+        matched = [(block.a + n, block.b + n) for block in blocks for n in range(block.size)]
+    return pairs + [(head + i, head + j) for i, j in matched]
 
 
 def groups(conversations: Sequence[Conversation], time: Callable[[int], int]) -> list[list[Conversation]]:
@@ -87,29 +87,29 @@ def groups(conversations: Sequence[Conversation], time: Callable[[int], int]) ->
         return n
 
     named: dict[str, int] = {}
-    for n, one in enumerate(conversations):
-        for name in one.names:
+    for n, talk in enumerate(conversations):
+        for name in talk.names:
             parent[root(n)] = root(named.setdefault(name, n))
-    told: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    nameless = [n for n, one in enumerate(conversations) if not one.names]
+    addressed: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    nameless = [n for n, talk in enumerate(conversations) if not talk.names]
     if nameless:
         for n, text, when in _addressed(enumerate(conversations), time):
-            told[text].append((n, when))
+            addressed[text].append((n, when))
         for n, text, when in _addressed(((n, conversations[n]) for n in nameless), time):
-            for other, then in told[text][:16]:
+            for other, then in addressed[text][:16]:
                 if root(other) != root(n) and abs(then - when) < CLOSE_BY:
                     parent[root(n)] = root(other)
-    found: dict[int, list[Conversation]] = defaultdict(list)
-    for n, one in enumerate(conversations):
-        found[root(n)].append(one)
-    return [sorted(some, key=lambda one: one.begins) for some in found.values()]
+    by_root: dict[int, list[Conversation]] = defaultdict(list)
+    for n, talk in enumerate(conversations):
+        by_root[root(n)].append(talk)
+    return [sorted(talks, key=lambda talk: talk.begins) for talks in by_root.values()]
 
 
 def _addressed(
     numbered: Iterable[tuple[int, Conversation]], time: Callable[[int], int]
 ) -> Iterable[tuple[int, str, int]]:
-    for n, one in numbered:
-        for item in one.items:
+    for n, talk in numbered:
+        for item in talk.items:
             if not item.from_client and _ADDRESSED.match(item.xml):
                 yield n, item.xml, time(item.frames[1])
 
@@ -127,4 +127,4 @@ def merged(group: Sequence[Conversation]) -> list[tuple[Conversation, Item, tupl
             shared = {j for _, j in pairs}
             kept += [(other, item, []) for j, item in enumerate(theirs) if j not in shared]
         kept.sort(key=lambda row: row[1].ready)
-    return [(one, item, tuple(copies)) for one, item, copies in kept]
+    return [(talk, item, tuple(copies)) for talk, item, copies in kept]

@@ -47,13 +47,13 @@ KEPT = frozenset(
 
 def kept(fields: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """The fields that are kept, names in lower case; what is said twice is joined as RFC 9110 section 5.3 allows."""
-    found: dict[str, str] = {}
+    joined: dict[str, str] = {}
     for name, value in fields:
         key = name.decode("latin-1").lower()
         if key in KEPT:
             text = value.decode("utf-8", "backslashreplace")[:8192]
-            found[key] = f"{found[key]}, {text}"[:8192] if key in found else text
-    return MappingProxyType(found)
+            joined[key] = f"{joined[key]}, {text}"[:8192] if key in joined else text
+    return MappingProxyType(joined)
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,22 +227,22 @@ def _behind(cursor: Cursor, frame: Frame | None, masked: bool, notes: Notes) -> 
             return True
     elif frame is None and cursor.at < len(cursor.data):
         cursor.at += 1
-    found = _search(cursor, masked)
-    while not found and not cursor.last:
+    resumed = _search(cursor, masked)
+    while not resumed and not cursor.last:
         cursor.skip()
-        found = chain(cursor.data, 0, masked) or _search(cursor, masked)
-    behind = cursor.offset - start if found else None
+        resumed = chain(cursor.data, 0, masked) or _search(cursor, masked)
+    behind = cursor.offset - start if resumed else None
     notes.add(number, "WebSocket", start, f"{behind} bytes skipped" if behind else "no frame from here on")
-    return found
+    return resumed
 
 
 def _search(cursor: Cursor, masked: bool, within: int = SEARCH) -> bool:
     """Go to the next index of this run where frames follow each other."""
     first = re.compile(rb"[\x01\x02\x81\x82\x88-\x8a\xc1\xc2\x41\x42]")
     stop = min(len(cursor.data), cursor.at + within)
-    for found in first.finditer(cursor.data, cursor.at, stop):
-        if chain(cursor.data, found.start(), masked, enough=4):
-            cursor.at = found.start()
+    for match in first.finditer(cursor.data, cursor.at, stop):
+        if chain(cursor.data, match.start(), masked, enough=4):
+            cursor.at = match.start()
             return True
     return False
 

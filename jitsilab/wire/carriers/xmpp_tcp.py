@@ -52,10 +52,10 @@ def read(stream: ByteStream, notes: Notes, start: int = 0) -> Iterator[Read]:
         base = cursor.offset
         skipped = 0
         if not HEADER.match(data[:1024]) and not fresh:
-            found = ELEMENT.search(data)
-            if not found:
+            match = ELEMENT.search(data)
+            if not match:
                 break
-            skipped = found.start()
+            skipped = match.start()
             context = context or _UNKNOWN
             if skipped and data[:skipped].strip():
                 notes.add(cursor.frame(), "XMPP", base, f"{skipped} bytes before the first whole element")

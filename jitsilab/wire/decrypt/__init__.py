@@ -113,10 +113,10 @@ def session(
     """
     connection = Connection(keylog or KeyLog(), {} if masters is None else masters)
     streams = {True: up, False: down}
-    found = {side: list(tls.records(streams[side].pieces, start[0 if side else 1])) for side in (True, False)}
+    records = {side: list(tls.records(streams[side].pieces, start[0 if side else 1])) for side in (True, False)}
     # without a SYN a flow's client is a guess; the hellos know
-    turned = _speaks(found[True], tls.SERVER_HELLO) or _speaks(found[False], tls.CLIENT_HELLO)
-    client, server = Side(connection, True, found[not turned]), Side(connection, False, found[turned])
+    turned = _speaks(records[True], tls.SERVER_HELLO) or _speaks(records[False], tls.CLIENT_HELLO)
+    client, server = Side(connection, True, records[not turned]), Side(connection, False, records[turned])
     record_layer.run(client, server)
     made = Session(flow, start=start)
     _describe(made, connection, client, server)
@@ -205,7 +205,7 @@ def _reason(made: Session, connection: Connection, client: Side, server: Side, k
 
 def sessions(packets: "Packets", flows: "Flows", keylog: KeyLog | None = None) -> dict[int, Session]:
     """The TLS session of each TCP flow that carries one, by flow number."""
-    return {one.flow: one for one in each(flows, keylog)}
+    return {session.flow: session for session in each(flows, keylog)}
 
 
 def each(flows: "Flows", keylog: KeyLog | None = None) -> Iterator[Session]:
@@ -223,8 +223,8 @@ def each(flows: "Flows", keylog: KeyLog | None = None) -> Iterator[Session]:
 def _start(flow: "Flow") -> tuple[int, int] | None:
     """Offsets of the TLS in a flow's streams; None where there is none."""
     pieces = [flow.stream(up).pieces for up in (True, False)]
-    heads = [found[0].data[: 2 * _LOOK] if found else b"" for found in pieces]
-    offsets = [found[0].offset if found else 0 for found in pieces]
+    heads = [stream[0].data[: 2 * _LOOK] if stream else b"" for stream in pieces]
+    offsets = [stream[0].offset if stream else 0 for stream in pieces]
     # Google's pseudo-TLS: STUN behind hellos of which the server's alone looks like one of TLS 1.0
     if demux.framing(heads[0]) == "pseudo-tls" or (not heads[0] and demux.framing(heads[1]) == "pseudo-tls"):
         return None
@@ -234,7 +234,7 @@ def _start(flow: "Flow") -> tuple[int, int] | None:
     if min(hellos) > 0:
         return offsets[0] + hellos[0], offsets[1] + hellos[1]
     if not all(flow.stream(up).whole for up in (True, False)) and any(
-        tls.find_record(piece.data, 0, _LOOK, sure=True) >= 0 for found in pieces for piece in found[:2]
+        tls.find_record(piece.data, 0, _LOOK, sure=True) >= 0 for stream in pieces for piece in stream[:2]
     ):
         return 0, 0
     return None

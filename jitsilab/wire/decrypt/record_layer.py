@@ -144,13 +144,13 @@ class Connection:
 
     def _master(self, random: bytes, client: hello.ClientHello | None, server: hello.ServerHello) -> bytes | None:
         """The master secret: by the client random, else by what a resumed session hangs on."""
-        found = self.keylog.find(random, MASTER)
-        if found is None and client is not None and not self.full:
+        master = self.keylog.find(random, MASTER)
+        if master is None and client is not None and not self.full:
             if client.session_id and client.session_id == server.session_id:
-                found = self.keylog.sessions.get(client.session_id) or self.masters.get(client.session_id)
-            if found is None and client.extensions.ticket:
-                found = self.masters.get(client.extensions.ticket)
-        return found
+                master = self.keylog.sessions.get(client.session_id) or self.masters.get(client.session_id)
+            if master is None and client.extensions.ticket:
+                master = self.masters.get(client.extensions.ticket)
+        return master
 
     def _remember(self, master: bytes, client: hello.ClientHello | None, server: hello.ServerHello) -> None:
         if server.session_id:

@@ -58,7 +58,7 @@ class Records(Sequence[Record]):
         """From headers as tuples, by the frame at which each can be read."""
         order = np.argsort(np.array(ready, np.int64), kind="stable")
         places = {int(row): place for place, row in enumerate(order.tolist())} if said else {}
-        known = {places[row]: one for row, one in said.items()}
+        known = {places[row]: content for row, content in said.items()}
         return cls(flow, np.array(rows, HEADERS)[order], dict(sorted(known.items())))
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Records(Sequence[Record]):
 
     def __getitem__(self, place: "int | slice") -> "Record | list[Record]":
         if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self)))]
+            return [self[index] for index in range(*place.indices(len(self)))]
         if not -len(self) <= place < len(self):
             raise IndexError(f"there is no record {place}, the session has {len(self)}")
         place %= len(self)
