@@ -49,8 +49,8 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
 
     A column of times takes int64 nanoseconds since the epoch, Timestamps or None.
     """
-    told = pd.DataFrame(list(rows), columns=list(schema), dtype=object)  # as it is, without a guess of pandas' own
-    columns = zip(schema.items(), told.to_numpy().T, strict=True)
+    untyped = pd.DataFrame(list(rows), columns=list(schema), dtype=object)  # as it is, without a guess of pandas' own
+    columns = zip(schema.items(), untyped.to_numpy().T, strict=True)
     return pd.DataFrame({name: _column(values, dtype) for (name, (dtype, _)), values in columns})
 
 
@@ -70,9 +70,9 @@ Tables = Mapping[str, "pd.DataFrame | None"]  # by name; None where the source c
 
 def frame(tables: Tables, name: str) -> pd.DataFrame:
     """A table by name; where the source cannot show it, one without rows that has the columns of the wire's."""
-    found = tables.get(name)
-    if found is not None:
-        return found
+    table = tables.get(name)
+    if table is not None:
+        return table
     return _empty(name).copy(deep=False)
 
 
@@ -90,8 +90,8 @@ PARTS = {
 
 def part(tables: Tables, name: str) -> "pd.DataFrame | None":
     """A part of a long table, where the source can give it alone, else the whole table; None where there is neither."""
-    found = tables.get(name)
-    return found if found is not None else tables.get(PARTS[name])
+    table = tables.get(name)
+    return table if table is not None else tables.get(PARTS[name])
 
 
 def wire_schemas() -> dict[str, Schema]:

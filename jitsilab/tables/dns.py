@@ -66,15 +66,15 @@ def table(wire: "Wire") -> Table:
     problems: list[Problem] = []
     asked: dict[tuple[Any, ...], int] = {}
     left = MOST_BYTES
-    found = sorted([*_datagrams(wire), *_streams(wire, problems)], key=lambda one: one.frame)
-    if found:
+    datagrams = sorted([*_datagrams(wire), *_streams(wire, problems)], key=lambda datagram: datagram.frame)
+    if datagrams:
         from jitsilab.tables import dns_messages  # with dnspython, which a capture without DNS need not load
-    for one in found:
-        left -= len(one.data)
+    for datagram in datagrams:
+        left -= len(datagram.data)
         if left < 0:
-            problems.append(Problem(one.frame, "DNS", 0, f"past {MOST_BYTES} bytes of DNS: no more is read"))
+            problems.append(Problem(datagram.frame, "DNS", 0, f"past {MOST_BYTES} bytes of DNS: no more is read"))
             break
-        rows += dns_messages.rows(wire, one, asked, problems)
+        rows += dns_messages.rows(wire, datagram, asked, problems)
     return Table(frame_from(rows, DNS), problems)
 
 

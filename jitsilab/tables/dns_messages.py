@@ -36,25 +36,25 @@ _PORTS = {5353: "mdns", 5355: "llmnr"}
 
 
 def rows(
-    wire: "Wire", one: "Datagram", asked: dict[tuple[Any, ...], int], problems: list[Problem]
+    wire: "Wire", datagram: "Datagram", asked: dict[tuple[Any, ...], int], problems: list[Problem]
 ) -> Iterator[tuple[Any, ...]]:
     """Rows of one message; ``asked`` has the frames of queries so far, by what an answer repeats of them."""
     try:
-        message = dns.message.from_wire(one.data, keyring=False, ignore_trailing=True, continue_on_error=True)
+        message = dns.message.from_wire(datagram.data, keyring=False, ignore_trailing=True, continue_on_error=True)
     except dns.exception.DNSException as error:
-        problems.append(_problem(one, 0, error))
+        problems.append(_problem(datagram, 0, error))
         return
-    whole = len(one.data) >= one.size
+    whole = len(datagram.data) >= datagram.size
     if whole:
-        problems += [_problem(one, bad.offset, bad.exception) for bad in message.errors[:MOST_PROBLEMS]]
+        problems += [_problem(datagram, bad.offset, bad.exception) for bad in message.errors[:MOST_PROBLEMS]]
     if len(message.sections[0]) > MOST_NAMES:
         count = len(message.sections[0])
-        problems.append(Problem(one.frame, "DNS", 4, f"{count} questions, of which {MOST_NAMES} are listed"))
-    yield from _rows(wire, one, message, whole and not message.errors, asked)
+        problems.append(Problem(datagram.frame, "DNS", 4, f"{count} questions, of which {MOST_NAMES} are listed"))
+    yield from _rows(wire, datagram, message, whole and not message.errors, asked)
 
 
-def _problem(one: "Datagram", offset: int, error: Exception) -> Problem:
-    return Problem(one.frame, "DNS", offset, (str(error) or type(error).__name__)[:120])
+def _problem(datagram: "Datagram", offset: int, error: Exception) -> Problem:
+    return Problem(datagram.frame, "DNS", offset, (str(error) or type(error).__name__)[:120])
 
 
 def is_one(data: bytes) -> bool:
@@ -69,40 +69,43 @@ def is_one(data: bytes) -> bool:
 
 
 def _rows(
-    wire: "Wire", one: "Datagram", message: dns.message.Message, complete: bool, asked: dict[tuple[Any, ...], int]
+    wire: "Wire", datagram: "Datagram", message: dns.message.Message, complete: bool, asked: dict[tuple[Any, ...], int]
 ) -> Iterator[tuple[Any, ...]]:
-    packets, row = wire.packets, one.frame - wire.packets.first
-    source, target = packets.source(one.frame), packets.destination(one.frame)
+    packets, row = wire.packets, datagram.frame - wire.packets.first
+    source, target = packets.source(datagram.frame), packets.destination(datagram.frame)
     flow = int(wire.flows.of_frame[row])
     service = next((_PORTS[end[1]] for end in (target, source) if end[1] in _PORTS), "dns")
     response = bool(message.flags & dns.flags.QR)
     plain = message.opcode() == dns.opcode.QUERY
-    told = message.sections[1] if response and plain else []
+    rrsets = message.sections[1] if response and plain else []
     if service == "mdns":
-        told = [*told, *(rrset for rrset in message.sections[3] if response and rrset.rdtype in _ADDRESSES)]
-    answers = _Answers(told)
+        rrsets = [*rrsets, *(rrset for rrset in message.sections[3] if response and rrset.rdtype in _ADDRESSES)]
+    answers = _Answers(rrsets)
     questions: list[tuple[Name | None, str | None]] = [
         (rrset.name, dns.rdatatype.to_text(rrset.rdtype)) for rrset in islice(message.sections[0], MOST_NAMES)
     ]
     if not questions and plain:
         questions = [(name, answers.types(name)) for name in islice(answers.of, MOST_NAMES)]
-    common = (one.frame, wire.time(one.frame), wire.seconds(one.frame), flow if flow >= 0 else None, *source, *target)
+    common = (
+        datagram.frame, wire.time(datagram.frame), wire.seconds(datagram.frame), flow if flow >= 0 else None,
+        *source, *target,
+    )  # fmt: skip
     head = (
-        one.first_frame, one.transport, service, response, message.id, dns.opcode.to_text(message.opcode()),
+        datagram.first_frame, datagram.transport, service, response, message.id, dns.opcode.to_text(message.opcode()),
         dns.rcode.to_text(message.rcode()) if response else None,
     )  # fmt: skip
-    tail = (one.size, one.duplicate)
+    tail = (datagram.size, datagram.duplicate)
     nothing: list[tuple[Name | None, str | None]] = [(None, None)]
     for name, kind in questions or nothing:
         text = _text(name) if name is not None else None
         key = (flow, message.id, (text or "").lower(), kind)
         before = asked.get(key) if response and service != "mdns" else None
-        if not response and not one.duplicate:
-            asked[key] = one.frame
-        rtt = wire.seconds(one.frame) - wire.seconds(before) if before is not None else None
-        found = answers.about(name) if name is not None and response else _NOTHING
+        if not response and not datagram.duplicate:
+            asked[key] = datagram.frame
+        rtt = wire.seconds(datagram.frame) - wire.seconds(before) if before is not None else None
+        answer = answers.about(name) if name is not None and response else _NOTHING
         state = (bool(message.flags & dns.flags.TC), complete, before, rtt)
-        yield (*common, *head, text, kind, *found, *state, *tail)
+        yield (*common, *head, text, kind, *answer, *state, *tail)
 
 
 _NOTHING: tuple[Any, ...] = (None,) * 8
@@ -111,9 +114,9 @@ _NOTHING: tuple[Any, ...] = (None,) * 8
 class _Answers:
     """Records of the answer section by name."""
 
-    def __init__(self, told: "list[RRset]") -> None:
+    def __init__(self, rrsets: "list[RRset]") -> None:
         self.of: dict[Name, list[RRset]] = {}
-        for rrset in told:
+        for rrset in rrsets:
             self.of.setdefault(rrset.name, []).append(rrset)
 
     def types(self, name: Name) -> str:
@@ -135,13 +138,13 @@ class _Answers:
         for rrset in self.of.get(chain[-1], ()):
             ttls.append(rrset.ttl)
             if _is_internet(rrset) and rrset.rdtype in _ADDRESSES:
-                addresses += [found for one in rrset if (found := _address(one))]
+                addresses += [address for rdata in rrset if (address := _address(rdata))]
             elif rrset.rdclass == dns.rdataclass.IN and rrset.rdtype in _SERVICES:
                 services += list(rrset)
             elif rrset.rdtype != dns.rdatatype.CNAME:
-                records += [_record(one) for one in islice(rrset, MOST_RECORDS)]
+                records += [_record(rdata) for rdata in islice(rrset, MOST_RECORDS)]
         return (
-            _words(_text(one) for one in chain[1:]), _words(addresses), *_service(services),
+            _words(_text(target) for target in chain[1:]), _words(addresses), *_service(services),
             ";".join(records[:MOST_RECORDS])[:MOST_TEXT] or None, min(ttls, default=None),
         )  # fmt: skip
 
@@ -152,8 +155,8 @@ def _service(records: "list[Rdata]") -> tuple[Any, ...]:
     hints: list[str] = []
     protocols: list[str] = []
     ech = False
-    for one in records[:MOST_RECORDS]:
-        target, params = getattr(one, "target", None), getattr(one, "params", {})
+    for rdata in records[:MOST_RECORDS]:
+        target, params = getattr(rdata, "target", None), getattr(rdata, "params", {})
         if target is not None and len(target) > 1:  # "." is the owner itself, or nothing
             targets.append(_text(target))
         for key in (ParamKey.IPV4HINT, ParamKey.IPV6HINT):
@@ -172,17 +175,17 @@ def _is_internet(rrset: "RRset") -> bool:
     return rrset.rdclass & 0x7FFF == dns.rdataclass.IN
 
 
-def _address(one: "Rdata") -> str:
+def _address(rdata: "Rdata") -> str:
     """As the other tables write it; empty for bytes that are none, where dnspython does not know the class."""
-    if isinstance(one, GenericRdata):
-        size = 4 if one.rdtype == dns.rdatatype.A else 16
-        return str(ip_address(one.data)) if len(one.data) == size else ""
-    return str(ip_address(getattr(one, "address", "")))
+    if isinstance(rdata, GenericRdata):
+        size = 4 if rdata.rdtype == dns.rdatatype.A else 16
+        return str(ip_address(rdata.data)) if len(rdata.data) == size else ""
+    return str(ip_address(getattr(rdata, "address", "")))
 
 
-def _record(one: "Rdata") -> str:
-    kind = dns.rdatatype.to_text(one.rdtype)
-    return kind if isinstance(one, GenericRdata) else f"{kind} {one.to_text()}"
+def _record(rdata: "Rdata") -> str:
+    kind = dns.rdatatype.to_text(rdata.rdtype)
+    return kind if isinstance(rdata, GenericRdata) else f"{kind} {rdata.to_text()}"
 
 
 def _printable(data: bytes) -> str:

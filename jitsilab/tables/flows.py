@@ -83,16 +83,16 @@ class _Counted:
         self.labels = np.zeros((count, len(labels.NAMES)), np.int64)  # frames by label
         self.dark = np.zeros(count, np.int64)  # payload bytes that no label explains
         plain = np.array([name in _PLAIN for name in labels.NAMES])
-        for some in slices(len(packets)):
-            rows = some.start + np.flatnonzero((built.of_frame[some] >= 0) & (packets.duplicate_of[some] == 0))
+        for window in slices(len(packets)):
+            rows = window.start + np.flatnonzero((built.of_frame[window] >= 0) & (packets.duplicate_of[window] == 0))
             flow, up, label = built.of_frame[rows].astype(np.int64), built.up[rows], wire.labels[rows]
             payload = wire_lengths(packets, rows)
             np.minimum.at(self.first, flow, rows)
             np.maximum.at(self.last, flow, rows)
             for name, values in (("packets", None), ("bytes", packets.length[rows]), ("payload", payload)):
-                for way, mine in (("up", up), ("down", ~up)):
-                    weights = None if values is None else values[mine]
-                    self.sums[f"{name}_{way}"] += _sums(flow[mine], weights, count)
+                for way, mask in (("up", up), ("down", ~up)):
+                    weights = None if values is None else values[mask]
+                    self.sums[f"{name}_{way}"] += _sums(flow[mask], weights, count)
             self.labels += _sums(flow * len(labels.NAMES) + label, None, self.labels.size).reshape(self.labels.shape)
             self.dark += _sums(flow[plain[label]], payload[plain[label]], count)
 
@@ -109,8 +109,8 @@ def _tcp(wire: Wire, tcp: Array) -> dict[str, Any]:
     flow, flags = wire.flows.of_frame[rows], packets.tcp_fields(rows)["flags"]
     opened = [np.bincount(flow[flags & (SYN | ACK) == kind], minlength=len(tcp)) > 0 for kind in (SYN, SYN | ACK)]
     states = {
-        name: np.bincount(flow[some], minlength=len(tcp))
-        for name, some in (
+        name: np.bincount(flow[mask], minlength=len(tcp))
+        for name, mask in (
             ("resets", flags & RST > 0), ("fins", flags & FIN > 0), ("retransmissions", wire.flows.retransmitted[rows])
         )
     }  # fmt: skip
@@ -126,12 +126,12 @@ def _kinds(counted: _Counted) -> list[tuple[list[str], float]]:
     """Of each flow the labels, most frequent first, and the share of payload bytes that no label explains."""
     names = labels.NAMES
     payload = counted.sums["payload_up"] + counted.sums["payload_down"]
-    found = []
+    kinds = []
     for counts, unexplained in zip(counted.labels, (counted.dark / np.maximum(payload, 1)).tolist(), strict=True):
         order = np.argsort(-counts, kind="stable")
         every = [names[i] for i in order.tolist() if counts[i]]
-        found.append(([name for name in every if name not in _PLAIN] or every[:1], unexplained))
-    return found
+        kinds.append(([name for name in every if name not in _PLAIN] or every[:1], unexplained))
+    return kinds
 
 
 def _observability(wire: Wire, kinds: list[tuple[list[str], float]]) -> list[str]:
@@ -139,13 +139,13 @@ def _observability(wire: Wire, kinds: list[tuple[list[str], float]]) -> list[str
 
     SRTP says nothing of itself in its packets, so RTP beside DTLS is taken as such. Payload without a label is opaque.
     """
-    found = []
+    states = []
     for number, (kind, unexplained) in enumerate(kinds):
         session = wire.sessions.get(number)
         if session is not None:
-            found.append("decrypted" if session.decrypted else "opaque")
+            states.append("decrypted" if session.decrypted else "opaque")
         elif any(name in _SEALED for name in kind) or (kind[0] in _PLAIN and unexplained > 0):
-            found.append("opaque")
+            states.append("opaque")
         else:
-            found.append("clear")
-    return found
+            states.append("clear")
+    return states

@@ -148,8 +148,8 @@ def cut(wire: Wire) -> pd.DataFrame:
 def ends(wire: Wire) -> pd.DataFrame:
     """Of the table ``frames`` who sends to whom, each pair once."""
     packets, pairs = wire.packets, np.zeros(0, np.int64)
-    for some in slices(len(packets)):
-        pairs = np.union1d(pairs, packets.src[some].astype(np.int64) << 32 | packets.dst[some].astype(np.uint32))
+    for window in slices(len(packets)):
+        pairs = np.union1d(pairs, packets.src[window].astype(np.int64) << 32 | packets.dst[window].astype(np.uint32))
     names = packets.addresses
     return pd.DataFrame(
         {"src": texts((pairs >> 32).astype(np.int32), names), "dst": texts(pairs.astype(np.int32), names)}
@@ -164,7 +164,7 @@ def icmp(wire: Wire) -> pd.DataFrame:
 
 def arp(wire: Wire) -> Table:
     """One row an ARP packet over Ethernet for IPv4 (RFC 826); others are a row in ``errors``."""
-    packets, found, problems = wire.packets, [], []
+    packets, rows, problems = wire.packets, [], []
     for row in np.flatnonzero(packets.ethertype == ARP).tolist():
         frame = row + packets.first
         packet = packets.frame(frame)[int(packets.transport_start[row]) :] if packets.transport_start[row] else b""
@@ -174,8 +174,8 @@ def arp(wire: Wire) -> Table:
         sender, target = packet[8:18], packet[18:28]
         since = int(packets.time[row] - packets.time[0]) / 1e9
         ends = (sender[:6].hex(":"), inet_ntoa(sender[6:]), target[:6].hex(":"), inet_ntoa(target[6:]))
-        found.append((frame, int(packets.time[row]), since, *ends, int.from_bytes(packet[6:8])))
-    return Table(frame_from(found, SCHEMAS["arp"]), problems)
+        rows.append((frame, int(packets.time[row]), since, *ends, int.from_bytes(packet[6:8])))
+    return Table(frame_from(rows, SCHEMAS["arp"]), problems)
 
 
 BUILD = {"frames": frames, "tcp": tcp, "arp": arp}
@@ -244,17 +244,17 @@ def _options(wire: Wire, rows: Array) -> tuple[dict[str, Any], list[Problem]]:
     permitted, sack = np.zeros(len(rows), bool), np.full(len(rows), None, object)
     others = np.flatnonzero(~usual & (size > 20))
     for i, head in zip(others.tolist(), packets.transport_heads(rows[others], 60), strict=True):
-        found = options(head[20 : size[i]].tobytes())
+        decoded = options(head[20 : size[i]].tobytes())
         for name in names:
-            value = getattr(found, name)
+            value = getattr(decoded, name)
             if value is not None:
                 values[name][i] = value
-        permitted[i] = found.sack_permitted
-        if found.sack:
-            sack[i] = " ".join(f"{left}-{right}" for left, right in found.sack)
-        if found.rest is not None:
+        permitted[i] = decoded.sack_permitted
+        if decoded.sack:
+            sack[i] = " ".join(f"{left}-{right}" for left, right in decoded.sack)
+        if decoded.rest is not None:
             frame = int(rows[i]) + packets.first
-            problems.append(Problem(frame, "TCP", 20 + found.rest, "an option without a length that fits"))
+            problems.append(Problem(frame, "TCP", 20 + decoded.rest, "an option without a length that fits"))
     columns: dict[str, Any] = {name: integers(column, column >= 0) for name, column in values.items()}
     columns |= {"sack_permitted": permitted, "sack": pd.array(sack, dtype="str")}
     order = ("mss", "scale", "sack_permitted", "sack", "tsval", "tsecr")

@@ -169,8 +169,9 @@ def _commons(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 def _messages(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem]) -> Iterator[_Message]:
     read = stanzas_of(xmpp)
     held = [
-        n for n, one in enumerate(read)
-        if (child(one, JINGLE, name="jingle") is not None if one is not None else JINGLE in text(xmpp["xml"].iloc[n]))
+        n for n, stanza in enumerate(read)
+        if (child(stanza, JINGLE, name="jingle") is not None if stanza is not None
+            else JINGLE in text(xmpp["xml"].iloc[n]))
     ]  # fmt: skip
     rows = xmpp[[*COMMON, "type", "connection"]].iloc[held]
     for common, row, kind, connection in zip(_commons(rows), rows.index, rows["type"], rows["connection"], strict=True):
@@ -254,13 +255,13 @@ def _candidates(content: Content) -> Iterator[tuple[Any, ...]]:
 
 
 def _grouped(sources: Iterable[Source], groups: Iterable[SourceGroup]) -> Iterator[tuple[Source, str]]:
-    said: dict[int, list[str]] = {}
+    groups_of: dict[int, list[str]] = {}
     for group in groups:
         words = f"{group.semantics}:{','.join(map(str, group.ssrcs))}"
         for ssrc in dict.fromkeys(group.ssrcs):
-            said.setdefault(ssrc, []).append(words)
+            groups_of.setdefault(ssrc, []).append(words)
     for source in sources:
-        yield source, " ".join(said.get(source.ssrc, []) if source.ssrc is not None else [])
+        yield source, " ".join(groups_of.get(source.ssrc, []) if source.ssrc is not None else [])
 
 
 def _sources(message: _Message, content: Content) -> Iterator[tuple[Any, ...]]:
@@ -278,9 +279,9 @@ def _source(source: Source, owner: str, kind: str, group: str, origin: str, rece
 
 
 def _announced(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem]) -> Iterator[tuple[Any, ...]]:
-    told = [seen for seen in occupants.seen if seen.presence.sources]
-    rows = xmpp.loc[[seen.row for seen in told], [*COMMON, "from", "to"]]
-    for common, sender, receiver, seen in zip(_commons(rows), rows["from"], rows["to"], told, strict=True):
+    announcing = [seen for seen in occupants.seen if seen.presence.sources]
+    rows = xmpp.loc[[seen.row for seen in announcing], [*COMMON, "from", "to"]]
+    for common, sender, receiver, seen in zip(_commons(rows), rows["from"], rows["to"], announcing, strict=True):
         head = (*common, seen.row, text(sender), text(receiver), "presence", "", "", seen.presence.occupant)
         try:
             sources = jitsi_sources.announced(seen.presence.sources)
@@ -294,11 +295,11 @@ def _announced(xmpp: pd.DataFrame, occupants: Occupants, problems: list[Problem]
 
 def _mapped(bridge: pd.DataFrame, problems: list[Problem]) -> Iterator[tuple[Any, ...]]:
     rows = bridge[bridge["colibri_class"].isin(["AudioSourcesMap", "VideoSourcesMap"])]
-    for common, endpoint, action, told in zip(
+    for common, endpoint, action, content in zip(
         _commons(rows), rows["endpoint"], rows["colibri_class"], rows["json"], strict=True
     ):
         try:
-            maps = jitsi_sources.mapped(text(told))
+            maps = jitsi_sources.mapped(text(content))
         except ParseError as error:
             problems.append(Problem(int(common[0]), "colibri", error.offset, str(error)))
             continue

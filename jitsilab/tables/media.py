@@ -195,7 +195,7 @@ def rtp(wire: "Wire") -> Table:
         header = rtp_decoder.decode(data)
         if header.profile is not None:
             profile[place] = f"{header.profile:04x}"
-            extensions[place] = " ".join(str(one.id) for one in header.extensions) or None
+            extensions[place] = " ".join(str(extension.id) for extension in header.extensions) or None
         if header.problems and len(data) >= columns.size[place]:
             problems += [Problem(int(columns.frame[place]), "rtp", 12, text) for text in header.problems]
     made = {
@@ -224,10 +224,10 @@ def rtp(wire: "Wire") -> Table:
 
 def _peers(nested: list[Unit], unit: Array) -> dict[str, Array]:
     """Peers behind a relay, of each row; none for plain packets."""
-    found = [nested[i].peer if i >= 0 else None for i in unit.tolist()] if nested else [None] * len(unit)
+    peers = [nested[i].peer if i >= 0 else None for i in unit.tolist()] if nested else [None] * len(unit)
     return {
-        "wrapper_peer": np.array([one.address if one else None for one in found], object),
-        "wrapper_peer_port": np.array([one.port if one else None for one in found], object),
+        "wrapper_peer": np.array([peer.address if peer else None for peer in peers], object),
+        "wrapper_peer_port": np.array([peer.port if peer else None for peer in peers], object),
     }
 
 
@@ -240,11 +240,11 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     """
     plain, nested = _found(wire)
     parts = []
-    for low, high, some in wire.flows.ranges(plain):  # a stream is of one flow
+    for low, high, rows in wire.flows.ranges(plain):  # a stream is of one flow
         inside = [unit for unit in nested if low <= unit.flow < high]
-        if len(some) or inside:
-            parts.append(_streams(wire, _Columns(wire, some, inside), clock_rates or {}))
-    parts = [one for one in parts if len(one)]
+        if len(rows) or inside:
+            parts.append(_streams(wire, _Columns(wire, rows, inside), clock_rates or {}))
+    parts = [part for part in parts if len(part)]
     if not parts:
         return Table(frame_from([], MEDIA), [])
     order = ["first_frame", "flow", "depth", "ssrc"]
@@ -312,8 +312,8 @@ def rtcp(wire: "Wire") -> Table:
         for position, packet in enumerate(compound.packets):
             index = compound.srtcp_index if not position else None
             head = (packet.type, packet.name, packet.format, packet.ssrc, packet.media_ssrc, packet.size)
-            said = (compound.encrypted, index, *_sender(packet), *_report(packet), packet.text)
-            rows.append((*common, *where, position, *head, *said, unit.size, copy))
+            body = (compound.encrypted, index, *_sender(packet), *_report(packet), packet.text)
+            rows.append((*common, *where, position, *head, *body, unit.size, copy))
         if len(unit.data) >= unit.size:
             problems += [Problem(unit.frame, "rtcp", 0, text) for text in compound.problems]
     return Table(frame_from(rows, RTCP), problems)
@@ -348,8 +348,8 @@ def _sender(packet: rtcp_decoder.Packet) -> tuple[Any, ...]:
 def _report(packet: rtcp_decoder.Packet) -> tuple[Any, ...]:
     if not packet.reports:
         return (None,) * 5
-    one = packet.reports[0]
-    return (one.ssrc, one.fraction_lost / 256, one.cumulative_lost, one.highest_sequence, one.jitter)
+    report = packet.reports[0]
+    return (report.ssrc, report.fraction_lost / 256, report.cumulative_lost, report.highest_sequence, report.jitter)
 
 
 BUILD = {"rtp": rtp, "rtcp": rtcp, "media": media}

@@ -44,9 +44,9 @@ def presences(xmpp: pd.DataFrame) -> Iterator[Seen]:
     for row, stanza, (frame, connection, direction) in zip(
         xmpp.index, stanzas_of(xmpp), zip(*columns, strict=True), strict=True
     ):
-        said = stanzas.presence(stanza) if stanza is not None else None
-        if said is not None and said.room and said.occupant:
-            yield Seen(int(row), int(frame), key(connection), direction == "c2s", said)
+        presence = stanzas.presence(stanza) if stanza is not None else None
+        if presence is not None and presence.room and presence.occupant:
+            yield Seen(int(row), int(frame), key(connection), direction == "c2s", presence)
 
 
 class Occupants:
@@ -55,17 +55,17 @@ class Occupants:
     def __init__(self, xmpp: pd.DataFrame) -> None:
         seen = list(presences(xmpp))
         # outside rooms there is presence too: what a server sends a client about itself when it leaves
-        self.rooms = {one.presence.room for one in seen if one.presence.joins or one.presence.role}
-        self.seen = [one for one in seen if one.presence.room in self.rooms]
+        self.rooms = {sighting.presence.room for sighting in seen if sighting.presence.joins or sighting.presence.role}
+        self.seen = [sighting for sighting in seen if sighting.presence.room in self.rooms]
         self._connections: dict[Hashable, list[tuple[int, str]]] = {}
         self._jids: dict[str, str] = {}
-        for one in self.seen:
-            occupant = one.presence.occupant or ""
-            own = one.outgoing or 110 in one.presence.codes  # XEP-0045 section 7.2.2: own presence
-            if own and one.connection is not None and one.presence.type in (None, "unavailable"):
-                self._connections.setdefault(one.connection, []).append((one.row, occupant))
-            if one.presence.jid:
-                self._jids.setdefault(one.presence.jid, occupant)
+        for sighting in self.seen:
+            occupant = sighting.presence.occupant or ""
+            own = sighting.outgoing or 110 in sighting.presence.codes  # XEP-0045 section 7.2.2: own presence
+            if own and sighting.connection is not None and sighting.presence.type in (None, "unavailable"):
+                self._connections.setdefault(sighting.connection, []).append((sighting.row, occupant))
+            if sighting.presence.jid:
+                self._jids.setdefault(sighting.presence.jid, occupant)
 
     def on(self, connection: Hashable, row: int) -> str:
         """The occupant that a connection had at a row of the table: the last before it, else the first after it."""

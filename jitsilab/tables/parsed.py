@@ -21,11 +21,11 @@ class _Known(NamedTuple):
 _known: dict[int, _Known] = {}  # by id of the table, which no other has while it lives
 
 
-def remember(xmpp: pd.DataFrame, found: list[Stanza | None]) -> pd.DataFrame:
+def remember(xmpp: pd.DataFrame, parsed: list[Stanza | None]) -> pd.DataFrame:
     """The table, with what its rows hold once parsed known for good: one entry a row, in order."""
     number = id(xmpp)
     forget = weakref.ref(xmpp, lambda _: _known.pop(number, None))
-    _known[number] = _Known(forget, found)
+    _known[number] = _Known(forget, parsed)
     return xmpp
 
 
@@ -34,9 +34,9 @@ def stanzas_of(xmpp: pd.DataFrame) -> list[Stanza | None]:
     entry = _known.get(id(xmpp))
     if entry is not None and len(entry.stanzas) == len(xmpp) and entry.table() is xmpp:
         return entry.stanzas
-    found = [_read(text) for text in xmpp["xml"]]
-    remember(xmpp, found)
-    return found
+    parsed = [_read(text) for text in xmpp["xml"]]
+    remember(xmpp, parsed)
+    return parsed
 
 
 def _read(text: object) -> Stanza | None:

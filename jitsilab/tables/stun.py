@@ -209,12 +209,12 @@ def integrity(wire: "Wire", passwords: Passwords, accounts: Accounts = ()) -> "p
             verdicts.append(None)
             continue
         transaction = unit.flow, unit.depth, message.transaction_id
-        mine = _keys(message, passwords, turn)
-        if message.message_class == "request" and mine:
-            keys[transaction] = mine
-        mine = mine or keys.get(transaction, [])
-        found = [stun.integrity_ok(message, key) for key in mine]
-        verdicts.append(None if not found or None in found else any(found))
+        fitting = _keys(message, passwords, turn)
+        if message.message_class == "request" and fitting:
+            keys[transaction] = fitting
+        fitting = fitting or keys.get(transaction, [])
+        checked = [stun.integrity_ok(message, key) for key in fitting]
+        verdicts.append(None if not checked or None in checked else any(checked))
     return pd.Series(verdicts, dtype="boolean", name="integrity_ok")
 
 
@@ -226,7 +226,7 @@ def _keys(message: Message, passwords: Passwords, turn: Mapping[str, list[tuple[
         if username is None:
             return []
         known = passwords.get(username.split(":")[0], ())
-        return [stun.short_term_key(one) for one in ([known] if isinstance(known, str) else known)]
+        return [stun.short_term_key(password) for password in ([known] if isinstance(known, str) else known)]
     hashed = message.get(stun.USERHASH)
     if username is None and hashed is not None:
         username = next((name for name in turn if stun.userhash(name, realm) == hashed), None)

@@ -112,16 +112,16 @@ def _words(names: "list[str] | tuple[str, ...]") -> str | None:
 
 def tls_table(wire: "Wire") -> Table:
     """One row a record, in the order in which they could be read, with or without a key log."""
-    told: dict[int, dict[str, Any]] = {}  # of those with handshake messages, what these say
+    handshakes: dict[int, dict[str, Any]] = {}  # of those with handshake messages, what these say
     said: dict[int, Said] = {}
-    sessions = [one for one in wire.sessions.values() if len(one.records)]
+    sessions = [session for session in wire.sessions.values() if len(session.records)]
     problems = list(wire.keylog.problems) if wire.keylog is not None else []
     count, ready = 0, []
     for session in wire.sessions.values():
-        for place, one in session.records.said.items():
-            said[count + place] = one
-            if one.messages:
-                told[count + place] = _tls_messages(session, session.records[place], problems)
+        for place, content in session.records.said.items():
+            said[count + place] = content
+            if content.messages:
+                handshakes[count + place] = _tls_messages(session, session.records[place], problems)
         ready.append(np.maximum.accumulate(session.records.headers["frame"]))
         count += len(session.records)
         problems += session.problems
@@ -130,12 +130,12 @@ def tls_table(wire: "Wire") -> Table:
     order = np.argsort(np.concatenate(ready), kind="stable")
     made = _tls_columns(wire, sessions, said, order)
     place_of = np.full(count, -1)
-    place_of[list(told)] = np.arange(len(told))
+    place_of[list(handshakes)] = np.arange(len(handshakes))
     places = place_of[order]
     nothing: dict[str, Any] = {}  # by dtype: the columns that nobody filled share one
     for name, (dtype, _) in TLS.items():
         if name not in made:
-            values = pd.array([fields.get(name) for fields in told.values()], dtype=dtype)
+            values = pd.array([fields.get(name) for fields in handshakes.values()], dtype=dtype)
             if values.isna().all():
                 if dtype not in nothing:
                     nothing[dtype] = pd.array([None], dtype=dtype).take(np.full(count, -1), allow_fill=True)
@@ -147,22 +147,22 @@ def tls_table(wire: "Wire") -> Table:
 
 def _tls_columns(wire: "Wire", sessions: "list[Session]", said: "dict[int, Said]", order: Array) -> dict[str, Any]:
     """The columns that every record fills, in ``order``."""
-    heads = np.concatenate([one.records.headers for one in sessions])[order]
-    owner = np.repeat(np.arange(len(sessions), dtype=np.int32), [len(one.records) for one in sessions])[order]
+    heads = np.concatenate([session.records.headers for session in sessions])[order]
+    owner = np.repeat(np.arange(len(sessions), dtype=np.int32), [len(session.records) for session in sessions])[order]
     number = np.full(len(order), -1, np.int32)  # of what is said of it
     number[list(said)] = np.arange(len(said))
     number = number[order]
-    opened = np.array([one.plaintext is not None for one in said.values()] + [False])[number]
+    opened = np.array([content.plaintext is not None for content in said.values()] + [False])[number]
     kinds = np.where(heads["inner"] == NONE, -1, heads["inner"])
     # what is newer than TLS 1.1 writes the number of TLS 1.2
-    negotiated = [one.version for one in sessions]
-    known = np.array([one is not None for one in negotiated])[owner]
+    negotiated = [session.version for session in sessions]
+    known = np.array([version is not None for version in negotiated])[owner]
     shown = np.where(heads["encrypted"] & (heads["version"] < 0x0303), heads["version"].astype(np.int32), -1)
     unread = heads["encrypted"] & ~opened
-    reasons = [one.reason for one in sessions]
+    reasons = [session.reason for session in sessions]
     given = np.array([bool(reason) for reason in reasons])[owner]
     plain = [f"{version_name(value)}" for value in range(0x0300, 0x0305)]
-    alerts = [one.alert for one in said.values()]
+    alerts = [content.alert for content in said.values()]
     return {
         **common(wire, heads["frame"].astype(np.int64) - wire.packets.first),
         "first_frame": heads["first_frame"].astype(np.int64),
@@ -174,7 +174,7 @@ def _tls_columns(wire: "Wire", sessions: "list[Session]", said: "dict[int, Said]
         "inner_type": texts(kinds.astype(np.int32), [content_type_name(kind) for kind in range(256)]),
         "version": texts(
             np.where(known, owner, np.where(shown >= 0, len(sessions) + shown - 0x0300, -1)).astype(np.int32),
-            [one or "" for one in negotiated] + plain,
+            [version or "" for version in negotiated] + plain,
         ),
         "record_version": texts(heads["version"].astype(np.int32) - 0x0300, plain),
         "alert": texts(
@@ -259,15 +259,17 @@ def _certificate(der: bytes) -> dict[str, Any]:
 
     shown: dict[str, Any] = {"certificate_sha256": dtls_protocol.fingerprint(der)}
     try:
-        one = x509.decode(der)
+        certificate = x509.decode(der)
     except ParseError:
         return shown  # TLS carries what it is given; whoever receives it refuses it
     return shown | {
-        "certificate_names": _words(tuple(name for name in one.names if name.isprintable() and " " not in name)),
-        "certificate_from": f"{one.not_before:%Y-%m-%dT%H:%M:%SZ}",
-        "certificate_until": f"{one.not_after:%Y-%m-%dT%H:%M:%SZ}",
-        "certificate_self_signed": one.self_signed,
-        _REMARKS: one.remarks,
+        "certificate_names": _words(
+            tuple(name for name in certificate.names if name.isprintable() and " " not in name)
+        ),
+        "certificate_from": f"{certificate.not_before:%Y-%m-%dT%H:%M:%SZ}",
+        "certificate_until": f"{certificate.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "certificate_self_signed": certificate.self_signed,
+        _REMARKS: certificate.remarks,
     }
 
 
@@ -300,10 +302,10 @@ def dtls_table(wire: "Wire") -> Table:
             "wrapper_peer_port": unit.peer.port if unit.peer else None,
         }
         key = (unit.flow, unit.depth, unit.peer, copy)
-        mine = directions.setdefault((*key, unit.up), _Direction())
+        sender = directions.setdefault((*key, unit.up), _Direction())
         other = directions.setdefault((*key, not unit.up), _Direction())
         common = (unit.frame, wire.time(unit.frame), wire.seconds(unit.frame), unit.flow, *unit[8:12])
-        for fields in _datagram(unit, mine, other, problems):
+        for fields in _datagram(unit, sender, other, problems):
             given = {"first_frame": unit.first_frame, **base, **fields}
             rows.append(common + tuple(given.get(name) for name in _DTLS_FIELDS))
     for direction in directions.values():
@@ -313,19 +315,19 @@ def dtls_table(wire: "Wire") -> Table:
     return Table(frame_from(rows, DTLS), sorted(problems))
 
 
-def _datagram(unit: Unit, mine: _Direction, other: _Direction, problems: list[Problem]) -> "list[dict[str, Any]]":
+def _datagram(unit: Unit, sender: _Direction, other: _Direction, problems: list[Problem]) -> "list[dict[str, Any]]":
     """What the records of a datagram say, one entry a row."""
     rows: list[dict[str, Any]] = []
     try:
-        for record in dtls_protocol.records(unit.data, mine.connection_id):
-            rows += _dtls_record(unit, record, mine, other, problems)
+        for record in dtls_protocol.records(unit.data, sender.connection_id):
+            rows += _dtls_record(unit, record, sender, other, problems)
     except ParseError as error:
         problems.append(Problem(unit.frame, "DTLS", error.offset, str(error)))
     return rows
 
 
 def _dtls_record(
-    unit: Unit, record: dtls_protocol.Record, mine: _Direction, other: _Direction, problems: list[Problem]
+    unit: Unit, record: dtls_protocol.Record, sender: _Direction, other: _Direction, problems: list[Problem]
 ) -> "list[dict[str, Any]]":
     plain: dict[str, Any] = {
         "record_type": "ciphertext" if record.content_type is None else content_type_name(record.content_type),
@@ -343,7 +345,7 @@ def _dtls_record(
     rows = []
     try:
         for fragment in dtls_protocol.fragments(record):
-            message = mine.assembler.feed(fragment, unit.frame)
+            message = sender.assembler.feed(fragment, unit.frame)
             if message is not None:
                 rows.append(plain | _dtls_message(unit, message, other, problems))
     except ParseError as error:

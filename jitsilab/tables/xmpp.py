@@ -94,19 +94,19 @@ def redacted(target: str) -> str:
     '/colibri-ws/default-id/63303b56/5a21c27c?pwd=***'
     """
 
-    def hide(found: re.Match[str]) -> str:
-        name = unquote(found[2]).strip().lower().replace("-", "_")
-        return f"{found[1]}{found[2]}=***" if SECRET.fullmatch(name) else found[0]
+    def hide(match: re.Match[str]) -> str:
+        name = unquote(match[2]).strip().lower().replace("-", "_")
+        return f"{match[1]}{match[2]}=***" if SECRET.fullmatch(name) else match[0]
 
     return _PARAMETER.sub(hide, _JWT.sub("***", _USER.sub("***@", target)))
 
 
 def token(target: str) -> str | None:
     """What a JWT in a target says of itself (RFC 7519 section 4.1), nothing of whom it names; None without a JWT."""
-    found = _JWT.search(unquote(target))
-    if not found:
+    match = _JWT.search(unquote(target))
+    if not match:
         return None
-    head, claims = _decoded(found[0].partition(".")[0]), _decoded(found[1])
+    head, claims = _decoded(match[0].partition(".")[0]), _decoded(match[1])
     issued, expires = claims.get("iat", claims.get("nbf")), claims.get("exp")
     lifetime = "unlimited" if expires is None else "unknown"
     if isinstance(issued, int) and isinstance(expires, int):
@@ -135,27 +135,27 @@ def http(wire: Wire) -> Table:
     carried = wire.carried
     polls = {poll.exchange: poll for poll in carried.polls}
     rows = []
-    for number, one in enumerate(carried.http):
-        request, response, poll = one.request, one.response, polls.get(number)
+    for number, exchange in enumerate(carried.http):
+        request, response, poll = exchange.request, exchange.response, polls.get(number)
         asked, answered = request.fields if request else {}, response.fields if response else {}
         frames = request.frames if request else response.frames if response else (0, 0)
         target = request.target if request else None
         rows.append(
             (
-                *_common(wire, frames[1], one.flow, one.up if request else not one.up),
+                *_common(wire, frames[1], exchange.flow, exchange.up if request else not exchange.up),
                 frames[0],
-                one.up,
+                exchange.up,
                 request.method if request else None,
                 redacted(target) if target is not None else None,
                 response.status if response else None,
                 answered.get("content-type"),
-                one.version,
+                exchange.version,
                 asked.get("host"),
                 asked.get("user-agent"),
                 asked.get("origin"),
-                one.clear,
+                exchange.clear,
                 response.frames[1] if response else None,
-                _upgraded(one),
+                _upgraded(exchange),
                 asked.get("upgrade"),
                 answered.get("sec-websocket-protocol"),
                 answered.get("server"),
@@ -164,18 +164,19 @@ def http(wire: Wire) -> Table:
                 token(target) if target else None,
                 poll.connection if poll else None,
                 poll.rid if poll else None,
-                *_conference(one),
+                *_conference(exchange),
             )
         )
     rows.sort(key=lambda row: row[0])
     return Table(frame_from(rows, SCHEMAS["http"]), _problems(wire, "HTTP", "HTTP2", "WebSocket"))
 
 
-def _conference(one: Exchange) -> tuple[str | None, bool | None]:
+def _conference(exchange: Exchange) -> tuple[str | None, bool | None]:
     """Room and readiness of a request for a conference over HTTP, as Jicofo takes it at /conference-request/v1."""
-    if one.request is None or not (one.request.target or "").partition("?")[0].endswith("/conference-request/v1"):
+    request = exchange.request
+    if request is None or not (request.target or "").partition("?")[0].endswith("/conference-request/v1"):
         return None, None
-    asked, answered = _object(one.sent.data), _object(one.received.data)
+    asked, answered = _object(exchange.sent.data), _object(exchange.received.data)
     room, ready = asked.get("room"), answered.get("ready")
     return room if isinstance(room, str) else None, ready if isinstance(ready, bool) else None
 
@@ -183,15 +184,15 @@ def _conference(one: Exchange) -> tuple[str | None, bool | None]:
 def _object(data: bytes) -> dict[str, Any]:
     """A JSON object; empty for all else."""
     try:
-        found = json.loads(data)
+        value = json.loads(data)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def _upgraded(one: Exchange) -> str | None:
+def _upgraded(exchange: Exchange) -> str | None:
     """The protocol after 101 (RFC 9110 section 7.8)."""
-    return one.response.fields.get("upgrade") if one.response and one.response.status == 101 else None
+    return exchange.response.fields.get("upgrade") if exchange.response and exchange.response.status == 101 else None
 
 
 def _problems(wire: Wire, *protocols: str) -> list[Problem]:
@@ -221,29 +222,29 @@ def _xmpp(wire: Wire) -> Table:
     asked: dict[tuple[int, bool, str | None], int] = {}
     rows: list[tuple[Any, ...]] = []
     read: list[stanzas.Stanza | None] = []
-    for one in wire.carried.stanzas:
+    for carried in wire.carried.stanzas:
         try:
-            stanza = stanzas.read(one.xml)
+            stanza = stanzas.read(carried.xml)
         except ParseError as error:
-            problems.append(Problem(one.frame, "XMPP", error.offset, str(error)))
+            problems.append(Problem(carried.frame, "XMPP", error.offset, str(error)))
             continue
         request = None
         if stanza.name in stanzas.STANZA_NAMES and stanza.id is not None:
             if stanzas.is_answer(stanza):
-                request = asked.get(_key(stanza, one.connection, not one.from_client))
+                request = asked.get(_key(stanza, carried.connection, not carried.from_client))
             else:
-                asked[_key(stanza, one.connection, one.from_client)] = one.frame
-        rows.append(_stanza(wire, one, stanza, request))
+                asked[_key(stanza, carried.connection, carried.from_client)] = carried.frame
+        rows.append(_stanza(wire, carried, stanza, request))
         read.append(stanza)
     return Table(parsed.remember(frame_from(rows, SCHEMAS["xmpp"]), read), problems)
 
 
-def _stanza(wire: Wire, one: Stanza, stanza: stanzas.Stanza, request: int | None) -> tuple[Any, ...]:
+def _stanza(wire: Wire, carried: Stanza, stanza: stanzas.Stanza, request: int | None) -> tuple[Any, ...]:
     return (
-        *_common(wire, one.frame, one.flow, one.up),
-        one.first_frame,
-        one.up,
-        "c2s" if one.from_client else "s2c",
+        *_common(wire, carried.frame, carried.flow, carried.up),
+        carried.first_frame,
+        carried.up,
+        "c2s" if carried.from_client else "s2c",
         stanza.name,
         stanza.namespace,
         stanza.sender,
@@ -252,12 +253,12 @@ def _stanza(wire: Wire, one: Stanza, stanza: stanzas.Stanza, request: int | None
         stanza.id,
         stanza.child,
         stanza.child_namespace,
-        one.carrier,
-        one.clear,
-        one.connection,
+        carried.carrier,
+        carried.clear,
+        carried.connection,
         request,
-        _frames(one.copies),
-        one.xml,
+        _frames(carried.copies),
+        carried.xml,
     )
 
 
@@ -273,11 +274,11 @@ def bridge(wire: Wire) -> Table:
         if message.opcode != 1 or message.data.lstrip()[:1] != b"{":
             continue
         try:
-            said = json.loads(message.data)
+            value = json.loads(message.data)
         except (ValueError, RecursionError):
             problems.append(Problem(message.frame, "WebSocket", message.offset, "a text message that is not JSON"))
             continue
-        kind = said.get("colibriClass") if isinstance(said, dict) else None
+        kind = value.get("colibriClass") if isinstance(value, dict) else None
         if isinstance(kind, str):
             name = message.key or message.connection
             channels[name][message.connection].append((message, kind))
@@ -321,8 +322,8 @@ def _once(sides: list[list[tuple[Message, str]]]) -> list[tuple[Message, str, li
 
 def _endpoint(target: str | None) -> str | None:
     """Endpoint id in the target of a bridge channel: /colibri-ws/SERVER/CONFERENCE/ENDPOINT."""
-    found = _ENDPOINT.search(target or "")
-    return unquote(found[1]) if found else None
+    match = _ENDPOINT.search(target or "")
+    return unquote(match[1]) if match else None
 
 
 BUILD = {"http": http, "xmpp": xmpp, "bridge": bridge}
