@@ -62,7 +62,7 @@ def anchors(stun: pd.DataFrame) -> pd.DataFrame:
     What the ufrags say must fit: each is made up to a minute before its first check; where the capture has times of
     day, by those, else by what the others say. What does not fit is another agent's random text and is left out.
     """
-    found: dict[str, tuple[str, int, int, float, pd.Timestamp]] = {}
+    stamps: dict[str, tuple[str, int, int, float, pd.Timestamp]] = {}
     names = ["username", "src", "dst", "frame", "seconds", "time"]
     requests = stun.loc[(stun["message_class"] == "request") & stun["username"].notna(), names]
     requests = requests.drop_duplicates(["username", "src", "dst"])  # only the first with a ufrag counts
@@ -70,12 +70,12 @@ def anchors(stun: pd.DataFrame) -> pd.DataFrame:
         receiver, _, sender = str(username).partition(":")
         for ufrag, owner in ((receiver, dst), (sender, src)):
             when = made(ufrag)
-            if when is not None and ufrag not in found:
-                found[ufrag] = (str(owner), when, int(frame), float(seconds), time)
-    kept = _fitting(found)
+            if when is not None and ufrag not in stamps:
+                stamps[ufrag] = (str(owner), when, int(frame), float(seconds), time)
+    kept = _fitting(stamps)
     rows = []
     for ufrag, certainty in kept.items():
-        owner, when, frame, seconds, _ = found[ufrag]
+        owner, when, frame, seconds, _ = stamps[ufrag]
         rows.append(
             (
                 ufrag,
@@ -90,16 +90,16 @@ def anchors(stun: pd.DataFrame) -> pd.DataFrame:
     return frame_from(rows, SCHEMA)
 
 
-def _fitting(found: dict[str, tuple[str, int, int, float, pd.Timestamp]]) -> dict[str, str]:
+def _fitting(stamps: dict[str, tuple[str, int, int, float, pd.Timestamp]]) -> dict[str, str]:
     """The ufrags to believe, with the certainty of what they say."""
-    dated = {ufrag: one for ufrag, one in found.items() if not pd.isna(one[4])}
+    dated = {ufrag: stamp for ufrag, stamp in stamps.items() if not pd.isna(stamp[4])}
     if dated:
         return {
             ufrag: "measured"
             for ufrag, (_, when, _, _, time) in dated.items()
             if 0 <= time.timestamp() - when / 1000 <= LAG
         }
-    begins = {ufrag: when / 1000 - seconds for ufrag, (_, when, _, seconds, _) in found.items()}
+    begins = {ufrag: when / 1000 - seconds for ufrag, (_, when, _, seconds, _) in stamps.items()}
     groups = [[other for other in begins if abs(begins[other] - begin) <= AGREE] for begin in begins.values()]
     best = max(groups, key=len, default=[])
     if len(best) > 1:

@@ -17,12 +17,12 @@ def broken(flows: pd.DataFrame, tcp: pd.DataFrame | None) -> set[int]:
     if flows.empty:
         return set()
     gaps = pd.to_numeric(flows["gaps"], errors="coerce").fillna(0) if "gaps" in flows else pd.Series(0, flows.index)
-    found = {int(flow) for flow in flows.loc[gaps.gt(0), "flow"]}
+    incomplete = {int(flow) for flow in flows.loc[gaps.gt(0), "flow"]}
     if tcp is not None and len(tcp):
         listed, parts = tcp["flow"].isin(_listed(flows, tcp)), 1 + len(tcp) // TOGETHER
         for part in range(parts):  # a flow is in one of them
-            found |= _unseen_ends(tcp[listed & (tcp["flow"] % parts).eq(part)])
-    return found
+            incomplete |= _unseen_ends(tcp[listed & (tcp["flow"] % parts).eq(part)])
+    return incomplete
 
 
 def cut(frames: pd.DataFrame | None, among: pd.DataFrame | None) -> set[int]:

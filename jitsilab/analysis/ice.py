@@ -158,10 +158,10 @@ def pairs(stun: pd.DataFrame) -> pd.DataFrame:
     ``stun`` has the columns of the table ``stun``; one without transaction ids, flows or directions, as a printed
     summary gives it, does as well: answers then follow the oldest open check between the same addresses.
     """
-    found = _Reader(stun).read()
-    _number_sessions(found)
-    _select(found)
-    return frame_from((_row(pair) for pair in found), SCHEMA)
+    checked = _Reader(stun).read()
+    _number_sessions(checked)
+    _select(checked)
+    return frame_from((_row(pair) for pair in checked), SCHEMA)
 
 
 class _Reader:
@@ -274,10 +274,10 @@ def _seen(pair: _Pair, row: Any) -> None:
     pair.seconds.append(float(row.seconds))
 
 
-def _number_sessions(found: list[_Pair]) -> None:
+def _number_sessions(checked: list[_Pair]) -> None:
     """A session is a pair of ufrags, in either order: on the two sides of a relay local and remote change places."""
     sessions: dict[frozenset[str], list[_Pair]] = {}
-    for pair in found:
+    for pair in checked:
         sessions.setdefault(frozenset(pair.ufrags), []).append(pair)
     hosts: dict[tuple[str | None, Address], _Silence] = {}
     for number, members in enumerate(sessions.values()):
@@ -305,20 +305,20 @@ class _Silence:
         return bisect_right(self.ends, begin + SILENT)
 
 
-def _select(found: list[_Pair]) -> None:
+def _select(checked: list[_Pair]) -> None:
     """Of each session the nominated pair with the latest answered check; of equals the one nominated first.
 
     A capture beside a TURN server shows a relayed pair twice, inside TURN and on the relay's own leg: with the same
     relayed port and the same peer. Both rows are that pair.
     """
     best: dict[int, _Pair] = {}
-    for pair in found:
+    for pair in checked:
         if pair.nominated and (pair.session not in best or pair.last_consent > best[pair.session].last_consent):
             best[pair.session] = pair
-    for pair in found:
-        one = best.get(pair.session)
-        if one is not None and pair.nominated and pair.remote == one.remote and pair.local[1] == one.local[1]:
-            pair.selected = pair is one or pair.depth != one.depth
+    for pair in checked:
+        chosen = best.get(pair.session)
+        if chosen is not None and pair.nominated and pair.remote == chosen.remote and pair.local[1] == chosen.local[1]:
+            pair.selected = pair is chosen or pair.depth != chosen.depth
 
 
 def _row(pair: _Pair) -> tuple[Any, ...]:
@@ -353,5 +353,5 @@ def _steps(times: list[float]) -> Iterator[float]:
 
 
 def _interval(direction: _Direction, valid: tuple[int, float] | None) -> float | None:
-    steps = list(_steps([one for one in direction.sent if valid and one >= valid[1]]))
+    steps = list(_steps([moment for moment in direction.sent if valid and moment >= valid[1]]))
     return median(steps) if steps else None

@@ -47,20 +47,21 @@ def passwords(jingle: pd.DataFrame) -> dict[str, str | tuple[str, ...]]:
     Browsers' ufrags have four characters; where two sessions came to the same one, it has both passwords.
     """
     rows = jingle[["ufrag", "pwd"]].dropna().drop_duplicates()
-    found = {ufrag: tuple(group) for ufrag, group in rows.groupby("ufrag", sort=False)["pwd"]}
-    return {ufrag: several[0] if len(several) == 1 else several for ufrag, several in found.items()}
+    by_ufrag = {ufrag: tuple(group) for ufrag, group in rows.groupby("ufrag", sort=False)["pwd"]}
+    return {ufrag: several[0] if len(several) == 1 else several for ufrag, several in by_ufrag.items()}
 
 
 def local_names(candidates: pd.DataFrame, dns: pd.DataFrame | None) -> pd.Series:
     """Addresses of candidates that hide theirs behind a name in .local, where multicast DNS told it in this capture."""
     known: dict[str, list[str]] = {}
-    told = dns[dns["service"].eq("mdns") & dns["addresses"].notna()] if dns is not None else pd.DataFrame()
-    for name, addresses in zip(told.get("name", ()), told.get("addresses", ()), strict=True):
+    answers = dns[dns["service"].eq("mdns") & dns["addresses"].notna()] if dns is not None else pd.DataFrame()
+    for name, addresses in zip(answers.get("name", ()), answers.get("addresses", ()), strict=True):
         known.setdefault(str(name).lower(), []).extend(str(addresses).split())
-    found = [
-        " ".join(dict.fromkeys(known.get(str(one).lower().rstrip("."), []))) or None for one in candidates["address"]
+    resolved = [
+        " ".join(dict.fromkeys(known.get(str(address).lower().rstrip("."), []))) or None
+        for address in candidates["address"]
     ]
-    return pd.Series(found, candidates.index, dtype="str")
+    return pd.Series(resolved, candidates.index, dtype="str")
 
 
 def clock_rates(payload_types: pd.DataFrame) -> dict[int | tuple[int, int], int]:
@@ -72,12 +73,12 @@ def clock_rates(payload_types: pd.DataFrame) -> dict[int | tuple[int, int], int]
 
 def turn_credentials(xmpp: pd.DataFrame) -> list[tuple[str, str]]:
     """User names and passwords for TURN, as XEP-0215 answers and the room's metadata gave them, each once."""
-    found: dict[tuple[str, str], None] = {}
+    credentials: dict[tuple[str, str], None] = {}
     for stanza in stanzas_of(xmpp):
         for service in stanzas.services(stanza) if stanza is not None else ():
             if service.username and service.password:
-                found[service.username, service.password] = None
-    return list(found)
+                credentials[service.username, service.password] = None
+    return list(credentials)
 
 
 class _Side(NamedTuple):
@@ -165,10 +166,10 @@ def _announced(jingle: pd.DataFrame | None) -> dict[str, _Announced]:
         return {}
     rows = jingle.dropna(subset=["ufrag", "fingerprint"]).drop_duplicates("ufrag")
     columns = ("frame", "endpoint", "session", "fingerprint_hash", "fingerprint")
-    told = zip(*(rows[column] for column in columns), strict=True)
+    details = zip(*(rows[column] for column in columns), strict=True)
     return {
         ufrag: _Announced(int(frame), endpoint if isinstance(endpoint, str) else None, session, hashes, prints)
-        for ufrag, (frame, endpoint, session, hashes, prints) in zip(rows["ufrag"], told, strict=True)
+        for ufrag, (frame, endpoint, session, hashes, prints) in zip(rows["ufrag"], details, strict=True)
     }
 
 
@@ -181,7 +182,7 @@ def streams(
     map of the receiver's channel; what a map does not name either is the bridge's own (probes) or a sender's as it is.
     """
     sides = Sides(stun) if stun is not None else None
-    endpoints = {ufrag: said.endpoint for ufrag, said in _announced(jingle).items()}
+    endpoints = {ufrag: announced.endpoint for ufrag, announced in _announced(jingle).items()}
     named = _named(sources)
     rows = []
     for row in media.itertuples(index=False):
@@ -189,8 +190,8 @@ def streams(
         side = sides.at(row.flow, row.depth, row.up, middle) if sides else None
         sender = endpoints.get(side.ufrag) if side else None
         receiver = endpoints.get(side.peer) if side else None
-        found = _owner(named.get(int(row.ssrc), []), sender, receiver, float(row.last_seconds))
-        rows.append((row.flow, row.up, row.depth, row.ssrc, sender, receiver, *(found or (None,) * 4)))
+        owner = _owner(named.get(int(row.ssrc), []), sender, receiver, float(row.last_seconds))
+        rows.append((row.flow, row.up, row.depth, row.ssrc, sender, receiver, *(owner or (None,) * 4)))
     return frame_from(rows, STREAMS)
 
 
@@ -204,14 +205,14 @@ class _Named(NamedTuple):
 
 
 def _named(sources: pd.DataFrame | None) -> dict[int, list[_Named]]:
-    found: dict[int, list[_Named]] = {}
+    by_ssrc: dict[int, list[_Named]] = {}
     if sources is not None:
         rows = sources.dropna(subset=["ssrc"]).astype(object)
         rows = rows.where(rows.notna(), None)
         columns = ("ssrc", "seconds", "owner", "kind", "name", "origin", "receiver")
         for ssrc, *rest in zip(*(rows[column] for column in columns), strict=True):
-            found.setdefault(int(ssrc), []).append(_Named(*rest))
-    return found
+            by_ssrc.setdefault(int(ssrc), []).append(_Named(*rest))
+    return by_ssrc
 
 
 def _owner(

@@ -172,4 +172,4 @@ CALL_IDLE = Limit(
     "is another call",
 )  # fmt: skip
 
-LIMITS: Final[dict[str, Limit]] = {name: one for name, one in globals().items() if isinstance(one, Limit)}
+LIMITS: Final[dict[str, Limit]] = {name: limit for name, limit in globals().items() if isinstance(limit, Limit)}

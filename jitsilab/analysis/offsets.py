@@ -49,15 +49,15 @@ def agreed(bounds: Iterable[Interval]) -> Interval | None:
     Interval(low=0.5, high=2.0)
     """
     listed = list(bounds)
-    starts = sorted({one.low for one in listed})
+    starts = sorted({bound.low for bound in listed})
     best: list[Interval] = []
     for start in starts:
-        inside = [one for one in listed if one.low <= start <= one.high + FINE]
+        inside = [bound for bound in listed if bound.low <= start <= bound.high + FINE]
         if len(inside) > len(best):
             best = inside
     if not best or 2 * len(best) <= len(listed):
         return None
-    low, high = max(one.low for one in best), min(one.high for one in best)
+    low, high = max(bound.low for bound in best), min(bound.high for bound in best)
     return Interval(low, max(low, high))
 
 
@@ -71,7 +71,7 @@ def between(gaps: Iterable[Gap]) -> dict[tuple[str, str], Interval]:
             known.setdefault((gap.one, gap.other), []).append(Interval(gap.low, gap.high))
         else:
             known.setdefault((gap.other, gap.one), []).append(Interval(-gap.high, -gap.low))
-    return {pair: interval for pair, some in known.items() if (interval := agreed(some)) is not None}
+    return {pair: interval for pair, bounds in known.items() if (interval := agreed(bounds)) is not None}
 
 
 def from_reference(reference: str, pairs: Mapping[tuple[str, str], Interval]) -> dict[str, Interval]:
@@ -83,16 +83,16 @@ def from_reference(reference: str, pairs: Mapping[tuple[str, str], Interval]) ->
     for (one, other), gap in pairs.items():
         near.setdefault(one, {})[other] = gap
         near.setdefault(other, {})[one] = Interval(-gap.high, -gap.low)
-    found = {reference: Interval(0.0, 0.0)}
+    offsets = {reference: Interval(0.0, 0.0)}
     waiting = [reference]
     steps = 0
     while waiting and steps < 50 * (len(near) + 1):
         steps += 1
-        waiting.sort(key=lambda clock: found[clock].width, reverse=True)
+        waiting.sort(key=lambda clock: offsets[clock].width, reverse=True)
         here = waiting.pop()
         for there, gap in near.get(here, {}).items():
-            reached = Interval(found[here].low + gap.low, found[here].high + gap.high)
-            before = found.get(there)
+            reached = Interval(offsets[here].low + gap.low, offsets[here].high + gap.high)
+            before = offsets.get(there)
             if before is not None:
                 reached = Interval(max(before.low, reached.low), min(before.high, reached.high))
                 if reached.low > reached.high + FINE:
@@ -100,7 +100,7 @@ def from_reference(reference: str, pairs: Mapping[tuple[str, str], Interval]) ->
                 reached = Interval(reached.low, max(reached.low, reached.high))
                 if reached.width > before.width - FINE or there == reference:
                     continue
-            found[there] = reached
+            offsets[there] = reached
             if there not in waiting:
                 waiting.append(there)
-    return found
+    return offsets

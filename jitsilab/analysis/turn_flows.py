@@ -52,17 +52,17 @@ def turn_flows(
 ) -> list[TurnFlow]:
     """Every connection to TURN: from its messages where they can be read, else from the lengths of TLS records."""
     stun = frame(tables, "stun")
-    found = list(_open_turn(stun, flows, servers, frame(tables, "media"))) if len(stun) else []
-    seen = {one.flow for one in found}
+    connections = list(_open_turn(stun, flows, servers, frame(tables, "media"))) if len(stun) else []
+    seen = {connection.flow for connection in connections}
     tls = frame(tables, "tls")
     if not len(tls) or not len(flows):
-        return found
+        return connections
     relayed = _relayed_rows(frame(tables, "turn_in_tls"))
     for row in turn_in_tls.stages(tls, flows).itertuples():
         if row.flow in seen or row.flow not in roles:
             continue
         seen.add(row.flow)
-        found.append(
+        connections.append(
             TurnFlow(
                 int(row.flow),
                 "turn-tls",
@@ -84,11 +84,11 @@ def turn_flows(
     answered = set(tls.loc[~tls["up"].fillna(True).astype(bool), "flow"].dropna().astype(int))
     for row in silent.itertuples():
         if int(row.flow) not in answered:  # a ClientHello without ALPN, and nothing came back
-            found.append(
+            connections.append(
                 TurnFlow(int(row.flow), "turn-tls", str(row.client), float(row.first_seconds), float(row.last_seconds),
                          "unreachable", certainty="inferred", frames=(int(row.first_frame), int(row.last_frame)))
             )  # fmt: skip
-    return found
+    return connections
 
 
 def _relayed_rows(rows: pd.DataFrame) -> dict[int, Relayed]:
@@ -98,15 +98,15 @@ def _relayed_rows(rows: pd.DataFrame) -> dict[int, Relayed]:
     relayed = rows["message"].isin(["send", "data", "channel-data", "other"])
     rows = rows.loc[relayed, ["flow", "seconds", "up", "length"]]
     return {
-        int(flow): Relayed(some["seconds"].to_numpy(np.float64), some["up"].to_numpy(bool), some["length"].to_numpy())
-        for flow, some in rows.groupby("flow", sort=False)
+        int(flow): Relayed(part["seconds"].to_numpy(np.float64), part["up"].to_numpy(bool), part["length"].to_numpy())
+        for flow, part in rows.groupby("flow", sort=False)
     }
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
     if isinstance(value, str):
-        return tuple(int(one) for one in value.split())
-    return tuple(int(one) for one in value) if isinstance(value, list | tuple) else ()
+        return tuple(int(number) for number in value.split())
+    return tuple(int(number) for number in value) if isinstance(value, list | tuple) else ()
 
 
 def _open_turn(
@@ -117,13 +117,13 @@ def _open_turn(
     wanted = ["flow", "frame", "transport", "method", "message_class", "username"]
     turn = stun.loc[stun["depth"].eq(0) & ~stun["method"].eq("Binding"), wanted]
     for number, rows in turn.groupby("flow", sort=True):
-        said = _said(rows)
-        if not any(method == "Allocate" for method, _ in said):
+        frames_of = _frames_of(rows)
+        if not any(method == "Allocate" for method, _ in frames_of):
             continue
         end = ends.loc[number]
         if is_loopback(end["client"]) or end["client"] in servers:
             continue
-        stage, frames, refused = _stage(rows, said)
+        stage, frames, refused = _stage(rows, frames_of)
         inside = media[media["flow"].eq(number) & media["depth"].gt(0)] if len(media) else media
         up = float(inside.loc[inside["up"].fillna(False).astype(bool), "bytes"].sum()) if len(inside) else 0.0
         down = float(inside.loc[~inside["up"].fillna(True).astype(bool), "bytes"].sum()) if len(inside) else 0.0
@@ -138,25 +138,27 @@ def _open_turn(
             float(end["last_seconds"]),
             stage,
             frames=frames,
-            allocated=tuple(said["Allocate", "success"]),
+            allocated=tuple(frames_of["Allocate", "success"]),
             refused=refused,
             sent=int(rows["method"].eq("Send").sum()),
             received=int(rows["method"].eq("Data").sum()),
         )
 
 
-def _said(rows: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
+def _frames_of(rows: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
     """Frames of messages by method and class."""
-    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    frames: dict[tuple[str, str], list[int]] = defaultdict(list)
     for method, kind, number in zip(rows["method"], rows["message_class"], rows["frame"], strict=True):
-        found[method, kind].append(int(number))
-    return found
+        frames[method, kind].append(int(number))
+    return frames
 
 
-def _stage(rows: pd.DataFrame, said: dict[tuple[str, str], list[int]]) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
+def _stage(
+    rows: pd.DataFrame, frames: dict[tuple[str, str], list[int]]
+) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
     """Stage of one TURN connection, the frames that show it, and those of refused permissions."""
-    granted = said["CreatePermission", "success"] + said["ChannelBind", "success"]
-    refused, allocated = tuple(said["CreatePermission", "error"]), tuple(said["Allocate", "success"])
+    granted = frames["CreatePermission", "success"] + frames["ChannelBind", "success"]
+    refused, allocated = tuple(frames["CreatePermission", "error"]), tuple(frames["Allocate", "success"])
     if granted:
         return "permitted", tuple(sorted(granted)), refused
     if refused:
@@ -165,7 +167,7 @@ def _stage(rows: pd.DataFrame, said: dict[tuple[str, str], list[int]]) -> tuple[
         return "allocated", allocated, ()
     asked = rows["method"].eq("Allocate") & rows["message_class"].eq("request")
     with_credentials = [int(f) for f in rows.loc[asked & rows["username"].notna(), "frame"]]
-    late = [frame for frame in said["Allocate", "error"] if with_credentials and frame > with_credentials[0]]
+    late = [frame for frame in frames["Allocate", "error"] if with_credentials and frame > with_credentials[0]]
     if late:
         return "auth-failed", (with_credentials[0], *late), ()
-    return "unreachable", tuple(said["Allocate", "request"]), ()
+    return "unreachable", tuple(frames["Allocate", "request"]), ()

@@ -74,10 +74,11 @@ def read(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     """
     names = clients(flows)
     rows = [
-        (row.frame, row.seconds, one.flow, names[one.flow], *row[2:6], one.certainty if row.sure else "inferred")
-        for one in readings(tls, flows)
-        for row in one.rows
-    ]
+        (row.frame, row.seconds, reading.flow, names[reading.flow], *row[2:6],
+         reading.certainty if row.sure else "inferred")
+        for reading in readings(tls, flows)
+        for row in reading.rows
+    ]  # fmt: skip
     return frame_from(sorted(rows, key=lambda row: row[0]), SCHEMA)
 
 
@@ -96,8 +97,10 @@ def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     ``tls`` and ``flows`` are tables of a capture or of a printed study.
     """
     names, ends = clients(flows), ends_of(flows)
-    read = {one.flow: one for one in readings(tls, flows)}
-    rows = [_row(one, ends[number], names[number]) for number, one in read.items() if one.opening is not None]
+    read = {reading.flow: reading for reading in readings(tls, flows)}
+    rows = [
+        _row(reading, ends[number], names[number]) for number, reading in read.items() if reading.opening is not None
+    ]
     rows += [
         _row(Reading(number), ends[number], names[number], frame)
         for number, frame in _unanswered(tls, ends)
@@ -107,15 +110,15 @@ def stages(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("first_frame", ignore_index=True)
 
 
-def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = None) -> dict[str, Any]:
+def _row(reading: Reading, flow: dict[str, Any], client: str, frame: int | None = None) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "flow": one.flow, "client": client, "address": str(flow["client"]), "first_frame": flow["first_frame"],
+        "flow": reading.flow, "client": client, "address": str(flow["client"]), "first_frame": flow["first_frame"],
         "last_frame": flow["last_frame"], "first_seconds": flow["first_seconds"], "last_seconds": flow["last_seconds"],
-        "stage": "unreachable", "score": one.score, "certainty": one.certainty, "frames": str(frame or ""),
+        "stage": "unreachable", "score": reading.score, "certainty": reading.certainty, "frames": str(frame or ""),
         "allocated_frames": "", "refused_frames": "", "relayed_seconds": 0.0,
     }  # fmt: skip
     names: dict[str, list[int]] = defaultdict(list)
-    rows = one.rows
+    rows = reading.rows
     for message in rows:
         names[message.message].append(message.frame)
     counts = {"permissions": "create-permission", "granted": "create-permission-success",
@@ -126,25 +129,28 @@ def _row(one: Reading, flow: dict[str, Any], client: str, frame: int | None = No
     relayed = [message for message in rows[opened:] if message.message in ("send", "data", "channel-data", "other")]
     row |= {f"bytes_{'up' if up else 'down'}": sum(m.length for m in relayed if m.up == up) for up in (True, False)}
     row["relayed_seconds"] = relayed[-1].seconds - relayed[0].seconds if relayed else 0.0
-    row["checks"] = len(one.checks)
-    if one.opening is None:
+    row["checks"] = len(reading.checks)
+    if reading.opening is None:
         return row
-    if one.checks:
-        row["check_length"] = min(one.checks)
-        row["session"], row["username_longest"] = _session(one, one.opening, rows)
-    if not one.failed:
-        row |= {"fixed": one.opening.fixed, "username": one.opening.username}
-        row |= {"realm_and_nonce": one.opening.realm_and_nonce, "reason": one.reasons[0] if one.reasons else None}
-    stage, frames = _stage(one, row, names, relayed[0].seconds if relayed else 0.0)
+    if reading.checks:
+        row["check_length"] = min(reading.checks)
+        row["session"], row["username_longest"] = _session(reading, reading.opening, rows)
+    if not reading.failed:
+        row |= {"fixed": reading.opening.fixed, "username": reading.opening.username}
+        row |= {
+            "realm_and_nonce": reading.opening.realm_and_nonce,
+            "reason": reading.reasons[0] if reading.reasons else None,
+        }
+    stage, frames = _stage(reading, row, names, relayed[0].seconds if relayed else 0.0)
     row |= {"stage": stage, "frames": " ".join(map(str, frames))}
     row["allocated_frames"] = " ".join(map(str, names["allocate-success"]))
     row["refused_frames"] = " ".join(map(str, names["create-permission-error"]))
     return row
 
 
-def _stage(one: Reading, row: dict[str, Any], names: dict[str, list[int]], begun: float) -> tuple[str, list[int]]:
+def _stage(reading: Reading, row: dict[str, Any], names: dict[str, list[int]], begun: float) -> tuple[str, list[int]]:
     """The stage and the frames that show it; a refusal comes before checks without an answer."""
-    if one.failed:
+    if reading.failed:
         return "auth-failed", names["allocate-error"]
     lasted = max(row["last_seconds"] - begun, 1.0)
     if row["granted"]:
@@ -159,25 +165,25 @@ def _stage(one: Reading, row: dict[str, Any], names: dict[str, list[int]], begun
 
 def _unanswered(tls: pd.DataFrame, ends: dict[int, dict[str, Any]]) -> list[tuple[int, int]]:
     """Flows whose ClientHello would lead to TURN and whose server said nothing, with the frame of the ClientHello."""
-    found = []
-    for number, some in candidates(tls):
+    silent = []
+    for number, shown in candidates(tls):
         flow = ends.get(number)
-        if flow is None or (some.down & ~some.alert).any():
+        if flow is None or (shown.down & ~shown.alert).any():
             continue
-        waited = float(flow["last_seconds"]) - some.seconds[0]
+        waited = float(flow["last_seconds"]) - shown.seconds[0]
         ended = any(not pd.isna(flow.get(name)) and flow.get(name) for name in ("fins", "resets"))
         if ended or waited >= QUIET:
-            found.append((number, some.frame[0]))
-    return found
+            silent.append((number, shown.frame[0]))
+    return silent
 
 
-def _session(one: Reading, opening: Opening, rows: list[Row]) -> tuple[str, int]:
+def _session(reading: Reading, opening: Opening, rows: list[Row]) -> tuple[str, int]:
     """Whom a connection's checks are for, and the most bytes their USERNAME can have.
 
     A bridge's ufrag is longer than a browser's, and its answers are longer than 64 bytes.
     """
     libwebrtc = opening.bare == LIBWEBRTC
-    longest = username_range(min(one.checks), 8 if libwebrtc else 0)[1]
+    longest = username_range(min(reading.checks), 8 if libwebrtc else 0)[1]
     came = [row.length for row in rows if row.message == "data"][:8]
     answered = opening.wrapper + opening.fixed + ANSWER in came
     return "p2p" if answered or longest <= PEER[libwebrtc] else "jvb", longest

@@ -146,13 +146,13 @@ def openings(lengths: Sequence[int], six: bool = False) -> list[Opening]:
         families += [(6, 4), (6, 6), (4, 6)]
     elif bare > HEADER + TRANSPORT:
         families.append((4, 6))  # REQUESTED-ADDRESS-FAMILY may have asked for it
-    found = []
+    likely = []
     for mapped, relayed in families:
         for own in owned:
             first = Opening(bare, refused, authenticated, answer, own, 0, ADDRESSES[mapped], ADDRESSES[relayed])
             worded = (replace(first, phrase=phrase) for phrase in (UNAUTHORIZED, *range(4, 68, 4)))
-            found += [opening for opening in worded if opening.sound][:1]
-    return sorted(found, key=lambda opening: opening.phrase != UNAUTHORIZED)
+            likely += [opening for opening in worded if opening.sound][:1]
+    return sorted(likely, key=lambda opening: opening.phrase != UNAUTHORIZED)
 
 
 def username_range(check: int, extra: int = 8) -> tuple[int, int]:
@@ -175,7 +175,7 @@ def settled(tls: pd.DataFrame) -> pd.DataFrame:
         return tls
     tls = tls.copy()
     alone = tls[tls["length"].notna() & (tls["record_type"] == "application_data")]
-    seen = {bool(up): set(map(int, some["length"])) for up, some in alone.groupby("up")}
+    seen = {bool(up): set(map(int, records["length"])) for up, records in alone.groupby("up")}
     waiting = tls[tls["length_sum"].notna() & (tls["sharing"] == 2) & (tls["record_type"] == "application_data")]
     for (_, up), pair in waiting.groupby(["frame", "up"]):
         if len(pair) == 2:

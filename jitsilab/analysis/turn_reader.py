@@ -130,46 +130,48 @@ def _fingerprint(table: pd.DataFrame, columns: Iterable[str]) -> tuple[Any, ...]
 def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
     """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
     ends = ends_of(flows)
-    found: list[Reading] = []
+    opened: list[Reading] = []
     cut: list[Reading] = []
-    for number, some in candidates(settled(tls)):
+    for number, shown in candidates(settled(tls)):
         if number in ends:
-            one = _read_flow(number, some, ends[number])
-            (found if one.opening is not None else cut).append(one)
-    whole = {_shape(one.opening) for one in found if one.opening is not None}
-    for one in cut:
-        _beginning(one, whole)
-    return sorted([*_agreed(found), *(one for one in cut if len(one.kept))], key=lambda one: one.flow)
+            reading = _read_flow(number, shown, ends[number])
+            (opened if reading.opening is not None else cut).append(reading)
+    whole = {_shape(reading.opening) for reading in opened if reading.opening is not None}
+    for reading in cut:
+        _beginning(reading, whole)
+    return sorted(
+        [*_agreed(opened), *(reading for reading in cut if len(reading.kept))], key=lambda reading: reading.flow
+    )
 
 
-def _read_flow(number: int, some: Shown, flow: dict[str, Any]) -> Reading:
+def _read_flow(number: int, shown: Shown, flow: dict[str, Any]) -> Reading:
     """The reading under the protection that explains most; without an opening where none explains the flow."""
     best = Reading(number)
-    for cost, finished in overhead(some.version, some.suite):
-        records = _after_handshake(some, cost, finished)
-        found = _read_records(number, records, flow) if records is not None else None
-        if found is not None and (best.opening is None or found.score > best.score):
-            best = found
+    for cost, finished in overhead(shown.version, shown.suite):
+        records = _after_handshake(shown, cost, finished)
+        reading = _read_records(number, records, flow) if records is not None else None
+        if reading is not None and (best.opening is None or reading.score > best.score):
+            best = reading
         elif records is not None and best.records is None:
             best.records = records
     return best
 
 
-def _after_handshake(some: Shown, cost: int, finished: frozenset[int]) -> _Records | None:
+def _after_handshake(shown: Shown, cost: int, finished: frozenset[int]) -> _Records | None:
     """Application records from the client's first message on; in TLS 1.3 its Finished is skipped."""
-    rows = np.flatnonzero(some.data)
-    record, up = some.length[rows], some.up[rows]
-    mine = np.flatnonzero(up)
+    rows = np.flatnonzero(shown.data)
+    record, up = shown.length[rows], shown.up[rows]
+    sent = np.flatnonzero(up)
     if finished:
-        if not len(mine) or record[mine[0]] - cost not in finished:
+        if not len(sent) or record[sent[0]] - cost not in finished:
             return None
-        mine = mine[1:]
-    if not len(mine):
+        sent = sent[1:]
+    if not len(sent):
         return None
-    first = int(mine[0])
+    first = int(sent[0])
     kept = rows[first:].tolist()
     return _Records(
-        [some.frame[row] for row in kept], [some.seconds[row] for row in kept], up[first:].tolist(),
+        [shown.frame[row] for row in kept], [shown.seconds[row] for row in kept], up[first:].tolist(),
         record[first:].tolist(), np.where(record >= cost, record - cost, -1)[first:].tolist(),
     )  # fmt: skip
 
@@ -189,11 +191,11 @@ def _read_records(number: int, records: _Records, flow: dict[str, Any]) -> Readi
     six = ":" in str(flow["client"])
     choices = openings(lengths, six)
     if not choices and lengths[3] == lengths[1]:  # the credentials are refused as their absence was
-        choices = [replace(one, answer=lengths[3]) for one in openings(lengths[:3], six)]
+        choices = [replace(opening, answer=lengths[3]) for opening in openings(lengths[:3], six)]
     if not choices:
         return None
     readings = [_named(number, records, places, opening, flow) for opening in choices]
-    best = max(readings, key=lambda one: one.score)  # the first of equals: the likeliest
+    best = max(readings, key=lambda reading: reading.score)  # the first of equals: the likeliest
     return best if best.score >= limits.FEW_EQUATIONS.value else None
 
 
@@ -395,12 +397,12 @@ class _Walk:
         )
 
 
-def _beginning(one: Reading, whole: set[tuple[int, ...]]) -> None:
+def _beginning(reading: Reading, whole: set[tuple[int, ...]]) -> None:
     """Name the records of a flow that ends inside its opening.
 
     They are what another flow opens with, or three messages that fit one another.
     """
-    records = one.records
+    records = reading.records
     if records is None:
         return
     asked = [i for i, up in enumerate(records.up) if up][:3]
@@ -411,7 +413,7 @@ def _beginning(one: Reading, whole: set[tuple[int, ...]]) -> None:
     fit = len(places) == 3 and bool(openings(lengths))
     if len(asked) > 2 or not (fit or any(shape[: len(lengths)] == lengths for shape in whole)):
         return
-    one.keep([
+    reading.keep([
         Row(records.frame[i], records.seconds[i], records.up[i], name, records.length[i], records.record[i], False)
         for i, name in zip(places, OPENED, strict=False)
     ])  # fmt: skip
@@ -420,12 +422,12 @@ def _beginning(one: Reading, whole: set[tuple[int, ...]]) -> None:
 def _agreed(readings: list[Reading]) -> list[Reading]:
     """Flows that open with the same four lengths confirm one another."""
     openings_seen: dict[tuple[int, ...], int] = {}
-    for one in readings:
-        if one.opening is not None:
-            openings_seen[_shape(one.opening)] = openings_seen.get(_shape(one.opening), 0) + 1
-    for one in readings:
-        if one.opening is not None and openings_seen[_shape(one.opening)] > 1:
-            one.score += 1
+    for reading in readings:
+        if reading.opening is not None:
+            openings_seen[_shape(reading.opening)] = openings_seen.get(_shape(reading.opening), 0) + 1
+    for reading in readings:
+        if reading.opening is not None and openings_seen[_shape(reading.opening)] > 1:
+            reading.score += 1
     return readings
 
 

@@ -34,27 +34,27 @@ def ends_of(flows: pd.DataFrame) -> dict[int, dict[str, Any]]:
 
 def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
     """Flow number and records of each flow whose ClientHello is there and asks for no protocol but TURN (RFC 7443)."""
-    told = tls.loc[tls["handshake"].notna(), ["flow", "handshake", "alpn"]].astype(
+    handshakes = tls.loc[tls["handshake"].notna(), ["flow", "handshake", "alpn"]].astype(
         {"handshake": object, "alpn": object}
     )
-    hello = told[told["handshake"].str.contains("client_hello").astype(bool)]
+    hello = handshakes[handshakes["handshake"].str.contains("client_hello").astype(bool)]
     asks = hello["alpn"].fillna("").str.replace(",", " ").str.split()
     other = asks.map(lambda names: not all(name.startswith("stun.") for name in names)).astype(bool)
     wanted = set(hello["flow"].dropna()) - set(hello.loc[other, "flow"].dropna())
-    some = tls.loc[tls["flow"].isin(wanted), COLUMNS].sort_values("flow", kind="stable")
-    flow = some["flow"].to_numpy(dtype=np.int64)
+    records = tls.loc[tls["flow"].isin(wanted), COLUMNS].sort_values("flow", kind="stable")
+    flow = records["flow"].to_numpy(dtype=np.int64)
     bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
-    kind, up = some["record_type"].astype("object").to_numpy(), some["up"].astype("boolean")
-    frame, seconds = some["frame"].to_numpy(), some["seconds"].to_numpy()
+    kind, up = records["record_type"].astype("object").to_numpy(), records["up"].astype("boolean")
+    frame, seconds = records["frame"].to_numpy(), records["seconds"].to_numpy()
     ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
     data, alert = kind == "application_data", kind == "alert"
-    length = some["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
-    version, suite = (some[name].astype("object").to_numpy() for name in ("version", "suite"))
+    length = records["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
+    version, suite = (records[name].astype("object").to_numpy() for name in ("version", "suite"))
     for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        one = slice(start, end)
-        agreed = {value for value in version[one][theirs[one]] if isinstance(value, str)}
-        chosen = next((value for value in suite[one] if isinstance(value, str)), None)
+        rows = slice(start, end)
+        agreed = {value for value in version[rows][theirs[rows]] if isinstance(value, str)}
+        chosen = next((value for value in suite[rows] if isinstance(value, str)), None)
         yield int(flow[start]), Shown(
-            frame[one].tolist(), seconds[one].tolist(), ours[one], theirs[one], data[one], alert[one], length[one],
-            max(agreed, default=None), chosen,
+            frame[rows].tolist(), seconds[rows].tolist(), ours[rows], theirs[rows], data[rows], alert[rows],
+            length[rows], max(agreed, default=None), chosen,
         )  # fmt: skip
