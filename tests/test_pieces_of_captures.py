@@ -28,6 +28,10 @@ def test_labels_and_streams_do_not_depend_on_how_many_flows_are_read_at_once(mon
     assert (ranges[0][0], ranges[-1][1]) == (0, len(pieces.wire.flows))
     assert np.sort(np.concatenate([rows for _, _, rows in ranges])).tolist() == np.flatnonzero(wanted).tolist()
     assert (pieces.wire.labels == whole.wire.labels).all()
+    assert (pieces.wire.flows.retransmitted == whole.wire.flows.retransmitted).all()
+    for flow, other in zip(pieces.wire.flows, whole.wire.flows, strict=True):
+        for up in (True, False):
+            assert flow.stream(up).pieces == other.stream(up).pieces
     pd.testing.assert_frame_equal(pieces.table("media"), media)
 
 

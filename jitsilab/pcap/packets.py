@@ -180,9 +180,10 @@ class Packets:
         All are 0 in a row without a whole TCP header.
         """
         fields = np.zeros(len(rows), _TCP_HEADER)
-        place = np.searchsorted(self.tcp_rows, rows)
-        there = np.append(self.tcp_rows, -1)[place] == rows
-        fields[there] = self._tcp[place[there]]
+        if len(self.tcp_rows):
+            place = np.minimum(np.searchsorted(self.tcp_rows, rows), len(self.tcp_rows) - 1)
+            there = self.tcp_rows[place] == rows
+            fields[there] = self._tcp[place[there]]
         return fields
 
     def transport_heads(self, rows: Array, width: int) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from jitsilab.errors import ParseError
 from jitsilab.pcap.columns import slices
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import stun
-from jitsilab.wire.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Stream, assemble, wire_lengths
+from jitsilab.wire.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Recent, Stream, assemble, wire_lengths
 
 if TYPE_CHECKING:
     from jitsilab.pcap import Packets
@@ -148,17 +148,30 @@ class _Segments:
         """One a frame of the capture: bytes, a SYN or a FIN sent again, or a hole filled too late."""
         return self._assembled[1]
 
+    def ranges(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
+        """As `Flows.ranges` gives them."""
+        order, starts = self.rows
+        if len(starts) < 2:
+            return
+        counts = np.add.reduceat(wanted[order], starts[:-1], dtype=np.int64)
+        part = (np.cumsum(counts) - counts) // TOGETHER
+        lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
+        for low, high in zip(lows, [*lows[1:], len(starts) - 1], strict=True):
+            rows = order[starts[low] : starts[high]]
+            yield low, high, np.sort(rows[wanted[rows]]).astype(np.int64)
+
     @cached_property
     def _assembled(self) -> tuple[dict[int, Stream], npt.NDArray[np.bool_]]:
-        rows = np.flatnonzero((self.packets.ip_protocol == TCP) & (self._of_frame >= 0))
-        rows = rows[self.packets.duplicate_of[rows] == 0]
-        side = 2 * self._of_frame[rows].astype(np.int64) + ~self.up[rows]
-        order = np.argsort(side, kind="stable")
-        rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
-        streams, sent_again = assemble(self.packets, rows, places)
-        again = np.zeros(len(self.packets), bool)
-        again[rows[sent_again]] = True
-        return dict(zip(numbers.tolist(), streams, strict=True)), again
+        wanted = (self.packets.ip_protocol == TCP) & (self.packets.duplicate_of == 0)
+        again, streams, recent = np.zeros(len(self.packets), bool), dict[int, Stream](), Recent()
+        for _, _, rows in self.ranges(wanted):
+            side = 2 * self._of_frame[rows].astype(np.int64) + ~self.up[rows]
+            order = np.argsort(side, kind="stable")
+            rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
+            some, sent_again = assemble(self.packets, rows, places, recent)
+            again[rows[sent_again]] = True
+            streams.update(zip(numbers.tolist(), some, strict=True))
+        return streams, again
 
 
 class Flows:
@@ -201,15 +214,7 @@ class Flows:
 
         Every flow is in one range, so that what is decided or counted by flow comes out as if all were read at once.
         """
-        if not len(self):
-            return
-        order, starts = self._segments.rows
-        counts = np.add.reduceat(wanted[order], starts[:-1], dtype=np.int64)
-        part = (np.cumsum(counts) - counts) // TOGETHER
-        lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
-        for low, high in zip(lows, [*lows[1:], len(self)], strict=True):
-            rows = order[starts[low] : starts[high]]
-            yield low, high, np.sort(rows[wanted[rows]]).astype(np.int64)
+        return self._segments.ranges(wanted)
 
     @property
     def retransmitted(self) -> npt.NDArray[np.bool_]:

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 MOVES = 1 << 31  # stretches that late segments may push aside; nobody but an attacker sends so many in reverse
-MANY = 1 << 22  # bytes of payload that are read at a time
+MANY, FRAMES = 1 << 22, 1 << 14  # bytes of payload that are read at a time, and of how many frames at most
 KEPT = 1 << 24  # bytes of streams that were put together and may be asked for again; others are read again
 OBJECT = 140  # bytes that Python needs for a piece, whatever its length
 LATE = 3_000_000  # ns: a hole that stayed open longer was a loss, a shorter one a reordering
@@ -47,14 +47,14 @@ class _Payloads:
 
     def __init__(self, packets: "Packets", rows: Array) -> None:
         self._packets, self._rows = packets, rows
-        self._size = np.cumsum(packets.payload_length[rows], dtype=np.int64)
         self._low, self._found = 0, list[bytes]()  # what was read last
 
     def read(self, low: int, high: int) -> list[bytes]:
         """The payloads of segments ``low`` to before ``high``."""
         if not self._low <= low <= high <= self._low + len(self._found):
-            enough = int(np.searchsorted(self._size, self._size[low] + MANY))
-            rows = self._rows[low : max(high, enough)]
+            ahead = self._rows[low : max(high, low + FRAMES)]
+            enough = int(np.searchsorted(np.cumsum(self._packets.payload_length[ahead], dtype=np.int64), MANY))
+            rows = ahead[: max(high - low, enough)]
             order = np.argsort(rows)
             self._low, payloads = low, self._packets.payloads(rows[order])
             self._found = [payloads[place] for place in np.argsort(order).tolist()]
@@ -65,30 +65,30 @@ class _Payloads:
         self._low, self._found = 0, []
 
 
-class _Recent:
+class Recent:
     """The streams that were put together last, as long as they are not too much together."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[int, list[Piece]] = OrderedDict()  # by number of the stream, the latest last
+        self._held: OrderedDict[int, list[Piece]] = OrderedDict()  # by a stream's first frame, the latest last
         self._bytes = 0
 
-    def get(self, number: int) -> list[Piece] | None:
+    def get(self, first: int) -> list[Piece] | None:
         """The pieces of a stream, where they are still there."""
-        pieces: list[Piece] | None = self._held.get(number)
+        pieces: list[Piece] | None = self._held.get(first)
         if pieces is not None:
-            self._held.move_to_end(number)
+            self._held.move_to_end(first)
         return pieces
 
-    def add(self, number: int, pieces: list[Piece]) -> None:
+    def add(self, first: int, pieces: list[Piece]) -> None:
         """Remember a stream, and forget the oldest ones where they are too much."""
-        self._held[number] = pieces
+        self._held[first] = pieces
         self._bytes += _cost(pieces)
         while self._bytes > KEPT and len(self._held) > 2:  # both directions of one flow are asked for in turn
             self.drop(next(iter(self._held)))
 
-    def drop(self, number: int) -> None:
+    def drop(self, first: int) -> None:
         """Forget a stream."""
-        self._bytes -= _cost(self._held.pop(number, ()))
+        self._bytes -= _cost(self._held.pop(first, ()))
 
 
 def _cost(pieces: Sequence[Piece]) -> int:
@@ -112,14 +112,13 @@ class Stream:
         skips: list[int] | None = None,
         *,
         from_start: bool,
-        number: int = 0,
-        recent: "_Recent | None" = None,
+        recent: "Recent | None" = None,
     ) -> None:
         self.from_start = from_start  # the SYN was seen
         self._payloads, self._low = payloads, low  # where the payloads are, and which is the first
         self._begins, self._ends, self._frames = begins, ends, frames  # of what each segment brought, in stream order
         self._skips = skips  # bytes of each segment's payload before that
-        self._number, self._recent = number, recent if recent is not None else _Recent()
+        self._recent = recent if recent is not None else Recent()
 
     @classmethod
     def of_nothing(cls, packets: "Packets") -> "Stream":
@@ -131,10 +130,10 @@ class Stream:
         """Runs of bytes in stream order; bytes are missing between two of them. Read when asked for, soon let go."""
         if not self._frames:
             return []
-        pieces = self._recent.get(self._number)
+        pieces = self._recent.get(self._frames[0])
         if pieces is None:
             pieces = self._read()
-            self._recent.add(self._number, pieces)
+            self._recent.add(self._frames[0], pieces)
         return pieces
 
     def _read(self) -> list[Piece]:
@@ -149,7 +148,8 @@ class Stream:
 
     def release(self) -> None:
         """Let go of the bytes; they are read again when they are asked for."""
-        self._recent.drop(self._number)
+        if self._frames:
+            self._recent.drop(self._frames[0])
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, that brought bytes from ``start`` to before ``end``; 0, 0 for none."""
@@ -184,8 +184,10 @@ def wire_lengths(packets: "Packets", rows: Array) -> npt.NDArray[np.int64]:
     return size + np.where((packets.payload_start[rows] > 0) & (reached == packets.captured_length[rows]), cut, 0)
 
 
-def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
-    """The streams of many directions, all at once, and which of their segments were sent again.
+def assemble(
+    packets: "Packets", rows: Array, side: Array, recent: Recent
+) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
+    """The streams of many directions at once, and which of their segments were sent again.
 
     ``rows`` are the segments of one direction after those of another, each in the order of their arrival; ``side`` is
     the number of the direction that each belongs to, from 0, without a gap.
@@ -201,15 +203,13 @@ def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream]
     at, from_start = _places(fields["seq"][counted].astype(np.int64), side, sent, control & SYN > 0, count)
     shuffled = _shuffled(at, sent, control, side, count)
     kept = np.flatnonzero((there > 0) & ~shuffled[side])
-    columns = (at[kept], (at + there)[kept], frames[kept])  # as arrays, or each number would take 40 bytes
-    begins, ends, numbers = (array("q", column.astype(np.int64).tobytes()) for column in columns)
+    begins, ends, numbers = map(_packed, (at[kept], (at + there)[kept], frames[kept]))
     bounds = np.searchsorted(side[kept], np.arange(count + 1)).tolist()
-    payloads, recent = _Payloads(packets, rows[counted[kept]]), _Recent()
+    payloads = _Payloads(packets, rows[counted[kept]].astype(np.int32))
     streams = [
-        Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen, number=number,
-               recent=recent)
-        for number, (low, high, seen) in enumerate(zip(bounds, bounds[1:], from_start.tolist(), strict=False))
-    ]  # fmt: skip
+        Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen, recent=recent)
+        for low, high, seen in zip(bounds, bounds[1:], from_start.tolist(), strict=False)
+    ]
     segments = (at, sent, there, packets.time[rows[counted]], control)
     for number in np.flatnonzero(shuffled).tolist():
         low, high = np.searchsorted(side, [number, number + 1]).tolist()
@@ -219,8 +219,14 @@ def assemble(packets: "Packets", rows: Array, side: Array) -> tuple[list[Stream]
         pieces = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
         lists = [list(column) for column in zip(*pieces, strict=True)] or [[], [], [], []]
         own = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
-        streams[number] = Stream(own, 0, *lists, from_start=bool(from_start[number]), number=number, recent=recent)
+        streams[number] = Stream(own, 0, *lists, from_start=bool(from_start[number]), recent=recent)
     return streams, again
+
+
+def _packed(column: Array) -> "array[int]":
+    """Numbers in four bytes each, or in eight: in a list each would take 40."""
+    wide = len(column) and max(-int(column.min()), int(column.max())) >= 1 << 31
+    return array("q", column.astype(np.int64).tobytes()) if wide else array("i", column.astype(np.int32).tobytes())
 
 
 def _places(seq: Array, side: Array, sent: Array, syn: Array, count: int) -> tuple[Array, Array]:
