@@ -110,7 +110,7 @@ MEDIA: Schema = {
 SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
 
 
-def _found(wire: "Wire") -> tuple[npt.NDArray[np.bool_], list[Unit]]:
+def _packets(wire: "Wire") -> tuple[npt.NDArray[np.bool_], list[Unit]]:
     """RTP over plain UDP as a mask of the capture's rows, and what TURN wraps as units."""
     plain = (wire.labels == Label.RTP) & (wire.packets.ip_protocol == 17)
     return plain, [u for u in wire.units if u.kind == "rtp" and len(u.data) >= 12]
@@ -181,7 +181,7 @@ def _seconds(wire: "Wire", time: Array) -> Array:
 
 def rtp(wire: "Wire") -> Table:
     """One row an RTP packet, in the order of frames."""
-    plain, nested = _found(wire)
+    plain, nested = _packets(wire)
     columns = _Columns(wire, np.flatnonzero(plain), nested)
     count = len(columns.frame)
     profile, extensions, csrcs = np.full(count, None, object), np.full(count, None, object), columns.first & 15
@@ -238,7 +238,7 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     and payload type where sessions differ; RFC 3551's fixed types are known without. On an `any` capture both legs of
     a relay are flows of their own, so a relayed stream is there once for each.
     """
-    plain, nested = _found(wire)
+    plain, nested = _packets(wire)
     parts = []
     for low, high, rows in wire.flows.ranges(plain):  # a stream is of one flow
         inside = [unit for unit in nested if low <= unit.flow < high]

@@ -22,7 +22,7 @@ from jitsilab.protocols.tls_registry import (
 )
 from jitsilab.tables import COMMON, Schema, Table, frame_from
 from jitsilab.tables.frames import common, texts
-from jitsilab.wire.decrypt.records import NONE, Said
+from jitsilab.wire.decrypt.records import NONE, Content
 from jitsilab.wire.units import Unit
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ def _words(names: "list[str] | tuple[str, ...]") -> str | None:
 def tls_table(wire: "Wire") -> Table:
     """One row a record, in the order in which they could be read, with or without a key log."""
     handshakes: dict[int, dict[str, Any]] = {}  # of those with handshake messages, what these say
-    said: dict[int, Said] = {}
+    contents: dict[int, Content] = {}
     sessions = [session for session in wire.sessions.values() if len(session.records)]
     problems = list(wire.keylog.problems) if wire.keylog is not None else []
     count, ready = 0, []
     for session in wire.sessions.values():
-        for place, content in session.records.said.items():
-            said[count + place] = content
+        for place, content in session.records.contents.items():
+            contents[count + place] = content
             if content.messages:
                 handshakes[count + place] = _tls_messages(session, session.records[place], problems)
         ready.append(np.maximum.accumulate(session.records.headers["frame"]))
@@ -128,7 +128,7 @@ def tls_table(wire: "Wire") -> Table:
     if not count:
         return Table(frame_from([], TLS), problems)
     order = np.argsort(np.concatenate(ready), kind="stable")
-    made = _tls_columns(wire, sessions, said, order)
+    made = _tls_columns(wire, sessions, contents, order)
     place_of = np.full(count, -1)
     place_of[list(handshakes)] = np.arange(len(handshakes))
     places = place_of[order]
@@ -145,14 +145,16 @@ def tls_table(wire: "Wire") -> Table:
     return Table(pd.DataFrame({name: made[name] for name in TLS}, copy=False), problems)
 
 
-def _tls_columns(wire: "Wire", sessions: "list[Session]", said: "dict[int, Said]", order: Array) -> dict[str, Any]:
+def _tls_columns(
+    wire: "Wire", sessions: "list[Session]", contents: "dict[int, Content]", order: Array
+) -> dict[str, Any]:
     """The columns that every record fills, in ``order``."""
     heads = np.concatenate([session.records.headers for session in sessions])[order]
     owner = np.repeat(np.arange(len(sessions), dtype=np.int32), [len(session.records) for session in sessions])[order]
     number = np.full(len(order), -1, np.int32)  # of what is said of it
-    number[list(said)] = np.arange(len(said))
+    number[list(contents)] = np.arange(len(contents))
     number = number[order]
-    opened = np.array([content.plaintext is not None for content in said.values()] + [False])[number]
+    opened = np.array([content.plaintext is not None for content in contents.values()] + [False])[number]
     kinds = np.where(heads["inner"] == NONE, -1, heads["inner"])
     # what is newer than TLS 1.1 writes the number of TLS 1.2
     negotiated = [session.version for session in sessions]
@@ -162,7 +164,7 @@ def _tls_columns(wire: "Wire", sessions: "list[Session]", said: "dict[int, Said]
     reasons = [session.reason for session in sessions]
     given = np.array([bool(reason) for reason in reasons])[owner]
     plain = [f"{version_name(value)}" for value in range(0x0300, 0x0305)]
-    alerts = [content.alert for content in said.values()]
+    alerts = [content.alert for content in contents.values()]
     return {
         **common(wire, heads["frame"].astype(np.int64) - wire.packets.first),
         "first_frame": heads["first_frame"].astype(np.int64),

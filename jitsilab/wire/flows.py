@@ -168,9 +168,9 @@ class _Segments:
             side = 2 * self._of_frame[rows].astype(np.int64) + ~self.up[rows]
             order = np.argsort(side, kind="stable")
             rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
-            some, sent_again = assemble(self.packets, rows, places, recent)
+            assembled, sent_again = assemble(self.packets, rows, places, recent)
             again[rows[sent_again]] = True
-            streams.update(zip(numbers.tolist(), some, strict=True))
+            streams.update(zip(numbers.tolist(), assembled, strict=True))
         return streams, again
 
 

@@ -47,22 +47,22 @@ class _Payloads:
 
     def __init__(self, packets: "Packets", rows: Array) -> None:
         self._packets, self._rows = packets, rows
-        self._low, self._found = 0, list[bytes]()  # what was read last
+        self._low, self._payloads = 0, list[bytes]()  # what was read last
 
     def read(self, low: int, high: int) -> list[bytes]:
         """The payloads of segments ``low`` to before ``high``."""
-        if not self._low <= low <= high <= self._low + len(self._found):
+        if not self._low <= low <= high <= self._low + len(self._payloads):
             ahead = self._rows[low : max(high, low + FRAMES)]
             enough = int(np.searchsorted(np.cumsum(self._packets.payload_length[ahead], dtype=np.int64), MANY))
             rows = ahead[: max(high - low, enough)]
             order = np.argsort(rows)
             self._low, payloads = low, self._packets.payloads(rows[order])
-            self._found = [payloads[place] for place in np.argsort(order).tolist()]
-        return self._found[low - self._low : high - self._low]
+            self._payloads = [payloads[place] for place in np.argsort(order).tolist()]
+        return self._payloads[low - self._low : high - self._low]
 
     def forget(self) -> None:
         """Let go what was read."""
-        self._low, self._found = 0, []
+        self._low, self._payloads = 0, []
 
 
 class Recent:
@@ -216,7 +216,7 @@ def assemble(
         coverage = _Coverage()
         for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in segments), strict=True):
             again[counted[k]] = coverage.add(k, *segment)
-        pieces = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.found)]
+        pieces = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.pieces)]
         lists = [list(column) for column in zip(*pieces, strict=True)] or [[], [], [], []]
         own = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
         streams[number] = Stream(own, 0, *lists, from_start=bool(from_start[number]), recent=recent)
@@ -266,7 +266,7 @@ class _Coverage:
     """Which bytes of a stream are there, and from which segment."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[int, int, int, int]] = []  # begin, end, segment, bytes of it to skip
+        self.pieces: list[tuple[int, int, int, int]] = []  # begin, end, segment, bytes of it to skip
         self._begins: list[int] = []  # disjoint stretches that are there, in order
         self._ends: list[int] = []
         self._sent = 0  # one past the highest byte that was sent
@@ -288,7 +288,7 @@ class _Coverage:
             self._sent, self._sent_at = end, time
         for begin, stop in self._missing(max(at, 0), min(end, at + captured)):
             if self._cover(begin, stop):
-                self.found.append((begin, stop, segment, begin - at))
+                self.pieces.append((begin, stop, segment, begin - at))
         return again
 
     def _missing(self, begin: int, end: int) -> list[tuple[int, int]]:

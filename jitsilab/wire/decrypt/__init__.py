@@ -13,7 +13,7 @@ from jitsilab.protocols.tls_registry import suite_name, version_name
 from jitsilab.wire.decrypt import record_layer
 from jitsilab.wire.decrypt.keylog import KeyLog
 from jitsilab.wire.decrypt.record_layer import Connection, Side
-from jitsilab.wire.decrypt.records import NONE, Record, Records, Said
+from jitsilab.wire.decrypt.records import NONE, Content, Record, Records
 from jitsilab.wire.flows import ByteStream, Piece
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _describe(made: Session, connection: Connection, client: Side, server: Side)
 def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, Side]) -> None:
     """Records of both directions in the order in which they could be read, and what went wrong in them."""
     rows: list[tuple[Any, ...]] = []
-    said: dict[int, Said] = {}
+    contents: dict[int, Content] = {}
     ready: list[int] = []  # frame at which each can be read: not before those in front of it
     for up, side in sorted(sides.items()):
         latest, span = 0, streams[up].span
@@ -158,7 +158,7 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
             first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
             latest = max(latest, last)
             if opened.plaintext is not None or opened.messages or opened.alert is not None:
-                said[len(ready)] = Said(opened.plaintext, opened.messages, opened.alert)
+                contents[len(ready)] = Content(opened.plaintext, opened.messages, opened.alert)
             ready.append(latest)
             inner = NONE if opened.inner_type is None else opened.inner_type
             rows.append((
@@ -170,7 +170,7 @@ def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, S
         made.problems += [
             Problem(streams[up].span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in side.odd
         ]
-    made.records = Records.sorted(made.flow, rows, said, ready)
+    made.records = Records.sorted(made.flow, rows, contents, ready)
     made.problems.sort()
 
 

@@ -35,7 +35,7 @@ class Record(NamedTuple):
     alert: str | None  # such as "fatal handshake_failure"
 
 
-class Said(NamedTuple):
+class Content(NamedTuple):
     """What is known of a record beyond its header."""
 
     plaintext: bytes | None
@@ -47,18 +47,20 @@ class Records(Sequence[Record]):
     """Records in the order in which they could be read; each becomes an object when it is asked for."""
 
     def __init__(
-        self, flow: int, headers: "npt.NDArray[Any] | None" = None, said: dict[int, Said] | None = None
+        self, flow: int, headers: "npt.NDArray[Any] | None" = None, contents: dict[int, Content] | None = None
     ) -> None:
         self.flow = flow
         self.headers = headers if headers is not None else np.zeros(0, HEADERS)
-        self.said = said if said is not None else {}  # by place
+        self.contents = contents if contents is not None else {}  # by place
 
     @classmethod
-    def sorted(cls, flow: int, rows: list[tuple[Any, ...]], said: dict[int, Said], ready: list[int]) -> "Records":
+    def sorted(
+        cls, flow: int, rows: list[tuple[Any, ...]], contents: dict[int, Content], ready: list[int]
+    ) -> "Records":
         """From headers as tuples, by the frame at which each can be read."""
         order = np.argsort(np.array(ready, np.int64), kind="stable")
-        places = {int(row): place for place, row in enumerate(order.tolist())} if said else {}
-        known = {places[row]: content for row, content in said.items()}
+        places = {int(row): place for place, row in enumerate(order.tolist())} if contents else {}
+        known = {places[row]: content for row, content in contents.items()}
         return cls(flow, np.array(rows, HEADERS)[order], dict(sorted(known.items())))
 
     def __len__(self) -> int:
@@ -83,12 +85,12 @@ class Records(Sequence[Record]):
 
     def _made(self, row: tuple[Any, ...], place: int) -> Record:
         offset, frame, first, kind, inner, version, length, up, encrypted, complete = row
-        said = self.said.get(place, _NOTHING)
+        content = self.contents.get(place, _NOTHING)
         return Record(
             self.flow, up, offset, frame, first, content_type_name(kind),
-            None if inner == NONE else content_type_name(inner), version, length, said.plaintext, encrypted, complete,
-            said.messages, said.alert,
+            None if inner == NONE else content_type_name(inner), version, length, content.plaintext, encrypted,
+            complete, content.messages, content.alert,
         )  # fmt: skip
 
 
-_NOTHING = Said(None, (), None)
+_NOTHING = Content(None, (), None)
