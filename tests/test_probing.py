@@ -26,7 +26,7 @@ from jitsilab.deploy import probing
 
 TOOLS = pytest.mark.tool("ip", "prosody", "nginx", "turnserver", "openssl")
 HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE}"}
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ while time.monotonic() < deadline:
     one.sendto(b"x" * int(sys.argv[1]), ("127.0.0.1", 9999))
     time.sleep(float(sys.argv[2]))
 """
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 @pytest.fixture(scope="module")
