@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import jitsilab as jl
 from jitsilab.cli import main
+from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.case import BEGIN
+from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.moments import DAY, Moments, days_of
+from jitsilab.sharing.names import Names
+from jitsilab.sharing.wording import Wording
 
 STEP = 100 * 86_400 + 3 * 3_600 + 61  # from 29 November 2026 to 9 March 2027, and from half past four to after seven
 DAYS = (1_795_910_400_000 - DAY, 1_795_910_400_000 + 2 * DAY)  # around 29 November 2026
@@ -68,6 +73,42 @@ def test_every_source_of_a_case_moves_by_the_same_step(name: str, step: int, tmp
     assert [(one.media_path, one.cause) for one in moved.diagnosis.people] == [
         (one.media_path, one.cause) for one in whole.diagnosis.people
     ]
+
+
+@pytest.mark.parametrize("step", [-400 * 86_400, 400 * 86_400])
+def test_certificates_stay_as_old_as_they_were(step: int, tmp_path: Path) -> None:
+    out = tmp_path / "shared"
+    assert main(["share", "jvb-tls12", "-o", str(out), "--key", "k", "--shift-time", str(step)]) == 0
+    whole, moved = (call.tls.dropna(subset=["certificate_until"]) for call in (jl.load("jvb-tls12"), jl.load(out)))
+    assert len(whole) == len(moved) > 0
+    for name in ("certificate_from", "certificate_until"):
+        by = pd.to_datetime(moved[name]).to_numpy() - pd.to_datetime(whole[name]).to_numpy()
+        assert set(by.astype("timedelta64[s]").astype(int)) == {step}
+    steps = (call.steps.query("step == 'S02'")["verdict"].tolist() for call in (jl.load("jvb-tls12"), jl.load(out)))
+    assert next(steps) == next(steps)
+
+
+@pytest.mark.parametrize(
+    ("tag", "date", "seconds", "after"),
+    [
+        (0x17, b"261129162822Z", STEP, b"270309192923Z"),
+        (0x17, b"700101000000Z", -1, b"691231235959Z"),
+        (0x17, b"000101000000Z", -1, b"991231235959Z"),
+        (0x17, b"500101000000Z", -1, b"500101000000Z"),  # the first that the form can say
+        (0x17, b"490101000000Z", 10**9, b"491231000000Z"),
+        (0x18, b"20500101000000Z", -1, b"20491231235959Z"),
+        (0x18, b"99991231235959Z", -1, b"99991231235959Z"),  # never
+        (0x18, b"99991231235958Z", 10**9, b"99991231235959Z"),
+        (0x18, b"00010101000000Z", -1, b"00010101000000Z"),
+        (0x17, b"2611291628Z", STEP, b"2611291628Z"),
+        (0x17, b"\xff61129162822Z", STEP, b"\xff61129162822Z"),
+    ],
+)
+def test_a_date_of_validity_moves_within_its_form(tag: int, date: bytes, seconds: int, after: bytes) -> None:
+    wording = Wording(Names(b"k" * 32), Addresses(b"k" * 32))
+    wording.moments = Moments(seconds, None, frozenset())
+    der = bytes([0x30, len(date) + 2, tag, len(date)]) + date
+    assert Certificates(wording).of(der) == der[:4] + after
 
 
 def test_the_day_itself_stands_nowhere_any_more(tmp_path: Path) -> None:

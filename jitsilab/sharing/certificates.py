@@ -1,13 +1,19 @@
-"""Certificates under other names and keys: as long as they were, with the same dates, algorithms and extensions."""
+"""Certificates under other names and keys: as long as they were, with the same algorithms and extensions.
+
+Dates of validity stay, or move as all times of the case do.
+"""
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from jitsilab.sharing.wording import Wording
 
 _STRINGS = (0x0C, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E)  # UTF8, Printable, T61, IA5, Visible, Universal, BMP
 _DEEPEST = 32
 _HASHES = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_ALWAYS = b"99991231235959Z"  # "no well-defined expiration date" (RFC 5280 section 4.1.2.5)
 _P256 = bytes.fromhex("2a8648ce3d030107")
 
 
@@ -57,6 +63,8 @@ class Certificates:
                 self._octets(out, begin, stop, depth, here)
             elif tag in _STRINGS or tag in (0x81, 0x82, 0x86):
                 out[begin:stop] = self._string(value, tag)
+            elif tag in (_UTC_TIME, _GENERALIZED_TIME):
+                out[begin:stop] = self._date(value, tag)
             elif tag == 0x87 and size in (4, 16):
                 out[begin:stop] = self._wording.addresses.packed(value)
             at, number = stop, number + 1
@@ -97,6 +105,23 @@ class Certificates:
             if len(value) in (22,) and value[:2] == b"\x04\x14":
                 trial[2:] = self._wording.names.stream(b"identifier" + value[2:], 20)
         out[begin:stop] = trial
+
+    def _date(self, value: bytes, tag: int) -> bytes:
+        """A date of validity, moved where times are; what its form cannot say becomes the first or last that it can."""
+        moments = self._wording.moments
+        short = tag == _UTC_TIME  # of the years 1950 to 2049 (RFC 5280 section 4.1.2.5)
+        if moments is None or value == _ALWAYS or len(value) != (13 if short else 15):
+            return value
+        century = b"" if not short else b"19" if value[:2] >= b"50" else b"20"
+        first, last = (datetime(1950, 1, 1), datetime(2049, 12, 31)) if short else (datetime.min, datetime.max)
+        try:
+            date = datetime.strptime((century + value).decode(), "%Y%m%d%H%M%SZ")
+            moved = min(max(date + timedelta(seconds=moments.seconds), first), last)
+        except OverflowError:
+            moved = first if moments.seconds < 0 else last
+        except ValueError:
+            return value
+        return f"{moved.year:04}{moved:%m%d%H%M%SZ}"[2 if short else 0 :].encode()
 
     def _string(self, value: bytes, tag: int) -> bytes:
         wording = self._wording
