@@ -57,6 +57,7 @@ def test_calls_that_last_have_media_that_go_on(tmp_path: Path) -> None:
     assert [one.media_path for one in call.diagnosis.people] == ["jvb-udp", "jvb-udp"]
 
 
+@pytest.mark.nightly("all contenders")
 def test_contenders_do_the_work_and_the_missing_are_said_to_be(capture: Path, tmp_path: Path) -> None:
     ours, *others = [one for one in contenders(sys.executable) if "jitsilab" in one.name]
     for one in (*others, ours):

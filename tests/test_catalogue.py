@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from by_night import thinned
 
 import jitsilab as jl
 from jitsilab.inputs import registry
@@ -46,7 +47,7 @@ def test_the_answer_from_all_evidence_is_what_is_true(name: str) -> None:
     assert {(one["condition"], one["status"]) for one in answer["conditions"]} == conditions
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", thinned(NAMES))
 def test_a_name_opens_the_whole_of_it_and_a_point_one_capture(name: str) -> None:
     entry = registry.find(name)
     whole, one = jl.load(name), jl.load(name, point="eth0")

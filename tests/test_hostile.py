@@ -127,7 +127,7 @@ def test_printable_text_has_no_steering_character(text: str) -> None:
     assert steering(terminal.to_json([text])) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly("all notebooks for what is no study")
 def test_the_notebooks_report_of_a_hostile_call_is_inert_and_holds_no_secret(
     tmp_path: Path, recording: Callable[[str], Path]
 ) -> None:

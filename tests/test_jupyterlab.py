@@ -1,13 +1,11 @@
 """Notebooks in a real JupyterLab: every cell runs, pictures and the card are seen, controls move what they should."""
 
-import os
 from collections.abc import Iterator
 
 import jupyter_lab
 import pytest
 from browser_page import Browser, Page
 
-NIGHTLY = "JITSILAB_NIGHTLY" in os.environ
 NOTEBOOKS = sorted(path.stem for path in (jupyter_lab.ROOT / "notebooks").glob("0*.ipynb"))
 #: which notebooks have pictures, and how many at least
 PICTURES = {"01-deploy": 1, "02-capture": 1, "03-signaling": 5, "06-fleet": 1}
@@ -40,7 +38,8 @@ def ran(page: Page) -> None:
     assert [one for one in page.problems if one.startswith("asks for")] == []
 
 
-@pytest.mark.parametrize("name", [one for one in NOTEBOOKS if one != "00-explore" and (NIGHTLY or one == "02-capture")])
+@pytest.mark.nightly("all others but 00-explore")
+@pytest.mark.parametrize("name", [one for one in NOTEBOOKS if one != "00-explore"])
 def test_a_notebook_runs_and_shows_its_pictures(name: str, browser: Browser, address: str) -> None:
     page = jupyter_lab.opened(browser, address, f"{name}.ipynb")
     ran(page)

@@ -158,12 +158,14 @@ def test_an_error_inside_a_notebook_is_told_as_it_is(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.run(out=tmp_path_factory.mktemp("study"))
+@pytest.fixture
+def study() -> Path:
+    return ROOT / "report"
 
 
-def test_the_study_gives_the_bytes_that_are_in_the_clone(study: Path) -> None:
+@pytest.mark.nightly("`.ci/run` makes the report anew and compares it")
+def test_the_study_gives_the_bytes_that_are_in_the_clone(tmp_path: Path) -> None:
+    study = report.run(out=tmp_path)
     made = {path.relative_to(study): path.read_bytes() for path in study.rglob("*") if path.is_file()}
     kept = {path.relative_to(ROOT / "report"): path.read_bytes() for path in (ROOT / "report").rglob("*")
             if path.is_file()}  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import kept_judgments
 import pandas as pd
 import pytest
+from by_night import thinned
 
 import jitsilab as jl
 from jitsilab.call import Call
@@ -50,7 +51,7 @@ def test_the_page_of_the_steps_tells_what_the_data_tell() -> None:
         assert one.step in {step.id for step in theory.STEPS}
 
 
-@pytest.mark.parametrize("name", [*HEALTHY, *(pytest.param(one, marks=pytest.mark.slow) for one in HEALTHY_TOO)])
+@pytest.mark.parametrize("name", [*HEALTHY, *thinned(HEALTHY_TOO)])
 def test_no_step_deviates_in_a_healthy_call(recording: Callable[[str], Path], name: str) -> None:
     steps = opened(recording(name)).steps
     assert list(steps.columns) == list(theory.SCHEMA)
