@@ -28,7 +28,7 @@ from jitsilab.sharing.moments import DAY, Moments, days_of
 from jitsilab.sharing.names import Names
 from jitsilab.sharing.search import forms
 from jitsilab.sharing.seeds import Seeds
-from jitsilab.sharing.wording import _PEM, Wording
+from jitsilab.sharing.wording import PEM, Wording
 
 if TYPE_CHECKING:
     from jitsilab.inputs import Evidence, Piece
@@ -131,7 +131,7 @@ class Case:
             for block in _blocks(piece.delivery.open()):
                 seeds.text(_decoded(block))
                 days += days_of(block) if self.shift else ()
-                pems += [match[0] for match in _PEM.finditer(block)]
+                pems += [match[0] for match in PEM.finditer(block)]
         low = min((time // 1_000_000 for time in self._times), default=1_262_304_000_000) - DAY
         high = max((time // 1_000_000 for time in self._times), default=4_000_000_000_000) + DAY
         seeds.settle(self.shift // 1_000_000, (low, high))

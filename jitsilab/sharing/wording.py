@@ -35,7 +35,7 @@ _ADDRESS = re.compile(
 )
 _VERSION = re.compile(rb"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)\Z")
 _JWT = re.compile(rb"eyJ[\w-]{4,4096}\.[\w-]{2,16384}\.[\w-]{0,2048}")
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _BASE64 = re.compile(rb"(?<![\w+/=-])[A-Za-z0-9+/_-]{16,65536}={0,2}(?![\w+/=-])")
 _PIN = re.compile(  # a password of few digits, which as a name would stand in too much else
     rb"((?:[Pp]assword|PASSWORD|[Ss]ecret|SECRET|passwd|[Pp]in)\b(?:[^<>]{0,200}>\s{0,64}(?:<value>)?"
@@ -114,7 +114,7 @@ class Wording:
     def text(self, data: bytes) -> bytes:
         """All of it."""
         if b"-----BEGIN" in data:
-            data = _PEM.sub(self._pem, data)
+            data = PEM.sub(self._pem, data)
         if b"eyJ" in data:
             data = _JWT.sub(self._jwt, data)
         data = _KEYS.sub(b"# a TLS secret stood here", data)
