@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -383,6 +384,7 @@ def test_an_interrupt_ends_with_130(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with started("diagnose", str(fifo)) as run, fifo.open("wb"):  # open: the reader is there now, and waits
+        time.sleep(1)  # a signal between Python's last look for one and the read would be seen after the read alone
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=60)
     assert (run.returncode, out, err) == (130, b"", b"jitsilab: interrupted\n")
