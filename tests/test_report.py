@@ -1,5 +1,6 @@
 """The report: numbers that were never typed, hostile text that stays text, the same bytes each time."""
 
+import hashlib
 import io
 import json
 import re
@@ -217,11 +218,15 @@ def test_every_number_of_the_results_came_from_a_notebook(study: Path) -> None:
     assert results["02-capture"]["frames"] == 3076
 
 
-def test_the_manifest_names_the_inputs(study: Path) -> None:
-    manifest = json.loads((study / "MANIFEST.json").read_text(encoding="utf-8"))
+def test_the_manifest_names_the_inputs(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.txt"
+    keys.write_text("CLIENT_RANDOM\n")
+    manifest = report.manifest(registry.STUDY, registry.data() / registry.STUDY, {"keylog": str(keys)})
     assert manifest["capture"] == registry.STUDY
-    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in manifest["inputs"].values())
-    assert manifest["inputs"]
+    tables = sorted((registry.data() / registry.STUDY).glob("*.csv"))
+    digests = {f"{registry.STUDY}/{table.name}": hashlib.sha256(table.read_bytes()).hexdigest() for table in tables}
+    assert manifest["inputs"] == digests | {keys.name: hashlib.sha256(keys.read_bytes()).hexdigest()}
+    assert len(tables) > 5
     assert "typst" in manifest["packages"]
 
 

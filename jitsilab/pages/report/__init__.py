@@ -68,7 +68,8 @@ def run(
         documents.number(document)
         folder = Path(out) if out else (registry.data().parent / "report" if study else Path("out") / _plain(name))
         made = _write(document, study, Path(scratch))
-        _manifest(made, name, Path(opened), values)
+        inputs = json.dumps(manifest(name, Path(opened), values), indent=1)
+        (made / outputs.LAST).write_text(inputs + "\n", encoding="utf-8")
         outputs.folder(made, folder)  # a failure until here leaves the former report whole
     return folder
 
@@ -166,8 +167,8 @@ def _write(document: documents.Document, study: bool, scratch: Path) -> Path:
     return made
 
 
-def _manifest(folder: Path, name: str, opened: Path, values: Mapping[str, Any]) -> None:
-    """What went in: files with their sha256, versions, parameters."""
+def manifest(name: str, opened: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What went into a report on the capture ``name``: files with their sha256, versions, parameters."""
     inputs = {}
     if opened.is_file():
         inputs[opened.name] = registry.sha256(opened)
@@ -177,8 +178,7 @@ def _manifest(folder: Path, name: str, opened: Path, values: Mapping[str, Any]) 
     if values["keylog"] and Path(values["keylog"]).is_file():
         inputs[Path(values["keylog"]).name] = registry.sha256(Path(values["keylog"]))
     packages = sorted({d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}.items())
-    manifest = {
+    return {
         "capture": name, "inputs": inputs, "parameters": dict(values), "python": platform.python_version(),
         "machine": platform.platform(), "packages": dict(packages),
     }  # fmt: skip
-    (folder / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
