@@ -10,7 +10,7 @@ UNITS := answer_rules answer_words dtls finding_rules jingle limits rtcp rtp sdp
 	steps_of_signaling stun
 
 .PHONY: help report test lint types unit notebooks keep docs lab bench fuzz nightly night coverage hours \
-	mutants clean
+	mutants lowest newest clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,7 +27,9 @@ $(READY): requirements.lock pyproject.toml
 report: $(READY) ## regenerate the report of CAPTURE (default: the 2020 study, in report/)
 	$(BIN)/jitsilab report $(CAPTURE)
 
-test: lint types unit notebooks ## all checks: ruff, mypy, pytest, nbval
+test: $(READY) ## all checks: ruff, mypy, pytest, nbval
+	$(MAKE) --no-print-directory -j 2 lint types notebooks
+	$(MAKE) --no-print-directory unit
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -37,7 +39,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest -q -n 3 --dist loadfile tests
+	$(BIN)/pytest -q -n 3 --dist loadfile --durations=15 tests
 
 notebooks: $(READY)
 	$(BIN)/pytest -q --nbval-lax --nbval-current-env notebooks
@@ -63,11 +65,21 @@ fuzz: $(READY) ## a minute of fuzzing, as CI does it
 	$(BIN)/python -m fuzz --seconds 60 --quick
 
 nightly: $(READY) ## what takes HOURS (default: 4): more tests, coverage, fuzzing (fuzz/results.md), mutants (fuzz/mutants.md)
-	$(MAKE) --keep-going night coverage hours mutants
+	$(MAKE) --keep-going night lowest newest coverage hours mutants
 
 night: $(READY)
 	JITSILAB_NIGHTLY=1 $(BIN)/pytest -q -m nightly tests
-	JITSILAB_NIGHTLY=1 JITSILAB_DAMAGED=100 $(BIN)/pytest -q tests/test_capture.py tests/test_monotony.py tests/test_site.py
+	JITSILAB_NIGHTLY=1 JITSILAB_DAMAGED=100 $(BIN)/pytest -q tests/test_capture.py tests/test_monotony.py tests/test_site.py \
+		tests/test_stun.py
+
+# The suite with the oldest packages that pyproject.toml takes, and with the newest that there are.
+lowest newest:
+	mkdir -p out
+	grep -oE '"[A-Za-z0-9_-]+>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=/==/' > out/lowest.txt
+	: > out/newest.txt
+	$(PYTHON) -m venv --clear out/$@
+	out/$@/bin/python -m pip install --quiet --disable-pip-version-check -c out/$@.txt -e '.[lab,mcp,fleet,docs,test]'
+	out/$@/bin/pytest -q -n 3 --dist loadfile tests
 
 coverage: $(READY)
 	$(BIN)/coverage run -m pytest -q $(UNITS:%=tests/test_%.py)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import pandas as pd
+from calls import named
 
 from jitsilab import call as capture
 from jitsilab import facts
@@ -92,7 +93,7 @@ def study() -> tuple[Any, Facts | None]:
     """The study's tables and the facts it published."""
     folder = registry.find("project3-2020").tables
     assert folder is not None
-    return capture.load("project3-2020"), facts.load(folder / "facts")
+    return named("project3-2020"), facts.load(folder / "facts")
 
 
 def certificate(days: int, name: str = "meet.example") -> Sample:

@@ -2,16 +2,19 @@
 
 import gc
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser_page import Browser
+from xdist.scheduler import LoadFileScheduling
 
-ROOT = Path(__file__).resolve().parent.parent
-
+TESTS = Path(__file__).resolve().parent
 
 NIGHTLY = "JITSILAB_NIGHTLY" in os.environ
 
@@ -26,6 +29,24 @@ def pytest_collection_finish() -> None:
     """Thousands of tests stay until the end: the collector need not look at each of them again and again."""
     gc.collect()
     gc.freeze()
+
+
+class Sharing(LoadFileScheduling):
+    """A file goes to one process, and with it all files that share what it opens (captures.py, calls.py)."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _shares(str(super()._split_scope(nodeid)))
+
+
+@cache
+def _shares(file: str) -> str:
+    imported = re.findall(r"^from (captures|calls) import", (TESTS.parent / file).read_text(), re.M)
+    return max(imported, default=file)  # whoever asks for both goes where captures are
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")

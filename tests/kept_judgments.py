@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from calls import named
+
 import jitsilab as jl
 from jitsilab import facts
 from jitsilab.call import Call
@@ -27,15 +29,9 @@ UNDATED = {"token-issuer-unknown-2020", "token-out-of-date-2022"}  # the year of
 WIDE = 10_000  # columns, so that no line is broken
 
 
-@cache
-def opened(name: str) -> Call:
-    """The capture of a recording, with its keys."""
-    return jl.load(name)
-
-
 def steps(name: str) -> list[str]:
     """Each step of each participant and session."""
-    rows = opened(name).steps
+    rows = named(name).steps
     return [" ".join(rows.columns)] + [
         f"{row.step} {row.participant} {row.session or '-'}: {row.verdict}, {row.certainty}"
         f"{f' ({row.variant})' if row.variant else ''}: {row.note} {list(row.frames)[:MOST]}"
@@ -47,7 +43,7 @@ def audit(name: str) -> list[str]:
     """Each check, with the facts of the server."""
     entry = registry.find(name)
     folder = entry.facts or (entry.tables / "facts" if entry.tables else None)
-    found = findings.audit(opened(name), facts.load(folder) if folder else None)
+    found = findings.audit(named(name), facts.load(folder) if folder else None)
     return [
         f"{one.id}: {one.result}, {one.certainty}, {one.severity}: {one.evidence} "
         f"{list(one.frames)[:MOST]} {list(one.places)[:MOST]}"
@@ -58,7 +54,7 @@ def audit(name: str) -> list[str]:
 
 def answer(name: str) -> list[str]:
     """The answer to what went wrong, for people and for programs."""
-    return _answer(opened(name))
+    return _answer(named(name))
 
 
 def _answer(call: Call) -> list[str]:

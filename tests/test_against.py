@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import named
 
-import jitsilab as jl
 from jitsilab import cli
 from jitsilab.errors import ParameterError
 from jitsilab.judge.diagnosis import changes
@@ -15,7 +15,7 @@ from jitsilab.judge.diagnosis import changes
 
 @cache
 def answer(name: str, use_keylog: bool = True) -> dict[str, Any]:
-    made: dict[str, Any] = jl.load(name, use_keylog=use_keylog).diagnosis.to_json()
+    made: dict[str, Any] = named(name, use_keylog=use_keylog).diagnosis.to_json()
     return made
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from calls import named
 from shifted import shifted
 
 import jitsilab as jl
@@ -64,7 +65,7 @@ def test_a_bridge_that_was_lost_yesterday(recording: Recording, tmp_path: Path) 
 
 
 def test_one_call_is_one_call_from_all_its_evidence() -> None:
-    said = jl.load("bridge-killed").diagnosis.to_json()
+    said = named("bridge-killed").diagnosis.to_json()
     (one,) = said["calls"]
     assert one["id"] == one["room"] == "standup"
     assert {p["call"] for p in said["participants"]} == {"standup"}

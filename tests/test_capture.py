@@ -22,7 +22,7 @@ from jitsilab.wire import Wire
 from jitsilab.wire.decrypt import KeyLog
 
 SEEDS = [("jvb-3", "eth0"), ("hostile", "any"), ("jvb-bosh", "any"), ("turn-refused", "eth0"), ("clear-5222", "any")]
-EACH = int(os.environ.get("JITSILAB_DAMAGED", "3"))  # damaged captures of each seed
+EACH = int(os.environ.get("JITSILAB_DAMAGED", "1"))  # damaged captures of each seed
 FRAMES = 450  # kept of each: the creation of the session
 LONGEST = 20  # seconds of processor time for one of them; they take one or two
 

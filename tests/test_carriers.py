@@ -15,6 +15,7 @@ import bounds
 import h11
 import hpack
 import pytest
+from captures import captured
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -623,7 +624,7 @@ def test_tshark_reads_the_same_websocket_payloads(name: str, recording: Callable
     for line in out.rstrip("\n").split("\n"):
         stream, port, text = line.split("\x1e")
         theirs[int(stream), int(port) == 443] += [one for one in text.split("\x1f") if one]
-    wire = capture.load(folder / "capture-eth0.pcapng", keylog=folder / "keys.txt").wire
+    wire = captured(folder).wire
     assert wire is not None
     ours = defaultdict(list)
     for one in wire.carried.messages:
@@ -636,9 +637,9 @@ def test_tshark_reads_the_same_websocket_payloads(name: str, recording: Callable
 def test_both_points_of_capture_tell_the_same_stanzas(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-bosh")
     tables = [
-        capture.load(folder / "capture-eth0.pcapng", keylog=folder / "keys.txt"),
-        capture.load(folder / "capture-any.pcapng", keylog=folder / "keys.txt"),
-        capture.load(folder / "capture-any.pcapng", use_keylog=False),
+        captured(folder),
+        captured(folder, "any"),
+        captured(folder, "any", keys=False),
     ]
     outside, both, inside = (one.xmpp for one in tables)
     assert sorted(outside["xml"]) == sorted(both["xml"]) == sorted(inside["xml"])
@@ -651,7 +652,7 @@ def test_both_points_of_capture_tell_the_same_stanzas(recording: Callable[[str],
 
 def test_every_logged_bridge_message_is_found(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-3")
-    table = capture.load(folder / "capture-any.pcapng", keylog=folder / "keys.txt").bridge
+    table = captured(folder, "any").bridge
     logged = [
         json.loads(line)["json"] for log in folder.glob("bridge-*.jsonl") for line in log.read_text().splitlines()
     ]

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import secrets_of
 from browser_page import Browser, Page
+from by_night import thinned
+from calls import named
 
 import jitsilab as jl
 from jitsilab import cli
@@ -41,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     def get(name: str) -> Path:
         if name not in found:
             out = tmp_path_factory.mktemp("reports") / name
-            assert casereport.write(jl.load(name), out)
+            assert casereport.write(named(name), out)
             found[name] = out
         return found[name]
 
@@ -135,7 +137,7 @@ def test_names_of_inputs_are_short_and_different() -> None:
     assert places.short_names(["/jvb.log", "/a/jvb.log"]) == {"/jvb.log": "jvb.log", "/a/jvb.log": "a/jvb.log"}
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", thinned(RECORDINGS))
 def test_links_lead_somewhere(name: str, made: Callable[[str], Path]) -> None:
     seen = Seen((made(name) / "report.html").read_text(encoding="utf-8"))
     ids = [own["id"] for _, own in seen.tags if own.get("id")]
@@ -147,7 +149,7 @@ def test_links_lead_somewhere(name: str, made: Callable[[str], Path]) -> None:
     assert set(re.findall(r"(?<!\\)\]\(#([^)]+)\)", text)) <= set(re.findall(r'<a id="([^"]+)"></a>', text))
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", thinned(RECORDINGS))
 def test_results_keep_to_their_schema(name: str, made: Callable[[str], Path]) -> None:
     schema = results.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -199,7 +201,7 @@ def test_who_why_and_what_to_change_come_first(made: Callable[[str], Path]) -> N
 
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_no_secret_is_in_a_report(name: str, made: Callable[[str], Path], recording: Callable[[str], Path]) -> None:
-    secrets = secrets_of.of(recording(name), jl.load(name))
+    secrets = secrets_of.of(recording(name), named(name))
     for path in made(name).iterdir():
         if path.suffix != ".pdf":
             assert secrets_of.shown(path.read_text(encoding="utf-8"), secrets) == [], path.name
@@ -311,8 +313,9 @@ BROKEN_WORDS = """
 
 
 @pytest.mark.tool("chromium")
-@pytest.mark.parametrize("width", [390, 1280, 1920])
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize(
+    ("name", "width"), thinned(((name, width) for name in RECORDINGS for width in (390, 1280, 1920)), every=4)
+)
 def test_a_page_fits_and_says_nothing_to_the_console(
     name: str, width: int, browser: Browser, made: Callable[[str], Path]
 ) -> None:
@@ -456,13 +459,13 @@ def test_programs_stand_on_the_ladder_where_clocks_are_known(made: Callable[[str
 
 
 def test_a_notebook_shows_the_answer() -> None:
-    card = jl.load("turn-refused")._repr_html_()
+    card = named("turn-refused")._repr_html_()
     seen = Seen(card)
     assert {tag for tag, _ in seen.tags} <= {"div", "table", "tr", "td", "b", "span", "code", "pre"}
     assert not [name for _, own in seen.tags for name in own if name not in ("style", "tabindex")]
     for words in ("TURN refuses to relay to the bridge", "cem", "allowed-peer-ip=172.31.37.118", "601, 602"):
         assert words in card
-    hostile = jl.load("hostile")._repr_html_()
+    hostile = named("hostile")._repr_html_()
     assert "<script" not in hostile
     assert "\u202e" not in hostile
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from by_night import thinned
+from calls import named
 
 import jitsilab as jl
 from jitsilab.inputs import registry
@@ -31,9 +32,9 @@ def test_there_are_recordings_with_all_their_evidence() -> None:
     assert len(NAMES) >= 10
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", thinned(NAMES))
 def test_the_answer_from_all_evidence_is_what_is_true(name: str) -> None:
-    truth, answer = truth_of(name), jl.load(name).diagnosis.to_json()
+    truth, answer = truth_of(name), named(name).diagnosis.to_json()
     people = answer["participants"]
     assert len(people) == len(truth["participants"])
     causes, conditions = set(), conditions_of(truth["server"])
@@ -50,7 +51,7 @@ def test_the_answer_from_all_evidence_is_what_is_true(name: str) -> None:
 @pytest.mark.parametrize("name", thinned(NAMES))
 def test_a_name_opens_the_whole_of_it_and_a_point_one_capture(name: str) -> None:
     entry = registry.find(name)
-    whole, one = jl.load(name), jl.load(name, point="eth0")
+    whole, one = named(name), named(name, "eth0")
     kinds = {piece.kind for piece in whole.evidence.pieces}
     assert {"capture", "key-log", "configuration"} < kinds
     assert {piece.kind for piece in one.evidence.pieces} == {"capture", "key-log", "configuration"}

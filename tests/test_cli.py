@@ -7,11 +7,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from calls import named
 
 import jitsilab as jl
 from jitsilab import cli
@@ -26,11 +26,6 @@ ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{9}Z")
 LISTS = ("addresses", "jids", "endpoints", "ssrcs", "media_paths", "open_causes", "frames")
 
 
-@cache
-def opened(name: str, point: str | None = None, use_keylog: bool = True) -> jl.Call:
-    return jl.load(name, point=point, use_keylog=use_keylog)
-
-
 Run = Callable[..., str]
 
 
@@ -38,7 +33,7 @@ Run = Callable[..., str]
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """What a command prints; captures are opened once for all tests."""
     for command in (diagnose, audit, table_command):
-        monkeypatch.setattr(command, "load", lambda a, *e: opened((e or a.evidence)[0], a.point, not a.no_keylog))
+        monkeypatch.setattr(command, "load", lambda a, *e: named((e or a.evidence)[0], a.point, not a.no_keylog))
 
     def command(*arguments: str, code: int = 0) -> str:
         assert cli.main(arguments) == code
@@ -59,7 +54,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("name", [name for name in TABLES if name not in LINE_TABLES])
 def test_every_table_has_its_columns_in_three_forms(name: str, run: Run, tmp_path: Path) -> None:
     schema = schemas()[name]
-    frame = opened("jvb-3").table(name)
+    frame = named("jvb-3").table(name)
     assert frame is not None
     assert list(frame.columns)[: len(schema)] == list(schema)
     as_csv = rows_of(run("table", name, "jvb-3"))
@@ -86,14 +81,14 @@ def test_every_table_has_its_columns_in_three_forms(name: str, run: Run, tmp_pat
 
 
 def test_times_keep_their_nanoseconds(run: Run) -> None:
-    frames = opened("jvb-3").frames
+    frames = named("jvb-3").frames
     texts = [row["time"] for row in rows_of(run("table", "stun", "jvb-3"))]
-    times = frames.set_index("frame")["time"].loc[opened("jvb-3").stun["frame"]]
+    times = frames.set_index("frame")["time"].loc[named("jvb-3").stun["frame"]]
     assert [int(pd.Timestamp(text).value) for text in texts] == [int(time.value) for time in times]
 
 
 def test_lists_are_one_string_and_missing_values_null(run: Run, tmp_path: Path) -> None:
-    people = opened("jvb-3").participants
+    people = named("jvb-3").participants
     read = json.loads(run("table", "participants", "jvb-3", "--to", "json"))
     for column in LISTS:
         assert [row[column] for row in read] == [" ".join(map(str, value)) for value in people[column]]
@@ -215,7 +210,7 @@ def test_captures_lists_the_registry_and_exports(run: Run, tmp_path: Path) -> No
     written = tmp_path / "alone" / "capture-eth0.pcapng"
     assert written.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
     assert (tmp_path / "alone" / "keys.txt").is_file()
-    assert len(jl.load(written).frames) == len(opened("alone").frames)
+    assert len(jl.load(written).frames) == len(named("alone").frames)
 
 
 def test_deploy_prints_commands(run: Run) -> None:
@@ -235,7 +230,7 @@ def test_the_study_is_a_name_like_others(run: Run) -> None:
 
 
 def test_a_capture_names_its_tables_and_gives_packets() -> None:
-    call = opened("jvb-3")
+    call = named("jvb-3")
     assert set(TABLES) <= set(dir(call))
     assert repr(call) == "<Call 'jvb-3': capture, key-log, configuration>"
     packet = call.packet(41)
@@ -246,14 +241,14 @@ def test_a_capture_names_its_tables_and_gives_packets() -> None:
         with pytest.raises(jl.ParameterError, match="frames 1 to"):
             call.packet(wrong)
     with pytest.raises(jl.CaptureError, match="never published"):
-        opened("project3-2020").packet(1)
+        named("project3-2020").packet(1)
     with pytest.raises(AttributeError, match="frames"):
         call.no_such_table  # noqa: B018
     with pytest.raises(jl.ParameterError, match="frames"):
         call.table("no_such_table")
     with pytest.raises(jl.CaptureError, match="key log"):
-        opened("jvb-3", None, False).xmpp  # noqa: B018
-    assert not opened("jvb-3", None, False).has("xmpp")
+        named("jvb-3", None, False).xmpp  # noqa: B018
+    assert not named("jvb-3", None, False).has("xmpp")
 
 
 def test_decoders_are_at_hand() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from calls import named
 from hypothesis import given
 from hypothesis import strategies as st
 from shifted import shifted
@@ -152,7 +153,7 @@ def test_what_has_no_time_stands_at_the_end(tmp_path: Path) -> None:
 
 
 def test_a_capture_alone_and_one_without_signaling_have_a_ladder() -> None:
-    sealed = jl.load("world-ok", point="eth0", use_keylog=False).timeline
+    sealed = named("world-ok", "eth0", use_keylog=False).timeline
     assert set(sealed["source"]) == {"packets"}
     assert (sealed["clock"] == "measured").all()
 

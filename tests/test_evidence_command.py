@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from calls import named
 
 import jitsilab as jl
 from jitsilab import cli
@@ -28,7 +29,7 @@ def tshark(path: Path, *fields: str, only: str = "") -> list[list[str]]:
 
 @pytest.mark.tool("tshark")
 def test_a_cause_opens_in_wireshark_with_the_reason_beside_each_frame(tmp_path: Path) -> None:
-    call = opened("turn-refused")
+    call = named("turn-refused")
     path = call.to_wireshark("turn-permission-refused", tmp_path / "refused.pcapng")
     rows = tshark(path, "frame.number", "frame.interface_name", "frame.time_epoch", "frame.comment", "frame.len")
     assert [row[0] for row in rows] == ["1", "2"]
@@ -45,7 +46,7 @@ def test_a_cause_opens_in_wireshark_with_the_reason_beside_each_frame(tmp_path: 
 
 @pytest.mark.tool("tshark")
 def test_keys_go_with_it_only_if_asked_and_then_open_it(tmp_path: Path) -> None:
-    call = opened("turn-refused")
+    call = named("turn-refused")
     without = call.to_wireshark("SEC-38", tmp_path / "a.pcapng")
     assert tshark(without, "frame.number", only="http or http2") == []
     assert len(tshark(without, "frame.number")) == 3
@@ -60,7 +61,7 @@ def test_keys_go_with_it_only_if_asked_and_then_open_it(tmp_path: Path) -> None:
 
 @pytest.mark.tool("tshark")
 def test_several_captures_are_one_file_in_order_of_time(tmp_path: Path) -> None:
-    names = [str(Path(opened("turn-refused").packets[0].input)), str(Path(opened("turn-off").packets[0].input))]
+    names = [str(Path(named("turn-refused").packets[0].input)), str(Path(named("turn-off").packets[0].input))]
     call = jl.load(*names)
     wanted = proof.Proof("made")
     for input, frames in zip((one.input for one in call.packets), ((5, 9), (7,)), strict=True):
@@ -74,7 +75,7 @@ def test_several_captures_are_one_file_in_order_of_time(tmp_path: Path) -> None:
 
 
 def test_steps_and_checks_and_what_nothing_shows(tmp_path: Path) -> None:
-    call = opened("turn-refused")
+    call = named("turn-refused")
     table = call.steps
     step = next(row for row in table.itertuples() if len(row.frames))
     found = proof.gather(call, step=step.step)
@@ -91,7 +92,7 @@ def test_steps_and_checks_and_what_nothing_shows(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="Name one of"):
         proof.gather(call)
     with pytest.raises(ParameterError, match=r"no bytes|no frame|does not show"):
-        opened("project3-2020").to_wireshark("turn-permission-refused", tmp_path / "no.pcapng")
+        named("project3-2020").to_wireshark("turn-permission-refused", tmp_path / "no.pcapng")
     assert not (tmp_path / "no.pcapng").exists()
 
 

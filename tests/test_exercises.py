@@ -1,14 +1,14 @@
 """Questions are made from the capture, right answers are right, and nothing is told before it is asked."""
 
 import pytest
+from calls import named
 
-import jitsilab as jl
 from jitsilab.pages.exercises import Sheet
 
 
 @pytest.fixture(scope="module")
 def sheet() -> Sheet:
-    return Sheet(jl.load("turn-refused"))
+    return Sheet(named("turn-refused"))
 
 
 def test_answers_come_out_of_the_capture(sheet: Sheet) -> None:
@@ -16,7 +16,7 @@ def test_answers_come_out_of_the_capture(sheet: Sheet) -> None:
     assert sheet.check(texts.index("How many participants does this call have?") + 1, 3) == "Right."
     refused = texts.index("Which frames refuse a permission? One of them is enough.") + 1
     assert sheet.check(refused, 1).startswith("Not yet. The method is CreatePermission")
-    table = jl.load("turn-refused").stun
+    table = named("turn-refused").stun
     frame = table[table["method"].eq("CreatePermission") & table["error_code"].eq(403)]["frame"].iloc[0]
     assert sheet.check(refused, f" {frame} ") == "Right."
     cause = next(number for number, text in enumerate(texts, 1) if "has no media" in text)
@@ -25,7 +25,7 @@ def test_answers_come_out_of_the_capture(sheet: Sheet) -> None:
 
 
 def test_what_a_capture_does_not_show_is_not_asked() -> None:
-    texts = str(Sheet(jl.load("alone")))
+    texts = str(Sheet(named("alone")))
     assert "refuse a permission" not in texts
     assert "alone" not in texts
 

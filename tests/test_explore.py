@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from calls import named
 
 import jitsilab as jl
 from jitsilab.case.timeline_view import CHOICES, MOST, html
@@ -16,13 +17,13 @@ from jitsilab.pages.explore import Explorer, _html
 
 @cache
 def explorer(name: str) -> Explorer:
-    return Explorer(jl.load(name))
+    return Explorer(named(name))
 
 
 def test_rows_are_chosen_by_participant_kind_and_window() -> None:
     one = explorer("turn-refused")
     every = one.rows()
-    assert len(every) == len(jl.load("turn-refused").timeline)
+    assert len(every) == len(named("turn-refused").timeline)
     assert {"ann", "ben", "cem"} <= set(one.choices["participant"])
     assert set(one.rows(participant="cem")["participant"]) == {"cem"}
     assert set(one.rows(kind="turn")["kind"]) == {"turn"}
@@ -60,7 +61,7 @@ def test_a_name_in_a_table_is_no_markup() -> None:
 
 
 def test_the_timeline_shows_itself_with_a_box_for_each_participant_and_source() -> None:
-    call = jl.load("turn-refused")
+    call = named("turn-refused")
     rows = call.timeline
     shown = rows._repr_html_()
     assert type(rows[rows["source"].eq("packets")]) is pd.DataFrame
@@ -74,7 +75,7 @@ def test_the_timeline_shows_itself_with_a_box_for_each_participant_and_source() 
 
 
 def test_a_timeline_of_strangers_is_escaped_and_ends() -> None:
-    rows = jl.load("turn-refused").timeline
+    rows = named("turn-refused").timeline
     hostile = rows.assign(participant="<script>alert(1)</script>", label="\x1b[31m</td>&", input="/a/<b>")
     many = pd.concat([hostile] * 12, ignore_index=True)
     shown = html(many)
@@ -108,7 +109,7 @@ def test_evidence_is_a_path_a_list_or_a_name(tmp_path: Path) -> None:
 
 
 def test_columns_are_described_with_units_and_sources() -> None:
-    call = jl.load("turn-refused")
+    call = named("turn-refused")
     for name in jl.call.TABLES:
         if name in jl.call.schemas():
             assert list(call.describe(name).index) == list(jl.call.schemas()[name])
@@ -122,7 +123,7 @@ def test_columns_are_described_with_units_and_sources() -> None:
 
 
 def test_severity_and_verdicts_are_ordered_and_frames_are_lists() -> None:
-    call = jl.load("turn-refused")
+    call = named("turn-refused")
     grave = call.findings[(call.findings["result"] == "FAIL") & (call.findings["severity"] >= "medium")]
     assert set(grave["severity"]) <= {"medium", "high", "critical"}
     assert call.findings["severity"].max() == "high" or call.findings["severity"].max() == "critical"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from calls import named
 
 from jitsilab.analysis import clock, turn_in_tls
-from jitsilab.call import load
 from jitsilab.judge import hypotheses
 from jitsilab.judge.checks import Verdict
 from jitsilab.judge.hypotheses import Claim
@@ -21,7 +21,7 @@ OF_A = [6231, 6234, 6262, 6264]
 
 @pytest.fixture(scope="module")
 def call() -> Any:
-    return load("project3-2020")
+    return named("project3-2020")
 
 
 @pytest.fixture(scope="module")

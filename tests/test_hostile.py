@@ -15,12 +15,12 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 import secrets_of
 import zstandard
+from calls import named
 
 import jitsilab as jl
 from jitsilab import cli, terminal
@@ -36,11 +36,6 @@ class Screen(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@cache
-def opened(name: str, point: str) -> jl.Call:
-    return jl.load(name, point=point)
 
 
 def steering(text: str) -> set[str]:
@@ -73,7 +68,7 @@ def test_the_name_is_hostile(nick: str) -> None:
 )  # fmt: skip
 def test_nothing_that_was_said_steers_a_terminal(command: str, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (diagnose, audit, table):
-        monkeypatch.setattr(module, "load", lambda a, *e: opened((e or a.evidence)[0], a.point))
+        monkeypatch.setattr(module, "load", lambda a, *e: named((e or a.evidence)[0], a.point))
     words = command.split()
     place = 2 if words[0] == "table" else 1
     with contextlib.redirect_stdout(Screen()) as screen:
@@ -133,7 +128,7 @@ def test_the_notebooks_report_of_a_hostile_call_is_inert_and_holds_no_secret(
     tmp_path: Path, recording: Callable[[str], Path]
 ) -> None:
     folder = report.run("hostile", facts=recording("hostile") / "facts", out=tmp_path)
-    secrets = secrets_of.of(recording("hostile"), *(opened("hostile", point) for point in ("eth0", "any")))
+    secrets = secrets_of.of(recording("hostile"), *(named("hostile", point) for point in ("eth0", "any")))
     texts = [path for path in folder.rglob("*") if path.suffix in (".md", ".html", ".json", ".svg")]
     assert {"Project3.md", "Project3.html", "results.json", "MANIFEST.json"} <= {path.name for path in texts}
     for path in texts:
@@ -337,12 +332,12 @@ def test_a_capture_from_a_pipe_and_packed(
                 assert cli.main(arguments) == 0
                 printed = capsys.readouterr().out
                 if words[0] == "diagnose":
-                    assert named(printed) == named(expected)
+                    assert without_names(printed) == without_names(expected)
                 else:
                     assert printed == expected, (words, ending, source)
 
 
-def named(printed: str) -> dict[str, object]:
+def without_names(printed: str) -> dict[str, object]:
     """An answer without what its input is called."""
     answer = json.loads(printed)
     del answer["inputs"]

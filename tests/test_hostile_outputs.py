@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from browser_page import Browser
+from by_night import thinned
 from test_hostile import Screen, steering
 
 import jitsilab as jl
@@ -232,7 +233,7 @@ OUTPUTS: dict[str, Callable[[Path, jl.Call, Path], Iterator[Output]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("name", thinned(OUTPUTS))
 def test_nothing_said_is_more_than_text(
     name: str, case: Path, call: jl.Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

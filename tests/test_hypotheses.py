@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import named
+from captures import captured
 
-from jitsilab.call import load
 from jitsilab.judge import hypotheses
 from jitsilab.judge.checks import Certainty, Verdict
 from jitsilab.judge.hypotheses import Claim, Judged
@@ -28,7 +29,7 @@ def states(tested: Judged) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def study() -> dict[str, Any]:
-    return tables_of(load("project3-2020"))
+    return tables_of(named("project3-2020"))
 
 
 def test_the_claim_of_the_study_is_refuted(study: dict[str, Any]) -> None:
@@ -99,7 +100,7 @@ def test_other_reasons_for_the_same_absence(reason: str, verdict: str, study: di
 def test_the_same_claim_of_the_recordings(
     name: str, relayed: str, refused: Verdict, recording: Callable[[str], Path]
 ) -> None:
-    tested = hypotheses.claimed(load(recording(name) / "capture-eth0.pcapng"))
+    tested = hypotheses.claimed(captured(recording(name), keys=False))
     assert [one.claim.between for one in tested] == [("172.31.37.118", "192.0.2.30")]
     assert tested[0].verdict == "refuted"
     assert states(tested[0])["E2"] == relayed
@@ -107,12 +108,12 @@ def test_the_same_claim_of_the_recordings(
 
 
 def test_an_offer_that_can_be_read_rules_out_that_none_was_made() -> None:
-    tested = hypotheses.claimed(load("no-turn"))[0]
+    tested = hypotheses.claimed(named("no-turn"))[0]
     assert states(tested)["E1"] == states(tested)["E8"] == "excluded"
 
 
 def test_a_call_in_which_all_check_in_clear_gives_no_claim(recording: Callable[[str], Path]) -> None:
-    assert hypotheses.claimed(load(recording("jvb-2") / "capture-eth0.pcapng")) == []
+    assert hypotheses.claimed(captured(recording("jvb-2"), keys=False)) == []
 
 
 def test_frames_of_a_verdict_are_frames_of_the_capture(study: dict[str, Any]) -> None:

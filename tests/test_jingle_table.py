@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from captures import captured
 from logged import bridge_table, lines, stanzas, xmpp_table
 
 import jitsilab as jl
@@ -120,7 +121,7 @@ def test_a_capture_gives_what_the_logs_give(
     recording: Callable[[str], Path], rows: Callable[[str], Rows], name: str
 ) -> None:
     folder = recording(name)
-    call = jl.load(folder / "capture-eth0.pcapng", keylog=folder / "keys.txt")
+    call = captured(folder)
     for table in NAMES:
         ours, logged = call.table(table), getattr(rows(name), table)
         assert ours is not None

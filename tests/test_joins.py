@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from captures import captured
 from logged import xmpp_table
 
 import jitsilab as jl
@@ -12,18 +13,9 @@ from jitsilab.analysis import joins
 from jitsilab.tables import stun as stun_table
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def call(recording: Callable[[str], Path]) -> Callable[..., jl.Call]:
-    made: dict[tuple[str, str, bool], jl.Call] = {}
-
-    def get(name: str, point: str = "eth0", keys: bool = True) -> jl.Call:
-        if (name, point, keys) not in made:
-            folder = recording(name)
-            keylog = folder / "keys.txt" if keys else None
-            made[name, point, keys] = jl.load(folder / f"capture-{point}.pcapng", keylog=keylog)
-        return made[name, point, keys]
-
-    return get
+    return lambda name, *view: captured(recording(name), *view)
 
 
 @pytest.mark.parametrize("name", ["jvb-3", "jvb-p2p-3", "turn-refused-long", "p2p-relay-only"])

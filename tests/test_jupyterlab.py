@@ -79,6 +79,7 @@ def test_the_card_is_seen_and_controls_move_the_table(browser: Browser, address:
     jupyter_lab.closed(page)
 
 
+@pytest.mark.nightly("as 00-explore")
 def test_a_call_shows_itself(browser: Browser, address: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     import nbformat
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import made_captures as made
 import made_links as links
 import pytest
+from by_night import thinned
 from test_frames_table import same_as_tshark
 
 from jitsilab import pcap
@@ -15,7 +16,7 @@ from jitsilab.wire import Wire
 
 
 @pytest.mark.tool("tshark")
-@pytest.mark.parametrize("name", links.READ)
+@pytest.mark.parametrize("name", thinned(links.READ))
 def test_links_are_read_as_tshark_reads_them(tmp_path: Path, name: str) -> None:
     link, frames = links.READ[name]
     same_as_tshark(made.pcap(frames, link), tmp_path)

@@ -3,10 +3,10 @@
 import re
 import shlex
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
+from calls import named
 
 import jitsilab as jl
 from jitsilab import cli, terminal
@@ -17,13 +17,8 @@ from jitsilab.judge.causes.remedy import Remedy
 FIRST = 25  # lines that are read in ten seconds
 
 
-@cache
-def opened(name: str) -> jl.Call:
-    return jl.load(name)
-
-
 def shown(name: str, width: int = 100) -> list[str]:
-    return opened(name).diagnosis.to_text(width, short=True, given=name).splitlines()
+    return named(name).diagnosis.to_text(width, short=True, given=name).splitlines()
 
 
 # ---- the answer
@@ -64,7 +59,7 @@ def test_media_between_two_that_pass_elsewhere_are_never_said_to_be_none() -> No
     assert "FAILED" not in text
     assert not re.search(r"no media|had none|has media\.", text, re.IGNORECASE)
     assert "chrome://webrtc-internals" in text
-    assert {one.media_path for one in opened("p2p-2").diagnosis.people} == {"not-observable"}
+    assert {one.media_path for one in named("p2p-2").diagnosis.people} == {"not-observable"}
 
 
 def test_what_was_not_read_and_what_would_tell_stand_beside_silence(tmp_path: Path) -> None:
@@ -86,14 +81,14 @@ def test_the_width_of_the_terminal_is_kept(width: int) -> None:
 
 
 def test_colour_is_for_terminals_and_names_cannot_forge_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = opened("turn-refused").diagnosis
+    answer = named("turn-refused").diagnosis
     plain, coloured = answer.to_text(), answer.to_text(colour=True)
     assert "\x1b" not in plain
     assert coloured.startswith("\x1b[1m1 of 3")
     assert "\x1b[1;31mFAILED\x1b[0m" in coloured
     assert "\x1b[32mOK\x1b[0m" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == terminal.printable(plain)
-    hostile = opened("hostile").diagnosis.to_text(colour=True)
+    hostile = named("hostile").diagnosis.to_text(colour=True)
     assert re.sub(r"\x1b\[(0|1|32|33|36|1;31)m", "", hostile).isprintable() is False  # line feeds alone
     assert "\x1b" not in re.sub(r"\x1b\[(0|1|32|33|36|1;31)m", "", hostile)
     monkeypatch.setattr(terminal.sys.stdout, "isatty", lambda: True, raising=False)
@@ -126,7 +121,7 @@ def test_a_remedy_names_its_file_its_line_and_what_takes_it_up() -> None:
 
 
 def test_an_audit_says_totals_and_failures_first_and_folds_what_passed() -> None:
-    call = opened("turn-refused")
+    call = named("turn-refused")
     found = findings.audit(call, call.facts)
     text, verbose = findings.to_text(found), findings.to_text(found, verbose=True)
     lines = text.splitlines()
@@ -146,7 +141,7 @@ def test_titles_are_true_of_their_results() -> None:
     for rule in findings.RULES:
         assert rule.absent
         assert rule.absent != rule.title
-    call = opened("turn-refused")
+    call = named("turn-refused")
     said = {one["id"]: one for one in findings.to_json(findings.audit(call, call.facts))["findings"]}
     assert (said["SEC-07"]["result"], said["SEC-07"]["says"]) == ("PASS", "XMPP inside TLS")
     assert (said["SEC-01"]["result"], said["SEC-01"]["says"]) == ("FAIL", "Rooms without an account")
@@ -158,7 +153,7 @@ def test_fail_on_decides_the_exit_code(capsys: pytest.CaptureFixture[str], tmp_p
     assert cli.main(["diagnose", str(file), "--fail-on", "no-media"]) == 0
     capsys.readouterr()
     for name, codes in {"turn-refused": (0, 1, 1), "udp-closed": (0, 1, 0), "jvb-ipv6": (0, 0, 0)}.items():
-        answer = opened(name).diagnosis
+        answer = named(name).diagnosis
         assert tuple(int(answer.fails_at(level)) for level in ("none", "degraded", "no-media")) == codes
 
 

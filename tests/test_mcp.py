@@ -96,6 +96,7 @@ def secrets(folder: Path) -> dict[str, set[str]]:
     return secrets_of.of(folder, jl.load(folder / "capture-eth0.pcapng", keylog=folder / "keys.txt"))
 
 
+@pytest.mark.nightly("every table; commands are looked at by day")
 def test_no_answer_holds_a_secret_and_each_is_bounded(allowed: Path) -> None:
     desk = Desk([allowed])
     case: dict[str, Any] = {"evidence": ["case"], "keylog": ["case/keys.txt"], "facts": ["case/facts"]}

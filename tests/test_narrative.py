@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pandas as pd
 import pytest
+from by_night import thinned
+from calls import named
 
-import jitsilab as jl
 from jitsilab.call import Call
 from jitsilab.judge.causes import CAUSES
 from jitsilab.pages.narrative import Story, fill, listed, people
@@ -58,13 +59,13 @@ def flat(value: Any) -> Iterable[str]:
 
 @pytest.fixture(scope="module")
 def study() -> Call:
-    return jl.load("project3-2020")
+    return named("project3-2020")
 
 
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS)
 @pytest.mark.parametrize("capture", ["project3-2020", "turn-refused", "jvb-bosh"])
 def test_no_number_in_a_sentence_was_typed(capture: str, module: str, name: str, calls: dict[str, Call]) -> None:
-    for block in told(calls.setdefault(capture, jl.load(capture)), module, name):
+    for block in told(named(capture), module, name):
         if not isinstance(block, Story):
             continue
         known = " ".join(flat(block.values)).replace(",", "")
@@ -87,12 +88,12 @@ def test_nothing_fails_where_tables_are_missing_or_empty(study: Call, module: st
             assert isinstance(block.text, str)
 
 
-@pytest.mark.parametrize("name", ["alone", "no-turn", "p2p-no-turn", "tls-old"])
+@pytest.mark.parametrize("name", thinned(["alone", "no-turn", "p2p-no-turn", "tls-old"]))
 def test_figures_of_calls_where_much_is_missing(name: str) -> None:
     from jitsilab.pages import figures
     from jitsilab.pages.narrative import checks, ladder, traffic
 
-    call = jl.load(name)
+    call = named(name)
     assert figures.render(figures.plot_traffic(traffic.by_participant(call)), "a", "b").svg
     assert figures.render(figures.plot_pairs(checks.timeline(call)), "a", "b").svg
     for _, caption, page in ladder.pages(ladder.events(call)):
@@ -125,7 +126,7 @@ def test_the_start_of_the_study_is_read_from_its_ufrags(study: Call) -> None:
 
 
 def test_no_secret_of_a_recording_is_told() -> None:
-    call = jl.load("jvb-3")
+    call = named("jvb-3")
     secrets = set(call.jingle["pwd"].dropna()) | set(call.jingle["web_socket"].dropna().str.extract(r"pwd=(.*)")[0])
     secrets |= set(call.xmpp["xml"].str.extractall(r"password=['\"]([^'\"]+)")[0])
     assert len(secrets) > 3
@@ -160,7 +161,7 @@ def test_every_cause_is_told_in_its_own_words(cause: str) -> None:
 
 
 def test_of_media_that_cannot_be_seen_nobody_says_that_there_were_none() -> None:
-    said = people.summary(jl.load("p2p-2", point="eth0")).text
+    said = people.summary(named("p2p-2", "eth0")).text
     assert said == "Where the media of ann and ben went cannot be seen here."
 
 
@@ -169,7 +170,7 @@ def test_verdicts_have_one_order(calls: dict[str, Call]) -> None:
     from jitsilab.pages.narrative import steps
 
     order = [verdict.value for verdict in theory.RANK]
-    call = calls.setdefault("turn-refused", jl.load("turn-refused"))
+    call = named("turn-refused")
     told = steps.notable(call)
     assert isinstance(told, Table)
     shown = [order.index(str(one).upper().replace(" ", "_")) for one in told.rows["Verdict"]]
@@ -182,7 +183,7 @@ def test_the_ladder_draws_no_refusal_as_kept(name: str) -> None:
     """The frames of a step are those that prove it: of an allocation its answer, not what was refused afterwards."""
     from jitsilab.pages.narrative import ladder
 
-    call = jl.load(name)
+    call = named(name)
     drawn = ladder.events(call)
     refused = drawn[drawn["label"].str.contains("refused")]
     assert len(refused)

@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from by_night import thinned
 from kept_notebook import SHOWN
 
 from jitsilab.pages.report import parameters
@@ -100,7 +101,9 @@ FOR_THE_NIGHT = pytest.mark.nightly("as with logs")
     ],
 )
 @pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if "evidence" in parameters.known([path])], ids=lambda path: path.stem
+    "path",
+    thinned([path for path in NOTEBOOKS if "evidence" in parameters.known([path])], every=2),
+    ids=lambda path: path.stem,
 )
 def test_a_notebook_takes_evidence_without_a_packet(
     path: Path, piece: str, recording: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch

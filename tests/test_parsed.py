@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from captures import captured
 
-import jitsilab as jl
 from jitsilab.protocols import stanza as stanzas
 from jitsilab.protocols import xml
 from jitsilab.tables import parsed
@@ -34,7 +34,7 @@ def test_a_call_parses_each_stanza_no_more_than_twice(
 ) -> None:
     """Once for the tables, once where a call puts its pieces together; whoever judges parses no more."""
     folder = recording("jvb-3")
-    call = jl.load(folder / "capture-eth0.pcapng", folder / "keys.txt")
+    call = captured(folder)
     assert call.xmpp is not None
     asked: Counter[str] = Counter()
     real = xml.parse

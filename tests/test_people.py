@@ -7,6 +7,8 @@ from pathlib import Path
 import cuts
 import pandas as pd
 import pytest
+from by_night import thinned
+from captures import captured
 
 import jitsilab as jl
 from jitsilab.case import cast as people
@@ -15,7 +17,7 @@ from jitsilab.case.legs import Leg
 
 
 def participants(folder: Path, point: str = "eth0", keys: bool = True) -> pd.DataFrame:
-    return jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None).participants
+    return captured(folder, point, keys).participants
 
 
 def truth(folder: Path) -> list[dict[str, str]]:
@@ -23,10 +25,13 @@ def truth(folder: Path) -> list[dict[str, str]]:
     return found
 
 
+NAMES = ("jvb-3", "leave-rejoin", "jvb-bosh", "p2p-leave-rejoin", "hostile", "clear-5222", "jvb-ipv6")
+
+
 @pytest.mark.parametrize(
-    "name", ["jvb-3", "leave-rejoin", "jvb-bosh", "p2p-leave-rejoin", "hostile", "clear-5222", "jvb-ipv6"]
+    ("name", "point", "keys"),
+    thinned((name, point, keys) for point, keys in (("eth0", True), ("any", False)) for name in NAMES),
 )
-@pytest.mark.parametrize(("point", "keys"), [("eth0", True), ("any", False)])
 def test_each_person_has_one_row_and_its_address(
     recording: Callable[[str], Path], name: str, point: str, keys: bool
 ) -> None:
@@ -67,7 +72,7 @@ def test_a_participant_s_own_capture(recording: Callable[[str], Path]) -> None:
 def test_the_server_is_nobody(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-3")
     known = json.loads((folder / "truth.json").read_text())["server"]
-    found = people.of(jl.load(folder / "capture-eth0.pcapng", folder / "keys.txt").tables())
+    found = people.of(captured(folder).tables())
     assert found.servers == [known["private"]]
     assert found.public == known["public"]
     assert not {known["private"], known["public"]} & {a for one in found.people for a in one.addresses}
@@ -94,7 +99,7 @@ def test_two_calls_at_one_server_behind_its_proxy_share_names_and_no_more(record
 
 def test_a_page_and_a_websocket_are_no_reason_to_claim_a_call(recording: Callable[[str], Path]) -> None:
     folder = recording("auth-required")
-    call = jl.load(folder / "capture-eth0.pcapng")
+    call = captured(folder, keys=False)
     who = people.of(call.tables())
     assert who.jitsi == ""
     assert "as many pages" in who.recognition.could_be
@@ -113,7 +118,7 @@ def test_both_families_of_addresses_are_the_same_server_and_people(
     recording: Callable[[str], Path], point: str, keys: bool
 ) -> None:
     folder = recording("jvb-ipv6")
-    call = jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
+    call = captured(folder, point, keys)
     who = people.of(call.tables())
     assert set(who.servers) == {"172.31.37.118", "2001:db8:1c::10"}
     owners = people.addresses(who, call.flows)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from by_night import thinned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,8 +64,10 @@ def read(text: str | bytes) -> dict[str, pd.DataFrame]:
 @pytest.mark.tool("tshark")
 @pytest.mark.parametrize(
     ("name", "form"),
-    [("jvb-ipv6", form) for form in TSHARK]
-    + [("turn-refused", form) for form in ("-t ud", "-t dd", "json", "-V", "fields")],
+    thinned(
+        [("jvb-ipv6", form) for form in TSHARK]
+        + [("turn-refused", form) for form in ("-t ud", "-t dd", "json", "-V", "fields")]
+    ),
 )
 def test_every_form_of_tshark_gives_its_frames(form: str, name: str, captured: dict[str, Path]) -> None:
     text = ran("tshark", "-r", captured[name], *TSHARK[form])

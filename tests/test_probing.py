@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from by_night import thinned
 from meet_world import ADDRESS, CONFIG, DOMAIN, FAULTS, make_certificates
 
 from jitsilab.call import load
@@ -83,7 +84,7 @@ class World:
 
 
 @TOOLS
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", thinned(FAULTS))
 def test_each_fault_is_named(network: tuple[str, ...], certificates: Path, tmp_path: Path, fault: str) -> None:
     with World(network, certificates, tmp_path / "world", fault) as world:
         steps = world.check()
@@ -256,7 +257,7 @@ EXPECTED = {  # the step that runs out of time where a server stalls there
 @pytest.mark.tool("openssl")
 @pytest.mark.parametrize(
     ("stage", "drips"),
-    [(one, False) for one in STAGES] + [(one, True) for one in ("tls", "page", "websocket", "bosh")],
+    thinned([(one, False) for one in STAGES] + [(one, True) for one in ("tls", "page", "websocket", "bosh")]),
 )
 def test_a_server_that_stalls_has_a_verdict_in_time(certificates: Path, stage: str, drips: bool) -> None:
     server, limit = Staller(certificates, stage, drips), 2.5
@@ -289,7 +290,7 @@ def test_where_nobody_listens_all_else_stays_open() -> None:
 
 @TOOLS
 @pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=pytest.mark.tool(one)) for one in ("dumpcap", "tcpdump")] + ["scapy"]
+    "name", thinned([pytest.param(one, marks=pytest.mark.tool(one)) for one in ("dumpcap", "tcpdump")] + ["scapy"])
 )
 def test_a_recording_of_a_check_holds_what_it_asked(
     network: tuple[str, ...], certificates: Path, tmp_path: Path, name: str

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from calls import named
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,7 +64,7 @@ def test_the_published_files_give_the_embedded_tables_cell_for_cell(data: Path) 
 
 def test_each_number_of_the_text_is_in_a_column(data: Path) -> None:
     """Read the lines again without this package's patterns: whatever number they print is in the tables."""
-    study = load("project3-2020")
+    study = named("project3-2020")
     tcp, frames = study.tcp.set_index("frame"), study.frames.set_index("frame")
     words = {
         "Seq": "seq",
@@ -267,7 +268,7 @@ def test_any_damage_to_an_export_is_one_sentence_or_a_table(
 
 def test_the_study_names_every_nonempty_cell_of_the_export(data: Path) -> None:
     """The nine columns of the export against the joined table, row by row."""
-    frames = load("project3-2020").frames
+    frames = named("project3-2020").frames
     with (data / "project3-2020" / "tshark_output.csv").open(newline="") as lines:
         rows = list(csv.reader(lines))[1:]
     assert len(rows) == len(frames)

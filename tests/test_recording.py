@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from by_night import thinned
 
 from jitsilab import pcap
 from jitsilab.call import load
@@ -57,7 +58,7 @@ def record(network: tuple[str, ...], *arguments: str, before: tuple[str, ...] = 
 ALL = [pytest.param(one, marks=() if one == "scapy" else pytest.mark.tool(one)) for one in recorders.NAMES]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_what_is_in_the_file_is_what_the_recorder_counted(network: tuple[str, ...], tmp_path: Path, name: str) -> None:
     out = tmp_path / "call.pcapng"
     done = record(network, "-d", "2", "--recorder", name, "--for", "jitsi", "-f", "udp port 9999", "-o", str(out))
@@ -79,7 +80,7 @@ def test_what_is_in_the_file_is_what_the_recorder_counted(network: tuple[str, ..
         assert f" {len(packets)}" in text
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_an_interrupt_leaves_a_whole_file(network: tuple[str, ...], tmp_path: Path, name: str) -> None:
     out = tmp_path / "call.pcap"
     command = [*network, sys.executable, "-m", "jitsilab", "record", "-i", "lo", "--recorder", name, "-o", str(out)]
@@ -99,7 +100,7 @@ def test_an_interrupt_leaves_a_whole_file(network: tuple[str, ...], tmp_path: Pa
     assert str(out) in text
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_an_unknown_interface_is_one_sentence(network: tuple[str, ...], tmp_path: Path, name: str) -> None:
     done = record(network, "-i", "nope", "-d", "2", "--recorder", name, "-o", str(tmp_path / "call.pcapng"))
     assert done.returncode == 2
@@ -108,7 +109,7 @@ def test_an_unknown_interface_is_one_sentence(network: tuple[str, ...], tmp_path
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_a_bad_filter_is_one_sentence(network: tuple[str, ...], tmp_path: Path, name: str) -> None:
     done = record(
         network, "-i", "lo", "-d", "2", "-f", "tcp porrt 5", "--recorder", name, "-o", str(tmp_path / "a.pcapng")
@@ -118,7 +119,7 @@ def test_a_bad_filter_is_one_sentence(network: tuple[str, ...], tmp_path: Path, 
 
 
 @pytest.mark.tool("setpriv")
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_without_the_right_the_command_is_told(network: tuple[str, ...], name: str) -> None:
     program = recorders.program_of(next(one for one in recorders.RECORDERS if one.name == name))
     if name != "scapy" and program and recorders.has_capabilities(program):
@@ -137,7 +138,7 @@ def test_without_the_right_the_command_is_told(network: tuple[str, ...], name: s
     assert ("setcap cap_net_raw,cap_net_admin=eip" in last) == (name != "scapy")
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_an_interface_that_goes_is_one_sentence(network: tuple[str, ...], tmp_path: Path, name: str) -> None:
     pair = f"{name}0", f"{name}1"
     subprocess.run([*network, "ip", "link", "add", pair[0], "type", "veth", "peer", "name", pair[1]], check=True)
@@ -161,7 +162,7 @@ def test_an_interface_that_goes_is_one_sentence(network: tuple[str, ...], tmp_pa
 
 
 @pytest.mark.tool("unshare", "mount")
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", thinned(ALL))
 def test_a_full_disk_is_one_sentence(network: tuple[str, ...], tmp_path: Path, name: str) -> None:
     keep = tmp_path.parent / f"kept-{name}"
     keep.mkdir()

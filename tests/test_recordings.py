@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from by_night import thinned
+from captures import captured
 
-import jitsilab as jl
 from jitsilab.case import cast
 from jitsilab.inputs import registry
 from jitsilab.judge import diagnosis
@@ -24,10 +24,6 @@ OPEN = ("undetermined", "not-observable")
 ALIKE = {"udp-blocked", "nat-mapping-wrong"}
 #: that keep nobody from media
 FAULTS = {"colibri-off": {"S30"}, "colibri-403": {"S30"}, "p2p-turn-refused": {"S22"}, "tls-old": {"S02"}}
-
-
-def opened(folder: Path, point: str, keys: bool) -> jl.Call:
-    return jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
 
 
 def row_of(known: dict[str, Any], rows: list[Diagnosed]) -> Diagnosed:
@@ -48,13 +44,13 @@ def right_causes(truth: dict[str, Any], known: dict[str, Any]) -> set[str | None
 @pytest.mark.parametrize(
     ("name", "point", "keys"),
     [(name, "eth0", True) for name in RECORDINGS]
-    + thinned((name, point, False) for point in ("any", "eth0") for name in RECORDINGS),
+    + thinned(((name, point, False) for point in ("any", "eth0") for name in RECORDINGS), every=5),
 )
 def test_path_and_cause_are_right_or_honestly_open(
     recording: Callable[[str], Path], name: str, point: str, keys: bool
 ) -> None:
     folder = recording(name)
-    call = opened(folder, point, keys)
+    call = captured(folder, point, keys)
     truth, rows = json.loads((folder / "truth.json").read_text()), diagnosis.diagnose(call).people
     if not rows:  # a page and a WebSocket, sealed: many a page is that, so nobody is claimed, and it is said
         assert (point, keys) == ("eth0", False)
@@ -92,7 +88,7 @@ def test_a_laptop_s_own_capture_leaves_nothing_open(recording: Callable[[str], P
     (capture,) = folder.glob("capture-laptop-*-eth0.pcapng")
     laptop = capture.name[len("capture-") : -len("-eth0.pcapng")]
     (known,) = [one for one in truth["participants"] if one["laptop"] == laptop]
-    row = row_of(known, diagnosis.diagnose(opened(folder, f"{laptop}-eth0", keys)).people)
+    row = row_of(known, diagnosis.diagnose(captured(folder, f"{laptop}-eth0", keys)).people)
     assert (row.media_path, row.cause) == (known["media_path"], known["cause"])
 
 
@@ -103,7 +99,7 @@ def test_no_cause_is_wrong_where_the_clone_lacks_the_recording(data: Path, name:
     if not folder.is_dir():
         pytest.skip(f"{name} is not in JITSILAB_DATA")
     truth = json.loads((folder / "truth.json").read_text())
-    for row in diagnosis.diagnose(opened(folder, point, keys)).people:
+    for row in diagnosis.diagnose(captured(folder, point, keys)).people:
         (known,) = [
             one for one in truth["participants"]
             if row.nick == one["nick"] or {one["public"], one["private"]} & set(row.addresses)

@@ -152,7 +152,7 @@ def xmpp(tmp_path: Path) -> Callable[[str], Facts]:
                 time.sleep(0.1)
                 listed = subprocess.run(["ss", "-lntup"], capture_output=True, text=True, check=True).stdout
                 mine = "\n".join(line for line in listed.splitlines() if f"pid={process.pid}," in line)
-                if ":5222 " in mine:
+                if ":5222 " in mine and ":5347 " in mine:
                     break
             else:
                 pytest.skip("Prosody does not start here, or its ports are taken")

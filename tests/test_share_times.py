@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from by_night import thinned
 
 import jitsilab as jl
 from jitsilab.cli import main
@@ -57,8 +58,10 @@ def test_the_days_of_a_text_are_those_of_its_full_times() -> None:
     assert days_of(b"nothing") == []
 
 
-@pytest.mark.parametrize("step", [12_345, -40_000_000])
-@pytest.mark.parametrize("name", ["ws-404", "turn-refused"])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    thinned([("ws-404", 12_345), ("turn-refused", 12_345), ("ws-404", -40_000_000), ("turn-refused", -40_000_000)]),
+)
 def test_every_source_of_a_case_moves_by_the_same_step(name: str, step: int, tmp_path: Path) -> None:
     out = tmp_path / "shared"
     assert main(["share", name, "-o", str(out), "--key", "k", "--shift-time", str(step)]) == 0
@@ -75,7 +78,7 @@ def test_every_source_of_a_case_moves_by_the_same_step(name: str, step: int, tmp
     ]
 
 
-@pytest.mark.parametrize("step", [-400 * 86_400, 400 * 86_400])
+@pytest.mark.parametrize("step", thinned([-400 * 86_400, 400 * 86_400]))
 def test_certificates_stay_as_old_as_they_were(step: int, tmp_path: Path) -> None:
     out = tmp_path / "shared"
     assert main(["share", "jvb-tls12", "-o", str(out), "--key", "k", "--shift-time", str(step)]) == 0

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from by_night import thinned
+from captures import captured
 
-import jitsilab as jl
 from jitsilab.case import cast, signs
 from jitsilab.case.signs import PersonSigns, Signs
+from jitsilab.inputs import registry
 
 KEYS, LOOPBACK, SEALED = ("eth0", True), ("any", False), ("eth0", False)
 POINTS = {"keys": KEYS, "loopback": LOOPBACK, "sealed": SEALED}
@@ -50,16 +52,18 @@ HEALTHY = ["world-ok", "2021-world-ok", "token-ok", "two-bridges", "jvb-3", "jvb
            "jvb-mute", "auth-ok", "leave-rejoin", "jvb-p2p-3", "symmetric", "alone"]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def gathered(data: Path) -> Callable[[str, str], tuple[cast.Cast, Signs, dict[str, str]]]:
-    """Cast, signs and truth (id or address: laptop's letter) of a recording seen from a point."""
-    made: dict[tuple[str, str], tuple[cast.Cast, Signs, dict[str, str]]] = {}
+Gathered = tuple[cast.Cast, Signs, dict[str, str]]
 
-    def get(name: str, point: str) -> tuple[cast.Cast, Signs, dict[str, str]]:
+
+@pytest.fixture(scope="module")
+def gathered(data: Path, recording: Callable[[str], Path]) -> Callable[[str, str], Gathered]:
+    """Cast, signs and truth (id or address: laptop's letter) of a recording seen from a point."""
+    made: dict[tuple[str, str], Gathered] = {}
+
+    def get(name: str, point: str) -> Gathered:
         if (name, point) not in made:
-            folder = data / "recordings" / name
-            interface, keys = POINTS[point]
-            capture = jl.load(folder / f"capture-{interface}.pcapng", folder / "keys.txt" if keys else None)
+            folder = recording(name) if name in registry.names() else data / "recordings" / name
+            capture = captured(folder, *POINTS[point])
             who = cast.of(capture.tables())
             truth = json.loads((folder / "truth.json").read_text())["participants"]
             laptops = {one[key]: one["laptop"][-1] for one in truth for key in ("nick", "public", "private", "public6")
@@ -76,7 +80,7 @@ def of_laptop(who: cast.Cast, found: Signs, laptops: dict[str, str]) -> dict[str
             for person in who.people}  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "sign", "reason", "points"), SEEN)
+@pytest.mark.parametrize(("name", "sign", "reason", "points"), thinned(SEEN))
 def test_a_fault_shows_its_sign(gathered, name: str, sign: str, reason: str, points: tuple[str, ...]) -> None:
     name, _, letter = name.partition("/")
     for point in points:
@@ -91,8 +95,7 @@ def test_a_fault_shows_its_sign(gathered, name: str, sign: str, reason: str, poi
                 assert found.note
 
 
-@pytest.mark.parametrize("name", HEALTHY)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(("name", "point"), thinned((name, point) for point in POINTS for name in HEALTHY))
 def test_health_is_quiet(gathered, name: str, point: str) -> None:
     _, found, _ = gathered(name, point)
     assert [sign for one in found.people for sign in one.seen()] == []

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from calls import named
 
 import jitsilab as jl
 from jitsilab.pages.narrative import Story, sources
@@ -11,7 +12,7 @@ from jitsilab.pages.narrative.blocks import Table
 
 @pytest.fixture(scope="module")
 def told() -> jl.Call:
-    return jl.load("bridge-killed")
+    return named("bridge-killed")
 
 
 def test_every_source_that_shares_a_happening_has_its_clock(told: jl.Call) -> None:

@@ -202,6 +202,7 @@ def test_the_unchanged_is_known_by_content_version_and_options(
     assert states(tables=["log"]) == ["done"]
 
 
+@pytest.mark.nightly("as after an interrupt")
 def test_one_dataset_whoever_made_it(evidence: Path, undisturbed: Path, tmp_path: Path) -> None:
     before = content(undisturbed)
     assert len(before["calls"]) == COUNT - 2
@@ -256,6 +257,7 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, list["subprocess.Popen[byte
             one.wait()
 
 
+@pytest.mark.nightly("as after an interrupt")
 def test_a_worker_that_is_killed_loses_nothing(
     scheduler: tuple[str, list["subprocess.Popen[bytes]"]], evidence: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -364,6 +366,7 @@ def server(evidence: Path) -> Iterator[str]:
         one.shutdown()
 
 
+@pytest.mark.nightly("as from files")
 def test_a_web_server_gives_the_same(server: str, undisturbed: Path, evidence: Path, tmp_path: Path) -> None:
     wanted = ("2026-11-01", "notes.txt", "brewery-is-no-muc/")
     done = inline([server + name for name in wanted[:2]], tmp_path)

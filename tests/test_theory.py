@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
-import kept_judgments
 import pandas as pd
 import pytest
 from by_night import thinned
+from calls import named
+from captures import captured
 
 import jitsilab as jl
 from jitsilab.call import Call
@@ -19,11 +19,6 @@ Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).resolve().parent.parent
 HEALTHY = ("jvb-3", "jvb-bosh", "jvb-p2p-3", "leave-rejoin", "auth-ok", "symmetric")
 HEALTHY_TOO = ("jvb-lossy", "hostile", "p2p-relay-only", "p2p-leave-rejoin", "udp-closed")
-
-
-@cache
-def opened(folder: Path, point: str = "eth0", keys: bool = True) -> Call:
-    return jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
 
 
 def deviations(call: Call) -> dict[str, set[str]]:
@@ -53,9 +48,9 @@ def test_the_page_of_the_steps_tells_what_the_data_tell() -> None:
 
 @pytest.mark.parametrize("name", [*HEALTHY, *thinned(HEALTHY_TOO)])
 def test_no_step_deviates_in_a_healthy_call(recording: Callable[[str], Path], name: str) -> None:
-    steps = opened(recording(name)).steps
+    steps = captured(recording(name)).steps
     assert list(steps.columns) == list(theory.SCHEMA)
-    assert deviations(opened(recording(name))) == {}
+    assert deviations(captured(recording(name))) == {}
     assert set(steps["verdict"]) <= {one.value for one in Verdict}
     judged = theory.summary(steps)
     assert len(judged) == len(theory.STEPS) * steps["participant"].nunique()
@@ -64,7 +59,7 @@ def test_no_step_deviates_in_a_healthy_call(recording: Callable[[str], Path], na
 
 @pytest.mark.parametrize(("name", "point", "keys"), [("jvb-tls12", "any", False), ("jvb-3", "eth0", False)])
 def test_nor_without_keys(recording: Callable[[str], Path], name: str, point: str, keys: bool) -> None:
-    call = opened(recording(name), point, keys)
+    call = captured(recording(name), point, keys)
     assert deviations(call) == {}
     signaled = theory.summary(call.steps).query("step in ('S05', 'S12', 'S13')")["verdict"]
     assert set(signaled) == ({"CONFORMS"} if point == "any" else {"NOT_OBSERVABLE"})
@@ -89,7 +84,7 @@ def test_nor_without_keys(recording: Callable[[str], Path], name: str, point: st
 def test_a_broken_call_deviates_where_it_broke(
     recording: Callable[[str], Path], name: str, point: str, keys: bool, wanted: dict[str, set[str]]
 ) -> None:
-    call = opened(recording(name), point, keys)
+    call = captured(recording(name), point, keys)
     assert deviations(call) == wanted
     for row in call.steps[call.steps["verdict"] == "DEVIATES"].itertuples():
         assert row.note
@@ -97,7 +92,7 @@ def test_a_broken_call_deviates_where_it_broke(
 
 
 def test_what_would_have_shown_and_did_not_is_not_observed(recording: Callable[[str], Path]) -> None:
-    steps = opened(recording("no-turn")).steps
+    steps = captured(recording("no-turn")).steps
     rows = steps[(steps["participant"] == "cem") & steps["step"].isin(["S18", "S26", "S28", "S32"])]
     assert set(rows["verdict"]) == {"NOT_OBSERVED"}
     rows = steps[(steps["participant"] == "ann") & steps["step"].isin(["S18", "S26", "S28"])]
@@ -105,14 +100,14 @@ def test_what_would_have_shown_and_did_not_is_not_observed(recording: Callable[[
 
 
 def test_peer_to_peer_media_pass_no_server(recording: Callable[[str], Path]) -> None:
-    steps = opened(recording("jvb-p2p-3")).steps
+    steps = captured(recording("jvb-p2p-3")).steps
     rows = steps[(steps["session"] == "p2p") & steps["step"].isin(["S26", "S28", "S29"])]
     assert set(rows["verdict"]) == {"NOT_OBSERVABLE"}
     assert set(steps[(steps["session"] == "p2p") & (steps["step"] == "S16")]["verdict"]) == {"CONFORMS"}
 
 
 def test_the_study_shows_permissions_refused_and_nothing_else_broken() -> None:
-    steps = jl.load("project3-2020").steps
+    steps = named("project3-2020").steps
     refused = steps[steps["verdict"] == "DEVIATES"]
     assert set(refused["step"]) == {"S22"}
     assert refused["participant"].nunique() == 1
@@ -229,9 +224,9 @@ ALTERED: dict[str, Callable[[Tables], Tables]] = {
 ALSO = {"S07": {"S06"}, "S10": {"S12"}, "S26": set(), "S25": {"S33"}, "S09": {"S10"}}
 
 
-@pytest.mark.parametrize("step", ALTERED)
+@pytest.mark.parametrize("step", thinned(ALTERED))
 def test_an_altered_call_deviates_at_the_step_that_was_altered(step: str) -> None:
-    tables = {name: rows for name, rows in kept_judgments.opened("jvb-2").tables().items() if rows is not None}
+    tables = {name: rows for name, rows in named("jvb-2").tables().items() if rows is not None}
     call = Call("altered", tables=tables | ALTERED[step](tables))
     found = deviations(call)
     assert step[:3] in found
@@ -245,11 +240,11 @@ def test_what_a_certificate_says(recording: Callable[[str], Path]) -> None:
         return str(rows["note"].iloc[0])
 
     assert "TLS 1.2 for meet.lab; its certificate is valid until 2027-12-26" in note(
-        opened(recording("jvb-tls12"), keys=False)
+        captured(recording("jvb-tls12"), keys=False)
     )
-    hidden = opened(recording("jvb-2"), keys=False)
+    hidden = captured(recording("jvb-2"), keys=False)
     assert "certificate is encrypted here" in note(hidden)
-    call = opened(recording("jvb-2"))
+    call = captured(recording("jvb-2"))
     tables = {name: rows for name, rows in call.tables().items() if rows is not None}
     served = tables["tls"]["certificate_until"].notna()
 
@@ -275,7 +270,7 @@ def test_what_a_certificate_says(recording: Callable[[str], Path]) -> None:
 
 
 def test_a_restart_takes_new_credentials(recording: Callable[[str], Path]) -> None:
-    call = opened(recording("turn-refused-long"))
+    call = captured(recording("turn-refused-long"))
     rows = call.steps[(call.steps["step"] == "S33") & (call.steps["participant"] == "cem")]
     assert list(rows["verdict"][:2]) == ["CONFORMS", "CONFORMS"]
     tables = {name: rows for name, rows in call.tables().items() if rows is not None}
@@ -286,7 +281,7 @@ def test_a_restart_takes_new_credentials(recording: Callable[[str], Path]) -> No
 
 
 def test_the_smaller_id_offers(recording: Callable[[str], Path]) -> None:
-    call = opened(recording("jvb-p2p-3"))
+    call = captured(recording("jvb-p2p-3"))
     tables = {name: rows for name, rows in call.tables().items() if rows is not None}
     jingle = tables["jingle"]
     answers = jingle[jingle["session"].eq("p2p") & jingle["action"].eq("session-accept")]
@@ -296,7 +291,7 @@ def test_the_smaller_id_offers(recording: Callable[[str], Path]) -> None:
 
 
 def test_of_several_sessions_the_verdict_that_says_most_is_kept() -> None:
-    steps = jl.load("turn-refused").steps
+    steps = named("turn-refused").steps
     kept = theory.summary(steps).set_index(["step", "participant"])["verdict"].astype(str)
     rank = [verdict.value for verdict in theory.RANK]
     for key, some in steps.groupby(["step", "participant"]):

@@ -237,6 +237,11 @@ def test_alerts_in_clear_and_not() -> None:
 # --- registry
 
 
+@pytest.fixture(scope="module")
+def values() -> str:
+    return subprocess.run(["tshark", "-G", "values"], capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.tool("tshark")
 @pytest.mark.parametrize(
     ("field", "table", "base"),
@@ -247,11 +252,12 @@ def test_alerts_in_clear_and_not() -> None:
         ("dtls.use_srtp.protection_profile", tls_registry.SRTP_PROFILES, 16),
     ],
 )
-def test_numbers_have_the_names_that_wireshark_gives_them(field: str, table: dict[int, str], base: int) -> None:
-    out = subprocess.run(["tshark", "-G", "values"], capture_output=True, text=True, check=True).stdout
+def test_numbers_have_the_names_that_wireshark_gives_them(
+    values: str, field: str, table: dict[int, str], base: int
+) -> None:
     known = {
         int(row[2], base): row[3]
-        for row in map(lambda line: line.split("\t"), out.splitlines())
+        for row in map(lambda line: line.split("\t"), values.splitlines())
         if row[:2] == ["V", field]
     }
     for number, name in known.items():

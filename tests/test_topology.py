@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from captures import captured
 
-import jitsilab as jl
 from jitsilab.case.topology import topology
 
 SERVER, UPDATES, CLIENT = "172.31.37.118", "192.0.2.200", "198.51.100.20"
@@ -64,7 +64,7 @@ def test_without_a_reason_the_busiest_is_no_more_than_inferred() -> None:
 @pytest.mark.parametrize(("point", "keys"), [("eth0", True), ("any", False), ("eth0", False)])
 def test_a_recording_s_server_has_its_reason(recording: Callable[[str], Path], point: str, keys: bool) -> None:
     folder = recording("jvb-3")
-    call = jl.load(folder / f"capture-{point}.pcapng", folder / "keys.txt" if keys else None)
+    call = captured(folder, point, keys)
     found = topology(call.tables())
     assert found.servers == (SERVER,)
     assert found.public == "203.0.113.10"
@@ -75,7 +75,7 @@ def test_a_recording_s_server_has_its_reason(recording: Callable[[str], Path], p
 
 def test_a_laptop_s_own_capture_is_known_as_one(recording: Callable[[str], Path]) -> None:
     folder = recording("client-a")
-    call = jl.load(folder / "capture-laptop-a-eth0.pcapng", folder / "keys.txt")
+    call = captured(folder, "laptop-a-eth0")
     found = topology(call.tables())
     assert found.own == "192.168.1.23"
     assert found.servers == ("203.0.113.10", SERVER)  # the second: where the bridge's user fragment is asked for too

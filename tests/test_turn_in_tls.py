@@ -8,6 +8,7 @@ from random import Random
 
 import pandas as pd
 import pytest
+from captures import captured
 from made_turn import CONTROL, Connection, Server, tables
 
 from jitsilab.analysis import turn_in_tls
@@ -37,7 +38,7 @@ def test_each_control_message_is_named_as_its_plaintext_says(name: str, recordin
         row = json.loads(line)
         if row["message"].startswith(CONTROL):
             want.setdefault(row["client"], []).append((row["up"], row["message"]))
-    rows = load(folder / "capture-eth0.pcapng").turn_in_tls
+    rows = captured(folder, keys=False).turn_in_tls
     assert set(rows["client"]) == set(want)
     for client, messages in want.items():
         assert control(rows[rows["client"] == client]) == messages
@@ -46,7 +47,7 @@ def test_each_control_message_is_named_as_its_plaintext_says(name: str, recordin
 @pytest.mark.parametrize("name", [*READ, "turn-off", "no-turn", "auth-ok"])
 def test_the_stage_is_the_one_that_was_measured(name: str, recording: Recording) -> None:
     folder = recording(name)
-    call = load(folder / "capture-eth0.pcapng")
+    call = captured(folder, keys=False)
     stages = turn_in_tls.stages(call.tls, call.flows)
     for one in json.loads((folder / "truth.json").read_text())["participants"]:
         mine = stages[stages["address"].isin([one["public"], one.get("public6")])]
@@ -58,7 +59,7 @@ def test_the_stage_is_the_one_that_was_measured(name: str, recording: Recording)
 
 def test_checks_in_the_tunnel_are_told_apart_by_the_ufrags(recording: Recording) -> None:
     for name, session in (("turn-refused", "jvb"), ("p2p-turn-tls", "p2p"), ("p2p-turn-refused", "p2p")):
-        call = load(recording(name) / "capture-eth0.pcapng")
+        call = captured(recording(name), keys=False)
         stages = turn_in_tls.stages(call.tls, call.flows)
         assert set(stages["session"].dropna()) == {session}, name
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captures import captured
 from shifted import shifted
 
 import jitsilab as jl
@@ -84,7 +85,7 @@ def test_rooms_and_times_that_nothing_names(tmp_path: Path) -> None:
 
 
 def test_a_part_of_a_capture(recording: Recording) -> None:
-    call = jl.load(recording("leave-rejoin") / "capture-any.pcapng")
+    call = captured(recording("leave-rejoin"), "any", keys=False)
 
     def ways(part: jl.Call) -> dict[str, list[tuple[str, float, float]]]:
         return {

@@ -11,11 +11,11 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from captures import captured
 from hypothesis import given
 from hypothesis import strategies as st
 from streams import Bytes, carried, frame, ok, post, upgrade
 
-from jitsilab import call as capture
 from jitsilab.tables import xmpp as tables
 
 CARRIERS = ["jvb-3", "jvb-bosh", "auth-ok", "hostile", "jvb-lossy", "leave-rejoin"]
@@ -42,8 +42,7 @@ def test_every_logged_stanza_is_found_as_often_as_it_was_said(
     name: str, point: str, recording: Callable[[str], Path]
 ) -> None:
     folder = recording(name)
-    keys = folder / "keys.txt" if point == "eth0" else None
-    table = capture.load(folder / f"capture-{point}.pcapng", keylog=keys, use_keylog=keys is not None).xmpp
+    table = captured(folder, point, keys=point == "eth0").xmpp
     bodies = table["namespace"] == "http://jabber.org/protocol/httpbind"
     found = Counter(map(canonical, table.loc[~bodies, "xml"]))
     logged = wanted(folder)
@@ -55,7 +54,7 @@ def test_every_logged_stanza_is_found_as_often_as_it_was_said(
 
 def test_frames_directions_and_answers(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-3")
-    table = capture.load(folder / "capture-eth0.pcapng", keylog=folder / "keys.txt").xmpp
+    table = captured(folder).xmpp
     assert list(table.columns) == list(tables.SCHEMAS["xmpp"])
     assert (table["first_frame"] <= table["frame"]).all()
     assert table["frame"].is_monotonic_increasing
@@ -76,7 +75,7 @@ def test_frames_directions_and_answers(recording: Callable[[str], Path]) -> None
 
 def test_a_login_in_clear(recording: Callable[[str], Path]) -> None:
     folder = recording("clear-5222")
-    table = capture.load(folder / "capture-eth0.pcapng", use_keylog=False).xmpp
+    table = captured(folder, keys=False).xmpp
     assert table["clear"].all()
     assert set(table["carrier"]) == {"tcp"}
     assert set(table.loc[table["name"] == "auth", "direction"]) == {"c2s"}
@@ -85,7 +84,7 @@ def test_a_login_in_clear(recording: Callable[[str], Path]) -> None:
 
 def test_http_shows_no_secret(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-3")
-    call = capture.load(folder / "capture-any.pcapng", keylog=folder / "keys.txt")
+    call = captured(folder, "any")
     channels = call.http[call.http["target"].str.contains("colibri-ws")]
     assert len(channels) == 9  # three, each at three places
     assert channels["target"].str.endswith("?pwd=***").all()
@@ -106,7 +105,7 @@ def test_http_shows_no_secret(recording: Callable[[str], Path]) -> None:
 
 def test_bosh_polls_are_numbered(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-bosh")
-    table = capture.load(folder / "capture-eth0.pcapng", keylog=folder / "keys.txt").http
+    table = captured(folder).http
     polls = table.dropna(subset=["rid"])
     assert len(polls) == 23
     assert (polls["rid"].diff().dropna() == 1).all()

@@ -121,9 +121,9 @@ def remembered(read: Callable[[pd.DataFrame, pd.DataFrame], Found]) -> Callable[
 
 def _fingerprint(table: pd.DataFrame, columns: Iterable[str]) -> tuple[Any, ...]:
     """What changes when rows or values of these columns are changed in place."""
-    table = table[[name for name in columns if name in table]]
-    numbers = table.select_dtypes(["number", "bool", "boolean"])
-    return len(table), tuple(numbers.sum()), tuple(table.notna().sum())
+    there = [table[name] for name in columns if name in table]
+    sums = [values.sum() for values in there if pd.api.types.is_numeric_dtype(values)]
+    return len(table), tuple(sums), tuple(values.count() for values in there)
 
 
 @remembered

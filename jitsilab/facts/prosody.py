@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import functools
 import io
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -143,9 +144,11 @@ def read(text: str, name: str, into: Prosody, problems: list[Problem], beside: C
     ``beside`` are the names of the files that are read too, so that what an Include brings is known to be there;
     None where that is not asked.
     """
-    before = len(problems)
-    tree = _parse(text, name, problems)
-    if len(problems) > before:
+    tree, unread = _parse(text)
+    problems += [Problem(0, "prosody", 0, f"{name}:{line}: not readable as Lua, left out") for line in unread]
+    if tree is None:
+        problems.append(Problem(0, "prosody", 0, f"{name}: not readable as Lua"))
+    if unread or tree is None:
         into.broken.append(name)
     if tree is None:
         return
@@ -173,13 +176,15 @@ def _included(name: str, pattern: str) -> bool:
     return len(have) == 1 or len(wanted) == 1 or have[-2] in (wanted[-2], "conf.avail") or "*" in wanted[-2]
 
 
-def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | None:
-    """The syntax tree; a line at which parsing stops is blanked and the rest read again."""
+@functools.lru_cache(maxsize=32)  # the servers of a fleet say much the same, and reading it takes long
+def _parse(text: str) -> tuple[astnodes.Chunk | None, tuple[int, ...]]:
+    """The syntax tree, and the lines at which parsing stopped: each is blanked and the rest read again."""
     lines = text.split("\n")
+    unread: list[int] = []
     for _ in range(REPAIRS):
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # its lexer quotes there what it cannot read
-                return ast.parse("\n".join(lines))
+                return ast.parse("\n".join(lines)), tuple(unread)
         except RecursionError:
             break
         except Exception as error:  # the parser's own errors and those of its generated code
@@ -190,10 +195,9 @@ def _parse(text: str, name: str, problems: list[Problem]) -> astnodes.Chunk | No
                 number -= 1
             if not lines[number - 1].strip():
                 break
-            problems.append(Problem(0, "prosody", 0, f"{name}:{number}: not readable as Lua, left out"))
+            unread.append(number)
             lines[number - 1] = ""
-    problems.append(Problem(0, "prosody", 0, f"{name}: not readable as Lua"))
-    return None
+    return None, tuple(unread)
 
 
 def _line_of(error: BaseException) -> int | None:

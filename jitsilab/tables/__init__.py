@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from jitsilab.errors import Problem
 
@@ -49,20 +50,49 @@ def frame_from(rows: Iterable[Sequence[Any]], schema: Schema) -> pd.DataFrame:
 
     A column of times takes int64 nanoseconds since the epoch, Timestamps or None.
     """
-    untyped = pd.DataFrame(list(rows), columns=list(schema), dtype=object)  # as it is, without a guess of pandas' own
-    columns = zip(schema.items(), untyped.to_numpy().T, strict=True)
-    return pd.DataFrame({name: _column(values, dtype) for (name, (dtype, _)), values in columns})
+    given = list(rows)
+    if any(len(row) != len(schema) for row in given):
+        raise ValueError(f"rows have a value for each of {len(schema)} columns")
+    columns = {name: _column([row[n] for row in given], dtype) for n, (name, (dtype, _)) in enumerate(schema.items())}
+    return pd.DataFrame(columns)
 
 
-def _column(values: npt.NDArray[np.object_], dtype: str) -> Any:
-    if dtype == "object":
-        return pd.Series(values, dtype=dtype)
+_STR, _INT64, _BOOLEAN = pd.StringDtype(na_value=np.nan), pa.int64(), pa.bool_()
+_NEVER = np.datetime64("NaT").view(np.int64)
+
+
+def _column(values: list[Any], dtype: str) -> Any:
+    """One column. What Arrow or numpy take at once they take: a table has dozens of columns and often few rows."""
+    try:
+        match dtype:
+            case "str":
+                return pd.array(pa.array(values, pa.large_string(), from_pandas=True), dtype=_STR)
+            case "float64":
+                return np.array(values, np.float64)
+            case "int64" if None not in values:
+                return pa.array(values, _INT64).to_numpy(zero_copy_only=False).copy()
+            case "Int64":
+                return pd.arrays.IntegerArray(*_masked(values, _INT64, 0))
+            case "boolean":
+                return pd.arrays.BooleanArray(*_masked(values, _BOOLEAN, False))
+            case _ if dtype == TIME:
+                instants, _ = _masked(values, _INT64, _NEVER)
+                return pd.DatetimeIndex(instants.view("datetime64[ns]")).tz_localize("UTC").array
+    except (pa.ArrowException, TypeError, ValueError):
+        pass  # other objects, which pandas converts one by one
     if dtype != TIME:
-        return pd.array(values, dtype=dtype)
-    times = pd.Series(values.tolist())
+        return pd.Series(values, dtype=dtype) if dtype == "object" else pd.array(values, dtype=dtype)
+    times = pd.Series(values)
     if pd.api.types.is_float_dtype(times):  # integers and None: floats lose nanoseconds
         times = pd.Series(values, dtype="Int64")
     return pd.to_datetime(times, unit="ns", utc=True).astype(dtype).array
+
+
+def _masked(values: list[Any], kind: Any, filler: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    """Values, and where there are none."""
+    column = pa.array(values, kind, from_pandas=True)
+    filled = column.fill_null(filler) if column.null_count else column
+    return filled.to_numpy(zero_copy_only=False).copy(), column.is_null().to_numpy(zero_copy_only=False)
 
 
 Tables = Mapping[str, "pd.DataFrame | None"]  # by name; None where the source cannot show one
