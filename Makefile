@@ -73,12 +73,12 @@ night: $(READY)
 		tests/test_stun.py
 
 # The suite with the oldest packages that pyproject.toml takes, and with the newest that there are.
+lowest: RESOLUTION := lowest-direct
+newest: RESOLUTION := highest
 lowest newest:
-	mkdir -p out
-	grep -oE '"[A-Za-z0-9_-]+>=[0-9.]+' pyproject.toml | sed 's/"//; s/>=/==/' > out/lowest.txt
-	: > out/newest.txt
 	$(PYTHON) -m venv --clear out/$@
-	out/$@/bin/python -m pip install --quiet --disable-pip-version-check -c out/$@.txt -e '.[lab,mcp,fleet,docs,test]'
+	out/$@/bin/python -m pip install --quiet --disable-pip-version-check uv
+	out/$@/bin/uv pip install --quiet --python out/$@ --resolution $(RESOLUTION) -e '.[lab,mcp,fleet,docs,test]'
 	out/$@/bin/pytest -q -n 3 --dist loadfile tests
 
 coverage: $(READY)
