@@ -9,7 +9,19 @@ from jitsilab.analysis import limits
 from jitsilab.ip import is_loopback, is_private
 from jitsilab.judge.checks import GUARD, Certainty, Outcome
 from jitsilab.judge.theory.entry import JCF, JVB, LJM
-from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, hidden, holds, in_session, missing, told
+from jitsilab.judge.theory.scope import (
+    Scope,
+    Step,
+    absent,
+    beside,
+    broken,
+    columns,
+    hidden,
+    holds,
+    in_session,
+    missing,
+    told,
+)  # fmt: skip
 from jitsilab.judge.theory.signaling import KEYS, without_session
 
 PROMPT = limits.PROMPT.value  # s from an offer to the first connection to a relay
@@ -46,9 +58,14 @@ def gathered(scope: Scope) -> Outcome:
     return absent("relays were offered, and no connection to one came", [stream.services_frame, session.offered])
 
 
+CHECK = (
+    "frame", "seconds", "message_class", "username", "mine", "integrity_ok", "fingerprint_ok", "attributes",
+)  # fmt: skip
+
+
 def checked(stun: pd.DataFrame, scope: Scope) -> Outcome:
     """Checks go both ways and are answered, each in the form of the specification."""
-    binding = stun[stun["method"].eq("Binding")]
+    binding = columns(stun, *CHECK)[stun["method"].eq("Binding")]
     requests = binding[binding["message_class"].eq("request") & binding["username"].notna()]
     answers = binding[binding["message_class"].eq("success")]
     if requests.empty:
@@ -129,7 +146,9 @@ def nominated(stun: pd.DataFrame, scope: Scope) -> Outcome:
     """The controlling side nominates pairs; nobody else does."""
     if "use_candidate" not in stun or stun["use_candidate"].isna().all():
         return hidden("this table does not tell USE-CANDIDATE")
-    flagged = stun[stun["use_candidate"].fillna(False).astype(bool) & stun["message_class"].eq("request")]
+    flagged = columns(stun, "frame", "flow", "depth", "mine", "role")[
+        stun["use_candidate"].fillna(False).astype(bool) & stun["message_class"].eq("request")
+    ]
     if flagged.empty:
         return missing(scope, "no nomination in the capture")
     wrong = flagged[flagged["role"].eq("controlled")]
@@ -158,9 +177,9 @@ def over_tcp(candidates: pd.DataFrame, scope: Scope) -> Outcome:
 
 def alive(stun: pd.DataFrame, scope: Scope) -> Outcome:
     """On a pair in use a check is answered at least every 30 s, each way."""
-    binding = stun[stun["method"].eq("Binding")]
     notes, frames, variants, longest, seen = [], [], [], 0.0, False
-    answers = binding[binding["message_class"].eq("success")]
+    answered = stun["method"].eq("Binding") & stun["message_class"].eq("success")
+    answers = columns(stun, "frame", "seconds", "mine", "transaction_id")[answered]
     # Seen before and behind a relay, or twice by a mirror port, one answer is one.
     again = answers["transaction_id"].notna() & answers.duplicated(["mine", "transaction_id"])
     answers = answers[~again]

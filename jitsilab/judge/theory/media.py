@@ -7,7 +7,18 @@ from jitsilab.case.signaling import XmppStream
 from jitsilab.judge.checks import Certainty, Outcome
 from jitsilab.judge.theory.connectivity import watched
 from jitsilab.judge.theory.entry import JVB, LJM
-from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stream, hidden, holds, missing
+from jitsilab.judge.theory.scope import (
+    Scope,
+    Step,
+    absent,
+    beside,
+    broken,
+    columns,
+    each_stream,
+    hidden,
+    holds,
+    missing,
+)
 from jitsilab.judge.theory.signaling import KEYS, without_session
 from jitsilab.protocols import xmpp as stanzas
 
@@ -86,8 +97,9 @@ def vouched(dtls: pd.DataFrame, scope: Scope) -> Outcome:
 
 def encrypted(media: pd.DataFrame, scope: Scope) -> Outcome:
     """SRTP begins when its keys are there: not before its sender's Finished."""
-    dtls = scope.table("dtls")
-    rows = dtls if dtls is not None else pd.DataFrame()
+    dtls, media = scope.table("dtls"), columns(media, "mine", "first_frame", "packets")
+    asked = ("mine", "frame", "handshake_type", "epoch", "record_type", "srtp_profile")
+    rows = columns(dtls, *asked) if dtls is not None else pd.DataFrame()
     profiles: list[str] = []
     frames: list[int] = []
     for mine in (True, False):
@@ -151,7 +163,8 @@ def _extended(scope: Scope) -> tuple[str, list[int]] | None:
         return None
     offered = {int(number) for number in negotiated["id"].dropna()}
     agreed = {int(number) for number in negotiated.loc[negotiated["action"].ne("session-initiate"), "id"].dropna()}
-    for (mine, words), rows in rtp[rtp["extensions"].notna()].groupby(["mine", "extensions"], sort=True):
+    extended = columns(rtp, "mine", "extensions", "frame")[rtp["extensions"].notna()]
+    for (mine, words), rows in extended.groupby(["mine", "extensions"], sort=True):
         strange = {int(word) for word in str(words).split()} - ((agreed if mine else offered) or offered)
         if strange:
             return f"header extension {min(strange)} was not negotiated", list(rows["frame"].head(4))
@@ -163,6 +176,7 @@ def _reported(scope: Scope) -> tuple[str, list[int]] | None:
     rtcp = scope.table("rtcp")
     if rtcp is None or rtcp.empty or scope.call.lossy:
         return None
+    rtcp = columns(rtcp, "mine", "position", "seconds", "packet_type", "frame")
     for mine, who in ((True, "the participant"), (False, "the other side")):
         rows = rtcp[rtcp["mine"].eq(mine) & rtcp["position"].eq(0)].sort_values("seconds", kind="stable")
         since: tuple[float, int] | None = None

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Outcome
-from jitsilab.judge.theory.scope import Scope, Step, absent, broken, hidden, holds, told
+from jitsilab.judge.theory.scope import Scope, Step, absent, broken, columns, hidden, holds, told
 from jitsilab.wire.x509 import covers
 
 OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
@@ -249,12 +249,19 @@ def unresolved(tables: Mapping[str, pd.DataFrame | None]) -> tuple[str, list[int
     return "; ".join(notes), frames
 
 
+HANDSHAKE = (
+    "flow", "frame", "time", "up", "handshake", "version", "sni", "resumed", "certificate_from", "certificate_until",
+    "certificate_names", "certificate_self_signed",
+)  # fmt: skip
+
+
 def page(tls: pd.DataFrame, scope: Scope) -> Outcome:
     """The page comes over TLS 1.2 or newer for the name that was asked for, with a certificate that covers it."""
     turning = {flow for flow, role in scope.person.flows.items() if role == "turn"}
-    rows = tls[~tls["flow"].isin(turning)]
-    hellos = rows[rows["handshake"].fillna("").str.contains("client_hello")]
-    answers = rows[rows["handshake"].fillna("").str.contains("server_hello") & rows["version"].notna()]
+    rows = columns(tls, *HANDSHAKE)[tls["handshake"].notna() & ~tls["flow"].isin(turning)]
+    said = rows["handshake"].astype("object")
+    hellos = rows[said.str.contains("client_hello").astype(bool)]
+    answers = rows[said.str.contains("server_hello").astype(bool) & rows["version"].notna()]
     if hellos.empty or answers.empty:
         return absent("the handshake is not in the capture: the connections are older")
     versions = sorted({str(version) for version in answers["version"]})

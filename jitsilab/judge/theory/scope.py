@@ -186,11 +186,14 @@ class Scope:
             return rows[rows["owner"].isin(ends) | rows["receiver"].isin(ends)]
         xmpp = self.every.get("xmpp")
         assert xmpp is not None  # the jingle tables are made of it
-        spoken = xmpp["connection"].isin(connections).to_numpy()
-        share = rows[np.array([pd.notna(number) and bool(spoken[int(number)]) for number in rows["stanza"]], bool)]
-        out = xmpp["direction"].eq("c2s").to_numpy()
-        share = share.assign(outgoing=np.array([out[int(number)] for number in share["stanza"]], bool))
-        return share[share["sid"].eq(self.session.sid)] if self.session is not None else share
+        spoken = xmpp["connection"].isin(connections).to_numpy(bool)
+        stanza = rows["stanza"].to_numpy(np.float64, na_value=np.nan)  # the places of rows of xmpp
+        of_stanza = np.flatnonzero(~np.isnan(stanza))
+        chosen = of_stanza[spoken[stanza[of_stanza].astype(np.int64)]]
+        if self.session is not None:
+            chosen = chosen[rows["sid"].eq(self.session.sid).to_numpy(bool)[chosen]]
+        out = xmpp["direction"].eq("c2s").to_numpy(bool)
+        return rows.iloc[chosen].assign(outgoing=out[stanza[chosen].astype(np.int64)])
 
     def _carried(self, name: str) -> pd.DataFrame | None:
         """Rows of the session's legs, with ``mine``: whether they come from the participant's end."""
@@ -207,9 +210,9 @@ class Scope:
             here = (flow == number) & (deep == inside)
             carried |= here
             mine |= here & (up if inside else (source == leg.address) & (port == leg.port))
-        rows = rows.assign(mine=mine)[carried]
         if "duplicate" in rows:
-            rows = rows[~rows["duplicate"].fillna(False).astype(bool)]
+            carried &= ~rows["duplicate"].fillna(False).to_numpy(bool)
+        rows = rows[carried].assign(mine=mine[carried])
         return None if rows.empty and self.shut else rows
 
 
@@ -279,6 +282,11 @@ absent = _make(Verdict.NOT_OBSERVED)
 hidden = _make(Verdict.NOT_OBSERVABLE)
 beside = _make(Verdict.NOT_APPLICABLE)
 told = _make(Verdict.INFO)
+
+
+def columns(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """The columns of a wide table that a step asks, as far as they are there: a choice of rows copies every column."""
+    return rows[[name for name in names if name in rows]]
 
 
 def missing(scope: Scope, note: str, frames: Iterable[Any] = (), variant: str = "") -> Outcome:
