@@ -372,7 +372,8 @@ def test_no_file_breaks_a_deployment(text: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["\n" * 300_000, "{{" * 200_000, "services:\n" * 20_000, "<%" * 200_000, "a: &a [*a, *a]\n" * 100, "${" * 100_000],
+    ["\n" * 300_000, "{{" * 200_000, "- " * 200_000, "services:\n" * 20_000, "<%" * 200_000, "a: &a [*a, *a]\n" * 100,
+     "${" * 100_000],
 )  # fmt: skip
 def test_a_file_that_is_made_to_be_slow_ends(text: str) -> None:
     for name in ("x", "docker-compose.yml", "nft.txt", ".env"):

@@ -15,6 +15,7 @@ from jitsilab.ip import is_loopback
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NODES = 50_000  # of one file, aliases counted each time
 DEPTH = 40
+DEEPEST = 100  # of what is nested in a file that is read at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,23 @@ class _Reader:
         return node.value[:2000] if isinstance(node, yaml.SequenceNode) and self.nodes < NODES else []
 
 
+def _composed(text: str) -> Any:
+    """The nodes of a document; ValueError where it is nested deeper than any compose file: a stack has an end."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("nested too deeply")
+    return yaml.compose(text, Loader=LOADER)
+
+
 def read(
     text: str, name: str, into: Compose, environment: Settings, complete: bool, problems: list[Problem],
     files: dict[str, str] | None = None,
 ) -> None:  # fmt: skip
     """Add one file; later files override and add as compose merges them."""
     try:
-        root = yaml.compose(text, Loader=LOADER)
+        root = _composed(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark is not None else name

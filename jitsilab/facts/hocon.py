@@ -2,6 +2,7 @@
 
 import functools
 import re
+import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,7 +79,9 @@ def read(text: str, name: str, into: Hocon, problems: list[Problem], beside: Col
 @functools.lru_cache(maxsize=32)  # the servers of a fleet say the same, and reading it takes a tenth of a second
 def _tree(text: str) -> Any:
     # resolve=False: a substitution would be looked up in the environment of whoever runs the audit
-    return ConfigFactory.parse_string(text, resolve=False)
+    with warnings.catch_warnings():  # pyhocon calls what pyparsing has renamed
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return ConfigFactory.parse_string(text, resolve=False)
 
 
 def _depth(text: str) -> int:
