@@ -15,12 +15,17 @@ UNITS := answer_rules answer_words dtls finding_rules jingle limits rtcp rtp sdp
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-# The packages come first and alone, so that a new line of our code installs nothing.
+# The packages come first and alone, so that a new line of our code installs nothing. uv installs them in seconds; where it
+# finds no index, as one that only pip was told of, pip does.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "jitsilab needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt \
+		&& UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --python .venv --require-hashes -r requirements.lock \
+			$(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL)); } \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -75,10 +80,9 @@ night: $(READY)
 # The suite with the oldest packages that pyproject.toml takes, and with the newest that there are.
 lowest: RESOLUTION := lowest-direct
 newest: RESOLUTION := highest
-lowest newest:
+lowest newest: $(READY)
 	$(PYTHON) -m venv --clear out/$@
-	out/$@/bin/python -m pip install --quiet --disable-pip-version-check uv
-	out/$@/bin/uv pip install --quiet --python out/$@ --resolution $(RESOLUTION) -e '.[lab,mcp,fleet,docs,test]'
+	$(BIN)/uv pip install --quiet --python out/$@ --resolution $(RESOLUTION) -e '.[lab,mcp,fleet,docs,test]'
 	out/$@/bin/pytest -q -n 3 --dist loadfile tests
 
 coverage: $(READY)
