@@ -21,6 +21,7 @@ BOUNDS = (
     Bound("unpacked over packed", "pcap.sources:BOMB_RATIO", "times", "logs of one line repeated pack to a hundredth"),
     Bound("unpacked before that ratio counts", "pcap.sources:BOMB_FREE", "bytes", "a small file may be all zeros"),
     Bound("dictionary of zstd and xz", "pcap.sources:WINDOW", "bytes", "as the zstd program has it"),
+    Bound("column of frames in memory", "pcap.columns:HELD", "bytes", "what is longer goes to a temporary file"),
     Bound("unpacked capture in memory", "pcap.sources:IN_MEMORY", "bytes", "what is longer goes to a temporary file"),
     Bound("members of an archive, files of a folder", "inputs.delivery:MAX_MEMBERS", "", "a case has some hundred"),
     Bound("all members of an archive", "inputs.delivery:MAX_UNPACKED", "bytes", "a day of captures"),

@@ -319,6 +319,16 @@ def test_unknown_and_broken_files_are_reported(tmp_path: Path) -> None:
         facts.load(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("text", ["[]", "[{a = 1}]", "# nothing\n[1,\n2]"])
+def test_a_list_is_no_configuration(text: str) -> None:
+    problems: list[Problem] = []
+    read = hocon.Hocon()
+    hocon.read(text, "jvb.conf", read, problems)
+    assert [problem.message for problem in problems] == ["jvb.conf: not readable as HOCON"]
+    assert read.broken == ["jvb.conf"]
+    assert not read.values
+
+
 TEXTS = st.text(max_size=200) | st.lists(
     st.sampled_from(
         ["VirtualHost", '"a"', "{", "}", "=", "config", ".", ",", "[", "]", "1", "'x'", "\n", "if", "end", ";",

@@ -71,7 +71,7 @@ def read(text: str, name: str, into: Hocon, problems: list[Problem], beside: Col
         into.broken.append(name)
         return
     where = dict(_lines(clean))
-    for path, value in _flat(tree, "", 0):
+    for path, value in _flat(tree, ""):
         at = where.get(path)
         into.values[path] = Fact(hide(path.rpartition(".")[2], value), f"{name}:{at}" if at else name)
 
@@ -81,7 +81,10 @@ def _tree(text: str) -> Any:
     # resolve=False: a substitution would be looked up in the environment of whoever runs the audit
     with warnings.catch_warnings():  # pyhocon calls what pyparsing has renamed
         warnings.simplefilter("ignore", DeprecationWarning)
-        return ConfigFactory.parse_string(text, resolve=False)
+        tree = ConfigFactory.parse_string(text, resolve=False)
+    if not isinstance(tree, ConfigTree):
+        raise ValueError("a list, where programs of Jitsi read keys")
+    return tree
 
 
 def _depth(text: str) -> int:
@@ -92,12 +95,12 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _flat(tree: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         path = f"{prefix}.{key}" if prefix else str(key)
         path = path.replace('"', "")
         if isinstance(value, ConfigTree):
-            yield from _flat(value, path, depth + 1)
+            yield from _flat(value, path)
         else:
             yield path, _plain(value)
 

@@ -67,9 +67,11 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         if self.wire is None:
             return None
         if name not in self._tables:
+            from jitsilab.pcap import columns
             from jitsilab.tables import frames
 
             rows: pd.DataFrame = frames.PARTS[name](self.wire)
+            columns.let_go()
             if name != "icmp":
                 return rows
             self._tables[name] = rows
@@ -121,9 +123,11 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
     def _built(self, name: str) -> "pd.DataFrame | None":
         if self.wire is None:
             return None
+        from jitsilab.pcap import columns
         from jitsilab.tables import catalogue
 
         rows, problems = self._joined(catalogue.BUILD[name], name)
+        columns.let_go()
         self._problems[name] = problems
         if rows.empty and name in PLAINTEXT and (name in ("xmpp", "http", "bridge") or self.table("xmpp") is None):
             return None

@@ -1,11 +1,16 @@
-"""Columns that grow: one array each, made longer in place, so that the whole never exists twice.
+"""Columns of a capture: one array each, which grows in place, so that the whole never exists twice.
 
-What is computed of long columns is computed in slices: on the way to a byte a frame, whole columns of eight would take
-more memory than all that stays.
+A long one lies in a nameless temporary file that is mapped into memory, and whoever goes through a column in slices
+gives the pages behind him back: what a capture takes of memory does not grow with its columns. What is computed of
+long columns is computed in slices for the same reason.
 """
 
-from collections.abc import Iterator
-from typing import Any
+import mmap
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -13,39 +18,140 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 SLICE = 1 << 18  # rows
+HELD = 1 << 22  # bytes of one column in memory; a longer one lies in a file
+
+_mapped: "WeakSet[mmap.mmap]" = WeakSet()
 
 
 def slices(count: int) -> Iterator[slice]:
-    """Neighbouring slices that together are ``count`` rows."""
-    return (slice(low, min(low + SLICE, count)) for low in range(0, count, SLICE))
+    """Neighbouring slices that together are ``count`` rows; of mapped columns no more stays than one slice."""
+    for low in range(0, count, SLICE):
+        yield slice(low, min(low + SLICE, count))
+        let_go()
+
+
+def let_go() -> None:
+    """Give the pages of mapped columns back to the system, which reads them again where they are asked for."""
+    for pages in list(_mapped):
+        if hasattr(pages, "madvise"):
+            pages.madvise(mmap.MADV_DONTNEED)
+
+
+def filled(count: int, value: Any, dtype: Any) -> Array:
+    """A column of one value."""
+    column = Growing()
+    for window in slices(count):
+        column.add({"": np.full(window.stop - window.start, value, dtype)})
+    return column.take("", dtype)
+
+
+def made(count: int, dtype: Any, of: Callable[[slice], Array]) -> Array:
+    """A column that is computed slice by slice."""
+    column = Growing()
+    for window in slices(count):
+        column.add({"": np.asarray(of(window), dtype)})
+    return column.take("", dtype)
+
+
+def where(count: int, test: Callable[[slice], Array]) -> npt.NDArray[np.int64]:
+    """Rows for which ``test``, which takes a slice, is true."""
+    column = Growing()
+    for window in slices(count):
+        column.add({"": window.start + np.flatnonzero(test(window))})
+    return column.take("", np.int64)
 
 
 class Growing:
     """Named columns to which parts are added; `take` gives each as one array."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Array] = {}
-        self._filled: dict[str, int] = {}
+        self._columns: dict[str, _Column] = {}
 
     def add(self, parts: dict[str, Array]) -> None:
         """Add a part to each column. A part of a wider type widens its column."""
         for name, part in parts.items():
-            filled = self._filled.get(name, 0)
-            held = self._held.get(name)
-            if held is None:
-                held = np.empty(0, part.dtype)
-            elif held.dtype != part.dtype and np.promote_types(held.dtype, part.dtype) != held.dtype:
-                held = held.astype(part.dtype)
-            if filled + len(part) > len(held):
-                # Long arrays lie in pages of their own, which the system moves without a copy.
-                held.resize(filled + len(part) + filled // 8, refcheck=False)
-            held[filled : filled + len(part)] = part
-            self._held[name], self._filled[name] = held, filled + len(part)
+            column = self._columns.setdefault(name, _Column(part.dtype))
+            wide = np.promote_types(column.held.dtype, part.dtype)
+            if wide != column.held.dtype:
+                column = self._columns[name] = column.widened(wide)
+            column.add(part)
 
     def take(self, name: str, dtype: Any) -> Array:
         """A column, which is then no longer held here; an empty one of ``dtype`` where no part was added."""
-        held = self._held.pop(name, None)
-        if held is None:
-            return np.zeros(0, dtype)
-        held.resize(self._filled.pop(name), refcheck=False)
-        return held
+        column = self._columns.pop(name, None)
+        return np.zeros(0, dtype) if column is None else column.take()
+
+
+class _Column:
+    """One column: in memory while it is short, or where no file can be had; else in a file."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.held: Array = np.empty(0, dtype)
+        self._count = 0
+        self._file: IO[bytes] | None = None
+        self._most = HELD
+
+    def add(self, part: Array) -> None:
+        count = self._count + len(part)
+        if self._file is None and count * self.held.itemsize > self._most:
+            self._spill()
+        if self._file is not None and self._written(part):
+            self._count = count
+            return
+        if count > len(self.held):
+            # Long arrays lie in pages of their own, which the system moves without a copy.
+            self.held.resize(count + self._count // 8, refcheck=False)
+        self.held[self._count : count] = part
+        self._count = count
+
+    def widened(self, dtype: Any) -> "_Column":
+        wide, old = _Column(dtype), self.take()
+        for window in slices(len(old)):
+            wide.add(old[window])
+        return wide
+
+    def take(self) -> Array:
+        if self._file is not None:
+            try:
+                pages = mmap.mmap(self._file.fileno(), self._count * self.held.itemsize)
+            except (OSError, ValueError):
+                self._recall()
+            else:
+                _mapped.add(pages)
+                return np.frombuffer(pages, self.held.dtype)
+        self.held.resize(self._count, refcheck=False)
+        return self.held
+
+    def _spill(self) -> None:
+        """Go on in a file."""
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as it is mapped)
+        except OSError:
+            self._most = sys.maxsize
+            return
+        if self._written(self.held[: self._count]):
+            self.held = np.empty(0, self.held.dtype)
+
+    def _written(self, part: Array) -> bool:
+        """Append to the file; where it is full, all is held in memory again."""
+        assert self._file is not None
+        rest = np.ascontiguousarray(part, self.held.dtype).view(np.uint8).data
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._recall()
+            return False
+        return True
+
+    def _recall(self) -> None:
+        """Take back from the file what was written to it, and go on in memory."""
+        assert self._file is not None
+        file, self._file, self._most = self._file, None, sys.maxsize
+        if not len(self.held):
+            self.held = np.empty(self._count, self.held.dtype)
+            view, at = self.held.view(np.uint8).data, 0
+            file.seek(0)
+            while at < len(view) and (size := file.readinto(view[at:])):  # type: ignore[attr-defined]
+                at += size
+        file.close()

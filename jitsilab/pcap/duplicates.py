@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from jitsilab.pcap.columns import filled, made, slices, where
+
 if TYPE_CHECKING:
     from jitsilab.pcap.packets import Packets
 
@@ -13,6 +15,7 @@ Array = npt.NDArray[Any]
 APART = 100_000_000  # ns between two sights of one packet; forwarding takes far less, a retransmission more
 _SLL, _SLL2, _OUTGOING = 113, 276, 4
 _REMEMBERED = 8  # packets with equal bytes that a further copy is compared with
+_SORTED = 1 << 21  # packets whose keys are sorted at once
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -24,15 +27,32 @@ def find(packets: "Packets") -> npt.NDArray[np.int64]:
     does not count. Elsewhere: another interface, or another direction of a cooked capture; a copy in the same place is
     a retransmission.
     """
-    out = np.zeros(len(packets), np.int64)
-    place = _place(packets)
-    if not len(packets) or (place == place[0]).all():
-        return out
-    rows = np.flatnonzero((packets.ip_version > 0) & (packets.transport_start > 0))
-    key = _keys(packets, rows)
+    place = made(len(packets), np.int32, lambda window: _place(packets, window))
+    if all((place[window] == place[0]).all() for window in slices(len(place))):
+        return np.broadcast_to(np.int64(0), len(packets))
+    out = filled(len(packets), 0, np.int64)
+
+    def keys(window: slice) -> Array:
+        there = (packets.ip_version[window] > 0) & (packets.transport_start[window] > 0)
+        return np.where(there, _keys(packets, np.arange(window.start, window.stop)), 0)
+
+    key = made(len(packets), np.uint64, keys)
+    parts = -(-len(packets) // _SORTED)
+    for part in range(parts):
+        rows = _part(key, part, parts)
+        if len(rows):
+            _among(packets, rows, key[rows], place, out)
+    return out
+
+
+def _part(key: Array, part: int, parts: int) -> Array:
+    """Rows whose keys are in one of so many parts."""
+    return where(len(key), lambda window: (key[window] > 0) & (key[window] % parts == part))
+
+
+def _among(packets: "Packets", rows: Array, key: Array, place: Array, out: Array) -> None:
+    """Find the copies among rows with these keys."""
     order = np.argsort(key, kind="stable")
-    if not len(rows):
-        return out
     begins = np.flatnonzero(np.concatenate([[True], key[order][1:] != key[order][:-1]]))
     sizes = np.diff(np.append(begins, len(rows)))
     places = place[rows[order]]
@@ -44,17 +64,17 @@ def find(packets: "Packets") -> npt.NDArray[np.int64]:
     out[second[moved]] = first[moved] + packets.first
     for begin, size in zip(begins[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
         _group(packets, np.sort(rows[order[begin : begin + size]]), place, out)
-    return out
 
 
-def _place(packets: "Packets") -> Array:
+def _place(packets: "Packets", window: slice) -> Array:
     """Interface and direction of each frame as one number."""
-    place = packets.interface.astype(np.int64) * 2
-    link = np.array([interface.link for interface in packets.interfaces] or [0])[packets.interface]
+    interface = packets.interface[window]
+    place = interface.astype(np.int32) * 2
+    link = np.array([interface.link for interface in packets.interfaces] or [0])[interface]
     for kind, at in ((_SLL, 1), (_SLL2, 10)):
         rows = np.flatnonzero(link == kind)
         if len(rows):
-            place[rows] += packets.frame_heads(rows, at, 1)[:, 0] == _OUTGOING
+            place[rows] += packets.frame_heads(rows + window.start, at, 1)[:, 0] == _OUTGOING
     return place
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from jitsilab.errors import CaptureError, Problem
 from jitsilab.pcap import duplicates
 from jitsilab.pcap.addresses import AddressBook
+from jitsilab.pcap.columns import let_go, made, where
 from jitsilab.pcap.containers import BUFFER, Comment, Container, Interface, gather
 from jitsilab.pcap.links import TCP
 from jitsilab.pcap.sources import Store
@@ -168,11 +169,15 @@ class Packets:
     @cached_property
     def tcp_rows(self) -> npt.NDArray[np.int64]:
         """Rows with a whole TCP header."""
-        return np.flatnonzero((self.ip_protocol == TCP) & (self.payload_start > 0))
+        return where(len(self), lambda window: (self.ip_protocol[window] == TCP) & (self.payload_start[window] > 0))
 
     @cached_property
     def _tcp(self) -> Array:
-        return self.transport_heads(self.tcp_rows, _TCP_HEADER.itemsize).view(_TCP_HEADER).reshape(-1)
+        def fields(window: slice) -> Array:
+            heads = self.transport_heads(self.tcp_rows[window], _TCP_HEADER.itemsize)
+            return heads.view(_TCP_HEADER).reshape(-1)
+
+        return made(len(self.tcp_rows), _TCP_HEADER, fields)
 
     def tcp_fields(self, rows: Array) -> Array:
         """Fields ``seq``, ``ack``, ``flags`` (with the data offset in the top 4 bits), ``window`` of TCP rows.
@@ -269,3 +274,4 @@ class Packets:
             data = self._store.read(base, size)
             yield low, high, base, data + bytes(size - len(data))
             low = high
+        let_go()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from jitsilab.errors import CaptureError
 from jitsilab.pcap.addresses import AddressBook
-from jitsilab.pcap.columns import Growing
+from jitsilab.pcap.columns import Growing, made, slices
 from jitsilab.pcap.containers import Chunk, Container, Interface
 from jitsilab.pcap.fragments import Reassembler
 from jitsilab.pcap.links import TCP, UDP
@@ -134,11 +134,11 @@ def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
     if bar is not None:
         bar.close()
     whole = {name: columns.take(name, dtype) for name, dtype in COLUMNS.items()}
-    if np.array_equal(whole["captured_length"], whole["length"]):
-        whole["captured_length"] = whole["length"]
+    length, captured = whole["length"], whole["captured_length"]
+    if all(np.array_equal(captured[window], length[window]) for window in slices(len(length))):
+        whole["captured_length"] = length
     for name in ("transport_start", "payload_start"):
-        if len(whole[name]) and int(whole[name].max()) < 256:
-            whole[name] = whole[name].astype(np.uint8)
+        whole[name] = _bytes(whole[name])
     for name, dtype in (("interface", np.uint16), ("timed", np.bool_)):
         whole[name] = _narrow(columns.take(name, dtype))
     offset = columns.take("offset", np.uint32)
@@ -191,9 +191,16 @@ def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Pa
 
 def _narrow(column: Array) -> Array:
     """No memory where all frames have one value, a byte a frame where 256 values are enough."""
-    if not len(column) or (column == column[0]).all():
+    if not len(column) or all((column[window] == column[0]).all() for window in slices(len(column))):
         return np.broadcast_to(column[0] if len(column) else np.zeros(1, column.dtype)[0], len(column))
-    return column.astype(np.uint8) if column.dtype != bool and int(column.max()) < 256 else column
+    return _bytes(column) if column.dtype != bool else column
+
+
+def _bytes(column: Array) -> Array:
+    """A byte a frame where no value is longer."""
+    if any(int(column[window].max()) > 255 for window in slices(len(column))):
+        return column
+    return made(len(column), np.uint8, lambda window: column[window])
 
 
 def _bar(source: Source) -> Any:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitsilab.errors import Problem
+from jitsilab.pcap.links import UDP
 from jitsilab.tables import COMMON, Schema, Table, frame_from
+from jitsilab.wire import labels
 from jitsilab.wire.flows import wire_lengths
 from jitsilab.wire.labels import Label
 
@@ -80,7 +82,7 @@ def table(wire: "Wire") -> Table:
 
 def _datagrams(wire: "Wire") -> Iterator[Datagram]:
     packets = wire.packets
-    rows = np.flatnonzero((wire.labels == Label.DNS) & (packets.ip_protocol == 17))
+    rows = labels.rows(packets, wire.labels, Label.DNS, protocol=UDP)
     sizes = wire_lengths(packets, rows).tolist()
     for row, size, data in zip(rows.tolist(), sizes, packets.payloads(rows), strict=True):
         frame = row + packets.first

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jitsilab.errors import Problem
-from jitsilab.pcap.columns import slices
+from jitsilab.pcap.columns import slices, where
 from jitsilab.pcap.links import ARP
 from jitsilab.protocols.tcp import options
 from jitsilab.tables import COMMON, Schema, Table, frame_from
@@ -138,9 +138,10 @@ def bounds(wire: Wire) -> pd.DataFrame:
 
 
 def cut(wire: Wire) -> pd.DataFrame:
-    """Of the table ``frames`` those of which the capture has only the beginning."""
-    packets = wire.packets
-    rows = np.flatnonzero(packets.captured_length < packets.length)
+    """Of the table ``frames`` those that were cut short, without media, which often are."""
+    packets, label = wire.packets, wire.labels
+    short, whole = packets.captured_length, packets.length
+    rows = where(len(packets), lambda window: (short[window] < whole[window]) & (label[window] != labels.Label.RTP))
     lengths = {"length": packets.length[rows], "captured_length": packets.captured_length[rows]}
     return pd.DataFrame({"frame": rows + np.int64(packets.first), **lengths}, copy=False)
 
@@ -159,13 +160,13 @@ def ends(wire: Wire) -> pd.DataFrame:
 def icmp(wire: Wire) -> pd.DataFrame:
     """Of the table ``frames`` the ICMP messages."""
     kinds = [number for number, name in enumerate(labels.NAMES) if name in ("ICMP", "ICMPv6")]
-    return _frames(wire, np.flatnonzero(np.isin(wire.labels, kinds)))
+    return _frames(wire, where(len(wire.labels), lambda window: np.isin(wire.labels[window], kinds)))
 
 
 def arp(wire: Wire) -> Table:
     """One row an ARP packet over Ethernet for IPv4 (RFC 826); others are a row in ``errors``."""
     packets, rows, problems = wire.packets, [], []
-    for row in np.flatnonzero(packets.ethertype == ARP).tolist():
+    for row in where(len(packets), lambda window: packets.ethertype[window] == ARP).tolist():
         frame = row + packets.first
         packet = packets.frame(frame)[int(packets.transport_start[row]) :] if packets.transport_start[row] else b""
         if len(packet) < 28 or packet[:6] != b"\0\1\x08\0\6\4":

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
+from jitsilab.pcap.links import UDP
 from jitsilab.protocols import rtcp as rtcp_decoder
 from jitsilab.protocols import rtp as rtp_decoder
 from jitsilab.tables import COMMON, TIME, Schema, Table, frame_from, streams
+from jitsilab.wire import labels
 from jitsilab.wire.flows import wire_lengths
 from jitsilab.wire.labels import Label
 from jitsilab.wire.units import Unit, endpoints
@@ -110,10 +112,9 @@ MEDIA: Schema = {
 SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
 
 
-def _packets(wire: "Wire") -> tuple[npt.NDArray[np.bool_], list[Unit]]:
-    """RTP over plain UDP as a mask of the capture's rows, and what TURN wraps as units."""
-    plain = (wire.labels == Label.RTP) & (wire.packets.ip_protocol == 17)
-    return plain, [u for u in wire.units if u.kind == "rtp" and len(u.data) >= 12]
+def _nested(wire: "Wire") -> list[Unit]:
+    """RTP that TURN wraps."""
+    return [unit for unit in wire.units if unit.kind == "rtp" and len(unit.data) >= 12]
 
 
 class _Columns:
@@ -181,8 +182,8 @@ def _seconds(wire: "Wire", time: Array) -> Array:
 
 def rtp(wire: "Wire") -> Table:
     """One row an RTP packet, in the order of frames."""
-    plain, nested = _packets(wire)
-    columns = _Columns(wire, np.flatnonzero(plain), nested)
+    plain = labels.rows(wire.packets, wire.labels, Label.RTP, protocol=UDP)
+    columns = _Columns(wire, plain, _nested(wire))
     count = len(columns.frame)
     profile, extensions, csrcs = np.full(count, None, object), np.full(count, None, object), columns.first & 15
     problems: list[Problem] = []
@@ -238,9 +239,10 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     and payload type where sessions differ; RFC 3551's fixed types are known without. On an `any` capture both legs of
     a relay are flows of their own, so a relayed stream is there once for each.
     """
-    plain, nested = _packets(wire)
-    parts = []
-    for low, high, rows in wire.flows.ranges(plain):  # a stream is of one flow
+    nested, parts = _nested(wire), []
+    label, protocol = wire.labels, wire.packets.ip_protocol
+    plain = wire.flows.ranges(lambda rows: (label[rows] == Label.RTP) & (protocol[rows] == UDP))
+    for low, high, rows in plain:  # a stream is of one flow
         inside = [unit for unit in nested if low <= unit.flow < high]
         if len(rows) or inside:
             parts.append(_streams(wire, _Columns(wire, rows, inside), clock_rates or {}))
@@ -322,7 +324,7 @@ def rtcp(wire: "Wire") -> Table:
 def _control(wire: "Wire") -> Iterator[Unit]:
     """RTCP datagrams, plain and nested, in the order of frames."""
     packets, flows = wire.packets, wire.flows
-    rows = np.flatnonzero((wire.labels == Label.RTCP) & (packets.ip_protocol == 17))
+    rows = labels.rows(packets, wire.labels, Label.RTCP, protocol=UDP)
     plain = [
         Unit("rtcp", data, frame, frame, flow, up, 0, "udp", *endpoints(wire, flow, up), None, size)
         for frame, flow, up, size, data in zip(

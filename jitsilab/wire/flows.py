@@ -1,6 +1,6 @@
 """UDP and TCP flows: who talks with whom, which frames belong together, and the state of the connection."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import ParseError
-from jitsilab.pcap.columns import slices
+from jitsilab.pcap.columns import filled, let_go, slices, where
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import stun
 from jitsilab.wire.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Recent, Stream, assemble, wire_lengths
@@ -127,7 +127,7 @@ class _Segments:
         for window in slices(len(self._of_frame)):
             sizes += np.bincount(self._of_frame[window] + 1, minlength=count + 1)
         starts = np.concatenate([[0], np.cumsum(sizes[1:])])
-        at, rows = starts[:-1].copy(), np.empty(starts[-1], np.int32)
+        at, rows = starts[:-1].copy(), filled(int(starts[-1]), 0, np.int32)
         for window in slices(len(self._of_frame)):
             flow = self._of_frame[window]
             order = np.argsort(flow, kind="stable")
@@ -148,27 +148,31 @@ class _Segments:
         """One a frame of the capture: bytes, a SYN or a FIN sent again, or a hole filled too late."""
         return self._assembled[1]
 
-    def ranges(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
-        """As `Flows.ranges` gives them."""
+    def ranges(self, wanted: Callable[[Array], Array]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
+        """As `Flows.ranges` gives them; ``wanted`` says of each of some rows whether it is one."""
         order, starts = self.rows
         if len(starts) < 2:
             return
-        counts = np.add.reduceat(wanted[order], starts[:-1], dtype=np.int64)
+        counts = np.zeros(len(starts) - 1, np.int64)
+        for window in slices(len(order)):
+            rows = order[window]
+            counts += np.bincount(self._of_frame[rows][wanted(rows)], minlength=len(counts))
         part = (np.cumsum(counts) - counts) // TOGETHER
         lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
         for low, high in zip(lows, [*lows[1:], len(starts) - 1], strict=True):
             rows = order[starts[low] : starts[high]]
-            yield low, high, np.sort(rows[wanted[rows]]).astype(np.int64)
+            yield low, high, np.sort(rows[wanted(rows)]).astype(np.int64)
+            let_go()
 
     @cached_property
     def _assembled(self) -> tuple[dict[int, Stream], npt.NDArray[np.bool_]]:
-        wanted = (self.packets.ip_protocol == TCP) & (self.packets.duplicate_of == 0)
-        again, streams, recent = np.zeros(len(self.packets), bool), dict[int, Stream](), Recent()
-        for _, _, rows in self.ranges(wanted):
+        packets, protocol, copies = self.packets, self.packets.ip_protocol, self.packets.duplicate_of
+        again, streams, recent = filled(len(packets), False, np.bool_), dict[int, Stream](), Recent()
+        for _, _, rows in self.ranges(lambda rows: (protocol[rows] == TCP) & (copies[rows] == 0)):
             side = 2 * self._of_frame[rows].astype(np.int64) + ~self.up[rows]
             order = np.argsort(side, kind="stable")
             rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
-            assembled, sent_again = assemble(self.packets, rows, places, recent)
+            assembled, sent_again = assemble(packets, rows, places, recent)
             again[rows[sent_again]] = True
             streams.update(zip(numbers.tolist(), assembled, strict=True))
         return streams, again
@@ -209,9 +213,10 @@ class Flows:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
         return self._segments.stream(number, up)
 
-    def ranges(self, wanted: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
+    def ranges(self, wanted: Callable[[Array], Array]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
         """Flow numbers, from and to before, and their rows that are ``wanted``, some `TOGETHER` of them at once.
 
+        ``wanted`` takes rows and says of each whether it is one.
         Every flow is in one range, so that what is decided or counted by flow comes out as if all were read at once.
         """
         return self._segments.ranges(wanted)
@@ -229,7 +234,7 @@ def build(packets: "Packets") -> Flows:
     interface belong to the flow but not to its ``frames``.
     """
     flow, forward = _paired(packets)
-    tcp = np.flatnonzero((packets.ip_protocol == TCP) & (flow >= 0))
+    tcp = where(len(packets), lambda window: (packets.ip_protocol[window] == TCP) & (flow[window] >= 0))
     fields = packets.tcp_fields(tcp)
     flow[tcp] = _split(flow[tcp], forward[tcp], fields, int(flow.max(initial=-1)) + 1)
     first = _renumber(flow)
@@ -255,24 +260,35 @@ def _ends(packets: "Packets", rows: Array) -> tuple[Array, Array]:
 
 def _paired(packets: "Packets") -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
     """For each frame a number of its two ends and transport, -1 for none, and whether the lower end sent it."""
-    flow, forward = np.full(len(packets), -1, np.int32), np.zeros(len(packets), bool)
-    protocol, parts = packets.ip_protocol, []
-    for window in slices(len(packets)):
+    flow, forward = filled(len(packets), -1, np.int32), filled(len(packets), False, np.bool_)
+    protocol = packets.ip_protocol
+
+    def carrying(window: slice) -> Array:
         carries = (protocol[window] == TCP) | (protocol[window] == UDP)
-        rows = window.start + np.flatnonzero(carries & (packets.src_port[window] >= 0))
-        parts.append((rows, np.unique(np.concatenate(_ends(packets, rows)))))
-    ends = np.unique(np.concatenate([distinct for _, distinct in parts])) if parts else np.zeros(0, np.int64)
-    keys, pairs = [], []
-    for rows, _ in parts:
+        rows: Array = window.start + np.flatnonzero(carries & (packets.src_port[window] >= 0))
+        return rows
+
+    ends = _distinct(np.concatenate(_ends(packets, carrying(window))) for window in slices(len(packets)))
+    pairs = []
+    for window in slices(len(packets)):
+        rows = carrying(window)
         source, target = (np.searchsorted(ends, side) for side in _ends(packets, rows))
         forward[rows] = source < target
         lower, higher = np.minimum(source, target), np.maximum(source, target)
-        keys.append((lower * len(ends) + higher) * 2 + (protocol[rows] == TCP))
-        pairs.append(np.unique(keys[-1]))
-    every = np.unique(np.concatenate(pairs)) if pairs else np.zeros(0, np.int64)
-    for (rows, _), key in zip(parts, keys, strict=True):
-        flow[rows] = np.searchsorted(every, key)
+        key = (lower * len(ends) + higher) * 2 + (protocol[rows] == TCP)
+        distinct, flow[rows] = np.unique(key, return_inverse=True)
+        pairs.append(distinct)
+    every = _distinct(pairs)
+    for window, distinct in zip(slices(len(packets)), pairs, strict=True):
+        rows = carrying(window)
+        flow[rows] = np.searchsorted(every, distinct)[flow[rows]]
     return flow, forward
+
+
+def _distinct(parts: Iterable[Array]) -> Array:
+    """The values in any of some arrays, in order."""
+    every = [np.unique(part) for part in parts]
+    return np.unique(np.concatenate(every)) if every else np.zeros(0, np.int64)
 
 
 def _rank(port: Array) -> Array:

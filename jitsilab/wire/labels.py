@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import ParseError
+from jitsilab.pcap.columns import made, where
+from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import demux, rtcp
 from jitsilab.protocols.stun import decode as decode_stun
 from jitsilab.wire.flows import wire_lengths
@@ -70,20 +72,32 @@ _TICKS = 100_000  # a second, of the fastest media clock: 90 kHz, and room for j
 _FORWARD = 100  # sequence numbers a stream may jump by from one packet to the next and still look like one
 
 
-def build(packets: "Packets", flows: "Flows") -> npt.NDArray[np.uint8]:
+def build(packets: "Packets", flows: "Flows") -> Array:
     """For each row of ``packets`` an index into `NAMES`."""
-    out = np.zeros(len(packets), np.uint8)
-    out[packets.ip_version > 0] = Label.IP
-    out[packets.ethertype == 0x0806] = Label.ARP
-    for number, label in ((1, Label.ICMP), (2, Label.IGMP), (6, Label.TCP), (17, Label.UDP), (58, Label.ICMPv6)):
-        out[packets.ip_protocol == number] = label
-    full = (flows.of_frame >= 0) & (packets.payload_length > 0)
-    for _, _, rows in flows.ranges(full & (packets.ip_protocol == 17)):
+    out: Array = made(len(packets), np.uint8, lambda window: _by_header(packets, window))
+    full, protocol = packets.payload_length, packets.ip_protocol
+    for _, _, rows in flows.ranges(lambda rows: (full[rows] > 0) & (protocol[rows] == UDP)):
         if len(rows):
             out[rows] = _Datagrams(packets, flows, rows).labels()
-    for _, _, rows in flows.ranges(full & (packets.ip_protocol == 6)):
+    for _, _, rows in flows.ranges(lambda rows: (full[rows] > 0) & (protocol[rows] == TCP)):
         if len(rows):
             out[rows] = _segments(packets, flows, rows)
+    return out
+
+
+def rows(packets: "Packets", labelled: Array, *kinds: Label, protocol: int) -> npt.NDArray[np.int64]:
+    """Rows whose label, of one a frame, is of some kinds, over UDP (17) or TCP (6)."""
+    protocols = packets.ip_protocol
+    return where(len(labelled), lambda window: np.isin(labelled[window], kinds) & (protocols[window] == protocol))
+
+
+def _by_header(packets: "Packets", window: slice) -> Array:
+    """What headers say, before any payload is looked at."""
+    protocol = packets.ip_protocol[window]
+    out = np.where(packets.ip_version[window] > 0, Label.IP, Label.OTHER).astype(np.uint8)
+    out[packets.ethertype[window] == 0x0806] = Label.ARP
+    for number, label in ((1, Label.ICMP), (2, Label.IGMP), (6, Label.TCP), (17, Label.UDP), (58, Label.ICMPv6)):
+        out[protocol == number] = label
     return out
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jitsilab.errors import ParseError
+from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import demux, stun
 from jitsilab.protocols.stun import Endpoint
+from jitsilab.wire import labels
 from jitsilab.wire.flows import wire_lengths
 from jitsilab.wire.labels import Label
 
@@ -83,7 +85,7 @@ def build(wire: Wire) -> list[Unit]:
 
 def _datagrams(wire: Wire) -> Iterator[Unit]:
     packets, flows, label = wire.packets, wire.flows, wire.labels
-    rows = np.flatnonzero(np.isin(label, list(_KINDS)) & (packets.ip_protocol == 17))
+    rows = labels.rows(packets, label, *_KINDS, protocol=UDP)
     sizes = wire_lengths(packets, rows).tolist()
     ends: dict[tuple[int, bool], tuple[str, int, str, int]] = {}
     columns = (rows + packets.first, label[rows], flows.of_frame[rows], flows.up[rows])
@@ -97,8 +99,8 @@ def _datagrams(wire: Wire) -> Iterator[Unit]:
 
 def _streams(wire: Wire) -> Iterator[Unit]:
     """Messages of TCP flows that carry STUN in clear, and of TLS sessions whose plaintext does."""
-    packets, flows = wire.packets, wire.flows
-    rows = np.flatnonzero((wire.labels == Label.STUN) & (packets.ip_protocol == 6))
+    flows = wire.flows
+    rows = labels.rows(wire.packets, wire.labels, Label.STUN, protocol=TCP)
     clear = set(np.unique(flows.of_frame[rows]).tolist())
     for flow in sorted(clear):
         yield from _both(wire, flow, "tcp", {up: flows.stream(flow, up) for up in (True, False)})
