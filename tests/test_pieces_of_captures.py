@@ -2,7 +2,10 @@
 
 import errno
 import io
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from by_night import thinned
 import jitsilab as jl
 from jitsilab.inputs import registry
 from jitsilab.inputs.packets import WIRE_TABLES, PacketTables
-from jitsilab.pcap import columns, duplicates
+from jitsilab.pcap import columns, cores, duplicates
 from jitsilab.tables import PARTS, part
 from jitsilab.wire import flows, streams
 from jitsilab.wire.decrypt.records import Record, Records
@@ -112,6 +115,36 @@ def test_where_a_disk_has_no_room_columns_stay_in_memory(full: str, monkeypatch:
         growing.add({"number": np.arange(low, min(low + 7, 100), dtype=np.uint8 if low < 50 else np.int64)})
     assert growing.take("number", np.int64).tolist() == list(range(100))
     assert growing.take("number", np.int64).tolist() == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_pieces_come_in_their_order_whichever_is_ready_first(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 4)
+    seen: set[int] = set()
+
+    def work(piece: int) -> int:
+        seen.add(threading.get_ident())
+        time.sleep(0.002 * (piece % 3))
+        return piece * piece
+
+    assert list(cores.side_by_side(work, iter(range(count)))) == [piece * piece for piece in range(count)]
+    assert (len(seen) > 1) == (count == 100)
+    assert (threading.get_ident() in seen) == (count == 1)
+
+
+def test_whoever_is_one_of_many_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 4)
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(lambda: set(cores.side_by_side(lambda _: threading.get_ident(), range(20)))).result()
+    assert len(seen) == 1
+
+
+def test_what_goes_wrong_in_a_piece_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 4)
+    made = cores.side_by_side(lambda piece: 12 // (7 - piece), range(100))
+    assert [next(made) for _ in range(7)] == [1, 2, 2, 3, 4, 6, 12]
+    with pytest.raises(ZeroDivisionError):
+        next(made)
 
 
 def test_a_column_widens_in_its_file(monkeypatch: pytest.MonkeyPatch) -> None:

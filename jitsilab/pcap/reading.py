@@ -10,7 +10,8 @@ import numpy.typing as npt
 from jitsilab.errors import CaptureError
 from jitsilab.pcap.addresses import AddressBook
 from jitsilab.pcap.columns import Growing, made, slices
-from jitsilab.pcap.containers import Chunk, Container, Interface
+from jitsilab.pcap.containers import PAD, Chunk, Container, Interface
+from jitsilab.pcap.cores import side_by_side
 from jitsilab.pcap.fragments import Reassembler
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.pcap.networks import Decoded, decode
@@ -33,10 +34,12 @@ class _Builder:
         self.ledger = Ledger()
         self._devices: dict[tuple[int, int], int] = {}
 
-    def columns(self, chunk: Chunk, first: int) -> tuple[dict[str, Array], Array]:
+    def links(self, chunk: Chunk) -> Array:
+        """Link type of each frame of a chunk."""
+        return np.array([interface.link for interface in self.container.interfaces], np.int64)[chunk.interface]
+
+    def columns(self, chunk: Chunk, decoded: Decoded, first: int) -> tuple[dict[str, Array], Array]:
         """Columns of a chunk whose first frame has the number ``first``, and the offsets of its frames."""
-        interfaces = np.array([interface.link for interface in self.container.interfaces], np.int64)
-        decoded = decode(chunk.data, chunk.start, chunk.captured, interfaces[chunk.interface])
         has_ip = decoded.ip_version > 0
         columns: dict[str, Array] = {
             "time": chunk.time,
@@ -125,8 +128,9 @@ def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
     columns = Growing()
     bar = _bar(opened) if progress else None
     first = 1
-    for chunk in container.chunks():
-        part, offset = builder.columns(chunk, first)
+    given = ((chunk, builder.links(chunk)) for chunk in map(_copied, container.chunks()))
+    for chunk, decoded in side_by_side(_decoded, given):
+        part, offset = builder.columns(chunk, decoded, first)
         columns.add(part | {"offset": offset.astype(np.uint32) if chunk.base < 0xF0000000 else offset})
         first += len(offset)
         if bar is not None:
@@ -146,6 +150,17 @@ def read(source: "str | Path | BinaryIO", *, progress: bool = False) -> Packets:
     return Packets(
         whole, offset, opened.store, builder.book, container, builder.reassembled, unread=builder.ledger.counts
     )
+
+
+def _copied(chunk: Chunk) -> Chunk:
+    """A chunk that stays valid when the next one is asked for."""
+    end = int((chunk.start + chunk.captured).max(initial=0)) + PAD
+    return chunk._replace(data=chunk.data[:end].copy())
+
+
+def _decoded(given: tuple[Chunk, Array]) -> tuple[Chunk, Decoded]:
+    chunk, link = given
+    return chunk, decode(chunk.data, chunk.start, chunk.captured, link)
 
 
 def is_capture(source: "str | Path | BinaryIO") -> bool:
@@ -177,7 +192,7 @@ def scan(source: "str | Path | BinaryIO", *, chunk: int = 50_000) -> Iterator[Pa
             sliced = [column[low:high] for column in whole[2:]]
             part = Chunk(whole.data, whole.base, *sliced)  # type: ignore[arg-type]
             builder.reassembled = {}
-            columns, _ = builder.columns(part, first)
+            columns, _ = builder.columns(*_decoded((part, builder.links(part))), first)
             for name in ("interface", "timed"):
                 columns[name] = _narrow(columns[name])
             store = Spool(whole.data[begin:end].tobytes())

@@ -4,6 +4,7 @@ SRTP leaves the RTP header in clear, so streams are counted without keys. A mill
 what runs over plain UDP is gathered from the capture's buffer, and only what TURN wraps goes through `units`.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
+from jitsilab.pcap.cores import side_by_side
 from jitsilab.pcap.links import UDP
 from jitsilab.protocols import rtcp as rtcp_decoder
 from jitsilab.protocols import rtp as rtp_decoder
 from jitsilab.tables import COMMON, TIME, Schema, Table, frame_from, streams
 from jitsilab.wire import labels
-from jitsilab.wire.flows import wire_lengths
+from jitsilab.wire.flows import Range, wire_lengths
 from jitsilab.wire.labels import Label
 from jitsilab.wire.units import Unit, endpoints
 
@@ -110,6 +112,10 @@ MEDIA: Schema = {
     "last_seconds": ("float64", "s since the first frame of the capture"),
 }
 SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
+
+
+def _flow(unit: Unit) -> int:
+    return unit.flow
 
 
 def _nested(wire: "Wire") -> list[Unit]:
@@ -239,14 +245,15 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     and payload type where sessions differ; RFC 3551's fixed types are known without. On an `any` capture both legs of
     a relay are flows of their own, so a relayed stream is there once for each.
     """
-    nested, parts = _nested(wire), []
+    nested = sorted(_nested(wire), key=_flow)
     label, protocol = wire.labels, wire.packets.ip_protocol
+
+    def of_some(flows: Range) -> pd.DataFrame:  # a stream is of one flow
+        inside = nested[bisect_left(nested, flows.low, key=_flow) : bisect_left(nested, flows.high, key=_flow)]
+        return _streams(wire, _Columns(wire, flows.rows, inside), clock_rates or {})
+
     plain = wire.flows.ranges(lambda rows: (label[rows] == Label.RTP) & (protocol[rows] == UDP))
-    for low, high, rows in plain:  # a stream is of one flow
-        inside = [unit for unit in nested if low <= unit.flow < high]
-        if len(rows) or inside:
-            parts.append(_streams(wire, _Columns(wire, rows, inside), clock_rates or {}))
-    parts = [part for part in parts if len(part)]
+    parts = [part for part in side_by_side(of_some, plain) if len(part)]
     if not parts:
         return Table(frame_from([], MEDIA), [])
     order = ["first_frame", "flow", "depth", "ssrc"]

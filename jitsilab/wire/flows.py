@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,14 @@ Array = npt.NDArray[Any]
 
 TOGETHER = 1 << 16  # rows of flows that are labelled or counted at once
 _SERVICES, _EPHEMERAL = 1024, 32768  # ports below the first are services; from the second on they are handed out
+
+
+class Range(NamedTuple):
+    """Flows that are read at once: numbers ``low`` to before ``high``, and rows of theirs in the capture's order."""
+
+    low: int
+    high: int
+    rows: npt.NDArray[np.int64]
 
 
 class Flow:
@@ -148,7 +156,7 @@ class _Segments:
         """One a frame of the capture: bytes, a SYN or a FIN sent again, or a hole filled too late."""
         return self._assembled[1]
 
-    def ranges(self, wanted: Callable[[Array], Array]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
+    def ranges(self, wanted: Callable[[Array], Array]) -> Iterator[Range]:
         """As `Flows.ranges` gives them; ``wanted`` says of each of some rows whether it is one."""
         order, starts = self.rows
         if len(starts) < 2:
@@ -161,7 +169,7 @@ class _Segments:
         lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
         for low, high in zip(lows, [*lows[1:], len(starts) - 1], strict=True):
             rows = order[starts[low] : starts[high]]
-            yield low, high, np.sort(rows[wanted(rows)]).astype(np.int64)
+            yield Range(low, high, np.sort(rows[wanted(rows)]).astype(np.int64))
             let_go()
 
     @cached_property
@@ -213,8 +221,8 @@ class Flows:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
         return self._segments.stream(number, up)
 
-    def ranges(self, wanted: Callable[[Array], Array]) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
-        """Flow numbers, from and to before, and their rows that are ``wanted``, some `TOGETHER` of them at once.
+    def ranges(self, wanted: Callable[[Array], Array]) -> Iterator[Range]:
+        """Some flows after the other, and their rows that are ``wanted``, `TOGETHER` or more of them at once.
 
         ``wanted`` takes rows and says of each whether it is one.
         Every flow is in one range, so that what is decided or counted by flow comes out as if all were read at once.

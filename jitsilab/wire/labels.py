@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from jitsilab.errors import ParseError
 from jitsilab.pcap.columns import made, where
+from jitsilab.pcap.cores import side_by_side
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import demux, rtcp
 from jitsilab.protocols.stun import decode as decode_stun
@@ -76,13 +77,17 @@ def build(packets: "Packets", flows: "Flows") -> Array:
     """For each row of ``packets`` an index into `NAMES`."""
     out: Array = made(len(packets), np.uint8, lambda window: _by_header(packets, window))
     full, protocol = packets.payload_length, packets.ip_protocol
-    for _, _, rows in flows.ranges(lambda rows: (full[rows] > 0) & (protocol[rows] == UDP)):
-        if len(rows):
-            out[rows] = _Datagrams(packets, flows, rows).labels()
-    for _, _, rows in flows.ranges(lambda rows: (full[rows] > 0) & (protocol[rows] == TCP)):
-        if len(rows):
-            out[rows] = _segments(packets, flows, rows)
+    datagrams = flows.ranges(lambda rows: (full[rows] > 0) & (protocol[rows] == UDP))
+    for rows, labels in side_by_side(lambda part: (part.rows, _datagrams(packets, flows, part.rows)), datagrams):
+        out[rows] = labels
+    segments = flows.ranges(lambda rows: (full[rows] > 0) & (protocol[rows] == TCP))
+    for rows, labels in side_by_side(lambda part: (part.rows, _segments(packets, flows, part.rows)), segments):
+        out[rows] = labels
     return out
+
+
+def _datagrams(packets: "Packets", flows: "Flows", rows: Array) -> Array:
+    return _Datagrams(packets, flows, rows).labels() if len(rows) else np.zeros(0, np.uint8)
 
 
 def rows(packets: "Packets", labelled: Array, *kinds: Label, protocol: int) -> npt.NDArray[np.int64]:
@@ -342,9 +347,11 @@ def _is_compound(data: bytes, size: int) -> bool:
 
 def _segments(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     """TCP payloads: a segment that begins with a known start is that, and so are those of its flow that follow."""
+    out = np.full(len(rows), Label.TCP, np.uint8)
+    if not len(rows):
+        return out
     heads = packets.heads(rows, 24)
     first = heads[:, 0]
-    out = np.full(len(rows), Label.TCP, np.uint8)
     length = _word(heads, 3)
     tls = (first >= 20) & (first <= 24) & (heads[:, 1] == 3) & (heads[:, 2] <= 4) & (length > 0) & (length <= 18432)
     out[tls] = Label.TLS
