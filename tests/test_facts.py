@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from jitsilab import facts
 from jitsilab.errors import CaptureError, Problem
 from jitsilab.facts import (
+    Given,
     apache,
     compose,
     hocon,
     nginx,
     packetfilter,
+    programs,
     properties,
     prosody,
     services,
@@ -324,9 +326,27 @@ def test_a_list_is_no_configuration(text: str) -> None:
     problems: list[Problem] = []
     read = hocon.Hocon()
     hocon.read(text, "jvb.conf", read, problems)
-    assert [problem.message for problem in problems] == ["jvb.conf: not readable as HOCON"]
+    assert problems == [Problem(0, "hocon", 0, "jvb.conf: not readable as HOCON")]
     assert read.broken == ["jvb.conf"]
     assert not read.values
+
+
+def test_what_another_file_sets_is_not_known() -> None:
+    deep = facts.load(Given("jvb.conf", ("a {" * 200 + "}" * 200).encode()))
+    assert deep.problems == [Problem(0, "hocon", 0, "jvb.conf: nested too deeply to be read")]
+    included = facts.load(Given("jvb.conf", b'videobridge {}\ninclude "more.conf"\n'))
+    assert programs.whole(included, "bridge") == "jvb.conf:2 includes a file that is not here"
+    assert programs.whole(included, "focus") == "jicofo.conf was not given"
+    assert programs.whole(deep, "bridge") == "jvb.conf cannot be read"
+    assert programs.whole(facts.load(Given("jvb.conf", b"videobridge {}\n")), "bridge") == ""
+
+
+def test_where_the_filter_is_not_understood_that_is_the_answer() -> None:
+    rules = b"table inet f { chain input { type filter hook input priority 0; policy drop; frobnicate accept } }"
+    found = facts.load(Given("nft.txt", rules), Given("ss.txt", b"tcp LISTEN 0 128 0.0.0.0:5222 0.0.0.0:*\n"))
+    answer = services.reach_of(found, [services.Endpoint("tcp", "*", 5222, ("ss.txt:1",))])
+    assert answer.open is None
+    assert answer.note.startswith("tcp 5222 is bound to every address; what the filter does is not known: ")
 
 
 TEXTS = st.text(max_size=200) | st.lists(

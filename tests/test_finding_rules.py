@@ -11,7 +11,9 @@ from test_findings import result_of
 from jitsilab.call import Call
 from jitsilab.facts import Given, load
 from jitsilab.judge import findings
+from jitsilab.judge.findings import surface
 from jitsilab.judge.findings.accepted import Accepted
+from jitsilab.judge.findings.rule import View
 
 PWD, UFRAG = "p" * 22, "u" * 4
 
@@ -115,10 +117,42 @@ def test_signaling_without_tls(path: str, more: dict[str, Any], result: str) -> 
 
 
 def test_a_part_of_the_configuration_of_turn_is_not_its_default() -> None:
-    [result, outcome] = result_of("SEC-16", None, load(Given("turnserver.conf", b"realm=meet.example\n")))
-    if result == "NOT_OBSERVABLE":
-        assert outcome.places == ("turnserver.conf",)
-    assert outcome.note
+    peers = b"denied-peer-ip=10.0.0.0-10.255.255.255\n"
+    result, outcome = result_of("SEC-16", None, load(Given("turn-extra.conf", peers)))
+    assert (result, outcome.places) == ("NOT_OBSERVABLE", ("turn-extra.conf",))
+    assert outcome.note.endswith("; turn-extra.conf is a piece of a configuration")
+    assert result_of("SEC-16", None, load(Given("turnserver.conf", peers)))[0] == "FAIL"
+
+
+def test_names_that_nginx_serves_are_asked_for_and_its_marks_are_none() -> None:
+    site = b"server {\n listen 443 ssl;\n server_name _ *.example.org meet.example.org localhost;\n}\n"
+    assert list(surface._names_asked(View(None, load(Given("nginx.conf", site))))) == ["meet.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "begun", "result"),
+    [(True, True, "INFO"), (False, True, "NOT_APPLICABLE"), (True, False, "NOT_APPLICABLE")],
+)
+def test_a_handshake_is_judged_where_checks_ran_and_its_beginning_was_seen(
+    asked: bool, begun: bool, result: str
+) -> None:
+    dtls = pd.DataFrame(
+        {
+            "frame": [6, 7],
+            "flow": 1,
+            "depth": 0,
+            "seconds": [6.0, 6.1],
+            "handshake_type": ["client_hello", "server_hello"],
+        }
+    )
+    stun = pd.DataFrame(
+        {"frame": [3, 4], "flow": 1 if asked else 2, "depth": 0, "seconds": [5.0, 5.1], "method": "Binding",
+         "message_class": ["request", "success"]}
+    )  # fmt: skip
+    flows = pd.DataFrame(
+        {"flow": [1], "first_frame": [3 if begun else 1], "first_seconds": [5.0], "handshake": [False], "gaps": [0]}
+    )
+    assert judged("SEC-33", dtls=dtls, stun=stun, flows=flows)[0] == result
 
 
 def test_a_risk_that_was_taken_is_told_so() -> None:

@@ -286,6 +286,11 @@ BASE = "table inet f {\n chain in {\n  type filter hook input priority 0; policy
         ("tcp flags & (syn) == syn tcp dport 5222 accept", True),
         ("tcp dport { 5222 timeout 1h } accept", True), ("tcp dport { 22 timeout 1h, 5222 } accept", True),
         ("ct status snat accept", False), ("ct status assured accept", None),
+        ("meta pkttype broadcast tcp dport 5222 accept", False), ("meta pkttype host tcp dport 5222 accept", True),
+        ("fib daddr type local tcp dport 5222 accept", True), ("fib daddr type multicast tcp dport 5222 accept", False),
+        ("fib daddr type broadcast tcp dport 5222 accept", False),
+        ("ct direction original tcp dport 5222 accept", True),
+        ("tcp dport . frobnicate 5222 accept", None), ("tcp dport & 0xff == 5222 accept", None),
         ("meta mark 0x1 log", False), ("add @seen { ip saddr timeout 1h limit rate over 3/minute } drop", False),
     ],
 )  # fmt: skip

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jitsilab.errors import CaptureError, ParameterError, Problem
-from jitsilab.inputs.source import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,13 +76,6 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
             self._tables[name] = rows
         kept: pd.DataFrame = self._tables[name]
         return kept
-
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
-        """Rows of some tables; those of a capture are asked for by `table`."""
-        for name in NAMES:
-            rows = self.table(name) if name in tables else None
-            if rows is not None:
-                yield Rows(name, list(rows.itertuples(index=False, name=None)))
 
     def packet(self, number: int) -> Any:
         """Frame ``number`` (from 1) as a scapy packet."""
