@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="of all targets together")
     parser.add_argument("--target", action="append", choices=list(TARGETS), help="may be given more than once")
     parser.add_argument("--keep", action="store_true", help="add to fuzz/results.md")
+    parser.add_argument("--until", type=int, default=0, help="leave out targets with so many executions in the table")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time (default: one a core)")
     parser.add_argument("--quick", action="store_true", help="seeds from three recordings only, as CI does")
     parser.add_argument(
         "--seed", type=int, default=int(time.time()), help="of the mutator (default: another each time)"
@@ -43,22 +46,34 @@ def main() -> int:
     arguments = parser.parse_args()
     seeds = arguments.out / ("quick" if arguments.quick else "seeds")
     corpora.write(seeds, arguments.quick)
-    names = arguments.target or list(TARGETS)
+    kept = _table()
+    names = [
+        name for name in arguments.target or TARGETS if not arguments.until or _executions(kept, name) < arguments.until
+    ]
+    if not names:
+        print(f"every target has {arguments.until:,} executions")
+        return 0
     if arguments.seconds < SHORTEST * len(names):  # other ones each time, rather than a moment for each
         names = random.Random(arguments.seed).sample(names, max(1, int(arguments.seconds / SHORTEST)))
     each = max(1, round(arguments.seconds / len(names)))
     failed = 0
-    for name in names:
-        state = _run(name, each, arguments, seeds)
-        failed += len(state["finds"])
-        took, size = state["slowest"]
-        print(f"{name}: {state['executions']} executions, {state['seconds']:.0f} s, {len(state['finds'])} finds, "
-              f"slowest {took:.2f} s ({size} bytes), coverage {state['coverage']}", flush=True)  # fmt: skip
-        for signature, text in state["finds"].items():
-            print(f"  FIND {signature}\n    " + text.strip().replace("\n", "\n    "), flush=True)
-        if arguments.keep and state["executions"]:  # one that did not start found nothing in the target
-            _keep(name, state)
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        states = {pool.submit(_run, name, each, arguments, seeds): name for name in names}
+        for done in as_completed(states):
+            name, state = states[done], done.result()
+            failed += len(state["finds"])
+            _tell(name, state)
+            if arguments.keep and state["executions"]:  # one that did not start found nothing in the target
+                _keep(name, state)
     return int(failed > 0)
+
+
+def _tell(name: str, state: dict[str, Any]) -> None:
+    took, size = state["slowest"]
+    print(f"{name}: {state['executions']} executions, {state['seconds']:.0f} s, {len(state['finds'])} finds, "
+          f"slowest {took:.2f} s ({size} bytes), coverage {state['coverage']}", flush=True)  # fmt: skip
+    for signature, text in state["finds"].items():
+        print(f"  FIND {signature}\n    " + text.strip().replace("\n", "\n    "), flush=True)
 
 
 def _run(name: str, seconds: int, arguments: argparse.Namespace, seeds: Path) -> dict[str, Any]:
@@ -75,10 +90,12 @@ def _run(name: str, seconds: int, arguments: argparse.Namespace, seeds: Path) ->
     lines = ("".join(f"\\x{byte:02x}" for byte in word) for word in corpora.words(seeds, target.corpus))
     words.write_text("".join(f'"{line}"\n' for line in lines))
     folders = [str(seeds / corpus) for corpus in target.corpus if (seeds / corpus).is_dir()]
+    wanted = max(1, arguments.until - _executions(_table(), name)) if arguments.until else -1
     command = [
         sys.executable, "-m", "fuzz.worker", name, str(state), str(finds), "--", f"-max_total_time={seconds}",
         f"-max_len={target.longest}", "-timeout=60", "-rss_limit_mb=3072", f"-artifact_prefix={finds}/",
-        f"-dict={words}", f"-seed={arguments.seed & 0x7FFFFFFF}", "-print_final_stats=1", str(grown), *folders,
+        f"-dict={words}", f"-runs={wanted}", f"-seed={arguments.seed & 0x7FFFFFFF}", "-print_final_stats=1",
+        str(grown), *folders,
     ]  # fmt: skip
     environment = {**os.environ, "FUZZ_KEYS": str(seeds / "keys"), "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     limit = seconds * 3 + 180
@@ -100,16 +117,25 @@ def _run(name: str, seconds: int, arguments: argparse.Namespace, seeds: Path) ->
     return found
 
 
+def _table() -> dict[str, list[str]]:
+    """The rows that were kept, by target."""
+    rows: dict[str, list[str]] = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6 and cells[1].replace(",", "").isdigit() and cells[0] != "all":
+            rows[cells[0]] = cells
+    return rows
+
+
+def _executions(rows: dict[str, list[str]], name: str) -> int:
+    return int(rows[name][1].replace(",", "")) if name in rows else 0
+
+
 def _keep(name: str, state: dict[str, Any]) -> None:
     """Add a run to the table."""
-    rows: dict[str, list[str]] = {}
-    if RESULTS.is_file():
-        for line in RESULTS.read_text().splitlines():
-            cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if len(cells) == 6 and cells[1].replace(",", "").isdigit() and cells[0] != "all":
-                rows[cells[0]] = cells
+    rows = _table()
     old = rows.get(name, [name, "0", "0", "0 %", "0.00 s, 0 bytes", "0"])
-    runs, hours = int(old[1].replace(",", "")), float(old[2])
+    runs, hours = _executions(rows, name), float(old[2])
     refused = round(runs * float(old[3].split()[0]) / 100) + state["refused"]
     runs, hours = runs + state["executions"], hours + state["seconds"] / 3600
     took, size = state["slowest"]

@@ -44,17 +44,19 @@ def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
     records = tls.loc[tls["flow"].isin(wanted), COLUMNS].sort_values("flow", kind="stable")
     flow = records["flow"].to_numpy(dtype=np.int64)
     bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
-    kind, up = records["record_type"].astype("object").to_numpy(), records["up"].astype("boolean")
+    up = records["up"].astype("boolean")
     frame, seconds = records["frame"].to_numpy(), records["seconds"].to_numpy()
     ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
-    data, alert = kind == "application_data", kind == "alert"
+    data, alert = (
+        records["record_type"].eq(kind).fillna(False).to_numpy(dtype=bool) for kind in ("application_data", "alert")
+    )
     length = records["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
-    version, suite = (records[name].astype("object").to_numpy() for name in ("version", "suite"))
+    (version, versions), (suite, suites) = (pd.factorize(records[name]) for name in ("version", "suite"))
     for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         rows = slice(start, end)
-        agreed = {value for value in version[rows][theirs[rows]] if isinstance(value, str)}
-        chosen = next((value for value in suite[rows] if isinstance(value, str)), None)
+        agreed = [versions[code] for code in np.unique(version[rows][theirs[rows]]).tolist() if code >= 0]
+        chosen = suite[rows][suite[rows] >= 0]
         yield int(flow[start]), Shown(
             frame[rows].tolist(), seconds[rows].tolist(), ours[rows], theirs[rows], data[rows], alert[rows],
-            length[rows], max(agreed, default=None), chosen,
+            length[rows], max(agreed, default=None), suites[chosen[0]] if len(chosen) else None,
         )  # fmt: skip

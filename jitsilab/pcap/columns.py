@@ -18,7 +18,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 SLICE = 1 << 18  # rows
-HELD = 1 << 22  # bytes of one column in memory; a longer one lies in a file
+HELD = 1 << 20  # bytes of one column in memory; a longer one lies in a file
 
 _mapped: "WeakSet[mmap.mmap]" = WeakSet()
 
@@ -43,6 +43,15 @@ def filled(count: int, value: Any, dtype: Any) -> Array:
     for window in slices(count):
         column.add({"": np.full(window.stop - window.start, value, dtype)})
     return column.take("", dtype)
+
+
+def laid(column: Array) -> Array:
+    """The same column; a long one in a file."""
+    if column.nbytes <= HELD:
+        return column
+    growing = Growing()
+    growing.add({"": column})
+    return growing.take("", column.dtype)
 
 
 def made(count: int, dtype: Any, of: Callable[[slice], Array]) -> Array:

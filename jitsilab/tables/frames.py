@@ -1,5 +1,6 @@
 """Tables of what frames say of themselves: ``frames``, ``tcp``, ``arp``."""
 
+from collections.abc import Sequence
 from socket import inet_ntoa
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jitsilab.errors import Problem
-from jitsilab.pcap.columns import slices, where
+from jitsilab.pcap.columns import HELD, laid, slices, where
 from jitsilab.pcap.links import ARP
 from jitsilab.protocols.tcp import options
 from jitsilab.tables import COMMON, Schema, Table, frame_from
@@ -188,7 +189,7 @@ def common(wire: Wire, rows: Array) -> dict[str, Any]:
     packets = wire.packets
     flow = wire.flows.of_frame[rows]
     return {
-        "frame": rows + np.int64(packets.first),
+        "frame": laid(rows + np.int64(packets.first)),
         "time": _times(wire, rows),
         "seconds": _seconds(wire, rows),
         "flow": integers(flow, flow >= 0),
@@ -203,24 +204,29 @@ def _times(wire: Wire, rows: Array) -> "pd.Series[pd.Timestamp]":
     time, timed = wire.packets.time[rows], wire.packets.timed[rows]
     if not timed.all():
         time = np.where(timed, time, np.iinfo(np.int64).min)  # NaT
-    return pd.Series(time.view("datetime64[ns]")).dt.tz_localize("UTC")
+    return pd.Series(laid(time).view("datetime64[ns]"), copy=False).dt.tz_localize("UTC")
 
 
 def _seconds(wire: Wire, rows: Array) -> Array:
     packets = wire.packets
     zero = packets.time[0] if len(packets) else 0
-    return np.where(packets.timed[rows], (packets.time[rows] - zero) / 1e9, np.nan)
+    return laid(np.where(packets.timed[rows], (packets.time[rows] - zero) / 1e9, np.nan))
 
 
 def integers(values: Array, there: Array) -> Any:
     """A nullable column of int64, null where ``there`` is false."""
-    return pd.arrays.IntegerArray(values.astype(np.int64), ~there)
+    return pd.arrays.IntegerArray(laid(values.astype(np.int64)), laid(~there))
 
 
-def texts(codes: Array, names: list[str]) -> Any:
+def texts(codes: Array, names: Sequence[str | None]) -> Any:
     """A column of text from codes into ``names``, null where the code is negative."""
     words = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.large_string()))
-    return pd.array(words.cast(pa.large_string()), dtype="str")
+    column = words.cast(pa.large_string())
+    if column.nbytes > HELD:
+        valid, *parts = column.buffers()
+        parts = [None if part is None else pa.py_buffer(laid(np.frombuffer(part, np.uint8))) for part in parts]
+        column = pa.LargeStringArray.from_buffers(len(column), *parts, valid, column.null_count)
+    return pd.array(column, dtype="str")
 
 
 def _flag_names(flags: Array) -> Any:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
+from jitsilab.pcap.columns import laid
 from jitsilab.protocols import dtls as dtls_protocol
 from jitsilab.protocols import hello, tls
 from jitsilab.protocols.tls_registry import (
@@ -129,19 +130,21 @@ def tls_table(wire: "Wire") -> Table:
         return Table(frame_from([], TLS), problems)
     order = np.argsort(np.concatenate(ready), kind="stable")
     made = _tls_columns(wire, sessions, contents, order)
-    place_of = np.full(count, -1)
+    place_of = np.full(count, -1, np.int32)
     place_of[list(handshakes)] = np.arange(len(handshakes))
     places = place_of[order]
     nothing: dict[str, Any] = {}  # by dtype: the columns that nobody filled share one
     for name, (dtype, _) in TLS.items():
         if name not in made:
-            values = pd.array([fields.get(name) for fields in handshakes.values()], dtype=dtype)
-            if values.isna().all():
+            values = [fields.get(name) for fields in handshakes.values()]
+            if all(value is None for value in values):
                 if dtype not in nothing:
                     nothing[dtype] = pd.array([None], dtype=dtype).take(np.full(count, -1), allow_fill=True)
                 made[name] = nothing[dtype]
+            elif dtype == "str":
+                made[name] = texts(places, values)
             else:
-                made[name] = values.take(places, allow_fill=True)
+                made[name] = pd.array(values, dtype=dtype).take(places, allow_fill=True)
     return Table(pd.DataFrame({name: made[name] for name in TLS}, copy=False), problems)
 
 
@@ -167,9 +170,9 @@ def _tls_columns(
     alerts = [content.alert for content in contents.values()]
     return {
         **common(wire, heads["frame"].astype(np.int64) - wire.packets.first),
-        "first_frame": heads["first_frame"].astype(np.int64),
+        "first_frame": laid(heads["first_frame"].astype(np.int64)),
         "up": pd.array(heads["up"], dtype="boolean"),
-        "length": heads["length"].astype(np.int64),
+        "length": laid(heads["length"].astype(np.int64)),
         "decrypted": pd.arrays.BooleanArray(opened, ~heads["encrypted"]),
         "complete": pd.array(heads["complete"], dtype="boolean"),
         "record_type": texts(heads["kind"].astype(np.int32), [content_type_name(kind) for kind in range(256)]),
