@@ -200,11 +200,11 @@ class Call:
     def clocks(self) -> "dict[tuple[str, str], Clock]":
         """The clock of each program of each piece: what to add to get UTC (`jitsilab.case.clocks`)."""
         from jitsilab.case import clocks
-        from jitsilab.inputs import told
+        from jitsilab.inputs import dating
 
         events = self.table("events") if self.evidence.lines else None
         packets = {source.input: (self.casts[source.input], source) for source in self.packets}
-        return clocks.clocks(events, told.of(self.evidence), self.owners, packets)
+        return clocks.clocks(events, dating.of(self.evidence), self.owners, packets)
 
     def within(self, since: str = "", until: str = "", room: str = "", tz: str = "") -> "Call":
         """The same call from a time until a time, and of one room; what is of the servers as a whole stays.

@@ -17,7 +17,7 @@ from jitsilab.facts import Facts
 from jitsilab.judge import findings
 from jitsilab.judge.checks import judge
 from jitsilab.judge.findings.access import bits
-from jitsilab.judge.findings.rule import View, failed, inside, joined, passed, told, unseen
+from jitsilab.judge.findings.rule import View, failed, inside, joined, noted, passed, unseen
 from jitsilab.pages import sarif
 
 RULES = {rule.id: rule for rule in findings.RULES}
@@ -141,7 +141,7 @@ def test_two_looks_at_one_question() -> None:
     assert joined(passed("a", [1]), failed("b", [2], ["f:3"])).note == "b"
     both = joined(passed("a", [1]), passed("b", [2]), unseen("c"))
     assert (both.note, both.frames) == ("a; b", (1, 2))
-    assert joined(told("a"), unseen("b")).note == "a"
+    assert joined(noted("a"), unseen("b")).note == "a"
     assert joined(None, None).verdict.security_word == "NOT_OBSERVABLE"
     assert getattr(joined(failed("a", severity="low"), failed("b", severity="medium")), "severity", "") == "medium"
     assert getattr(joined(failed("a", severity="low"), failed("b")), "severity", "") == ""  # the rule's own is graver

@@ -11,7 +11,7 @@ from jitsilab.pages.narrative.blocks import Table
 
 
 @pytest.fixture(scope="module")
-def told() -> jl.Call:
+def noted() -> jl.Call:
     return named("bridge-killed")
 
 

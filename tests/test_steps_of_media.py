@@ -186,11 +186,11 @@ ANSWER = REQUEST | {"message_class": "success", "username": None, "attributes": 
 
 def checks(*some: dict[str, Any]) -> pd.DataFrame:
     made = rows(*some).assign(transaction_id=[f"t{number}" for number in range(len(some))])
-    return made.astype({"mine": bool})
+    return made.astype({"outgoing": bool})
 
 
-OURS, THEIRS = REQUEST | {"mine": True}, REQUEST | {"mine": False}
-REPLY = ANSWER | {"mine": False}
+OURS, THEIRS = REQUEST | {"outgoing": True}, REQUEST | {"outgoing": False}
+REPLY = ANSWER | {"outgoing": False}
 
 
 def test_checks_go_both_ways_and_are_answered() -> None:
@@ -265,7 +265,7 @@ def test_checks_without_an_answer_are_broken_where_one_would_show() -> None:
 
 
 def test_a_conflict_of_roles_ends() -> None:
-    error = ANSWER | {"message_class": "error", "error_code": 487, "mine": False, "role": None}
+    error = ANSWER | {"message_class": "error", "error_code": 487, "outgoing": False, "role": None}
     later = [OURS | {"role": "controlled", "error_code": None}, THEIRS | {"role": "controlling", "error_code": None}]
 
     def found(*some: dict[str, Any]) -> tuple[str, str]:
@@ -275,7 +275,7 @@ def test_a_conflict_of_roles_ends() -> None:
     assert found(error, error, *later)[0] == CONFORMS  # an ordinary and a triggered check were under way
     assert found(error, error, error, *later) == (DEVIATES, "3 conflicts on one pair: neither side gives way")
     assert found(error, error, error | {"flow": 2}, *later)[0] == CONFORMS
-    assert found(error, error, error | {"mine": True}, *later)[0] == CONFORMS
+    assert found(error, error, error | {"outgoing": True}, *later)[0] == CONFORMS
     assert found(*later, error)[0] == UNOBSERVED  # what came before tells nothing
     assert found(error, later[0], later[1] | {"role": "controlled"})[0] == UNOBSERVED
     assert found(error, later[0])[0] == UNOBSERVED
@@ -293,9 +293,11 @@ def test_the_controlling_side_nominates() -> None:
     assert found({"use_candidate": False}).verdict.value == UNOBSERVED
     assert found({"use_candidate": True, "message_class": "success"}).verdict.value == UNOBSERVED
     assert found({"use_candidate": True}).note == "nominated by the participant"
-    twice = found({"use_candidate": True}, {"use_candidate": True}, {"use_candidate": True, "flow": 2, "mine": False})
+    twice = found(
+        {"use_candidate": True}, {"use_candidate": True}, {"use_candidate": True, "flow": 2, "outgoing": False}
+    )
     assert (twice.note, twice.frames) == ("2 pairs, nominated by the participant", (1, 3))
-    other = found({"use_candidate": True, "mine": False})
+    other = found({"use_candidate": True, "outgoing": False})
     assert (other.note, other.variant) == ("nominated by the other side", "controlling: the other side")
     assert found({"use_candidate": True, "role": "controlled"}).verdict.value == DEVIATES
 
@@ -310,20 +312,22 @@ def test_the_bridge_offers_udp_alone() -> None:
     assert found("tcp", kind="p2p") == BESIDE
 
 
-def answers(*times: float, mine: bool = False) -> list[dict[str, Any]]:
-    return [ANSWER | {"seconds": at, "mine": mine} for at in times]
+def answers(*times: float, outgoing: bool = False) -> list[dict[str, Any]]:
+    return [ANSWER | {"seconds": at, "outgoing": outgoing} for at in times]
 
 
 def test_consent_is_renewed_within_thirty_seconds_where_media_flow() -> None:
     flowing = Leg(1, "udp", ANN, kind="jvb", rtp_out=Media(500, 5.0, 100.0, 7))
 
-    def found(*times: float, mine: bool = False, leg: Leg = flowing, **more: Any) -> tuple[str, str]:
-        return verdict(connectivity.alive(checks(*answers(*times, mine=mine)), scope(legs=[leg], end=200.0, **more)))
+    def found(*times: float, outgoing: bool = False, leg: Leg = flowing, **more: Any) -> tuple[str, str]:
+        return verdict(
+            connectivity.alive(checks(*answers(*times, outgoing=outgoing)), scope(legs=[leg], end=200.0, **more))
+        )
 
     assert found(10.0, 10.0 + CONSENT) == (CONFORMS, "an answered check at least every 30.0 s")
     gap = (10.0, 12.0 + CONSENT, 14.0 + CONSENT)
     assert found(*gap) == (DEVIATES, "32 s without an answered check while media flow")
-    assert found(*gap, mine=True)[0] == DEVIATES
+    assert found(*gap, outgoing=True)[0] == DEVIATES
     assert found(*gap, lossy=True)[0] == CONFORMS
     assert found(*gap, turns=[turn("relaying")])[0] == CONFORMS  # it may run inside
     for first, last in ((10.0, 100.0), (5.0, 10.0 + CONSENT)):  # begun since, or ended by then
@@ -389,7 +393,7 @@ def test_the_mapping_of_a_bridge_shows_in_answers_to_its_checks() -> None:
     session = Session("s", "jvb", offered=3, offered_at=10.0)
 
     def found(*offered: str, **changed: Any) -> Outcome:
-        stun = checks(ANSWER | {"mine": True} | MAPPED | changed)
+        stun = checks(ANSWER | {"outgoing": True} | MAPPED | changed)
         return connectivity.mapped(scope(session, tables={"candidates": candidates(*offered), "stun": stun}))
 
     one = found(SERVER, PUBLIC)
@@ -402,11 +406,11 @@ def test_the_mapping_of_a_bridge_shows_in_answers_to_its_checks() -> None:
         DEVIATES, f"clients see the bridge at {PUBLIC}, which it does not offer (203.0.113.99)"
     )  # fmt: skip
     assert found(SERVER, "2001:db8::1").verdict.value == CONFORMS  # of another family: nothing to compare
-    for nothing in ({"mine": False}, {"depth": 1}, {"message_class": "request"}, {"method": "Allocate"},
+    for nothing in ({"outgoing": False}, {"depth": 1}, {"message_class": "request"}, {"method": "Allocate"},
                     {"mapped_address": None}, {"src": SERVER}, {"dst": "127.0.0.1"},
                     {"mapped_port": None}):  # fmt: skip
         assert found(SERVER, PUBLIC, **nothing).variant == "announced", nothing
-    stun = checks(ANSWER | {"mine": True} | MAPPED)
+    stun = checks(ANSWER | {"outgoing": True} | MAPPED)
     assert connectivity.mapped(scope(session, tables={"stun": stun})).certainty is Certainty.DEDUCED
 
 
@@ -438,14 +442,14 @@ def test_ice_begins_anew_with_new_credentials() -> None:
 
 # ---- S26 to S30, S34: keys, media, channel, end
 
-HELLO = {"handshake_type": "client_hello", "version": None, "suite": None, "mine": True, "record_type": "handshake",
+HELLO = {"handshake_type": "client_hello", "version": None, "suite": None, "outgoing": True, "record_type": "handshake",
          "epoch": 0}  # fmt: skip
-ANSWERED = HELLO | {"handshake_type": "server_hello", "version": "DTLS 1.2", "suite": "ECDHE", "mine": False}
+ANSWERED = HELLO | {"handshake_type": "server_hello", "version": "DTLS 1.2", "suite": "ECDHE", "outgoing": False}
 
 
 def dtls(*some: dict[str, Any]) -> pd.DataFrame:
     made = rows(*some)
-    return made.assign(mine=made["mine"].astype(bool))
+    return made.assign(outgoing=made["outgoing"].astype(bool))
 
 
 def met(**more: Any) -> Leg:
@@ -476,13 +480,13 @@ def test_dtls_follows_where_ice_found_a_way() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outgoing", "setup", "mine", "found"),
+    ("session_goes_out", "setup", "outgoing", "found"),
     [(True, "active", True, CONFORMS), (True, "active", False, DEVIATES), (True, "passive", True, DEVIATES),
      (False, "active", True, DEVIATES), (False, "passive", True, CONFORMS), (True, "actpass", False, CONFORMS)],
 )  # fmt: skip
-def test_whoever_said_active_is_the_client(outgoing: bool, setup: str, mine: bool, found: str) -> None:
-    jingle = rows({"action": "session-accept", "setup": setup, "outgoing": outgoing})
-    tables = {"dtls": dtls(HELLO | {"mine": mine}, ANSWERED | {"mine": not mine}), "jingle": jingle}
+def test_whoever_said_active_is_the_client(session_goes_out: bool, setup: str, outgoing: bool, found: str) -> None:
+    jingle = rows({"action": "session-accept", "setup": setup, "outgoing": session_goes_out})
+    tables = {"dtls": dtls(HELLO | {"outgoing": outgoing}, ANSWERED | {"outgoing": not outgoing}), "jingle": jingle}
     made = scope(SEEN, legs=[met(secured=9)], tables=tables)
     assert media.secured(pd.DataFrame(), made).verdict.value == found
 
@@ -492,15 +496,15 @@ def test_srtp_waits_for_its_sender_s_finished() -> None:
     table = dtls(HELLO | {"frame": 10}, ANSWERED | {"frame": 11, "srtp_profile": "SRTP_AES128_CM_HMAC_SHA1_80"},
                  sealed | {"frame": 20})  # fmt: skip
 
-    def found(first: int, mine: bool = True, handshake: pd.DataFrame = table, **more: Any) -> Outcome:
-        sent = rows({"mine": mine, "first_frame": first, "packets": 7}).astype({"mine": bool})
+    def found(first: int, outgoing: bool = True, handshake: pd.DataFrame = table, **more: Any) -> Outcome:
+        sent = rows({"outgoing": outgoing, "first_frame": first, "packets": 7}).astype({"outgoing": bool})
         return media.encrypted(sent, scope(tables={"dtls": handshake}, **more))
 
     assert found(15).verdict.value == DEVIATES
     assert found(15).frames == (10, 15, 20)
     for first in (9, 10, 20, 25):  # before the handshake are the keys of an earlier one
         assert found(first).verdict.value == CONFORMS, first
-    assert found(15, mine=False).verdict.value == CONFORMS  # of the other side no Finished is in the capture
+    assert found(15, outgoing=False).verdict.value == CONFORMS  # of the other side no Finished is in the capture
     assert found(15, lossy=True).verdict.value == CONFORMS
     assert found(25).variant == "SRTP_AES128_CM_HMAC_SHA1_80"
     assert found(25).note == "7 packets, none before its keys"
@@ -511,7 +515,7 @@ def test_srtp_waits_for_its_sender_s_finished() -> None:
 
 
 def described(sent: str | None = "111", **tables: pd.DataFrame) -> Outcome:
-    flows = rows({"mine": True, "payload_types": sent, "first_frame": 30}).astype({"mine": bool})
+    flows = rows({"outgoing": True, "payload_types": sent, "first_frame": 30}).astype({"outgoing": bool})
     types = rows({"id": 111, "name": "OPUS"}, {"id": 100, "name": "VP8"})
     made = scope(TALKING, stream=whole(TALKING), tables={"media": flows, **tables})
     return media.described(flows, types, made)
@@ -522,18 +526,18 @@ def test_payload_types_were_negotiated() -> None:
     one = described("111 77 78")
     assert (verdict(one), one.frames) == ((DEVIATES, "payload type 77 was not negotiated"), (6, 30))
     for lacking in (Session("s", "jvb", offered=3), Session("s", "jvb", accepted=6), None):
-        assert media.described(rows({"mine": True}), rows({"id": 1}), scope(lacking)).verdict.value == UNOBSERVED
+        assert media.described(rows({"outgoing": True}), rows({"id": 1}), scope(lacking)).verdict.value == UNOBSERVED
 
 
 @pytest.mark.parametrize(
-    ("mine", "used", "fault"),
+    ("outgoing", "used", "fault"),
     [(True, "1 3", ""), (False, "1 3 5", ""), (True, "1 5", "5"), (False, "1 5 9 8", "8"), (True, "9", "9")],
 )
-def test_header_extensions_were_negotiated(mine: bool, used: str, fault: str) -> None:
+def test_header_extensions_were_negotiated(outgoing: bool, used: str, fault: str) -> None:
     told = rows(*({"id": one, "action": "session-initiate"} for one in (1, 3, 5)),
                 *({"id": one, "action": "session-accept"} for one in (1, 3)))  # fmt: skip
-    sent = rows({"extensions": used}, mine=mine)
-    one = described(header_extensions=told, rtp=sent.assign(mine=sent["mine"].astype(bool)))
+    sent = rows({"extensions": used}, outgoing=outgoing)
+    one = described(header_extensions=told, rtp=sent.assign(outgoing=sent["outgoing"].astype(bool)))
     if fault:
         assert (verdict(one), one.frames) == (
             (DEVIATES, f"header extension {fault} was not negotiated"), (1, 6)
@@ -542,16 +546,16 @@ def test_header_extensions_were_negotiated(mine: bool, used: str, fault: str) ->
         assert one.verdict.value == CONFORMS
 
 
-def reported(*told: tuple[float, int], mine: bool = True, position: int = 0) -> str:
-    table = rows(*({"seconds": at, "packet_type": kind} for at, kind in told), mine=mine, position=position)
-    return described(rtcp=table.assign(mine=table["mine"].astype(bool))).note
+def reported(*told: tuple[float, int], outgoing: bool = True, position: int = 0) -> str:
+    table = rows(*({"seconds": at, "packet_type": kind} for at, kind in told), outgoing=outgoing, position=position)
+    return described(rtcp=table.assign(outgoing=table["outgoing"].astype(bool))).note
 
 
 def test_feedback_does_not_go_on_alone() -> None:
     seconds = [float(at) for at in range(0, 28, 3)]  # 0 to 27
     alone = "the participant sends RTCP for 27 s without a report"
     assert reported(*((at, 205) for at in seconds)) == alone
-    assert reported(*((at, 205) for at in seconds), mine=False).startswith("the other side sends")
+    assert reported(*((at, 205) for at in seconds), outgoing=False).startswith("the other side sends")
     assert reported(*((at, 205) for at in seconds if at <= 24)).startswith("1 streams")
     for report in (200, 201):
         assert reported(*((at, report if at == 12 else 205) for at in seconds)).startswith("1 streams")
@@ -567,7 +571,7 @@ def channel(*statuses: int | None, records: tuple[int, int] = (0, 0), **more: An
     asked = rows(*({"target": "/colibri-ws/b/c/e", "status": one, "response_frame": 50} for one in statuses),
                  {"target": "/config.js", "status": 404, "response_frame": 51})  # fmt: skip
     ways = [True] * records[0] + [False] * records[1]
-    table = dtls(*({"mine": way, "record_type": "application_data"} for way in ways), HELLO)
+    table = dtls(*({"outgoing": way, "record_type": "application_data"} for way in ways), HELLO)
     made = scope(**{"stream": whole(), "tables": {"http": asked, "dtls": table}} | more)
     return media.channelled(made)
 
@@ -582,7 +586,7 @@ def test_the_bridge_channel_opens() -> None:
     assert channel(records=(talk, talk)).certainty is Certainty.DEDUCED
     assert channel(records=(talk - 1, talk)).verdict.value == UNOBSERVED
     assert channel(records=(talk, talk - 1)).verdict.value == UNOBSERVED
-    table = dtls(*({"mine": way, "record_type": "application_data"} for way in [True, False] * talk))
+    table = dtls(*({"outgoing": way, "record_type": "application_data"} for way in [True, False] * talk))
     without = channel(tables={"dtls": table}, stream=None)
     assert (without.verdict.value, without.certainty) == (CONFORMS, Certainty.INFERRED)
     assert channel(tables={}).verdict.value == HIDDEN

@@ -493,14 +493,14 @@ def test_no_candidates_come_from_whoever_ended_the_session() -> None:
 def test_what_is_sent_was_announced() -> None:
     def found(ssrc: int = 1, down: int = 2, action: str = "session-accept", **more: Any) -> tuple[str, str]:
         streams = rows(
-            {"mine": True, "ssrc": ssrc, "first_frame": 30}, {"mine": False, "ssrc": down, "first_frame": 31}
+            {"outgoing": True, "ssrc": ssrc, "first_frame": 30}, {"outgoing": False, "ssrc": down, "first_frame": 31}
         )
         sources = rows(
             {"origin": "jingle", "owner": "ab12", "ssrc": 1}, {"origin": "bridge", "owner": "cd34", "ssrc": 2}
         )
         stream = whole(TALKING, **{"endpoint": "ab12"} | more)
         made = scope(TALKING, stream=stream, tables={"jingle": rows({"action": action})})
-        return verdict(signaling.announced(streams.astype({"mine": bool}), sources, scope=made))
+        return verdict(signaling.announced(streams.astype({"outgoing": bool}), sources, scope=made))
 
     assert found() == (CONFORMS, "1 streams sent, all announced")
     assert found(ssrc=9) == (DEVIATES, "SSRC 9 was never announced")

@@ -26,8 +26,8 @@ RANKS = ("packets", "written", "fragment", "rest", "browser", "none")  # who is 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is known of a source beside its events."""
+class Dating:
+    """How a source dates what it says, as far as that is known beside its events."""
 
     input: str
     kind: str  # packets, log, browser, rest
@@ -119,7 +119,7 @@ _USED = {name.partition(" ")[2] for rule in _RULES for name in rule[:2]}
 
 def clocks(
     events: pd.DataFrame | None,
-    told: Iterable[Told],
+    known: Iterable[Dating],
     owners: Mapping[str, str],
     packets: Mapping[str, tuple[Any, Mapping[str, pd.DataFrame | None]]],
 ) -> dict[tuple[str, str], Clock]:
@@ -127,7 +127,7 @@ def clocks(
 
     ``owners`` is whose browser an input is of, by endpoint id; ``packets`` has the cast and the tables of each capture.
     """
-    sources = {source.input: source for source in told}
+    sources = {source.input: source for source in known}
     if events is not None and len(events):
         events = events[events["time"].notna()]
     moments = [*_of_events(events, sources, owners), *_of_fragments(sources)]
@@ -168,7 +168,7 @@ def _name(input: str, program: str, owners: Mapping[str, str]) -> str:
 
 
 def _clock_names(
-    events: pd.DataFrame | None, sources: Mapping[str, Told], owners: Mapping[str, str]
+    events: pd.DataFrame | None, sources: Mapping[str, Dating], owners: Mapping[str, str]
 ) -> dict[str, list[tuple[str, str]]]:
     """Each clock with the programs of inputs that it dates."""
     by_clock: dict[str, list[tuple[str, str]]] = {}
@@ -190,7 +190,9 @@ def _clock_names(
     return by_clock
 
 
-def _of_events(events: pd.DataFrame | None, sources: Mapping[str, Told], owners: Mapping[str, str]) -> Iterator[Moment]:
+def _of_events(
+    events: pd.DataFrame | None, sources: Mapping[str, Dating], owners: Mapping[str, str]
+) -> Iterator[Moment]:
     if events is None or events.empty:
         return
     rows = events[events["event"].isin(_USED | {"logged-in"})]
@@ -231,7 +233,7 @@ def _of_events(events: pd.DataFrame | None, sources: Mapping[str, Told], owners:
         yield Moment(_name(input, program, owners), input, program, event, key, float(time))
 
 
-def _of_fragments(sources: Mapping[str, Told]) -> Iterator[Moment]:
+def _of_fragments(sources: Mapping[str, Dating]) -> Iterator[Moment]:
     """The bridge's user fragments: when its clock made them, and when its log first names them."""
     for source in sources.values():
         for ufrag, (time, _) in list(source.fragments.items())[:MOST]:
@@ -241,7 +243,7 @@ def _of_fragments(sources: Mapping[str, Told]) -> Iterator[Moment]:
 
 
 def _of_packets(
-    input: str, cast: Any, tables: Mapping[str, pd.DataFrame | None], sources: Mapping[str, Told]
+    input: str, cast: Any, tables: Mapping[str, pd.DataFrame | None], sources: Mapping[str, Dating]
 ) -> Iterator[Moment]:
     """What a capture shows of happenings that others date too."""
     begin = begin_of(tables)
@@ -310,7 +312,7 @@ def begin_of(tables: Mapping[str, pd.DataFrame | None]) -> float | None:
     return None
 
 
-def _of_browsers(moments: list[Moment], sources: Mapping[str, Told]) -> Iterator[Moment]:
+def _of_browsers(moments: list[Moment], sources: Mapping[str, Dating]) -> Iterator[Moment]:
     """A browser's moments under the fragments of its sessions, where one session tells which they are."""
     for source in sources.values():
         if source.kind != "browser":
@@ -349,7 +351,7 @@ def _gaps(moments: list[Moment]) -> Iterator[Gap]:
                         yield Gap(clock_a, clock_b, a - b + low - whole[clock_b], a - b + high + whole[clock_a])
 
 
-def _rank(name: str, uses: list[tuple[str, str]], sources: Mapping[str, Told]) -> int:
+def _rank(name: str, uses: list[tuple[str, str]], sources: Mapping[str, Dating]) -> int:
     program = name.partition(" ")[0]
     if program == "packets":
         return RANKS.index("packets" if all(sources[input].dated for input, _ in uses) else "none")
@@ -360,7 +362,7 @@ def _rank(name: str, uses: list[tuple[str, str]], sources: Mapping[str, Told]) -
 
 
 def _placed(
-    names: Mapping[str, list[tuple[str, str]]], sources: Mapping[str, Told],
+    names: Mapping[str, list[tuple[str, str]]], sources: Mapping[str, Dating],
     pairs: Mapping[tuple[str, str], Interval], gaps: list[Gap],
 ) -> dict[tuple[str, str], Clock]:  # fmt: skip
     """Each clock against the surest one that it is joined with."""
@@ -393,7 +395,7 @@ def _placed(
     return _with_neighbours(by_program, sources)
 
 
-def _judged(source: Told, program: str, interval: Interval, alone: bool, shared: int) -> Clock:
+def _judged(source: Dating, program: str, interval: Interval, alone: bool, shared: int) -> Clock:
     """A clock that is joined with one in UTC."""
     make = functools.partial(Clock, source.input, program, shared=shared)
     if source.given and interval.holds(0.0):
@@ -422,7 +424,7 @@ def _best(interval: Interval) -> float:
     return 0.0 if interval.holds(0.0) else min(interval, key=abs)
 
 
-def _relative(source: Told, program: str, interval: Interval, alone: bool, shared: int) -> Clock:
+def _relative(source: Dating, program: str, interval: Interval, alone: bool, shared: int) -> Clock:
     """A clock that is joined with others of which none is in UTC: only their order is known."""
     zones = _zones(interval, EARTH.low - EARTH.high, EARTH.high - EARTH.low)
     applied = zones[0] if len(zones) == 1 else _best(interval)
@@ -430,7 +432,7 @@ def _relative(source: Told, program: str, interval: Interval, alone: bool, share
 
 
 def _with_neighbours(
-    by_program: dict[tuple[str, str], Clock], sources: Mapping[str, Told]
+    by_program: dict[tuple[str, str], Clock], sources: Mapping[str, Dating]
 ) -> dict[tuple[str, str], Clock]:
     """Logs that nothing joins stand in the order where all others without a zone stand; their offset stays unknown."""
     zones = {

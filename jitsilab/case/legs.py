@@ -121,10 +121,10 @@ def of_address(
 ) -> list[Leg]:
     """The legs of whoever is behind these addresses; without signaling that is all that tells whose they are."""
 
-    def mine(username: str, src: str, dst: str) -> bool | None:
+    def outgoing(username: str, src: str, dst: str) -> bool | None:
         return True if src in addresses else False if dst in addresses else None
 
-    return _legs(tables, machines, mine)
+    return _legs(tables, machines, outgoing)
 
 
 def _mine(username: str, own: Collection[str], remote: Collection[str]) -> bool | None:
@@ -144,7 +144,7 @@ _CHECK = (
 def _legs(
     tables: "Mapping[str, pd.DataFrame | None]",
     machines: "Topology",
-    mine: Callable[[str, str, str], "bool | None"],
+    outgoing: Callable[[str, str, str], "bool | None"],
 ) -> list[Leg]:
     stun = tables.get("stun")
     if stun is None or stun.empty:
@@ -158,7 +158,7 @@ def _legs(
     for flow, depth, transport, up, frame, seconds, username, src, src_port, dst, dst_port, use in _columns(
         requests, *_CHECK
     ):
-        from_me = mine(str(username), str(src), str(dst))
+        from_me = outgoing(str(username), str(src), str(dst))
         if from_me is None or (depth and from_me != bool(up)):  # inside a relay the client's end is the participant's
             continue
         place = (int(flow), bool(depth))

@@ -93,7 +93,7 @@ class Kind(NamedTuple):
     name: str  # jvb-log, console, webrtc-internals, ...
     words: str  # for people: "log of the video bridge"
     tables: frozenset[str]
-    recognise: Any  # (Delivery) -> float: 0 not mine, 1 certain; looks at ``head`` only
+    recognise: Any  # (Delivery) -> float: 0 another kind, 1 certain; looks at ``head`` only
     open: Any  # (Delivery) -> Source
 
 

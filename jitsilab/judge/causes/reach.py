@@ -94,10 +94,10 @@ def mapping_missing(case: Case) -> Iterator[Statement]:
 
 def _near(own: str, other: str) -> bool:
     """Whether two private addresses may be in one network: alike in the first 24 bits (IPv6: 64)."""
-    mine, theirs = ip.parse(own), ip.parse(other)
-    if mine is None or theirs is None or mine.version != theirs.version or not ip.is_private(own):
+    here, there = ip.parse(own), ip.parse(other)
+    if here is None or there is None or here.version != there.version or not ip.is_private(own):
         return False
-    return theirs in ip_network(f"{mine}/{24 if mine.version == 4 else 64}", strict=False)
+    return there in ip_network(f"{here}/{24 if here.version == 4 else 64}", strict=False)
 
 
 def mapping_wrong(case: Case) -> Iterator[Statement]:

@@ -20,8 +20,8 @@ from jitsilab.judge.findings.rule import (
     failed,
     joined,
     listed,
+    noted,
     passed,
-    told,
     unseen,
 )
 from jitsilab.protocols import xmpp as stanzas
@@ -309,7 +309,7 @@ def open_door(view: View) -> Outcome:
         return passed("the room has a password or a lobby", [frame for frame, guarded in states if guarded])
     note, frames = "the room has no password and no lobby (muc_unsecured, muc_open)", [frame for frame, _ in states]
     if anonymous_rooms(view).verdict is Verdict.HOLDS:
-        return told(f"{note}; only account holders get there", frames)
+        return noted(f"{note}; only account holders get there", frames)
     return failed(note, frames)
 
 
@@ -403,7 +403,7 @@ def room_in_query(view: View) -> Outcome:
     if logs:
         note = f"{counted(len(named), 'signaling request')} name the room, and the access log keeps request lines"
         return failed(note, named["frame"], places=logs)
-    return told(f"{counted(len(named), 'signaling request')} name the room in the query", named["frame"])
+    return noted(f"{counted(len(named), 'signaling request')} name the room in the query", named["frame"])
 
 
 def _logged(view: View) -> Iterator[str]:

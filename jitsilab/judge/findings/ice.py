@@ -18,8 +18,8 @@ from jitsilab.judge.findings.rule import (
     inside,
     joined,
     listed,
+    noted,
     passed,
-    told,
     unseen,
 )
 from jitsilab.judge.findings.turn import asked
@@ -114,7 +114,7 @@ def telling_fragment(view: View) -> Outcome:
     first = anchors.iloc[0]
     note = f"{counted(len(anchors), 'user fragment')} read as a wall clock, the first as {_iso(first['made'])}"
     certainty = Certainty(str(first["certainty"]))
-    return told(note, anchors["first_frame"], certainty=certainty)
+    return noted(note, anchors["first_frame"], certainty=certainty)
 
 
 def _iso(moment: Any) -> str:

@@ -16,8 +16,8 @@ from jitsilab.judge.findings.rule import (
     inside,
     joined,
     listed,
+    noted,
     passed,
-    told,
     unseen,
 )
 from jitsilab.pcap import unread
@@ -151,7 +151,7 @@ def redaction(view: View) -> Outcome:
     note = f"{listed((f'{what} ({len(frames)})' for what, frames in leaks.items()), 8)}"
     frames = [frame for shown in leaks.values() for frame in list(shown)[:8]]
     if not replaced:
-        return told(f"not a nameless capture; sharing it would tell {note}", frames)
+        return noted(f"not a nameless capture; sharing it would tell {note}", frames)
     return failed(f"addresses were replaced, and these were left: {note}", frames)
 
 

@@ -16,8 +16,8 @@ from jitsilab.judge.findings.rule import (
     failed,
     joined,
     listed,
+    noted,
     passed,
-    told,
     unseen,
 )
 
@@ -72,7 +72,7 @@ def old_fingerprint(view: View) -> Outcome:
         if len(only):
             on_wire = failed(f"announced by {listed(sorted(set(only['fingerprint_hash'])))} alone", only["frame"])
         elif len(old):
-            on_wire = told("an old hash beside a good one", old["frame"])
+            on_wire = noted("an old hash beside a good one", old["frame"])
         else:
             on_wire = passed(f"announced by {listed(sorted(set(hashes)))}", named["frame"].drop_duplicates())
     bridge = view.facts.bridge if view.facts else None
@@ -149,7 +149,7 @@ def early_answer(dtls: pd.DataFrame, *, view: View) -> Outcome:
     if len(cookies):
         return passed("each handshake began on a path that ICE had proven, with a cookie", cookies["frame"])
     note = f"{counted(judged, 'handshake')} began on a path that ICE had proven; no cookie was asked for"
-    return told(note, hello["frame"])
+    return noted(note, hello["frame"])
 
 
 def _begins(view: View, dtls: pd.DataFrame, stun: pd.DataFrame) -> set[Any]:
@@ -273,7 +273,7 @@ def end_to_end(view: View) -> Outcome:
     if not on:
         return beside("nobody turned end-to-end encryption on")
     if version is None:
-        return told("end-to-end encryption is on; whether each frame carries it cannot be seen outside SRTP", on)
+        return noted("end-to-end encryption is on; whether each frame carries it cannot be seen outside SRTP", on)
     if order(str(version.value)) < order("2.0.7830"):
         note = f"end-to-end encryption is on, and jitsi-meet {version.value} shows undecrypted media too"
         return failed(note, on, [version.place])

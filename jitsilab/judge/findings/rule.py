@@ -210,7 +210,7 @@ def _make(verdict: Verdict) -> Callable[..., Judged]:
 
 failed = _make(Verdict.BROKEN)
 passed = _make(Verdict.HOLDS)
-told = _make(Verdict.INFO)
+noted = _make(Verdict.INFO)
 unseen = _make(Verdict.NOT_OBSERVABLE)
 beside = _make(Verdict.NOT_APPLICABLE)
 

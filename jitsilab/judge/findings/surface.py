@@ -17,8 +17,8 @@ from jitsilab.judge.findings.rule import (
     failed,
     joined,
     listed,
+    noted,
     passed,
-    told,
     unseen,
 )
 from jitsilab.protocols import xmpp as stanzas
@@ -330,7 +330,7 @@ def versions(view: View) -> Outcome:
         note = f"possibly, by version: {'; '.join(text for text, _ in hits)}"
         return failed(note, [f for f, _ in announced], [place for _, place in hits], Certainty.INFERRED)
     if announced:
-        return told(
+        return noted(
             f"the server tells its versions: {listed(text for _, text in announced)}", [f for f, _ in announced]
         )
     if view.facts is not None and any(True for _ in _installed(view)):

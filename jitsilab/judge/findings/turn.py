@@ -18,8 +18,8 @@ from jitsilab.judge.findings.rule import (
     inside,
     joined,
     listed,
+    noted,
     passed,
-    told,
     unseen,
 )
 
@@ -249,7 +249,7 @@ def _inside_in_files(view: View) -> Outcome | None:
     if turn.texts("allowed-peer-ip"):
         note += "; one address is allowed, with every UDP port of that host"
     if others and own:
-        return told(
+        return noted(
             f"allowed-peer-ip names {others[0].value}, which is not known as the bridge", places=[others[0].place]
         )
     return passed(note, places=[fact.place for fact in (*turn.texts("allowed-peer-ip"), *denied[:1])])
@@ -354,7 +354,7 @@ def _refused_on_wire(view: View) -> Outcome:
         )
         return failed(note, [f for group in lost for relay in group for f in relay.frames], certainty=certainty)
     if dead:
-        return told(
+        return noted(
             f"{counted(total, 'permission')} asked for, all refused, by participants who had UDP as well", frames
         )
     granted = sum(relay.granted for relay in relays)

@@ -20,7 +20,7 @@ from jitsilab.judge.theory.scope import (
     holds,
     in_session,
     missing,
-    told,
+    noted,
 )  # fmt: skip
 from jitsilab.judge.theory.signaling import KEYS, without_session
 
@@ -41,7 +41,7 @@ def gathered(scope: Scope) -> Outcome:
             return holds("relays opened; when they were offered is not seen", frames, ways, Certainty.DEDUCED)
         after = first - session.offered_at
         note = f"first connection to a relay {abs(after):.2f} s {'after' if after >= 0 else 'before'} the offer"
-        return holds(note, frames, ways) if after <= PROMPT else told(f"{note}: late", frames, ways)
+        return holds(note, frames, ways) if after <= PROMPT else noted(f"{note}: late", frames, ways)
     if stream is None or not scope.person.addresses:
         return hidden("whether relays were offered to this one, or where it is, is not to be seen here")
     if stream.services is None:
@@ -59,7 +59,7 @@ def gathered(scope: Scope) -> Outcome:
 
 
 CHECK = (
-    "frame", "seconds", "message_class", "username", "mine", "integrity_ok", "fingerprint_ok", "attributes",
+    "frame", "seconds", "message_class", "username", "outgoing", "integrity_ok", "fingerprint_ok", "attributes",
 )  # fmt: skip
 
 
@@ -73,8 +73,8 @@ def checked(stun: pd.DataFrame, scope: Scope) -> Outcome:
     fault, frames = _fault(requests, answers, scope)
     if fault:
         return broken(fault, frames)
-    mine, theirs = requests[requests["mine"]], requests[~requests["mine"]]
-    shown = [*mine["frame"].head(2), *theirs["frame"].head(2), *answers["frame"].head(2)]
+    outgoing, incoming = requests[requests["outgoing"]], requests[~requests["outgoing"]]
+    shown = [*outgoing["frame"].head(2), *incoming["frame"].head(2), *answers["frame"].head(2)]
     relayed = ", ".join(sorted({leg.via for leg in scope.legs}))
     if answers.empty:
         if all(not leg.direct for leg in scope.legs) and any(
@@ -86,7 +86,7 @@ def checked(stun: pd.DataFrame, scope: Scope) -> Outcome:
         return missing(scope, "checks, and no answer in the capture", shown, relayed)
     verified = int(requests["integrity_ok"].eq(True).sum()) if "integrity_ok" in requests else 0
     proof = f", {verified} verified with the password of Jingle" if verified else ""
-    return holds(f"{len(mine)} checks out, {len(theirs)} in, {len(answers)} answers{proof}", shown, relayed)
+    return holds(f"{len(outgoing)} checks out, {len(incoming)} in, {len(answers)} answers{proof}", shown, relayed)
 
 
 def watched(scope: Scope, since: float) -> bool:
@@ -132,11 +132,11 @@ def conflicted(stun: pd.DataFrame, scope: Scope) -> Outcome:
         other = stun.loc[stun["error_code"].notna() & stun["method"].eq("Binding"), "error_code"]
         codes = ", ".join(sorted({str(int(code)) for code in other}))
         return beside("no conflict of roles" + (f"; errors {codes} are none" if codes else ""))
-    again = errors.groupby(["flow", "mine"])["transaction_id"].nunique()
+    again = errors.groupby(["flow", "outgoing"])["transaction_id"].nunique()
     if again.max() > AT_ONCE:
         return broken(f"{again.max()} conflicts on one pair: neither side gives way", errors["frame"])
     later = stun[stun["message_class"].eq("request") & stun["frame"].gt(int(errors["frame"].iloc[0]))]
-    roles = {bool(mine): set(rows["role"].dropna()) for mine, rows in later.groupby("mine")}
+    roles = {bool(outgoing): set(rows["role"].dropna()) for outgoing, rows in later.groupby("outgoing")}
     if len(roles) == 2 and all(roles.values()) and not roles[True] & roles[False]:
         return holds("a conflict, then the roles differ", errors["frame"])
     return absent("a conflict; what followed is not in the capture", errors["frame"])
@@ -146,7 +146,7 @@ def nominated(stun: pd.DataFrame, scope: Scope) -> Outcome:
     """The controlling side nominates pairs; nobody else does."""
     if "use_candidate" not in stun or stun["use_candidate"].isna().all():
         return hidden("this table does not tell USE-CANDIDATE")
-    flagged = columns(stun, "frame", "flow", "depth", "mine", "role")[
+    flagged = columns(stun, "frame", "flow", "depth", "outgoing", "role")[
         stun["use_candidate"].fillna(False).astype(bool) & stun["message_class"].eq("request")
     ]
     if flagged.empty:
@@ -155,7 +155,7 @@ def nominated(stun: pd.DataFrame, scope: Scope) -> Outcome:
     if len(wrong):
         return broken("USE-CANDIDATE from the controlled side", wrong["frame"])
     pairs = flagged.drop_duplicates(["flow", "depth"])
-    side = "the participant" if flagged["mine"].any() else "the other side"
+    side = "the participant" if flagged["outgoing"].any() else "the other side"
     more = f"{len(pairs)} pairs, " if len(pairs) > 1 else ""
     return holds(f"{more}nominated by {side}", pairs["frame"], "controlling: " + side)
 
@@ -169,7 +169,7 @@ def over_tcp(candidates: pd.DataFrame, scope: Scope) -> Outcome:
     if rows.empty:
         return absent("the bridge's candidates are not in the capture")
     if len(tcp):
-        return told(
+        return noted(
             f"{len(tcp)} TCP candidates of the bridge: an older one with ICE over TCP on", tcp["frame"], "ice-tcp"
         )
     return holds("UDP alone", rows["frame"].drop_duplicates(), "udp")
@@ -179,12 +179,12 @@ def alive(stun: pd.DataFrame, scope: Scope) -> Outcome:
     """On a pair in use a check is answered at least every 30 s, each way."""
     notes, frames, variants, longest, seen = [], [], [], 0.0, False
     answered = stun["method"].eq("Binding") & stun["message_class"].eq("success")
-    answers = columns(stun, "frame", "seconds", "mine", "transaction_id")[answered]
+    answers = columns(stun, "frame", "seconds", "outgoing", "transaction_id")[answered]
     # Seen before and behind a relay, or twice by a mirror port, one answer is one.
-    again = answers["transaction_id"].notna() & answers.duplicated(["mine", "transaction_id"])
+    again = answers["transaction_id"].notna() & answers.duplicated(["outgoing", "transaction_id"])
     answers = answers[~again]
-    for mine, who in ((True, "the participant's"), (False, "the other's")):
-        rows = answers[answers["mine"].ne(mine)]  # the answer comes from whom the check went to
+    for outgoing, who in ((True, "the participant's"), (False, "the other's")):
+        rows = answers[answers["outgoing"].ne(outgoing)]  # the answer comes from whom the check went to
         times = sorted(float(second) for second in rows["seconds"])
         steps = [after - before for before, after in pairwise(times)]
         if not steps:
@@ -201,7 +201,7 @@ def alive(stun: pd.DataFrame, scope: Scope) -> Outcome:
         return missing(scope, "no two answered checks in the capture", answers["frame"].head(2))
     lasting = [leg for leg in scope.legs if leg.rtp_out.packets > 1]
     if longest > CONSENT and not scope.call.lossy and not scope.shut:
-        for rows in (answers[answers["mine"]], answers[~answers["mine"]]):
+        for rows in (answers[answers["outgoing"]], answers[~answers["outgoing"]]):
             times = sorted(float(second) for second in rows["seconds"])
             for before, after in pairwise(times):
                 if after - before > CONSENT and any(
@@ -243,7 +243,7 @@ def mapped(scope: Scope) -> Outcome:
     if address == source:
         return holds(f"the bridge is reached at its own address {address}", [frame], "no NAT")
     if port != other:
-        return told(f"the NAT of the server changes the port too: {port} to {other}", [frame], "port changed")
+        return noted(f"the NAT of the server changes the port too: {port} to {other}", [frame], "port changed")
     same = [addr for addr in public if (":" in addr) == (":" in address)]
     if same and address not in addresses:
         return broken(
@@ -258,7 +258,7 @@ def _mapping(stun: pd.DataFrame | None) -> tuple[str, int, str, int, int] | None
     if stun is None or stun.empty:
         return None
     answers = stun[
-        stun["mine"]
+        stun["outgoing"]
         & stun["message_class"].eq("success")
         & stun["method"].eq("Binding")
         & stun["mapped_address"].notna()

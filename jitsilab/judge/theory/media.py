@@ -34,7 +34,9 @@ def secured(stun: pd.DataFrame, scope: Scope) -> Outcome:
     """DTLS runs where ICE found a way, over all its pairs together, and finishes."""
     dtls = scope.table("dtls")
     legs = [leg for leg in scope.legs if leg.connected]
-    rows = dtls if dtls is not None else pd.DataFrame(columns=["frame", "handshake_type", "version", "suite", "mine"])
+    rows = (
+        dtls if dtls is not None else pd.DataFrame(columns=["frame", "handshake_type", "version", "suite", "outgoing"])
+    )
     hellos, answers = (rows[rows["handshake_type"].eq(kind)] for kind in ("client_hello", "server_hello"))
     frames = [*hellos["frame"].head(2), *answers["frame"].head(2)]
     variant = ", ".join(sorted({str(version) for version in answers["version"].dropna()}))
@@ -42,11 +44,11 @@ def secured(stun: pd.DataFrame, scope: Scope) -> Outcome:
     if len(old) and scope.every.get("xmpp") is not None:
         return broken("DTLS 1.0", old["frame"], variant)
     active = _active(scope)
-    if active is not None and len(hellos) and (hellos["mine"].ne(active)).all():
+    if active is not None and len(hellos) and (hellos["outgoing"].ne(active)).all():
         return broken("the ClientHello comes from the side that said passive", hellos["frame"], variant)
     done = [leg.secured for leg in scope.legs if leg.secured]
     if done or any(leg.handshaken for leg in scope.legs):
-        client = "the participant" if hellos["mine"].any() else "the other side"
+        client = "the participant" if hellos["outgoing"].any() else "the other side"
         suites = ", ".join(sorted({str(suite) for suite in answers["suite"].dropna()})) if "suite" in answers else ""
         shown = f"{client} is the client" if len(hellos) else "SRTP shows that it is done"
         return holds(f"{shown}{'; ' + suites if suites else ''}", [*frames, *done], variant)
@@ -97,18 +99,18 @@ def vouched(dtls: pd.DataFrame, scope: Scope) -> Outcome:
 
 def encrypted(media: pd.DataFrame, scope: Scope) -> Outcome:
     """SRTP begins when its keys are there: not before its sender's Finished."""
-    dtls, media = scope.table("dtls"), columns(media, "mine", "first_frame", "packets")
-    asked = ("mine", "frame", "handshake_type", "epoch", "record_type", "srtp_profile")
+    dtls, media = scope.table("dtls"), columns(media, "outgoing", "first_frame", "packets")
+    asked = ("outgoing", "frame", "handshake_type", "epoch", "record_type", "srtp_profile")
     rows = columns(dtls, *asked) if dtls is not None else pd.DataFrame()
     profiles: list[str] = []
     frames: list[int] = []
-    for mine in (True, False):
-        sent = media[media["mine"].eq(mine)]
+    for outgoing in (True, False):
+        sent = media[media["outgoing"].eq(outgoing)]
         if sent.empty:
             continue
         first = int(sent["first_frame"].min())
         frames.append(first)
-        own = rows[rows["mine"].eq(mine)] if len(rows) else rows
+        own = rows[rows["outgoing"].eq(outgoing)] if len(rows) else rows
         if own.empty:
             continue
         hellos = own[own["handshake_type"].isin(["client_hello", "server_hello"])]
@@ -133,7 +135,7 @@ def described(media: pd.DataFrame, payload_types: pd.DataFrame, scope: Scope) ->
     session = scope.session
     if session is None or not session.accepted or not session.offered:
         return absent("the negotiation is not in the capture")
-    sent = media[media["mine"]]
+    sent = media[media["outgoing"]]
     known = {int(payload_type) for payload_type in payload_types["id"].dropna()}
     fault, frames = _extended(scope) or _reported(scope) or ("", [])
     if fault:
@@ -163,9 +165,9 @@ def _extended(scope: Scope) -> tuple[str, list[int]] | None:
         return None
     offered = {int(number) for number in negotiated["id"].dropna()}
     agreed = {int(number) for number in negotiated.loc[negotiated["action"].ne("session-initiate"), "id"].dropna()}
-    extended = columns(rtp, "mine", "extensions", "frame")[rtp["extensions"].notna()]
-    for (mine, words), rows in extended.groupby(["mine", "extensions"], sort=True):
-        strange = {int(word) for word in str(words).split()} - ((agreed if mine else offered) or offered)
+    extended = columns(rtp, "outgoing", "extensions", "frame")[rtp["extensions"].notna()]
+    for (outgoing, words), rows in extended.groupby(["outgoing", "extensions"], sort=True):
+        strange = {int(word) for word in str(words).split()} - ((agreed if outgoing else offered) or offered)
         if strange:
             return f"header extension {min(strange)} was not negotiated", list(rows["frame"].head(4))
     return None
@@ -176,9 +178,9 @@ def _reported(scope: Scope) -> tuple[str, list[int]] | None:
     rtcp = scope.table("rtcp")
     if rtcp is None or rtcp.empty or scope.call.lossy:
         return None
-    rtcp = columns(rtcp, "mine", "position", "seconds", "packet_type", "frame")
-    for mine, who in ((True, "the participant"), (False, "the other side")):
-        rows = rtcp[rtcp["mine"].eq(mine) & rtcp["position"].eq(0)].sort_values("seconds", kind="stable")
+    rtcp = columns(rtcp, "outgoing", "position", "seconds", "packet_type", "frame")
+    for outgoing, who in ((True, "the participant"), (False, "the other side")):
+        rows = rtcp[rtcp["outgoing"].eq(outgoing) & rtcp["position"].eq(0)].sort_values("seconds", kind="stable")
         since: tuple[float, int] | None = None
         before = 0.0
         for kind, at, frame in zip(rows["packet_type"], rows["seconds"], rows["frame"], strict=True):
@@ -206,7 +208,7 @@ def channelled(scope: Scope) -> Outcome:
             )
     dtls = scope.table("dtls")
     data = dtls[dtls["record_type"].eq("application_data")] if dtls is not None and len(dtls) else pd.DataFrame()
-    busy = len(data) > 0 and min(int(data["mine"].sum()), int((~data["mine"]).sum())) >= TALK
+    busy = len(data) > 0 and min(int(data["outgoing"].sum()), int((~data["outgoing"]).sum())) >= TALK
     if busy and (asked is not None or scope.every.get("http") is None):
         sure = Certainty.DEDUCED if asked is not None else Certainty.INFERRED
         note = f"{len(data)} records inside DTLS, both ways, as SCTP has them"

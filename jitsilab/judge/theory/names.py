@@ -9,7 +9,7 @@ import pandas as pd
 
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Outcome
-from jitsilab.judge.theory.scope import Scope, Step, absent, broken, columns, hidden, holds, told
+from jitsilab.judge.theory.scope import Scope, Step, absent, broken, columns, hidden, holds, noted
 from jitsilab.wire.x509 import covers
 
 OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
@@ -84,7 +84,7 @@ def resolved(scope: Scope) -> Outcome:
         return holds(note, [*asked[-1:], frame, first.frame])
     wanted = sorted({connection.name for connection in opened})
     if not wanted:
-        return told(f"{len(messages)} queries and answers; no connection names its server", messages["frame"].head(4))
+        return noted(f"{len(messages)} queries and answers; no connection names its server", messages["frame"].head(4))
     what = f"no answer in clear for {', '.join(wanted[:MOST_NAMES])} before the connection"
     return hidden(f"{what}: a hosts file, a cache or DNS over HTTPS answered")
 

@@ -196,7 +196,7 @@ class Scope:
         return rows.iloc[chosen].assign(outgoing=out[stanza[chosen].astype(np.int64)])
 
     def _carried(self, name: str) -> pd.DataFrame | None:
-        """Rows of the session's legs, with ``mine``: whether they come from the participant's end."""
+        """Rows of the session's legs, with ``outgoing``: whether they come from the participant's end."""
         if not self.legs and self.shut:
             return None
         places = {(leg.flow, leg.via.startswith("turn")): leg for leg in self.legs}
@@ -205,14 +205,14 @@ class Scope:
         up = rows["up"].fillna(True).to_numpy(bool)
         port = rows["src_port"].fillna(-1).to_numpy()
         source, flow = rows["src"].to_numpy(object), rows["flow"].to_numpy()
-        carried, mine = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+        carried, outgoing = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
         for (number, inside), leg in places.items():
             here = (flow == number) & (deep == inside)
             carried |= here
-            mine |= here & (up if inside else (source == leg.address) & (port == leg.port))
+            outgoing |= here & (up if inside else (source == leg.address) & (port == leg.port))
         if "duplicate" in rows:
             carried &= ~rows["duplicate"].fillna(False).to_numpy(bool)
-        rows = rows[carried].assign(mine=mine[carried])
+        rows = rows[carried].assign(outgoing=outgoing[carried])
         return None if rows.empty and self.shut else rows
 
 
@@ -281,7 +281,7 @@ broken = _make(Verdict.BROKEN)
 absent = _make(Verdict.NOT_OBSERVED)
 hidden = _make(Verdict.NOT_OBSERVABLE)
 beside = _make(Verdict.NOT_APPLICABLE)
-told = _make(Verdict.INFO)
+noted = _make(Verdict.INFO)
 
 
 def columns(rows: pd.DataFrame, *names: str) -> pd.DataFrame:

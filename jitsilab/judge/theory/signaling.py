@@ -138,8 +138,8 @@ def announced(media: pd.DataFrame, sources: pd.DataFrame, scope: Scope) -> Outco
     own = set(
         sources.loc[sources["origin"].eq("jingle") & sources["owner"].isin(_ends(scope)), "ssrc"].dropna().astype(int)
     )
-    mine, theirs = media[media["mine"]], media[~media["mine"]]
-    strange = mine[~mine["ssrc"].isin(own)]
+    outgoing, incoming = media[media["outgoing"]], media[~media["outgoing"]]
+    strange = outgoing[~outgoing["ssrc"].isin(own)]
     session = scope.session
     if not own or session is None or not session.accepted:
         return absent("the answer with the participant's sources is not in the capture")
@@ -147,13 +147,13 @@ def announced(media: pd.DataFrame, sources: pd.DataFrame, scope: Scope) -> Outco
         first = int(strange["ssrc"].iloc[0])
         return broken(f"SSRC {first} was never announced", strange["first_frame"])
     named = set(sources.loc[sources["ssrc"].notna(), "ssrc"].astype(int))
-    dark = int((~theirs["ssrc"].isin(named)).sum())
+    dark = int((~incoming["ssrc"].isin(named)).sum())
     mapped = sources["origin"].eq("bridge").any()
     variant = "SSRCs rewritten, in the source map" if mapped else "SSRCs as signalled"
     down = f"; {dark} streams of the bridge that nothing names" if dark and scope.kind == "jvb" else ""
-    if mine.empty:
+    if outgoing.empty:
         return absent("nothing sent in this session")
-    return holds(f"{len(mine)} streams sent, all announced{down}", mine["first_frame"], variant)
+    return holds(f"{len(outgoing)} streams sent, all announced{down}", outgoing["first_frame"], variant)
 
 
 def _ends(scope: Scope) -> set[str]:

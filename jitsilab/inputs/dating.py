@@ -2,25 +2,27 @@
 
 from collections.abc import Iterator
 
-from jitsilab.case.clocks import Told, begin_of
+from jitsilab.case.clocks import Dating, begin_of
 from jitsilab.inputs import Evidence
 
 _BROWSER = ("console", "webrtc-internals", "rtcstats", "har")
 
 
-def of(evidence: Evidence) -> Iterator[Told]:
+def of(evidence: Evidence) -> Iterator[Dating]:
     """One for each piece that dates something; asked when the pieces have been read."""
     for packets in evidence.packets:
-        yield Told(packets.input, "packets", dated=begin_of(packets) is not None)
+        yield Dating(packets.input, "packets", dated=begin_of(packets) is not None)
     if not evidence.lines:
         return
     from jitsilab.inputs.logs import LogSource  # whoever has no line needs no reader of logs
 
     for source in evidence.lines:
         if isinstance(source, LogSource):
-            yield Told(source.input, "log", frozenset(source.zoneless), source.fragments, given=source.given_zone)
+            yield Dating(source.input, "log", frozenset(source.zoneless), source.fragments, given=source.given_zone)
         elif source.kind in _BROWSER or source.kind.startswith("rtcstats"):
             names = getattr(source, "identity", {})
-            yield Told(source.input, "browser", own=names.get("local_ufrag", ()), remote=names.get("remote_ufrag", ()))
+            yield Dating(
+                source.input, "browser", own=names.get("local_ufrag", ()), remote=names.get("remote_ufrag", ())
+            )
         else:
-            yield Told(source.input, "rest")
+            yield Dating(source.input, "rest")
