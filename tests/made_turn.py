@@ -51,7 +51,7 @@ class Server:
     def asked(self, own: int) -> int:
         return 20 + own + 4 + self.username + 4 + self.realm + 4 + self.nonce + 24 + self.fingerprint
 
-    def noted(self, own: int) -> int:
+    def told(self, own: int) -> int:
         return 20 + own + self.fixed + 24
 
 
@@ -106,7 +106,7 @@ class Connection:
         self.say(True, "allocate", one.asked(8))
         self.wait(0.002)
         if good:
-            self.say(False, "allocate-success", one.noted(12 + 12 + 8))
+            self.say(False, "allocate-success", one.told(12 + 12 + 8))
         else:
             self.say(False, "allocate-error", refused)
         self.wait(one.rtt)
@@ -129,7 +129,7 @@ class Connection:
 
     def permitted(self, good: bool) -> None:
         name, own = ("success", 0) if good else ("error", 8 + self.server.forbidden)
-        self.say(False, f"create-permission-{name}", self.server.noted(own))
+        self.say(False, f"create-permission-{name}", self.server.told(own))
 
     def chat(self, random: Random, times: int) -> None:
         """Checks and answers over Send and Data."""
@@ -143,7 +143,7 @@ class Connection:
     def bind(self) -> None:
         self.say(True, "channel-bind", self.server.asked(20))
         self.wait(0.001)
-        self.say(False, "channel-bind-success", self.server.noted(0))
+        self.say(False, "channel-bind-success", self.server.told(0))
 
     def media(self, random: Random, packets: int) -> None:
         """Channel data of any length, also of those that requests and answers have."""
@@ -159,7 +159,7 @@ class Connection:
         self.say(True, "refresh", self.server.asked(8))
         if answered:
             self.wait(0.0005)
-            self.say(False, "refresh-success", self.server.noted(8))
+            self.say(False, "refresh-success", self.server.told(8))
 
     @property
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -15,12 +15,12 @@ from jitsilab.pcap.writing import Writer
 from jitsilab.sharing import leaks
 
 
-def noted(path: Path) -> set[tuple[str, str]]:
+def told(path: Path) -> set[tuple[str, str]]:
     return {(one.kind, one.what) for one in leaks.scan([path])}
 
 
 def test_the_published_tables_of_the_study_tell_what_they_tell(data: Path) -> None:
-    assert noted(data / "project3-2020") == {
+    assert told(data / "project3-2020") == {
         ("gateway", "172.31.32.1"),
         ("hardware address", "06:1f:58:9e:a7:34"),
         ("hardware address", "06:0b:6a:3a:90:9a"),

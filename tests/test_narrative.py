@@ -41,7 +41,7 @@ def where(module: str) -> str:
     return f"jitsilab.pages.{module}" if "." in module else f"jitsilab.pages.narrative.{module}"
 
 
-def noted(call: Call, module: str, name: str) -> list[Story | Table]:
+def told(call: Call, module: str, name: str) -> list[Story | Table]:
     function: Callable[[Call], Any] = getattr(importlib.import_module(where(module)), name)
     blocks = function(call)
     return list(blocks) if isinstance(blocks, list) else [blocks]
@@ -65,7 +65,7 @@ def study() -> Call:
 @pytest.mark.parametrize(("module", "name"), FUNCTIONS)
 @pytest.mark.parametrize("capture", ["project3-2020", "turn-refused", "jvb-bosh"])
 def test_no_number_in_a_sentence_was_typed(capture: str, module: str, name: str, calls: dict[str, Call]) -> None:
-    for block in noted(named(capture), module, name):
+    for block in told(named(capture), module, name):
         if not isinstance(block, Story):
             continue
         known = " ".join(flat(block.values)).replace(",", "")
@@ -84,7 +84,7 @@ def calls(study: Call) -> dict[str, Call]:
 def test_nothing_fails_where_tables_are_missing_or_empty(study: Call, module: str, name: str) -> None:
     bare = {"frames": study.frames, "flows": study.flows}
     for tables in (bare, {name: rows.iloc[:0] for name, rows in study.tables().items() if rows is not None}):
-        for block in noted(Call("bare", tables=dict(tables)), module, name):
+        for block in told(Call("bare", tables=dict(tables)), module, name):
             assert isinstance(block.text, str)
 
 
@@ -130,7 +130,7 @@ def test_no_secret_of_a_recording_is_told() -> None:
     secrets = set(call.jingle["pwd"].dropna()) | set(call.jingle["web_socket"].dropna().str.extract(r"pwd=(.*)")[0])
     secrets |= set(call.xmpp["xml"].str.extractall(r"password=['\"]([^'\"]+)")[0])
     assert len(secrets) > 3
-    text = " ".join(block.text for module, name in FUNCTIONS for block in noted(call, module, name))
+    text = " ".join(block.text for module, name in FUNCTIONS for block in told(call, module, name))
     assert not [secret for secret in secrets if secret in text]
 
 

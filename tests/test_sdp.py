@@ -89,7 +89,7 @@ def test_a_description_is_what_the_browser_was_handed(recording: Callable[[str],
     assert compared >= 2
 
 
-def noted(message: Jingle) -> Jingle:
+def told(message: Jingle) -> Jingle:
     """What a message says, whatever its order, without the attributes of sources that the client drops."""
 
     def plain(content: Content) -> Content:
@@ -110,7 +110,7 @@ def test_there_and_back_loses_nothing(recording: Callable[[str], Path], name: st
     for _, stanza, text in stanzas(recording(name)):
         if stanza.child == "jingle":
             message = jingle.decode(text)
-            assert noted(jingle.decode(jingle.to_jingle(jingle.to_sdp(message)))) == noted(message)
+            assert told(jingle.decode(jingle.to_jingle(jingle.to_sdp(message)))) == told(message)
 
 
 def test_the_examples_of_the_xeps_there_and_back(data: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_examples_of_the_xeps_there_and_back(data: Path) -> None:
                 message = jingle.decode(example["xml"])
                 if message.problems:  # an example whose tag closes before its attributes
                     continue
-                assert noted(jingle.decode(jingle.to_jingle(jingle.to_sdp(message)))) == noted(message)
+                assert told(jingle.decode(jingle.to_jingle(jingle.to_sdp(message)))) == told(message)
                 compared += 1
     assert compared >= 38
 

@@ -11,7 +11,7 @@ from jitsilab.pages.narrative.blocks import Table
 
 
 @pytest.fixture(scope="module")
-def noted() -> jl.Call:
+def told() -> jl.Call:
     return named("bridge-killed")
 
 

@@ -146,7 +146,7 @@ def said(pattern: str, text: str | Callable[[re.Match[str]], str]) -> Callable[[
     return alter
 
 
-def noted(table: str, mask: Callable[[pd.DataFrame], pd.Series], **values: object) -> Callable[[Tables], Tables]:
+def told(table: str, mask: Callable[[pd.DataFrame], pd.Series], **values: object) -> Callable[[Tables], Tables]:
     return lambda tables: {table: where(tables[table], mask(tables[table]), **values)}
 
 
@@ -187,11 +187,11 @@ def silently(tables: Tables) -> Tables:
 
 
 ALTERED: dict[str, Callable[[Tables], Tables]] = {
-    "S02": noted("tls", lambda t: t["handshake"].eq("server_hello"), version="TLS 1.0"),
-    "S02 ended": noted("tls", lambda t: t["certificate_until"].notna(), certificate_until="2020-02-29T12:00:00Z"),
-    "S02 early": noted("tls", lambda t: t["certificate_until"].notna(), certificate_from="2100-01-01T00:00:00Z"),
-    "S02 name": noted("tls", lambda t: t["certificate_until"].notna(), certificate_names="lab *.meet.lab"),
-    "S03": noted("http", lambda t: t["target"].str.startswith("/xmpp-websocket"), status=403),
+    "S02": told("tls", lambda t: t["handshake"].eq("server_hello"), version="TLS 1.0"),
+    "S02 ended": told("tls", lambda t: t["certificate_until"].notna(), certificate_until="2020-02-29T12:00:00Z"),
+    "S02 early": told("tls", lambda t: t["certificate_until"].notna(), certificate_from="2100-01-01T00:00:00Z"),
+    "S02 name": told("tls", lambda t: t["certificate_until"].notna(), certificate_names="lab *.meet.lab"),
+    "S03": told("http", lambda t: t["target"].str.startswith("/xmpp-websocket"), status=403),
     "S04": said("<mechanisms", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms"),
     "S05": said(r"<success (xmlns=['\"][^'\"]+['\"])/?>(</success>)?", r"<failure \1><not-authorized/></failure>"),
     "S06": again("xmpp", lambda t: t["name"].eq("iq") & t["direction"].eq("s2c") & t["child"].eq("bind"),
@@ -200,25 +200,25 @@ ALTERED: dict[str, Callable[[Tables], Tables]] = {
     "S08": said(r"username=(['\"])\d{10}", r"username=\g<1>1500000000"),
     "S09": said(r"(<iq(?=[^>]*from=['\"]focus)[^>]*)type=(['\"])result", r"\1type=\2error"),
     "S10": said(r"<presence (?=[^>]*from=)(?=.*code=['\"]110)", "<presence type='error' "),
-    "S12": noted("jingle", lambda t: t["action"].eq("session-initiate"), setup="active"),
-    "S13": noted("jingle", lambda t: t["action"].eq("session-accept"), setup="actpass"),
-    "S15": noted("media", lambda t: t["up"], ssrc=7),
-    "S18": noted("stun", lambda t: t["integrity_ok"].eq(True), integrity_ok=False),
+    "S12": told("jingle", lambda t: t["action"].eq("session-initiate"), setup="active"),
+    "S13": told("jingle", lambda t: t["action"].eq("session-accept"), setup="actpass"),
+    "S15": told("media", lambda t: t["up"], ssrc=7),
+    "S18": told("stun", lambda t: t["integrity_ok"].eq(True), integrity_ok=False),
     "S19": again("stun", lambda t: t["method"].eq("Binding") & t["message_class"].eq("success") & t["depth"].eq(0), 8,
                  message_class="error", error_code=487),
-    "S20": noted("stun", lambda t: t["use_candidate"], role="controlled"),
+    "S20": told("stun", lambda t: t["use_candidate"], role="controlled"),
     "S25": slowly,
-    "S26": noted("dtls", lambda t: t["handshake_type"].eq("server_hello"), version="DTLS 1.0"),
-    "S27": noted("dtls", lambda t: t["handshake_type"].eq("certificate"), certificate_sha256=":".join(["00"] * 32)),
-    "S28": noted("dtls", lambda t: t["handshake_type"].eq("server_hello"), srtp_profile="SRTP_NULL_HMAC_SHA1_80"),
+    "S26": told("dtls", lambda t: t["handshake_type"].eq("server_hello"), version="DTLS 1.0"),
+    "S27": told("dtls", lambda t: t["handshake_type"].eq("certificate"), certificate_sha256=":".join(["00"] * 32)),
+    "S28": told("dtls", lambda t: t["handshake_type"].eq("server_hello"), srtp_profile="SRTP_NULL_HMAC_SHA1_80"),
     "S28 early": late_media,
-    "S29": noted("media", lambda t: t["up"], payload_types="77"),
-    "S29 extension": noted("rtp", lambda t: t["up"] & t["extensions"].eq("5 1"), extensions="5 9"),
-    "S29 received": noted("rtp", lambda t: ~t["up"] & t["extensions"].eq("1 10"), extensions="1 10 15"),
+    "S29": told("media", lambda t: t["up"], payload_types="77"),
+    "S29 extension": told("rtp", lambda t: t["up"] & t["extensions"].eq("5 1"), extensions="5 9"),
+    "S29 received": told("rtp", lambda t: ~t["up"] & t["extensions"].eq("1 10"), extensions="1 10 15"),
     "S29 reports": silently,
-    "S30": noted("http", lambda t: t["target"].str.contains("colibri-ws"), status=404),
-    "S31": noted("candidates", lambda t: t["type"].eq("srflx"), address="192.0.2.77"),
-    "S34": noted("media", lambda t: t["up"], last_seconds=1000.0),
+    "S30": told("http", lambda t: t["target"].str.contains("colibri-ws"), status=404),
+    "S31": told("candidates", lambda t: t["type"].eq("srflx"), address="192.0.2.77"),
+    "S34": told("media", lambda t: t["up"], last_seconds=1000.0),
     "S35": again("xmpp", lambda t: t["direction"].eq("c2s") & t["type"].eq("groupchat"), frame=10**6),
 }  # fmt: skip
 ALSO = {"S07": {"S06"}, "S10": {"S12"}, "S26": set(), "S25": {"S33"}, "S09": {"S10"}}

@@ -191,7 +191,7 @@ def test_two_records_in_one_frame_are_split_where_one_split_stands_out() -> None
         one.permit([False, False])
         one.leave()
     tls, flows = tables([first, second])
-    pair = (tls["flow"] == 2) & (tls["length"] == Server().noted(20) + 17) & ~tls["up"]
+    pair = (tls["flow"] == 2) & (tls["length"] == Server().told(20) + 17) & ~tls["up"]
     assert pair.sum() == 2
     tls["length_sum"], tls["sharing"] = pd.array([None] * len(tls), "Int64"), pd.array([None] * len(tls), "Int64")
     tls.loc[pair, ["length_sum", "sharing"]] = [int(tls.loc[pair, "length"].sum()), 2]

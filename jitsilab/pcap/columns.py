@@ -46,7 +46,8 @@ def filled(count: int, value: Any, dtype: Any) -> Array:
 
 
 def laid(column: Array) -> Array:
-    """The same column; a long one in a file."""
+    """The same column, a long one in a file; the pages out of which it was made are given back."""
+    let_go()
     if column.nbytes <= HELD:
         return column
     growing = Growing()

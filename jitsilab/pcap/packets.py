@@ -265,6 +265,7 @@ class Packets:
     def _windows(self, begin: Array, end: Array) -> Iterator[tuple[int, int, int, bytes]]:
         """Stretches of the file that hold ``begin`` to ``end`` of rows low to high; zeros follow the file's end."""
         low, count = 0, len(begin)
+        let_go()
         while low < count:
             base = int(begin[low])
             outside = (begin[low : low + 65536] < base) | (end[low : low + 65536] > base + BUFFER)

@@ -70,11 +70,11 @@ def _frames(wire: Wire, rows: Array) -> pd.DataFrame:
     version, protocol, again = packets.ip_version[rows], packets.ip_protocol[rows], packets.duplicate_of[rows]
     columns = common(wire, rows) | {
         "protocol": texts(wire.labels[rows], list(labels.NAMES)),
-        "length": packets.length[rows].astype(np.int64),
-        "captured_length": packets.captured_length[rows].astype(np.int64),
+        "length": laid(packets.length[rows].astype(np.int64)),
+        "captured_length": laid(packets.captured_length[rows].astype(np.int64)),
         "ip_version": integers(version, version > 0),
         "ip_protocol": integers(protocol, protocol >= 0),
-        "interface": packets.interface[rows].astype(np.int64),
+        "interface": laid(packets.interface[rows].astype(np.int64)),
         "duplicate_of": integers(again, again > 0),
     }
     return pd.DataFrame(columns, copy=False)
@@ -110,13 +110,13 @@ def segments(wire: Wire) -> pd.DataFrame:
     fields = packets.tcp_fields(rows)
     kinds, codes = np.unique(fields["flags"] & 0x1FF, return_inverse=True)
     columns = {
-        "flow": wire.flows.of_frame[rows],
+        "flow": laid(wire.flows.of_frame[rows]),
         "seconds": _seconds(wire, rows),
-        "up": wire.flows.up[rows],
+        "up": laid(wire.flows.up[rows]),
         "flags": pd.Categorical.from_codes(codes, [_flag_text(kind) for kind in kinds.tolist()]),
-        "seq": fields["seq"].astype(np.uint32),
-        "ack": fields["ack"].astype(np.uint32),
-        "length": wire_lengths(packets, rows).astype(np.uint32),
+        "seq": laid(fields["seq"].astype(np.uint32)),
+        "ack": laid(fields["ack"].astype(np.uint32)),
+        "length": laid(wire_lengths(packets, rows).astype(np.uint32)),
     }
     return pd.DataFrame(columns, copy=False)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jitsilab.errors import ParseError
+from jitsilab.pcap.columns import laid
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import demux, stun
 from jitsilab.protocols.stun import Endpoint
@@ -88,9 +89,13 @@ def _datagrams(wire: Wire) -> Iterator[Unit]:
     rows = labels.rows(packets, label, *_KINDS, protocol=UDP)
     sizes = wire_lengths(packets, rows).tolist()
     ends: dict[tuple[int, bool], tuple[str, int, str, int]] = {}
-    columns = (rows + packets.first, label[rows], flows.of_frame[rows], flows.up[rows])
+    columns = [laid(column[rows]) for column in (label, flows.of_frame, flows.up)]
     for frame, kind, flow, up, size, data in zip(
-        *(column.tolist() for column in columns), sizes, packets.payloads(rows), strict=True
+        (rows + packets.first).tolist(),
+        *(column.tolist() for column in columns),
+        sizes,
+        packets.payloads(rows),
+        strict=True,
     ):
         if (flow, up) not in ends:
             ends[flow, up] = endpoints(wire, flow, up)
