@@ -72,10 +72,10 @@ def test_one_call_is_one_call_from_all_its_evidence() -> None:
     assert [(cause["call"], cause["ended"]) for cause in said["causes"]] == [("standup", False)]
 
 
-Dating = tuple[float, str, str, str, str, str]  # s, event, program, participant, conference, room
+Told = tuple[float, str, str, str, str, str]  # s, event, program, participant, conference, room
 
 
-def trail(*told: Dating) -> Trail:
+def trail(*told: Told) -> Trail:
     return Trail(
         Event(
             int(s * SECOND), event, program, who, conference, room, "", None, "", "", f"{program}.log", n, None, None, n
@@ -84,7 +84,7 @@ def trail(*told: Dating) -> Trail:
     )
 
 
-def focus(at: float, event: str, who: str = "", room: str = "r") -> Dating:
+def focus(at: float, event: str, who: str = "", room: str = "r") -> Told:
     return at, event, "jicofo", who, "", room
 
 
@@ -114,7 +114,7 @@ def focus(at: float, event: str, who: str = "", room: str = "r") -> Dating:
          [{"a"}, {"b"}]),
     ],
 )  # fmt: skip
-def test_calls_of_a_room(told: list[Dating], people: list[set[str]]) -> None:
+def test_calls_of_a_room(told: list[Told], people: list[set[str]]) -> None:
     found = calls(trail(*told), ())
     assert [set(one.people) for one in found.meetings] == people
     assert len({one.id for one in found.meetings}) == len(people)

@@ -27,7 +27,7 @@ HOST, OTHER, PRIVATE = "93.184.216.34", "145.97.39.155", "192.168.77.23"
 SIX, LINK = "2a00:1450:4001:811::200e", "fe80::21b:21ff:feaa:bbcc"
 START = 1_800_000_000_000_000_000
 
-Dating = Callable[..., str]
+Told = Callable[..., str]
 
 
 def ether(inner: Any) -> Any:
