@@ -147,6 +147,16 @@ def test_what_goes_wrong_in_a_piece_goes_wrong(monkeypatch: pytest.MonkeyPatch) 
         next(made)
 
 
+def test_files_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "HELD", 80)
+    before = len(columns._mapped)
+    monkeypatch.setattr(columns, "MAPPED", before + 2)
+    made = [columns.laid(np.arange(100)) for _ in range(5)]
+    assert len(columns._mapped) == before + 2
+    assert all(column.tolist() == list(range(100)) for column in made)
+    assert [isinstance(column.base, memoryview) for column in made] == [True, True, False, False, False]
+
+
 def test_a_column_widens_in_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "HELD", 80)
     growing = columns.Growing()

@@ -9,6 +9,7 @@ import mmap
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import IO, Any
 from weakref import WeakSet
 
@@ -19,8 +20,10 @@ Array = npt.NDArray[Any]
 
 SLICE = 1 << 18  # rows
 HELD = 1 << 20  # bytes of one column in memory; a longer one lies in a file
+MAPPED = 128  # files at a time, for each of which Python keeps a descriptor; what comes later stays in memory
 
 _mapped: "WeakSet[mmap.mmap]" = WeakSet()
+_changing = Lock()
 
 
 def slices(count: int) -> Iterator[slice]:
@@ -32,7 +35,9 @@ def slices(count: int) -> Iterator[slice]:
 
 def let_go() -> None:
     """Give the pages of mapped columns back to the system, which reads them again where they are asked for."""
-    for pages in list(_mapped):
+    with _changing:
+        every = list(_mapped)
+    for pages in every:
         if hasattr(pages, "madvise"):
             pages.madvise(mmap.MADV_DONTNEED)
 
@@ -127,13 +132,17 @@ class _Column:
             except (OSError, ValueError):
                 self._recall()
             else:
-                _mapped.add(pages)
+                with _changing:
+                    _mapped.add(pages)
                 return np.frombuffer(pages, self.held.dtype)
         self.held.resize(self._count, refcheck=False)
         return self.held
 
     def _spill(self) -> None:
         """Go on in a file."""
+        if len(_mapped) >= MAPPED:
+            self._most = sys.maxsize
+            return
         try:
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as it is mapped)
         except OSError:
