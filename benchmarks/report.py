@@ -62,6 +62,16 @@ def _ratios(contenders: "Sequence[Contender]", sizes: list[int]) -> list[str]:
             mine, theirs = named.get(ours, {}).get(size), named.get(other, {}).get(size)
             cells.append(f"{theirs / mine:.1f}" if mine and theirs else "")
         lines.append(f"| {other} / {ours} | " + " | ".join(cells) + " |")
+    mine, theirs = named.get("jitsilab", {}), named.get("tshark", {})
+    if sizes[0] in mine and sizes[0] in theirs:
+        cells = [
+            f"{(theirs[size] - theirs[sizes[0]]) / (mine[size] - mine[sizes[0]]):.1f}"
+            if size > sizes[0] and size in mine and size in theirs and mine[size] > mine[sizes[0]] else ""
+            for size in sizes
+        ]  # fmt: skip
+        lines.append("| tshark / jitsilab, without what a start takes | " + " | ".join(cells) + " |")
+        start = f"A start is the time for {sizes[0]:,} frames: Python's own, and the imports of numpy and pandas."
+        lines += ["", start]
     return lines
 
 
