@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import http.server
 import json
 import os
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -22,9 +25,10 @@ import pytest
 from jitsilab import cli, terminal
 from jitsilab.errors import CaptureError, ParameterError
 from jitsilab.fleet import cases, dataset, remote, rows, work
-from jitsilab.fleet.run import Survey
+from jitsilab.fleet.run import Survey, _client
+from jitsilab.inputs import registry
 
-pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed")
 
 ROOT = Path(__file__).resolve().parent.parent
 CAPTURES = ("alone", "ws-404", "focus-off")
@@ -405,6 +409,25 @@ def test_an_address_is_shown_without_its_secrets() -> None:
 
 
 # ---- the command
+
+
+def test_a_worker_keeps_nothing_of_a_case(tmp_path: Path) -> None:
+    with _client(distributed, None, 1) as client:
+        assert list(client.run(_profiled).values()) == [False]
+    made = work.Options.of(str(tmp_path / "fleet"), (), (), (), True)
+    dataset.Dataset(tmp_path / "fleet").prepare()
+    recording = registry.capture_path(registry.find("alone"), None)
+    case = next(cases.cases(recording))
+    held = []
+    for _ in range(4):
+        assert work.process(case, made).state == "done"
+        held.append(sum(not isinstance(one, weakref.ref) for one in gc.get_objects()))  # pandas clears those at times
+    assert held[3] - held[1] < 50
+
+
+def _profiled(dask_worker: Any) -> bool:
+    """Whether a worker samples its own stacks, which it would keep for an hour."""
+    return "profile" in dask_worker.periodic_callbacks
 
 
 def test_without_dask_one_sentence_says_what_to_install(

@@ -146,10 +146,13 @@ def _client(distributed: Any, scheduler: str | None, workers: int | None) -> Ite
         return
     if workers is not None and workers < 1:
         raise ParameterError("survey needs one worker at least.")
+    from dask import config
+
     with (
+        config.set({"distributed.worker.profile.enabled": False}),  # it keeps every stack that it sees for an hour
         tempfile.TemporaryDirectory(prefix="jitsilab-dask-") as scratch,
         distributed.LocalCluster(
-            n_workers=workers or _cores(), threads_per_worker=1, processes=True, dashboard_address=None,
+            n_workers=workers or _cores(), threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL, local_directory=scratch,
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
