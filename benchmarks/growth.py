@@ -70,6 +70,7 @@ def _plot(path: Path, measured: Sequence[Contender]) -> None:
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
     figure, panes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for one in measured:
@@ -80,6 +81,9 @@ def _plot(path: Path, measured: Sequence[Contender]) -> None:
         panes[1].plot(sizes, [one.memory[size] / 1e6 for size in sizes], marker="o", label=one.name, **style)
     panes[0].set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
     panes[1].set(xscale="log", yscale="log", xlabel="frames", ylabel="peak memory, MB")
+    panes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panes[1].yaxis.set_major_formatter(ScalarFormatter())
+    panes[1].yaxis.set_minor_locator(NullLocator())
     for pane in panes:
         pane.grid(which="major", alpha=0.3)
     panes[0].legend(fontsize="small", frameon=False)
