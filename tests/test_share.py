@@ -2,6 +2,7 @@
 
 import gzip
 import ipaddress
+import itertools
 import json
 import re
 import stat
@@ -411,3 +412,14 @@ def test_damaged_messages_become_noise() -> None:
             pytest.fail("a decoder's error came out")
         assert b"ben" not in new
         assert len(new) <= size
+
+
+def test_what_stands_for_one_name_is_no_part_of_another() -> None:
+    later = {f"{front}{vowel}n" for front in "bcdfghklmnprst" for vowel in "aeiou"}  # ben, dan, jon, ...
+    names = Names(b"key")
+    names.avoid(f"{name}-lee@meet.lab" for name in later)
+    for front, vowel, end in itertools.product("bcdfghklmnprst", "aeiou", "bcdfghklmprst"):
+        names.add(f"{front}{vowel}{end}-1")
+    words = {word for made in names.given.values() for word in re.findall("[a-z]+", made)}
+    assert len(words) > 800
+    assert words.isdisjoint(later | {"lee", "lab"})

@@ -8,10 +8,11 @@ import hmac
 import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 ALPHABETS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 VOWELS, CONSONANTS = "aeiouy", "bcdfghjklmnpqrstvwxz"
+_WORD = re.compile(r"[0-9a-z]+")
 _RUNS = re.compile(r"[A-Za-z]+|[0-9]+")
 _YEAR = re.compile(r"(?:19|20)[0-9][0-9]")
 _HEXADECIMAL = re.compile(r"[0-9a-f]+(?:-[0-9a-f]+)*\Z|[0-9A-F]+(?:-[0-9A-F]+)*\Z")
@@ -72,6 +73,7 @@ class Names:
         self.given: dict[str, str] = {}
         self.hosts: dict[str, str] = {}  # of given: host names, in lower case
         self._used: set[str] = set()
+        self._words: set[str] = set()  # of the case's own names: what stands for one name is no part of another
         self.turn = b""  # changes what noise becomes, where some happened to look like an original
 
     def digest(self, value: str, salt: int = 0, size: int = 32) -> bytes:
@@ -86,6 +88,10 @@ class Names:
     def noise(self, label: bytes, size: int) -> bytes:
         """Bytes that stand for nothing, and may be others where they happen to look like something."""
         return self.stream(self.turn + label, size)
+
+    def avoid(self, values: Iterable[str]) -> None:
+        """Names of the case, of whose words none comes up in what stands for them."""
+        self._words.update(word for value in values for word in _words(value))
 
     def add(self, value: str, kind: str = "name") -> None:
         """Give a name a pseudonym, unless it has one or is nobody's."""
@@ -132,7 +138,9 @@ class Names:
             front = self.given.get(value[:8], "")
         for salt in range(1000):
             made = front + self.alike(value, salt, as_word)[len(front) :]
-            if made != value and made not in self.given and made not in self._used and made.lower() not in WORDS:
+            if made in self.given or made in self._used or made.lower() in WORDS:
+                continue
+            if made != value and self._words.isdisjoint(_words(made)):
                 self._used.add(made)
                 return made
         return self.alike(value, 0, as_word)
@@ -154,6 +162,13 @@ class Names:
             begin, end = run.span()
             out[begin:end] = (_digits if run[0].isdigit() else _word)(run[0], numbers[begin:end])
         return "".join(out)
+
+
+def _words(value: str) -> Iterator[str]:
+    """The words in a name, in lower case: those of one letter, of digits, and of every deployment tell nothing."""
+    for match in _WORD.finditer(value.lower()):
+        if len(match[0]) > 1 and not match[0].isdigit() and match[0] not in WORDS:
+            yield match[0]
 
 
 def _word(run: str, numbers: list[int]) -> list[str]:

@@ -275,6 +275,7 @@ class Seeds:
         from jitsilab.sharing.names import clocked
 
         names = self.names
+        names.avoid(self.found)
         for value, kind in sorted(self.found.items(), key=lambda entry: (entry[1] != "host", entry[0])):
             if kind == "host":
                 names.host(value)
