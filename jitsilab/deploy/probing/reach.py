@@ -60,6 +60,7 @@ class Route:
     def trust(self, verified: bool = True) -> ssl.SSLContext:
         """A browser's idea of TLS: certificates are looked at, unless that was found wanting already."""
         context = ssl.create_default_context(cafile=self.authorities)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # set by Python from 3.13 on; browsers are not as strict
         if not verified:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
