@@ -21,6 +21,7 @@ from jitsilab.errors import CaptureError, ParameterError
 from jitsilab.fleet import rows, work
 from jitsilab.fleet.cases import Case, cases
 from jitsilab.fleet.dataset import Dataset
+from jitsilab.pcap.cores import available
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,19 +153,12 @@ def _client(distributed: Any, scheduler: str | None, workers: int | None) -> Ite
         config.set({"distributed.worker.profile.enabled": False}),  # it keeps every stack that it sees for an hour
         tempfile.TemporaryDirectory(prefix="jitsilab-dask-") as scratch,
         distributed.LocalCluster(
-            n_workers=workers or _cores(), threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
+            n_workers=workers or available(), threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL, local_directory=scratch,
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip
         yield client
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not every system tells
-        return os.cpu_count() or 1
 
 
 def _hand_out(distributed: Any, client: Any, every: Iterator[Case], made: work.Options, done: Survey, bar: Any) -> None:
