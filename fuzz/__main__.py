@@ -18,12 +18,13 @@ OUT = ROOT / "out" / "fuzz"
 SHORTEST = 5  # seconds of a target
 HEAD = """# What was fuzzed
 
-Made by `python -m fuzz --keep`; runs add up. A find is an exception that no caller is told of, more than a second of
+Made by `python -m fuzz --keep`, and with `--plain`, where inputs are mutated without a look at coverage, which is many
+times as fast; runs add up. A find is an exception that no caller is told of, more than a second of
 processor time for each kB of input, or memory over ten times the input plus 200 MB. Finds that were mended are vectors
 in `tests/vectors/fuzz/`, and `tests/test_fuzz.py` holds them.
 
-| target | executions | CPU hours | refused | slowest input | finds so far |
-|---|---|---|---|---|---|
+| target | executions | led by coverage | CPU hours | refused | slowest input | finds so far |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="add to fuzz/results.md")
     parser.add_argument("--until", type=int, default=0, help="leave out targets with so many executions in the table")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time (default: one a core)")
+    parser.add_argument("--plain", action="store_true", help="mutate seeds and what grew, without a look at coverage")
     parser.add_argument("--quick", action="store_true", help="seeds from three recordings only, as CI does")
     parser.add_argument(
         "--seed", type=int, default=int(time.time()), help="of the mutator (default: another each time)"
@@ -64,7 +66,7 @@ def main() -> int:
             failed += len(state["finds"])
             _tell(name, state)
             if arguments.keep and state["executions"]:  # one that did not start found nothing in the target
-                _keep(name, state)
+                _keep(name, state, led=not arguments.plain)
     return int(failed > 0)
 
 
@@ -91,12 +93,14 @@ def _run(name: str, seconds: int, arguments: argparse.Namespace, seeds: Path) ->
     words.write_text("".join(f'"{line}"\n' for line in lines))
     folders = [str(seeds / corpus) for corpus in target.corpus if (seeds / corpus).is_dir()]
     wanted = max(1, arguments.until - _executions(_table(), name)) if arguments.until else -1
-    command = [
-        sys.executable, "-m", "fuzz.worker", name, str(state), str(finds), "--", f"-max_total_time={seconds}",
-        f"-max_len={target.longest}", "-timeout=60", "-rss_limit_mb=3072", f"-artifact_prefix={finds}/",
-        f"-dict={words}", f"-runs={wanted}", f"-seed={arguments.seed & 0x7FFFFFFF}", "-print_final_stats=1",
-        str(grown), *folders,
+    how = [
+        "--", f"-max_total_time={seconds}", f"-max_len={target.longest}", "-timeout=60", "-rss_limit_mb=3072",
+        f"-artifact_prefix={finds}/", f"-dict={words}", f"-runs={wanted}", f"-seed={arguments.seed & 0x7FFFFFFF}",
+        "-print_final_stats=1",
     ]  # fmt: skip
+    if arguments.plain:
+        how = ["--plain", str(seconds), str(wanted), str(arguments.seed), str(words)]
+    command = [sys.executable, "-m", "fuzz.worker", name, str(state), str(finds), *how, str(grown), *folders]
     environment = {**os.environ, "FUZZ_KEYS": str(seeds / "keys"), "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     limit = seconds * 3 + 180
     try:
@@ -122,31 +126,37 @@ def _table() -> dict[str, list[str]]:
     rows: dict[str, list[str]] = {}
     for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else ():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and cells[1].replace(",", "").isdigit() and cells[0] != "all":
+        if len(cells) == 7 and cells[1].replace(",", "").isdigit() and cells[0] != "all":
             rows[cells[0]] = cells
     return rows
 
 
 def _executions(rows: dict[str, list[str]], name: str) -> int:
-    return int(rows[name][1].replace(",", "")) if name in rows else 0
+    return _number(rows[name][1]) if name in rows else 0
 
 
-def _keep(name: str, state: dict[str, Any]) -> None:
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _keep(name: str, state: dict[str, Any], led: bool) -> None:
     """Add a run to the table."""
     rows = _table()
-    old = rows.get(name, [name, "0", "0", "0 %", "0.00 s, 0 bytes", "0"])
-    runs, hours = _executions(rows, name), float(old[2])
-    refused = round(runs * float(old[3].split()[0]) / 100) + state["refused"]
-    runs, hours = runs + state["executions"], hours + state["seconds"] / 3600
+    _, runs, traced, hours, refused, slowest, finds = rows.get(
+        name, [name, "0", "0", "0", "0 %", "0.00 s, 0 bytes", "0"]
+    )
+    before, new = _number(runs), state["executions"]
+    share = (before * float(refused.split()[0]) + 100 * state["refused"]) / max(1, before + new)
     took, size = state["slowest"]
-    slowest = max(old[4], f"{took:.2f} s, {size} bytes", key=lambda text: float(text.split()[0]))
     rows[name] = [
-        name, f"{runs:,}", f"{hours:.3f}", f"{100 * refused / max(1, runs):.0f} %", slowest,
-        str(int(old[5]) + len(state["finds"])),
+        name, f"{before + new:,}", f"{_number(traced) + new * led:,}", f"{float(hours) + state['seconds'] / 3600:.3f}",
+        f"{share:.0f} %", max(slowest, f"{took:.2f} s, {size} bytes", key=lambda text: float(text.split()[0])),
+        str(int(finds) + len(state["finds"])),
     ]  # fmt: skip
-    whole = [int(row[1].replace(",", "")) for row in rows.values()]
-    total = ["all", f"{sum(whole):,}", f"{sum(float(row[2]) for row in rows.values()):.3f}", "", "",
-             str(sum(int(row[5]) for row in rows.values()))]  # fmt: skip
+    total = [
+        "all", *(f"{sum(_number(row[column]) for row in rows.values()):,}" for column in (1, 2)),
+        f"{sum(float(row[3]) for row in rows.values()):.3f}", "", "", str(sum(int(row[6]) for row in rows.values())),
+    ]  # fmt: skip
     lines = [f"| {' | '.join(row)} |" for row in (*(rows[key] for key in sorted(rows)), total)]
     RESULTS.write_text(HEAD + "\n".join(lines) + "\n")
 

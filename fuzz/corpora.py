@@ -82,6 +82,7 @@ def gather(quick: bool = False) -> Found:
     for name, seeds in made.SEEDS.items():
         found[name] += seeds
     found["dns"] += made.names(VECTORS / "dns")
+    found["certificate"] += made.certificates()
     return found
 
 

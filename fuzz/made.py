@@ -1,8 +1,15 @@
 # ruff: noqa: E501 - lines of programs stay whole
 """Seeds of what no recording in data/ holds, written by hand in the forms that programs write."""
 
+import datetime
+import ipaddress
 import json
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from jitsilab.pcap import read
 
@@ -77,4 +84,31 @@ def names(folder: Path) -> list[bytes]:
         packets = read(path)
         rows = ((packets.src_port == 53) | (packets.dst_port == 53)).nonzero()[0]
         found += [data for data in packets.payloads(rows) if len(data) > 11]
+    return found
+
+
+def certificates() -> list[bytes]:
+    """Of every kind of key that is read, with the names a server's has, in both forms."""
+    begin = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    keys = (
+        rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1()), dsa.generate_private_key(2048),
+        ec.generate_private_key(ec.SECP521R1()), ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate(),
+    )  # fmt: skip
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "meet.example.org")])
+    names: list[x509.GeneralName] = [
+        x509.DNSName("meet.example.org"), x509.DNSName("*.example.org"),
+        x509.IPAddress(ipaddress.ip_address("192.0.2.9")), x509.RFC822Name("ann@example.org"),
+    ]  # fmt: skip
+    found = []
+    for serial, key in enumerate(keys, 1):
+        hash_or_none = None if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
+        builder = (
+            x509.CertificateBuilder(
+                name, name, key.public_key(), serial, begin, begin + datetime.timedelta(90 * serial)
+            )
+            .add_extension(x509.SubjectAlternativeName(names[:serial]), critical=False)
+            .add_extension(x509.BasicConstraints(serial > 3, None), critical=serial > 3)
+        )
+        certificate = builder.sign(key, hash_or_none)
+        found += [certificate.public_bytes(Encoding.DER), certificate.public_bytes(Encoding.PEM)]
     return found

@@ -136,9 +136,8 @@ def certificate(data: bytes) -> None:
     """An X.509 certificate."""
     from jitsilab.wire import x509
 
-    x509.decode_pem(data)
-    one = x509.decode(data)
-    one.covers("meet.example.org"), one.fingerprint()
+    for certificate in x509.decode_pem(data) if data.startswith(b"-----") else [x509.decode(data)]:
+        certificate.covers("meet.example.org"), certificate.fingerprint()
 
 
 def http1(data: bytes) -> None:
@@ -230,24 +229,23 @@ def sdp(data: bytes) -> None:
 
 
 def dns(data: bytes) -> None:
-    """A DNS datagram inside a capture of one frame."""
-    from jitsilab.pcap import read
-    from jitsilab.tables import dns as table
-    from jitsilab.wire import Wire
+    """DNS messages, one after the other, as rows."""
+    from types import SimpleNamespace
 
-    table.table(Wire(read(io.BytesIO(_udp(data, 53)))))
+    from jitsilab.tables import dns_messages
+    from jitsilab.tables.dns import DNS, Datagram
 
-
-def _udp(data: bytes, port: int) -> bytes:
-    """A capture of one datagram."""
-    import struct
-
-    data = data[:60_000]
-    udp = struct.pack("!HHHH", 40000, port, 8 + len(data), 0) + data
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, b"\xc0\0\2\1", b"\xc0\0\2\2") + udp
-    frame = bytes(12) + b"\x08\0" + ip
-    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
-    return head + struct.pack("<IIII", 1_600_000_000, 0, len(frame), len(frame)) + frame
+    ends = ("192.0.2.1", 40000), ("192.0.2.2", 5353 if data[:2] == b"\0\0" else 53)
+    packets = SimpleNamespace(
+        first=1, source=lambda frame: ends[frame % 2], destination=lambda frame: ends[1 - frame % 2]
+    )
+    flows = SimpleNamespace(of_frame=[0] * 16)
+    wire: Any = SimpleNamespace(packets=packets, flows=flows, time=lambda frame: frame, seconds=lambda frame: frame / 9)
+    asked: dict[Any, int] = {}
+    for frame, message in enumerate(data.split(SEPARATOR)[:16], 1):
+        datagram = Datagram(message, frame, frame, "udp", len(message), False)
+        assert all(len(row) == len(DNS) for row in dns_messages.rows(wire, datagram, asked, []))
+        dns_messages.is_one(message)
 
 
 def container(data: bytes) -> None:
@@ -282,11 +280,19 @@ def tshark_fields(data: bytes) -> None:
 
 
 def prints(data: bytes) -> None:
-    """Packets as programs print them."""
+    """Packets as programs print them, to their tables."""
     from jitsilab.inputs import prints as reader
 
     reader.recognise(data), reader.refusal(data)
     reader.load(io.BytesIO(data), name="fuzzed")
+
+
+def printed_lines(data: bytes) -> None:
+    """Packets as programs print them: the form, each line, each summary."""
+    from jitsilab.inputs.prints import reading, texts, transcript
+
+    _, printed, _ = reading.frames(texts.read(io.BytesIO(data), "fuzzed"), "fuzzed")
+    transcript.summaries_of(printed, [])
 
 
 class _Memory:
@@ -423,7 +429,7 @@ def keylog(data: bytes) -> None:
     reader.is_keylog(data), len(KeyLog.load(data))
 
 
-_keys: list[Any] = []
+_keylogs: dict[str, Any] = {}
 
 
 def decryption(data: bytes) -> None:
@@ -431,32 +437,34 @@ def decryption(data: bytes) -> None:
     from jitsilab.wire import decrypt
     from jitsilab.wire.decrypt import KeyLog, ciphers
 
-    if not _keys:
-        known = Path(os.environ.get("FUZZ_KEYS", ""))
-        _keys.append(KeyLog.load(known.read_bytes() if known.is_file() else b""))
-        _keys.append((ciphers.Aead13.open, ciphers.Aead12.open))
-        honest13, honest12 = _keys[1]
+    known = os.environ.get("FUZZ_KEYS", "")
+    if known not in _keylogs:
+        _keylogs[known] = KeyLog.load(Path(known).read_bytes() if Path(known).is_file() else b"")
+    honest13, honest12 = ciphers.Aead13.open, ciphers.Aead12.open
 
-        def open13(self: Any, sequence: int, header: bytes, fragment: bytes, before: Any) -> tuple[int, bytes]:
-            try:
-                return honest13(self, sequence, header, fragment, before)  # type: ignore[no-any-return]
-            except ciphers.UnauthenticError:
-                if len(fragment) < 18 or fragment[0] & 1:
-                    raise
-                return fragment[-17] if fragment[-17] in (21, 22, 23) else 22, fragment[:-17]
+    def open13(self: Any, sequence: int, header: bytes, fragment: bytes, before: Any) -> tuple[int, bytes]:
+        try:
+            return honest13(self, sequence, header, fragment, before)
+        except ciphers.UnauthenticError:
+            if len(fragment) < 18 or fragment[0] & 1:
+                raise
+            return fragment[-17] if fragment[-17] in (21, 22, 23) else 22, fragment[:-17]
 
-        def open12(self: Any, sequence: int, header: bytes, fragment: bytes, before: Any) -> tuple[int, bytes]:
-            try:
-                return honest12(self, sequence, header, fragment, before)  # type: ignore[no-any-return]
-            except ciphers.UnauthenticError:
-                if len(fragment) < 25 or fragment[0] & 1:
-                    raise
-                return header[0], fragment[8:-16]
+    def open12(self: Any, sequence: int, header: bytes, fragment: bytes, before: Any) -> tuple[int, bytes]:
+        try:
+            return honest12(self, sequence, header, fragment, before)
+        except ciphers.UnauthenticError:
+            if len(fragment) < 25 or fragment[0] & 1:
+                raise
+            return header[0], fragment[8:-16]
 
-        ciphers.Aead13.open, ciphers.Aead12.open = open13, open12  # type: ignore[method-assign]
-    session = decrypt.session(*_two(data), _keys[0])
-    for up in (True, False):
-        len(session.plaintext(up))
+    ciphers.Aead13.open, ciphers.Aead12.open = open13, open12  # type: ignore[method-assign]
+    try:
+        session = decrypt.session(*_two(data), _keylogs[known])
+        for up in (True, False):
+            len(session.plaintext(up))
+    finally:
+        ciphers.Aead13.open, ciphers.Aead12.open = honest13, honest12  # type: ignore[method-assign]
 
 
 def _on_disk(data: bytes, suffix: str = "") -> Path:
@@ -535,6 +543,7 @@ TARGETS = {
     "wire": Target(wire, ("capture",), 16_384),
     "tshark-fields": Target(tshark_fields, ("capture",), 16_384),
     "prints": Target(prints, ("print",), 8192),
+    "printed-lines": Target(printed_lines, ("print",), 8192),
     "logs": Target(logs, ("log",), 8192),
     "patterns": Target(patterns, ("log-line",), 1024),
     "console": Target(_lines_of("browser", "console"), ("console",), 8192),

@@ -1,4 +1,4 @@
-"""One target in a process of its own, driven by libFuzzer through atheris.
+"""One target in a process of its own, led by libFuzzer through atheris, or fed with mutations and not looked at.
 
 A find is written down and fuzzing goes on: what comes out of a reader that is no `LabError`, more than a second of
 processor time for each kB, or memory over ten times the input plus 200 MB.
@@ -7,24 +7,35 @@ processor time for each kB, or memory over ten times the input plus 200 MB.
 import contextlib
 import hashlib
 import json
+import random
 import resource
+import signal
 import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
-import atheris
+from fuzz.mutations import mutations
 
 SECOND_FOR = 1000  # bytes
 MEMORY = 200 << 20  # bytes beside ten times the input
+HANGS = 60  # s of one input, after which a run is given up, as libFuzzer does
+
+
+class HangError(BaseException):
+    """One input takes longer than `HANGS`."""
+
+
+def _hang(*_: Any) -> None:
+    raise HangError
 
 
 class Watch:
     """Counts what a target does, and keeps what it did wrong."""
 
-    def __init__(self, name: str, run: Any, errors: Any, folder: Path) -> None:
-        self.name, self.run, self.errors, self.folder = name, run, errors, folder
+    def __init__(self, run: Any, errors: Any, state: Path, folder: Path) -> None:
+        self.run, self.errors, self.state, self.folder = run, errors, state, folder
         self.executions, self.refused, self.bytes = 0, 0, 0
         self.slowest = (0.0, 0)  # seconds, bytes
         self.finds: dict[str, str] = {}
@@ -38,7 +49,7 @@ class Watch:
             self.run(data)
         except self.errors:
             self.refused += 1
-        except Exception as error:
+        except (Exception, HangError) as error:
             self._keep(data, _signature(error), "".join(traceback.format_exception(error)[-8:]))
         took = time.process_time() - start
         self.executions += 1
@@ -72,7 +83,7 @@ class Watch:
             "executions": self.executions, "refused": self.refused, "seconds": time.process_time() - self.began,
             "slowest": self.slowest, "peak": self.peak, "finds": self.finds, "bytes": self.bytes,
         }  # fmt: skip
-        Path(sys.argv[2]).write_text(json.dumps(state))
+        self.state.write_text(json.dumps(state))
 
 
 def _peak() -> int:
@@ -87,20 +98,43 @@ def _signature(error: BaseException) -> str:
 
 
 def main() -> None:
-    """``worker TARGET STATE FINDS -- libFuzzer's own arguments``."""
-    name, finds = sys.argv[1], Path(sys.argv[3])
-    with atheris.instrument_imports(include=["jitsilab"], enable_loader_override=False):
+    """``worker TARGET STATE FINDS -- libFuzzer's arguments``, or ``... --plain SECONDS RUNS SEED WORDS FOLDER...``."""
+    name, state, finds, how, *rest = sys.argv[1:]
+    with contextlib.ExitStack() as stack:
+        if how == "--":
+            import atheris
+
+            stack.enter_context(atheris.instrument_imports(include=["jitsilab"], enable_loader_override=False))
         from fuzz.targets import TARGETS
         from jitsilab.errors import LabError
 
         target = TARGETS[name]
-        watch = Watch(name, target.run, LabError, finds)
+        watch = Watch(target.run, LabError, Path(state), Path(finds))
         for seed in sorted(Path(sys.argv[-1]).glob("*"))[:8]:  # what a target imports, it imports now
             with contextlib.suppress(Exception):
                 target.run(seed.read_bytes())
         watch.peak = _peak()
-    atheris.Setup([sys.argv[0], *sys.argv[5:]], watch)
-    atheris.Fuzz()
+    if how == "--":
+        atheris.Setup([sys.argv[0], *rest], watch)
+        atheris.Fuzz()
+    else:
+        _plain(watch, target.longest, *rest)
+
+
+def _plain(watch: Watch, longest: int, seconds: str, runs: str, seed: str, words: str, *folders: str) -> None:
+    """Feed mutations for so long, or so many of them."""
+    seeds = [path.read_bytes()[:longest] for folder in folders for path in sorted(Path(folder).glob("*"))]
+    lines = Path(words).read_text().splitlines()
+    known = [bytes.fromhex(line.strip('"').replace("\\x", "")) for line in lines]
+    end, most = time.monotonic() + float(seconds), int(runs)
+    signal.signal(signal.SIGALRM, _hang)
+    for data in mutations(seeds, known, longest, random.Random(int(seed))):
+        signal.alarm(HANGS)
+        watch(data)
+        if watch.executions == most or time.monotonic() > end:
+            break
+    signal.alarm(0)
+    watch.tell()
 
 
 if __name__ == "__main__":

@@ -3,15 +3,20 @@
 import contextlib
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from fuzz import made
+from fuzz import made, worker
+from fuzz.mutations import mutations
 from fuzz.targets import TARGETS
 from jitsilab.errors import LabError
+from jitsilab.inputs import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 VECTORS = Path(__file__).parent / "vectors" / "fuzz"
@@ -22,7 +27,8 @@ def vectors() -> list[tuple[str, Path]]:
 
 
 @pytest.mark.parametrize(("target", "path"), vectors(), ids=lambda part: getattr(part, "name", part))
-def test_a_find_stays_mended(target: str, path: Path) -> None:
+def test_a_find_stays_mended(target: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUZZ_KEYS", str(registry.find("jvb-3").keylog))
     with contextlib.suppress(LabError):
         TARGETS[target].run(path.read_bytes())
 
@@ -42,7 +48,7 @@ def test_every_target_runs(name: str) -> None:
 
 
 @pytest.mark.nightly("makes every seed")
-def test_every_target_has_seeds(tmp_path: Path) -> None:
+def test_every_target_has_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fuzz import corpora
 
     corpora.write(tmp_path, quick=True)
@@ -50,21 +56,67 @@ def test_every_target_has_seeds(tmp_path: Path) -> None:
     if not (tmp_path / "print").is_dir():
         there.add("print")  # no tshark here
     assert {corpus for target in TARGETS.values() for corpus in target.corpus} - there == set()
+    monkeypatch.setenv("FUZZ_KEYS", str(tmp_path / "keys"))
+    for name, target in TARGETS.items():  # one that refuses each of its seeds would look at nothing
+        taken = 0
+        for seed in (path for corpus in target.corpus for path in sorted((tmp_path / corpus).glob("*"))[:40]):
+            with contextlib.suppress(LabError):
+                target.run(seed.read_bytes()[: target.longest])
+                taken += 1
+                break
+        assert taken, name
 
 
-def test_the_worker_counts_and_keeps_what_it_finds(tmp_path: Path) -> None:
-    pytest.importorskip("atheris")
+def test_mutations_change_every_kind_of_thing_and_keep_the_length() -> None:
+    seeds, words = [b"a=1\r\nlength 120\r\n", bytes(range(64))], [b"password"]
+    some = list(islice(mutations(seeds, words, 80, random.Random(5)), 4000))
+    assert len(set(some)) > 3000
+    assert max(map(len, some)) == 80
+    assert {b"password" in data for data in some} == {True, False}
+    assert any(b"\xff\xff\xff\xff" in data for data in some), "no edge of a number"
+    assert any(b"length 65536" in data for data in some), "no edge of a number that is written out"
+    assert any(data.startswith(b"a=1") and data.endswith(bytes(range(50, 64))) for data in some), "nothing spliced"
+    again = islice(mutations(seeds, words, 80, random.Random(5)), 4000)
+    assert list(again) == some, "not the same from the same seed"
+
+
+@pytest.mark.parametrize("how", ["--", "--plain"])
+def test_the_worker_counts_and_keeps_what_it_finds(tmp_path: Path, how: str) -> None:
+    if how == "--":
+        pytest.importorskip("atheris")
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "one").write_bytes(bytes.fromhex("000100002112a442") + bytes(12))
+    (tmp_path / "words").write_text('"\\x41\\x42"\n')
+    rest = ["-runs=600"] if how == "--" else ["60", "600", "1", str(tmp_path / "words")]
     broken = "import fuzz.targets as t, fuzz.worker as w; t.TARGETS['stun'] = t.Target(lambda d: d[9999], ()); w.main()"
     for program, finds in ((["-m", "fuzz.worker"], 0), (["-c", broken], 1)):
         state = tmp_path / f"{finds}.json"
-        words = ["stun", str(state), str(tmp_path / "finds"), "--", "-runs=600", str(tmp_path / "seeds")]
+        words = ["stun", str(state), str(tmp_path / "finds"), how, *rest, str(tmp_path / "seeds")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run([sys.executable, *program, *words], cwd=ROOT, env=environment, capture_output=True)
         assert state.is_file(), done.stderr.decode()
         said = json.loads(state.read_text())
-        assert said["executions"] >= 256
+        assert said["executions"] >= (256 if how == "--" else 600)
         assert len(said["finds"]) == finds
     assert next(iter(said["finds"])).startswith("IndexError")
     assert any((tmp_path / "finds").glob("*.txt"))
+
+
+def test_what_hangs_is_a_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(data: bytes) -> None:
+        try:
+            while True:
+                pass
+        except Exception:
+            pass
+
+    monkeypatch.setattr(worker, "HANGS", 1)
+    watch = worker.Watch(endless, LabError, tmp_path / "state", tmp_path / "finds")
+    (tmp_path / "words").write_text("")
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        worker._plain(watch, 10, "0.1", "1", "1", str(tmp_path / "words"))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert watch.executions == 1
+    assert next(iter(watch.finds)).startswith("HangError")

@@ -168,7 +168,7 @@ def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Con
         rtcp_mux="rtcp-mux" in section.attributes,
         sources=tuple(_sources(section)),
         groups=tuple(_source_groups(section)),
-        transport=_transport(section, session, fields, protocol, formats[0]),
+        transport=_transport(section, session, fields, protocol, next(iter(formats), "")),
         info=_info(section),
     )
 

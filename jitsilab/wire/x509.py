@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from jitsilab.errors import ParseError
 from jitsilab.protocols.dtls import fingerprint
 
+_UNREAD = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError)
 __all__ = ["Certificate", "covers", "decode", "decode_pem", "fingerprint"]
 
 
@@ -90,7 +91,7 @@ def decode_pem(text: bytes) -> list[Certificate]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `decode` keeps them
             loaded = x509.load_pem_x509_certificates(text)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ParseError(f"no certificate in PEM form: {str(error)[:120]}") from None
     from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -127,7 +128,7 @@ def _hash(certificate: x509.Certificate) -> str | None:
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except _UNREAD:
         return ()
     return tuple(str(name.value) for name in extension if isinstance(name, x509.DNSName | x509.IPAddress))
 
@@ -135,5 +136,5 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 def _authority(certificate: x509.Certificate) -> bool | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except _UNREAD:
         return None

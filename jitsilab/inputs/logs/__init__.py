@@ -4,7 +4,7 @@
 programs are data in `jitsilab.inputs.logs.patterns`.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 from jitsilab.inputs.logs.detection import kind_of, stranger
 from jitsilab.inputs.logs.reader import LogSource
@@ -32,8 +32,11 @@ _TABLES = {
 }
 
 
+_kind_of = lru_cache(maxsize=8)(kind_of)  # each kind asks the same of the same bytes
+
+
 def _recognise(kind: str, delivery: Delivery) -> float:
-    name, certainty = kind_of(delivery.head)
+    name, certainty = _kind_of(delivery.head)
     return certainty if name == kind else 0.0
 
 

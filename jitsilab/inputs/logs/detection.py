@@ -137,8 +137,11 @@ def _words(head: bytes) -> str:
     return counts.most_common(1)[0][0] if counts.total() else ""
 
 
+_CONTROLS = bytes([*range(9), *range(14, 27)])  # but what moves the cursor, and ESC, which colours text
+
+
 def _binary(head: bytes) -> bool:
     sample = head[:4096]
     if sample.startswith((b"\xff\xfe", b"\xfe\xff")) or sample.count(0) > len(sample) // 5:
         return b"\0\0\0" in sample
-    return sum(byte < 9 or 13 < byte < 27 for byte in sample) > len(sample) // 10
+    return len(sample) - len(sample.translate(None, _CONTROLS)) > len(sample) // 10

@@ -43,7 +43,7 @@ def load(*files: Source, name: str = "") -> dict[str, pd.DataFrame]:
     read: list[tuple[str, list[Printed], list[Problem]]] = []
     for file in files:
         shown = name or str(file if isinstance(file, str | Path) else getattr(file, "name", "the stream"))
-        read.append(_read(texts.read(file, shown), shown))
+        read.append(frames(texts.read(file, shown), shown))
     parted = [entry for entry in read if entry[0] != "fields"], [entry for entry in read if entry[0] == "fields"]
     if not files or len(parted[0]) > 1 or len(parted[1]) > 1:
         raise CaptureError("Printed tables are one text of summaries, one field export, or one of each.")
@@ -59,8 +59,8 @@ def _is_complete(printed: list[Printed], form: str) -> bool:
     return form in ("summaries", "details", "objects") and numbers == list(range(1, len(numbers) + 1))
 
 
-def _read(text: str, name: str) -> tuple[str, list[Printed], list[Problem]]:
-    """The form of a print, its frames, and what of it could not be read."""
+def frames(text: str, name: str) -> tuple[str, list[Printed], list[Problem]]:
+    """The form of a print, its frames, and what of it could not be read. Raises CaptureError where there are none."""
     form, _ = forms.known(text)
     every = texts.lines(text)
     problems: list[Problem] = []

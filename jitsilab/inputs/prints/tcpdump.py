@@ -195,7 +195,7 @@ def _segment(packet: Printed, what: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"notes": "", "src_port": packet.src_port, "dst_port": packet.dst_port, "sack": None}
     if quiet:
         return fields | {"flags": "", "length": int(quiet[1]), "quiet": True}
-    shown = {_FLAG[letter] for letter in what[7 : what.index("]")] if letter in _FLAG}
+    shown = {_FLAG[letter] for letter in what[7:].partition("]")[0] if letter in _FLAG}
     fields["flags"] = ",".join(name for name in _FLAGS if name in shown)
     for name, pattern in (("seq", r"\bseq (\d{1,12})"), ("ack", r"\back (\d{1,12})"), ("window", r"\bwin (\d{1,12})"),
                           ("length", r"\blength (\d{1,9})"), ("mss", r"\bmss (\d{1,9})"),

@@ -84,8 +84,26 @@ def tables(
     that nothing was there: it is left out.
     """
     failed = list(problems)
-    fields: dict[int, Any] = {packet.frame: packet.fields for packet in printed if packet.fields is not None}
+    fields = summaries_of(printed, failed)
     texts = any(packet.info is not None or packet.fields is not None for packet in printed)
+    for packet in printed:
+        _take_ports(packet, fields.get(packet.frame))
+    flows = _flows(printed, fields)
+    made = {"frames": _frames(printed, fields), "errors": frame_from(sorted(failed), ERRORS)}
+    if flows is not None:
+        made["flows"] = flows
+    if texts:
+        labels = {packet.label for packet in printed}
+        for name, build in _BUILD.items():
+            rows = build(printed, fields)
+            if len(rows) or (complete and name.upper() not in labels):
+                made[name] = rows
+    return made
+
+
+def summaries_of(printed: Sequence[Printed], failed: list[Problem]) -> dict[int, Any]:
+    """What the summaries say, by frame; those that could not be parsed are added to ``failed``."""
+    fields: dict[int, Any] = {packet.frame: packet.fields for packet in printed if packet.fields is not None}
     unread: dict[str, list[Printed]] = defaultdict(list)
     for packet in printed:
         if packet.info is None:
@@ -104,19 +122,7 @@ def tables(
         text = f"line {first.line}: no reader for the summaries of {label or 'a frame without a label'}"
         also = f", as in {len(packets) - 1} more frames" if len(packets) > 1 else ""
         failed.append(Problem(first.frame, first.protocol or "", 0, text + also))
-    for packet in printed:
-        _take_ports(packet, fields.get(packet.frame))
-    flows = _flows(printed, fields)
-    made = {"frames": _frames(printed, fields), "errors": frame_from(sorted(failed), ERRORS)}
-    if flows is not None:
-        made["flows"] = flows
-    if texts:
-        labels = {packet.label for packet in printed}
-        for name, build in _BUILD.items():
-            rows = build(printed, fields)
-            if len(rows) or (complete and name.upper() not in labels):
-                made[name] = rows
-    return made
+    return fields
 
 
 def _take_ports(packet: Printed, fields: Any) -> None:

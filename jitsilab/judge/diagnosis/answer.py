@@ -168,9 +168,10 @@ class Diagnosis:
 
 
 def iso(time: int | None) -> str | None:
-    """Nanoseconds since the epoch as ISO 8601 UTC, to the millisecond."""
+    """Nanoseconds since the epoch as ISO 8601 UTC, to the millisecond; the nearest that 64 bits hold."""
     if time is None:
         return None
+    time = min(max(time, pd.Timestamp.min.value), pd.Timestamp.max.value)
     text: str = pd.Timestamp(time, unit="ns", tz="UTC").isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 

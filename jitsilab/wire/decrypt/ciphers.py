@@ -51,9 +51,14 @@ _MACS = {"MD5": "md5", "SHA": "sha1", "SHA256": "sha256", "SHA384": "sha384"}
 
 
 @lru_cache(maxsize=512)
-def suite_of(number: int) -> Suite | None:
-    """Parameters of a suite by its IANA name; None where this package cannot open its records."""
+def suite_of(number: int, *, tls13: bool = False) -> Suite | None:
+    """Parameters of a suite by its IANA name; None where this package cannot open its records.
+
+    ``tls13``: of the suites of TLS 1.3 only, which name no key exchange (RFC 8446 appendix B.4).
+    """
     name = SUITES.get(number, "")
+    if tls13 and "_WITH_" in name:
+        return None
     words = name.rpartition("_WITH_")[2].removeprefix("TLS_").split("_")
     digest = _MACS.get(words[-1], "sha256")  # CCM suites of TLS 1.2 name no hash: SHA-256 (RFC 6655 section 3)
     prf = "sha384" if digest == "sha384" else "sha256"

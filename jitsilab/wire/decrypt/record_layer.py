@@ -77,7 +77,7 @@ class Connection:
         """Why no record can be opened whatever the keys; empty where nothing stands against it."""
         if self.version is not None and not 0x0301 <= self.version <= TLS13:
             return f"version not supported: {version_name(self.version)}"
-        if self.suite is not None and suite_of(self.suite) is None:
+        if self.suite is not None and suite_of(self.suite, tls13=self.version == TLS13) is None:
             return f"cipher not supported: {suite_name(self.suite)}"
         if self.server_hellos and self.server_hellos[0].compression:
             return "compression not supported"
@@ -112,7 +112,7 @@ class Connection:
         for name, label in names:
             secret = self.keylog.find(self.client_random, label)
             for suite in suites:
-                parameters = suite_of(suite)
+                parameters = suite_of(suite, tls13=True)
                 if secret is None or parameters is None:
                     stages.append(Stage(name))
                     continue
@@ -160,7 +160,7 @@ class Connection:
 
     def find_random(self, up: bool, attempt: "Callable[[Opener], bool]") -> None:
         """Look for the client random in the key log where the ClientHello is missing: the one whose key fits."""
-        parameters = suite_of(self.suite) if self.suite is not None else None
+        parameters = suite_of(self.suite, tls13=self.version == TLS13) if self.suite is not None else None
         if self.client_hellos or self.random is not None or parameters is None or not self.server_hellos:
             return
         self.random = b""
