@@ -168,6 +168,24 @@ class Call:
         rows: pd.DataFrame | None = self._tables[name]
         return rows
 
+    def chunks(self, name: str) -> "Iterator[pd.DataFrame]":
+        """The rows of a table part by part, as `table` has them; nothing where no piece can show it.
+
+        ``frames``, ``tcp`` and ``rtp`` of a capture, with a row a packet, are then not made whole, and not kept.
+        """
+        if name not in WIRE_TABLES or name in self._tables:
+            rows = self.table(name)
+            if rows is not None:
+                yield rows
+            return
+        for source in self.packets:
+            for rows in source.chunks(name):
+                yield rows if len(self.packets) == 1 else rows.assign(input=source.input)
+
+    def of_frames(self, name: str, frames: Iterable[int]) -> "pd.DataFrame | None":
+        """The rows of a table of packets and messages that are of these frames of the first capture."""
+        return self.packets[0].of_frames(name, frames) if self.packets else None
+
     def tables(self) -> "Mapping[str, pd.DataFrame | None]":
         """All tables of packets and messages by name, as the checks take them; each is made when it is asked for."""
         return self.packets[0] if len(self.packets) == 1 else _Tables(self)

@@ -131,7 +131,7 @@ def test_the_quick_way_gives_what_the_table_gives(
     quick = run("table", "frames", str(path))
     assert quick == run("table", "frames", "jvb-ipv6", "--point", point)
     slow = io.StringIO()
-    table_command.write(jl.load(path).frames, "csv", slow)
+    table_command.write([jl.load(path).frames], "csv", slow)
     assert quick.splitlines() == slow.getvalue().splitlines()
     run("table", "frames", str(path), "-o", str(tmp_path / "frames.csv"))
     assert (tmp_path / "frames.csv").read_text() == quick

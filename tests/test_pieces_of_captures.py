@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from by_night import thinned
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jitsilab as jl
-from jitsilab.inputs import registry
+from jitsilab import cli
+from jitsilab.commands import table as table_command
+from jitsilab.inputs import packets, registry
 from jitsilab.inputs.packets import WIRE_TABLES, PacketTables
 from jitsilab.pcap import columns, cores, duplicates
-from jitsilab.tables import PARTS, part
+from jitsilab.protocols import rtp
+from jitsilab.tables import PARTS, catalogue, media, part, rtp_extensions, write_parquet
 from jitsilab.wire import flows, streams
 from jitsilab.wire.decrypt.records import Record, Records
 
@@ -218,6 +224,10 @@ def test_a_part_says_what_its_table_says(name: str) -> None:
             one[["src", "dst"]].drop_duplicates().sort_values(["src", "dst"], ignore_index=True)
             for one in (some, whole)
         )
+    if name == "extended":
+        ways = ["flow", "up", "depth", "extensions", "duplicate"]
+        assert some.groupby(ways).size().max() == media.FIRST
+        whole = whole[whole["extensions"].notna()].groupby(ways).head(media.FIRST)
     assert len(some) == len(whole)
     for column in some:
         mine, theirs = some[column], whole[column]
@@ -225,3 +235,60 @@ def test_a_part_says_what_its_table_says(name: str) -> None:
         assert mine.dropna().tolist() == theirs.dropna().tolist(), column
     assert part({PARTS[name]: frames}, name) is frames  # of a print, or of several captures
     assert part({}, name) is None
+
+
+@pytest.mark.parametrize("name", sorted(catalogue.LONG))
+@pytest.mark.parametrize("recording", ["jvb-3", "turn-refused", "jvb-ipv6"])
+def test_chunks_of_a_long_table_are_the_table(recording: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = opened(recording)
+    whole, problems = opened(recording).table(name), []
+    monkeypatch.setattr(packets, "CHUNK", 97)
+    chunks = list(source.chunks(name))
+    assert len(chunks) > 10
+    assert max(map(len, chunks)) <= 97 * (1 if name != "rtp" else 9)  # a frame of a relay may hold several
+    pd.testing.assert_frame_equal(pd.concat(chunks, ignore_index=True), whole)
+    assert not any(name in source._tables for name in catalogue.LONG), "kept"
+    some = [*whole["frame"][::7], 10**9, 0]
+    pd.testing.assert_frame_equal(source.of_frames(name, some), whole[whole["frame"].isin(some)].reset_index(drop=True))
+    source.table(name)
+    assert len(list(source.chunks(name))) == 1, "made twice"
+    assert problems == []
+
+
+def test_chunks_of_other_tables_are_one_and_of_none_nothing() -> None:
+    source = jl.load("jvb-3", point="eth0", use_keylog=False)
+    assert [len(rows) for rows in source.chunks("flows")] == [len(source.flows)]
+    assert list(source.chunks("jingle")) == []
+    assert [len(rows) for rows in source.chunks("steps")] == [len(source.steps)]
+    assert source.packets[0].of_frames("jingle", [1]) is None
+    both = jl.load(*(registry.find("jvb-3").path(point) for point in ("eth0", "any")))
+    frames = pd.concat(both.chunks("frames"), ignore_index=True)
+    pd.testing.assert_frame_equal(frames, both.frames)
+    assert frames["input"].nunique() == 2
+
+
+def test_a_table_is_written_in_chunks_as_it_is_written_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = opened("jvb-3").table("rtp")
+    monkeypatch.setattr(packets, "CHUNK", 97)
+    for form in ("csv", "json", "parquet"):
+        assert cli.main(["table", "rtp", "jvb-3", "--point", "eth0", "--to", form, "-o", str(tmp_path / form)]) == 0
+    assert len((tmp_path / "csv").read_text().splitlines()) == len(whole) + 1
+    one = io.StringIO()
+    table_command.write([whole], "csv", one)
+    assert (tmp_path / "csv").read_text() == one.getvalue()
+    rows = json.loads((tmp_path / "json").read_text())
+    assert [row["frame"] for row in rows] == whole["frame"].tolist()
+    write_parquet([whole], tmp_path / "whole")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "parquet"), pd.read_parquet(tmp_path / "whole"))
+    assert cli.main(["table", "jingle", "jvb-3", "--point", "eth0", "--no-keylog", "--to", "json"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+
+
+@given(st.lists(st.binary(max_size=28), max_size=20))
+def test_ids_of_header_extensions_are_those_that_are_read_one_by_one(blocks: list[bytes]) -> None:
+    matrix = np.frombuffer(b"".join(block.ljust(28, b"\x21") for block in blocks), np.uint8).reshape(-1, 28)
+    ids = rtp_extensions.one_byte_ids(matrix, np.array([len(block) for block in blocks], np.int64))
+    wanted = ["1" + "".join(f"{one.id:x}" for one in rtp.elements(rtp.ONE_BYTE, block)) for block in blocks]
+    assert [f"{number:x}" for number in ids.tolist()] == wanted

@@ -15,6 +15,7 @@ import pandas as pd
 
 from jitsilab.analysis import clock, limits
 from jitsilab.analysis.offsets import Gap, Interval, between, from_reference
+from jitsilab.tables import PARTS, part
 
 QUARTER = 900.0  # s: zones are whole quarters of an hour from UTC
 EARTH = Interval(-14 * 3600.0, 12 * 3600.0)  # what to add to the wall clocks of all zones (tz database)
@@ -304,8 +305,8 @@ def _begun(stun: pd.DataFrame) -> dict[str, float]:
 
 def begin_of(tables: Mapping[str, pd.DataFrame | None]) -> float | None:
     """When the first frame of a capture came, s since the epoch; None where it has no times of day."""
-    for name in ("stun", "tls", "frames"):
-        rows = tables.get(name)
+    for name in ("stun", "tls", "bounds"):
+        rows = part(tables, name) if name in PARTS else tables.get(name)
         if rows is not None and len(rows):
             first = rows.iloc[0]
             return None if pd.isna(first["time"]) else first["time"].timestamp() - float(first["seconds"])

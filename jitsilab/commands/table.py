@@ -1,6 +1,7 @@
 """``jitsilab table``: one table of each piece of evidence, as CSV, JSON or Parquet."""
 
 import argparse
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +41,15 @@ def _run(arguments: argparse.Namespace) -> int:
     check_folders(arguments)
     if name == "frames" and to == "csv" and len(evidence) == 1 and _quick_frames(arguments, evidence[0]):
         return 0
-    rows = _rows(arguments, name, evidence)
+    chunks = _chunks(arguments, name, evidence)
     if to == "parquet":
+        from jitsilab.tables import write_parquet
+
         with outputs.place(arguments.out) as part:
-            rows.to_parquet(part, index=False)
+            write_parquet(chunks, part)
     else:
         with output(arguments.out) as out:
-            write(rows, to, out)
+            write(chunks, to, out)
     return 0
 
 
@@ -67,39 +70,47 @@ def _quick_frames(arguments: argparse.Namespace, capture: str) -> bool:
     return True
 
 
-def _rows(arguments: argparse.Namespace, name: str, evidence: list[str]) -> "pd.DataFrame":
-    """Rows of each piece named, one after the other; of several, ``input`` says whose they are."""
+def _chunks(arguments: argparse.Namespace, name: str, evidence: list[str]) -> "Iterator[pd.DataFrame]":
+    """Rows of the table, part by part; of several pieces whole, with ``input`` to say whose they are."""
     import pandas as pd
 
     from jitsilab.call import empty
 
-    if name in WHOLE:
-        return load(arguments).table(name)
+    if name in WHOLE or len(evidence) == 1:
+        rows = None
+        for rows in load(arguments, *evidence).chunks(name):
+            yield rows
+        if rows is None:
+            yield empty(name)
+        return
     parts = []
     for piece in evidence:
         rows = load(arguments, piece).table(name)
         rows = empty(name) if rows is None else rows
-        if len(evidence) > 1 and "input" not in rows:
+        if "input" not in rows:
             rows = rows.copy()
             rows.insert(0, "input", piece)
         parts.append(rows)
-    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    yield pd.concat(parts, ignore_index=True)
 
 
-def write(rows: "pd.DataFrame", to: str, out: Any) -> None:
+def write(chunks: "Iterable[pd.DataFrame]", to: str, out: Any) -> None:
     """CSV and JSON: times as ISO 8601 UTC with nanoseconds, lists as one string with spaces, missing as null."""
     from jitsilab.tables import as_text, write_csv
 
-    rows = as_text(rows)
-    if to == "csv":
-        write_csv(rows, out)
-        return
-    columns = [rows[column].astype(object).where(rows[column].notna(), None).tolist() for column in rows.columns]
-    names = list(rows.columns)
-    out.write("[")
-    for number, row in enumerate(zip(*columns, strict=True)):
-        out.write((",\n " if number else "\n ") + terminal.to_json(dict(zip(names, row, strict=True))))
-    out.write("\n]\n" if len(rows) else "]\n")
+    separator = "[\n " if to == "json" else ""
+    for number, part in enumerate(chunks):
+        rows = as_text(part)
+        if to == "csv":
+            write_csv(rows, out, header=not number)
+            continue
+        columns = [rows[column].astype(object).where(rows[column].notna(), None).tolist() for column in rows.columns]
+        names = list(rows.columns)
+        for row in zip(*columns, strict=True):
+            out.write(separator + terminal.to_json(dict(zip(names, row, strict=True))))
+            separator = ",\n "
+    if to == "json":
+        out.write("[]\n" if separator.startswith("[") else "\n]\n")
 
 
 COMMAND = Command(

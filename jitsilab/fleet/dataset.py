@@ -8,7 +8,7 @@ that counts.
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +48,24 @@ class Dataset:
         """Whether the files of a case are all there."""
         return all(self.path(table, case).is_file() for table in tables)
 
-    def write(self, case: str, tables: "Mapping[str, pa.Table]") -> None:
-        """Put the tables of a case in place, each at once."""
+    def lay(self, schema: "pa.Schema", parts: "Iterable[pa.Table]") -> Path:
+        """Write a table part by part, to a file that `write` puts in place."""
         import pyarrow.parquet as pq
 
+        made = self._temporary()
+        try:
+            with pq.ParquetWriter(made, schema, compression="zstd") as writer:
+                for rows in parts:
+                    writer.write_table(rows)
+        except BaseException:
+            made.unlink(missing_ok=True)
+            raise
+        return made
+
+    def write(self, case: str, tables: "Mapping[str, pa.Table | Path]") -> None:
+        """Put the tables of a case in place, each at once."""
         for name, rows in tables.items():
-            made = self._temporary()
-            pq.write_table(rows, made, compression="zstd")
+            made = rows if isinstance(rows, Path) else self.lay(rows.schema, [rows])
             target = self.path(name, case)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(made, target)  # noqa: PTH105

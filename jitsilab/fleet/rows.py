@@ -4,7 +4,7 @@ A column has one type in every case, also where it is empty, so that the files o
 is in these four; a table that was asked for by name shows what was said, as `jitsilab table` does.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -185,25 +185,22 @@ def errors(source: str, problems: Iterable[tuple[str, Problem]], lost: bool = Fa
     return rows
 
 
-def further(call: "Call", name: str, source: str) -> "pa.Table":
-    """A table of the call by name, as the dataset has it; without rows where the evidence cannot show it."""
+def further(call: "Call", name: str, source: str) -> "Iterator[pa.Table]":
+    """The parts of a table of the call, as the dataset has it; none where the evidence cannot show it."""
     import pyarrow as pa
 
     schema = named(name)
-    types = arrow(schema)
-    rows = call.table(name)
-    if rows is None:
-        return types.empty_table()
-    rows = rows.assign(source=source)
-    if "input" not in rows:
-        rows = rows.assign(input=call.packets[0].input if call.packets else "")
-    for column in schema:
-        if column not in rows:
-            rows[column] = None
     lists = {column: "str" for column, (dtype, _) in schema.items() if dtype == "object"}
-    if lists:
-        rows = rows.assign(**{column: as_text(rows[[column]])[column] for column in lists})
-    return pa.Table.from_pandas(rows[list(schema)], types, preserve_index=False)
+    for part in call.chunks(name):
+        rows = part.assign(source=source)
+        if "input" not in rows:
+            rows = rows.assign(input=call.packets[0].input if call.packets else "")
+        for column in schema:
+            if column not in rows:
+                rows[column] = None
+        if lists:
+            rows = rows.assign(**{column: as_text(rows[[column]])[column] for column in lists})
+        yield pa.Table.from_pandas(rows[list(schema)], arrow(schema), preserve_index=False)
 
 
 def _problems(call: "Call") -> list[tuple[str, Problem]]:

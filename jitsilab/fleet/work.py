@@ -117,11 +117,18 @@ def _here(
         return Done(case.id, case.source, "unchanged")
     rename = {path: case.source}
     size = sum(max(file.size, 0) for file in seen)
-    further = {}
+    laid: dict[str, Path] = {}
     try:
         call = load(path, keylog=options.keylog or None, facts=options.facts or None)
         by_table = rows.of_call(call, case.source, size)
-        further = {name: rows.renamed(rows.further(call, name, case.source), rename) for name in options.tables}
+        for name in options.tables:
+            parts = (rows.renamed(part, rename) for part in rows.further(call, name, case.source))
+            laid[name] = dataset.lay(rows.arrow(rows.named(name)), parts)
+        tables = {name: rows.table(by_table[name], schema, rename) for name, schema in rows.SCHEMAS.items()}
+        dataset.forget(case.id)
+        dataset.write(case.id, {**tables, **laid})
+        dataset.note(case.id, **kept, state="done", participants=len(by_table["participants"]))
+        return Done(case.id, case.source, "done", participants=len(by_table["participants"]))
     except LabError as error:  # of these bytes nothing else can be said, so it is done
         done = failed(case, options, str(error), rename)
         dataset.note(case.id, **kept, state="failed", message=done.message)
@@ -132,11 +139,9 @@ def _here(
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"an error of jitsilab itself: {type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
         return failed(case, options, text)
-    tables = {name: rows.table(by_table[name], schema, rename) for name, schema in rows.SCHEMAS.items()}
-    dataset.forget(case.id)
-    dataset.write(case.id, {**tables, **further})
-    dataset.note(case.id, **kept, state="done", participants=len(by_table["participants"]))
-    return Done(case.id, case.source, "done", participants=len(by_table["participants"]))
+    finally:
+        for made in laid.values():
+            made.unlink(missing_ok=True)
 
 
 def failed(case: Case, options: Options, why: str, rename: Mapping[str, str] | None = None) -> Done:

@@ -1,10 +1,11 @@
 """A capture, or packets that somebody printed, as tables by name: each made when it is first asked for.
 
-A table that the source cannot show is None, which is not the same as empty.
+The tables with a row a packet can be had in chunks, and of some frames alone, and are then not kept. A table that the
+source cannot show is None, which is not the same as empty.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jitsilab.errors import CaptureError, ParameterError, Problem
 
@@ -17,10 +18,16 @@ WIRE_TABLES = (
     "frames", "tcp", "arp", "flows", "stun", "dtls", "tls", "rtp", "rtcp", "media", "dns", "http", "xmpp", "bridge",
     "jingle", "payload_types", "header_extensions", "candidates", "sources",
 )  # fmt: skip
-PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp")  # as `jitsilab.tables.PARTS` has them
+PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp", "extended")  # as `jitsilab.tables.PARTS` has them
 ANALYSED = ("ice", "turn_in_tls")  # made of other tables
 PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
 NAMES = (*WIRE_TABLES, *ANALYSED)
+CHUNK = 1 << 16  # frames of which a part of a long table is made
+
+
+class _Long(NamedTuple):
+    wire: "Wire"
+    build: Callable[..., Any]  # of a wire and rows of it, a `jitsilab.tables.Table`
 
 
 class PacketTables(Mapping[str, "pd.DataFrame | None"]):
@@ -61,17 +68,55 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         table: pd.DataFrame | None = self._tables[name]
         return table
 
+    def chunks(self, name: str) -> "Iterator[pd.DataFrame]":
+        """The rows of a table part by part, nothing where the source cannot show it; a long one is made of slices."""
+        if (long := self._long(name)) is None:
+            table = self.table(name)
+            if table is not None:
+                yield table
+            return
+        import numpy as np
+
+        from jitsilab.pcap.columns import slices
+
+        problems: list[Problem] = []
+        for window in slices(max(1, len(long.wire.packets)), CHUNK):  # one without rows has columns too
+            rows, faults = long.build(long.wire, np.arange(window.start, min(window.stop, len(long.wire.packets))))
+            problems += faults
+            yield rows
+        self._problems[name] = problems
+
+    def of_frames(self, name: str, frames: Iterable[int]) -> "pd.DataFrame | None":
+        """The rows of a table that are of these frames; a long one is not made whole for them."""
+        if (long := self._long(name)) is None:
+            table = self.table(name)
+            return None if table is None else table[table["frame"].isin(set(frames))]
+        import numpy as np
+
+        packets = long.wire.packets
+        places = np.unique(np.fromiter(frames, np.int64)) - packets.first
+        rows: pd.DataFrame = long.build(long.wire, places[(places >= 0) & (places < len(packets))]).rows
+        return rows
+
+    def _long(self, name: str) -> "_Long | None":
+        """What makes a table of any rows of the capture, where it is one with a row a frame and was not made yet."""
+        if self.wire is None or name in self._tables or name not in NAMES:
+            return None
+        from jitsilab.tables import catalogue
+
+        return _Long(self.wire, catalogue.LONG[name]) if name in catalogue.LONG else None
+
     def _part(self, name: str) -> "pd.DataFrame | None":
         """A part of a long table, by itself where the whole was not made anyhow; the short ones are kept."""
         if self.wire is None:
             return None
         if name not in self._tables:
             from jitsilab.pcap import columns
-            from jitsilab.tables import frames
+            from jitsilab.tables import catalogue
 
-            rows: pd.DataFrame = frames.PARTS[name](self.wire)
+            rows: pd.DataFrame = catalogue.PARTS[name](self.wire)
             columns.let_go()
-            if name != "icmp":
+            if name not in ("icmp", "extended"):
                 return rows
             self._tables[name] = rows
         kept: pd.DataFrame = self._tables[name]

@@ -7,7 +7,7 @@ is of the servers, stays.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -159,6 +159,16 @@ class Part(PacketTables):
 
     def _built(self, name: str) -> pd.DataFrame | None:
         rows = self._source.table(name)
+        return None if rows is None else self._cut(rows)
+
+    def chunks(self, name: str) -> Iterator[pd.DataFrame]:
+        """As the source has them, as far as they are within."""
+        for rows in self._source.chunks(name):
+            yield self._cut(rows)
+
+    def of_frames(self, name: str, frames: Iterable[int]) -> pd.DataFrame | None:
+        """As the source has them, as far as they are within."""
+        rows = self._source.of_frames(name, frames)
         return None if rows is None else self._cut(rows)
 
     def _analysed(self, name: str) -> pd.DataFrame | None:

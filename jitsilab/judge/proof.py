@@ -254,19 +254,20 @@ def _whole(source: "PacketTables", flows: frozenset[int], last: int) -> list[int
     return [frame for frame in frames if frame <= last]
 
 
-def describe(source: "Mapping[str, Any]", frames: Iterable[int]) -> dict[int, list[str]]:
+def describe(source: "PacketTables", frames: Iterable[int]) -> dict[int, list[str]]:
     """What these frames are, in a few words each; nothing that somebody keeps secret."""
     wanted = set(frames)
     by_frame: dict[int, list[str]] = {}
     for table, words in _WORDS.items():
         asked = wanted - by_frame.keys() if table in _LAST else wanted
-        rows = source[table] if asked else None
+        rows = (source.table(table) if table == "http" else source.of_frames(table, asked)) if asked else None
         if rows is None or rows.empty:
             continue
         if table == "http":
             for row in rows[rows["response_frame"].isin(asked)].to_dict("records"):
                 by_frame.setdefault(int(row["response_frame"]), []).append(f"HTTP answer {_status(row)}")
-        for row in rows[rows["frame"].isin(asked)].to_dict("records"):
+            rows = rows[rows["frame"].isin(asked)]
+        for row in rows.to_dict("records"):
             phrase = words(row)
             if (
                 phrase

@@ -26,10 +26,10 @@ _mapped: "WeakSet[mmap.mmap]" = WeakSet()
 _changing = Lock()
 
 
-def slices(count: int) -> Iterator[slice]:
+def slices(count: int, rows: int = 0) -> Iterator[slice]:
     """Neighbouring slices that together are ``count`` rows; of mapped columns no more stays than one slice."""
-    for low in range(0, count, SLICE):
-        yield slice(low, min(low + SLICE, count))
+    for low in range(0, count, rows or SLICE):
+        yield slice(low, min(low + (rows or SLICE), count))
         let_go()
 
 

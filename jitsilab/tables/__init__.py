@@ -6,6 +6,7 @@ a `jitsilab.wire.Wire` and gives a `Table`). Hostile or odd bytes become `Proble
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,6 +116,7 @@ def _empty(name: str) -> pd.DataFrame:
 #: what analysis needs of the long tables, in a few bytes a row: the part, and the table that it is a part of
 PARTS = {
     "segments": "tcp", "stamps": "tcp", "bounds": "frames", "cut": "frames", "ends": "frames", "icmp": "frames",
+    "extended": "rtp",
 }  # fmt: skip
 
 
@@ -143,9 +145,21 @@ def as_text(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def write_csv(rows: pd.DataFrame, out: Any) -> None:
+def write_csv(rows: pd.DataFrame, out: Any, *, header: bool = True) -> None:
     """Rows as CSV that CSV readers read: a cell with an end of line of any kind, a lone CR too, stands in quotes."""
-    rows.to_csv(_Lines(out), index=False, lineterminator=_Lines.END)
+    rows.to_csv(_Lines(out), index=False, header=header, lineterminator=_Lines.END)
+
+
+def write_parquet(chunks: Iterable[pd.DataFrame], path: Path) -> None:
+    """The parts of a table as one file, a row group each or more."""
+    from pyarrow import parquet
+
+    parts = iter(chunks)
+    first = pa.Table.from_pandas(next(parts), preserve_index=False)
+    with parquet.ParquetWriter(path, first.schema) as writer:
+        writer.write_table(first)
+        for rows in parts:
+            writer.write_table(pa.Table.from_pandas(rows, first.schema, preserve_index=False))
 
 
 class _Lines:

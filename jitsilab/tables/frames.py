@@ -60,13 +60,10 @@ _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 _TIMESTAMP = 0x0101080A  # NOP, NOP, timestamp option of 10 bytes: what nearly every segment carries
 
 
-def frames(wire: Wire) -> Table:
-    """One row a frame."""
-    return Table(_frames(wire, np.arange(len(wire.packets))), list(wire.packets.errors))
-
-
-def _frames(wire: Wire, rows: Array) -> pd.DataFrame:
+def frames(wire: Wire, rows: Array | None = None) -> Table:
+    """One row a frame, of the capture or of some rows of it; what cannot be read of the file is known without it."""
     packets = wire.packets
+    rows = np.arange(len(packets)) if rows is None else rows
     version, protocol, again = packets.ip_version[rows], packets.ip_protocol[rows], packets.duplicate_of[rows]
     columns = common(wire, rows) | {
         "protocol": texts(wire.labels[rows], list(labels.NAMES)),
@@ -77,19 +74,16 @@ def _frames(wire: Wire, rows: Array) -> pd.DataFrame:
         "interface": laid(packets.interface[rows].astype(np.int64)),
         "duplicate_of": integers(again, again > 0),
     }
-    return pd.DataFrame(columns, copy=False)
+    return Table(pd.DataFrame(columns, copy=False), [])
 
 
-def tcp(wire: Wire) -> Table:
-    """One row a TCP segment, duplicates on a second interface left out."""
+def tcp(wire: Wire, rows: Array | None = None) -> Table:
+    """One row a TCP segment, of the capture or of some rows of it, duplicates on a second interface left out."""
     packets = wire.packets
-    rows = packets.tcp_rows[packets.duplicate_of[packets.tcp_rows] == 0]
+    segments = packets.tcp_rows if rows is None else np.intersect1d(packets.tcp_rows, rows, assume_unique=True)
+    rows = segments[packets.duplicate_of[segments] == 0]
     fields = packets.tcp_fields(rows)
     options, problems = _options(wire, rows)
-    again = np.zeros(len(packets), bool)
-    for flow in wire.flows:
-        if flow.transport == "tcp":
-            again[flow.frames - packets.first] = flow.retransmitted
     columns = common(wire, rows) | {
         "up": wire.flows.up[rows],
         "flags": _flag_names(fields["flags"] & 0x1FF),
@@ -98,7 +92,7 @@ def tcp(wire: Wire) -> Table:
         "window": fields["window"].astype(np.int64),
         "length": wire_lengths(packets, rows),
         **options,
-        "retransmission": again[rows],
+        "retransmission": wire.flows.retransmitted[rows],
     }
     return Table(pd.DataFrame(columns, copy=False), problems)
 
@@ -161,7 +155,7 @@ def ends(wire: Wire) -> pd.DataFrame:
 def icmp(wire: Wire) -> pd.DataFrame:
     """Of the table ``frames`` the ICMP messages."""
     kinds = [number for number, name in enumerate(labels.NAMES) if name in ("ICMP", "ICMPv6")]
-    return _frames(wire, where(len(wire.labels), lambda window: np.isin(wire.labels[window], kinds)))
+    return frames(wire, where(len(wire.labels), lambda window: np.isin(wire.labels[window], kinds))).rows
 
 
 def arp(wire: Wire) -> Table:
@@ -180,7 +174,8 @@ def arp(wire: Wire) -> Table:
     return Table(frame_from(rows, SCHEMAS["arp"]), problems)
 
 
-BUILD = {"frames": frames, "tcp": tcp, "arp": arp}
+LONG = {"frames": frames, "tcp": tcp}
+BUILD = {**LONG, "arp": arp}
 PARTS = {"segments": segments, "stamps": stamps, "bounds": bounds, "cut": cut, "ends": ends, "icmp": icmp}
 
 

@@ -13,11 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
+from jitsilab.pcap.columns import slices
 from jitsilab.pcap.cores import side_by_side
 from jitsilab.pcap.links import UDP
 from jitsilab.protocols import rtcp as rtcp_decoder
-from jitsilab.protocols import rtp as rtp_decoder
-from jitsilab.tables import COMMON, TIME, Schema, Table, frame_from, streams
+from jitsilab.protocols.rtp import STATIC
+from jitsilab.tables import COMMON, TIME, Schema, Table, frame_from, rtp_extensions, streams
 from jitsilab.wire import labels
 from jitsilab.wire.flows import Range, wire_lengths
 from jitsilab.wire.labels import Label
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 TRANSPORTS = ("udp", "tcp", "tls")
+FIRST = 4  # packets that show a way of extending the header
 
 _WHERE: Schema = {
     "up": ("boolean", "from the flow's client"),
@@ -123,7 +125,14 @@ def _nested(wire: "Wire") -> list[Unit]:
     return [unit for unit in wire.units if unit.kind == "rtp" and len(unit.data) >= 12]
 
 
-class _Columns:
+def _nested_in(wire: "Wire", rows: Array) -> list[Unit]:
+    """Those of some rows of the capture."""
+    nested = _nested(wire)
+    there = np.isin([unit.frame - wire.packets.first for unit in nested], rows)
+    return [nested[place] for place in np.flatnonzero(there).tolist()]
+
+
+class Columns:
     """RTP packets in the order of their frames, one array a field."""
 
     def __init__(self, wire: "Wire", rows: Array, nested: list[Unit]) -> None:
@@ -186,25 +195,12 @@ def _seconds(wire: "Wire", time: Array) -> Array:
     return (time - wire.packets.time[0]) / 1e9 if len(time) else np.zeros(0)
 
 
-def rtp(wire: "Wire") -> Table:
-    """One row an RTP packet, in the order of frames."""
-    plain = labels.rows(wire.packets, wire.labels, Label.RTP, protocol=UDP)
-    columns = _Columns(wire, plain, _nested(wire))
-    count = len(columns.frame)
-    profile, extensions, csrcs = np.full(count, None, object), np.full(count, None, object), columns.first & 15
-    problems: list[Problem] = []
-    extended = np.flatnonzero(columns.first & 0x10)
-    rows = columns.frame - wire.packets.first
-    inside = columns.unit[extended] >= 0
-    payloads = iter(wire.packets.payloads(rows[extended[~inside]]))
-    for place, unit in zip(extended.tolist(), columns.unit[extended].tolist(), strict=True):
-        data = columns.nested[unit].data if unit >= 0 else next(payloads)
-        header = rtp_decoder.decode(data)
-        if header.profile is not None:
-            profile[place] = f"{header.profile:04x}"
-            extensions[place] = " ".join(str(extension.id) for extension in header.extensions) or None
-        if header.problems and len(data) >= columns.size[place]:
-            problems += [Problem(int(columns.frame[place]), "rtp", 12, text) for text in header.problems]
+def rtp(wire: "Wire", rows: Array | None = None) -> Table:
+    """One row an RTP packet, of the capture or of some rows of it, in the order of frames."""
+    rows = np.arange(len(wire.packets)) if rows is None else rows
+    plain = rows[(wire.labels[rows] == Label.RTP) & (wire.packets.ip_protocol[rows] == UDP)]
+    columns = Columns(wire, plain, _nested_in(wire, rows))
+    profile, extensions, problems = rtp_extensions.read(wire, columns)
     made = {
         "frame": columns.frame,
         "time": columns.time,
@@ -220,13 +216,24 @@ def rtp(wire: "Wire") -> Table:
         "timestamp": columns.timestamp,
         "payload_type": columns.payload_type,
         "marker": columns.marker,
-        "csrcs": csrcs.astype(np.int64),
+        "csrcs": (columns.first & 15).astype(np.int64),
         "profile": profile,
         "extensions": extensions,
         "size": columns.size,
         "duplicate": columns.duplicate,
     }
     return Table(_frame(made, RTP), problems)
+
+
+def extended(wire: "Wire") -> pd.DataFrame:
+    """Of the table ``rtp`` each way of extending the header, with its first packets in each direction of a flow."""
+    columns = ["frame", "flow", "src", "src_port", "up", "depth", "extensions", "duplicate"]
+    ways = ["flow", "up", "depth", "extensions", "duplicate"]
+    parts = [frame_from([], RTP)[columns]]
+    for window in slices(len(wire.packets)):
+        rows = rtp(wire, np.arange(window.start, window.stop)).rows
+        parts.append(rows[rows["extensions"].notna()].groupby(ways).head(FIRST)[columns])
+    return pd.concat(parts, ignore_index=True).groupby(ways).head(FIRST).reset_index(drop=True)
 
 
 def _peers(nested: list[Unit], unit: Array) -> dict[str, Array]:
@@ -250,7 +257,7 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
 
     def of_some(flows: Range) -> pd.DataFrame:  # a stream is of one flow
         inside = nested[bisect_left(nested, flows.low, key=_flow) : bisect_left(nested, flows.high, key=_flow)]
-        return _streams(wire, _Columns(wire, flows.rows, inside), clock_rates or {})
+        return _streams(wire, Columns(wire, flows.rows, inside), clock_rates or {})
 
     plain = wire.flows.ranges(lambda rows: (label[rows] == Label.RTP) & (protocol[rows] == UDP))
     parts = [part for part in side_by_side(of_some, plain) if len(part)]
@@ -261,7 +268,7 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     return Table(every.sort_values(order, kind="stable", ignore_index=True), [])
 
 
-def _streams(wire: "Wire", columns: _Columns, clock_rates: "Mapping[int | tuple[int, int], int]") -> pd.DataFrame:
+def _streams(wire: "Wire", columns: Columns, clock_rates: "Mapping[int | tuple[int, int], int]") -> pd.DataFrame:
     """The streams of some flows."""
     kept = np.flatnonzero(~columns.duplicate)
     if not len(kept):
@@ -301,7 +308,7 @@ def _streams(wire: "Wire", columns: _Columns, clock_rates: "Mapping[int | tuple[
 
 
 def _rate(flow: int, payload_type: int, signalled: "Mapping[int | tuple[int, int], int]") -> int | None:
-    fixed = rtp_decoder.STATIC.get(payload_type)
+    fixed = STATIC.get(payload_type)
     return signalled.get((flow, payload_type)) or signalled.get(payload_type) or (fixed.clock_rate if fixed else None)
 
 
@@ -361,4 +368,6 @@ def _report(packet: rtcp_decoder.Packet) -> tuple[Any, ...]:
     return (report.ssrc, report.fraction_lost / 256, report.cumulative_lost, report.highest_sequence, report.jitter)
 
 
-BUILD = {"rtp": rtp, "rtcp": rtcp, "media": media}
+LONG = {"rtp": rtp}
+BUILD = {**LONG, "rtcp": rtcp, "media": media}
+PARTS = {"extended": extended}

@@ -21,6 +21,7 @@ from jitsilab.judge.theory.scope import (
 )
 from jitsilab.judge.theory.signaling import KEYS, without_session
 from jitsilab.protocols import xmpp as stanzas
+from jitsilab.tables.media import FIRST
 
 OLD = ("DTLS 1.0",)
 TALK = limits.TALK.value  # records each way: an SCTP association that nobody uses has fewer
@@ -160,7 +161,7 @@ def _extended(scope: Scope) -> tuple[str, list[int]] | None:
     What is sent must be in the answer; what is received may be in the offer alone. An encrypted header extension
     shows no ids, and is not judged.
     """
-    negotiated, rtp = scope.table("header_extensions"), scope.table("rtp")
+    negotiated, rtp = scope.table("header_extensions"), scope.table("extended")
     if negotiated is None or negotiated.empty or rtp is None or not scope.whole:
         return None
     offered = {int(number) for number in negotiated["id"].dropna()}
@@ -169,7 +170,7 @@ def _extended(scope: Scope) -> tuple[str, list[int]] | None:
     for (outgoing, words), rows in extended.groupby(["outgoing", "extensions"], sort=True):
         strange = {int(word) for word in str(words).split()} - ((agreed if outgoing else offered) or offered)
         if strange:
-            return f"header extension {min(strange)} was not negotiated", list(rows["frame"].head(4))
+            return f"header extension {min(strange)} was not negotiated", list(rows["frame"].head(FIRST))
     return None
 
 

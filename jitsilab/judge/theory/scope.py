@@ -20,7 +20,7 @@ from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Check, Outcome, Verdict
 from jitsilab.protocols import xmpp as stanzas
-from jitsilab.tables import part
+from jitsilab.tables import PARTS, part
 from jitsilab.tables.occupants import key
 from jitsilab.tables.parsed import stanzas_of
 
@@ -48,7 +48,7 @@ class Whole:
 
     def get(self, name: str) -> pd.DataFrame | None:
         """A table by name, None where this capture cannot show it."""
-        return self._tables.get(name)
+        return part(self._tables, name) if name in PARTS else self._tables.get(name)
 
     def of_flows(self, name: str, flows: Collection[int]) -> pd.DataFrame:
         """The rows of some flows, in their order."""
@@ -157,7 +157,7 @@ class Scope:
             return self._http(rows)
         if name in ("xmpp", "jingle", "candidates", "payload_types", "header_extensions", "sources", "bridge"):
             return self._signaled(name, rows) if self.xmpp_streams else None
-        if name in ("stun", "dtls", "media", "rtp", "rtcp"):
+        if name in ("stun", "dtls", "media", "extended", "rtcp"):
             return self._carried(name)
         if name in ("tls", "flows", "turn_in_tls"):
             if not self.person.addresses:

@@ -39,7 +39,7 @@ class Decoded:
     def __init__(self, call: Call, events: pd.DataFrame) -> None:
         frames = set(events["frame"].astype(int))
         self._rows = {
-            name: _by_frame(call.table(name), frames)
+            name: _by_frame(call.of_frames(name, frames), frames)
             for name in ("frames", "tls", "turn_in_tls", "stun", "dtls", "jingle", "candidates")
         }
         media = call.table("media")
@@ -129,10 +129,10 @@ def _time(value: Any) -> str:
 
 def frame_words(call: Call, frames: set[int]) -> dict[int, tuple[Any, str]]:
     """Of each of these frames its row in the table ``frames``, and what was decoded in it, in a few words."""
-    rows = _by_frame(call.table("frames"), frames)
+    rows = _by_frame(call.of_frames("frames", frames), frames)
     words: dict[int, list[str]] = {}
     for name, form in _SAID.items():
-        for number, decoded in _by_frame(call.table(name), frames).items():
+        for number, decoded in _by_frame(call.of_frames(name, frames), frames).items():
             words.setdefault(number, []).extend(dict.fromkeys(filter(None, map(form, decoded))))
     return {
         number: (frame_rows[0], "; ".join(list(dict.fromkeys(words.get(number, [])))[:4])[:LONGEST])
