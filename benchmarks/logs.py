@@ -42,7 +42,7 @@ def measure(path: Path) -> dict[str, float]:
     kind, _ = logs.kind_of(delivery.head)
     source = next(kind_ for kind_ in logs.KINDS if kind_.name == kind).open(delivery)
     before = time.process_time()
-    events = sum(len(rows.rows) for rows in source.read(frozenset({"events"})))
+    events = sum(len(rows.rows) for rows in source.rows(frozenset({"events"})))
     seconds = time.process_time() - before
     start = time.perf_counter()
     subprocess.run(["grep", "-c", "SASLError\\|ICE state", str(path)], check=False, capture_output=True)

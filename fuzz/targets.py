@@ -145,7 +145,7 @@ def http1(data: bytes) -> None:
     from jitsilab.wire.carriers import http1 as carrier
     from jitsilab.wire.carriers.model import Notes
 
-    list(carrier.read(*_two(data), Notes(), flow=0, up=True, clear=True))
+    list(carrier.exchanges(*_two(data), Notes(), flow=0, up=True, clear=True))
 
 
 def http2(data: bytes) -> None:
@@ -153,7 +153,7 @@ def http2(data: bytes) -> None:
     from jitsilab.wire.carriers import http2 as carrier
     from jitsilab.wire.carriers.model import Notes
 
-    list(carrier.read(*_two(data), Notes(), flow=0, up=True, clear=True))
+    list(carrier.exchanges(*_two(data), Notes(), flow=0, up=True, clear=True))
 
 
 def websocket(data: bytes) -> None:
@@ -164,7 +164,7 @@ def websocket(data: bytes) -> None:
     how = data[0] if data else 0
     stream = Bytes(data[1:])
     deflate = carrier.Deflate(bool(how & 4)) if how & 2 else None
-    list(carrier.read(stream, 0, Notes(), masked=bool(how & 1), deflate=deflate, opened=not how & 8))
+    list(carrier.messages(stream, 0, Notes(), masked=bool(how & 1), deflate=deflate, opened=not how & 8))
     carrier.begins(stream, Bytes(data), late=bool(how & 16))
     carrier.agreed(data[:200].decode("latin-1"))
 
@@ -188,7 +188,7 @@ def stanza(data: bytes) -> None:
     from jitsilab.protocols import jitmeet, xmpp
     from jitsilab.protocols import stanza as protocol
 
-    one = protocol.read(data)
+    one = protocol.parse(data)
     for reader in (
         protocol.header, protocol.features, protocol.sasl, protocol.bound, protocol.management, protocol.error,
         protocol.disco, protocol.body, jitmeet.presence, jitmeet.source_info, jitmeet.properties, jitmeet.conference,
@@ -205,7 +205,7 @@ def xmpp_stream(data: bytes) -> None:
     from jitsilab.wire.carriers.model import Notes
 
     list(xml_stream.split(data))
-    list(xmpp_tcp.read(Bytes(data), Notes()))
+    list(xmpp_tcp.elements(Bytes(data), Notes()))
     xmpp_tcp.begins(Bytes(data), late=True)
 
 
@@ -224,7 +224,7 @@ def sdp(data: bytes) -> None:
     from jitsilab.protocols import jingle_writer, sdp_writer
     from jitsilab.protocols import sdp as protocol
 
-    session = protocol.read(data.decode("utf-8", "replace"))
+    session = protocol.decode(data.decode("utf-8", "replace"))
     sdp_writer.write(session), jingle_writer.encode(session)
 
 
@@ -291,7 +291,7 @@ def printed_lines(data: bytes) -> None:
     """Packets as programs print them: the form, each line, each summary."""
     from jitsilab.inputs.prints import reading, texts, transcript
 
-    _, printed, _ = reading.frames(texts.read(io.BytesIO(data), "fuzzed"), "fuzzed")
+    _, printed, _ = reading.frames(texts.load(io.BytesIO(data), "fuzzed"), "fuzzed")
     transcript.summaries_of(printed, [])
 
 
@@ -329,7 +329,7 @@ def _lines_of(room: str, *names: str) -> Callable[[bytes], None]:
             sure = kind.recognise(delivery)
             if kind.name in names or (not names and sure > 0):
                 source = kind.open(delivery)
-                for _ in source.read(source.tables):
+                for _ in source.rows(source.tables):
                     pass
                 _ = source.problems, source.note
 
@@ -346,7 +346,7 @@ def logs(data: bytes) -> None:
         kind.recognise(delivery)
     reader.stranger(data)
     source = reader.KINDS[0].open(delivery)
-    for _ in source.read(source.tables):
+    for _ in source.rows(source.tables):
         pass
     _ = source.problems, source.note
 

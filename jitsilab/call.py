@@ -119,7 +119,7 @@ class Call:
     @cached_property
     def facts(self) -> "Facts | None":
         """The server's configuration, where any of it is at hand."""
-        settings = [piece.delivery for piece in self.evidence.of("configuration")]
+        settings = [piece.delivery for piece in self.evidence.of_kind("configuration")]
         if self._facts is None and not settings:
             return None
         from jitsilab import facts  # whoever has no configuration needs no reader of it
@@ -147,7 +147,9 @@ class Call:
     @property
     def facts_folder(self) -> Path | None:
         """Where the configuration lies, where it came from a folder."""
-        paths = [str(delivery.path) for piece in self.evidence.of("configuration") if (delivery := piece.delivery).path]
+        paths = [
+            str(delivery.path) for piece in self.evidence.of_kind("configuration") if (delivery := piece.delivery).path
+        ]
         return Path(os.path.commonpath([os.path.dirname(path) for path in paths])) if paths else None  # noqa: PTH120
 
     def has(self, name: str) -> bool:
@@ -201,7 +203,7 @@ class Call:
         """Everybody in each capture, by its input."""
         from jitsilab.case import cast
 
-        return {source.input: cast.of(source) for source in self.packets}
+        return {source.input: cast.build(source) for source in self.packets}
 
     @cached_property
     def owners(self) -> dict[str, str]:
@@ -222,7 +224,7 @@ class Call:
 
         events = self.table("events") if self.evidence.lines else None
         packets = {source.input: (self.casts[source.input], source) for source in self.packets}
-        return clocks.clocks(events, dating.of(self.evidence), self.owners, packets)
+        return clocks.clocks(events, dating.sources(self.evidence), self.owners, packets)
 
     def within(self, since: str = "", until: str = "", room: str = "", tz: str = "") -> "Call":
         """The same call from a time until a time, and of one room; what is of the servers as a whole stays.
@@ -313,7 +315,7 @@ class Call:
             if wanted & source.tables:
                 for table in wanted & source.tables:
                     rows.setdefault(table, [])
-                for chunk in source.read(wanted & source.tables):
+                for chunk in source.rows(wanted & source.tables):
                     rows[chunk.table] += chunk.rows
         return {table: frame_from(rows[table], catalogue.LINES[table]) if table in rows else None for table in wanted}
 
@@ -402,7 +404,7 @@ class _Part(Call):
         from jitsilab.case import cast
 
         self.__dict__["casts"] = {
-            source.input: cut.people(cast.of(source), window, begins[source.input], source.table("flows"))
+            source.input: cut.people(cast.build(source), window, begins[source.input], source.table("flows"))
             for source in self.packets
         }
 

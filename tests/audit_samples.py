@@ -116,7 +116,7 @@ def certificate(days: int, name: str = "meet.example") -> Sample:
         )  # fmt: skip
         seen = Facts()
         pem = made.public_bytes(serialization.Encoding.PEM).decode()
-        seen.certificates = certificates.read(pem, "meet.example.crt", seen.problems)
+        seen.certificates = certificates.parse(pem, "meet.example.crt", seen.problems)
         return None, seen
 
     ends = "ran out" if days < 0 else "in date"

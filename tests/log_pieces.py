@@ -47,7 +47,7 @@ def source(data: str | bytes, name: str = "piece") -> logs.LogSource:
 def table(from_source: logs.LogSource, name: str) -> list[dict[str, Any]]:
     """Rows of a table as dictionaries, columns without a value left out."""
     columns = list(SCHEMAS[name])
-    rows = [row for some in from_source.read(frozenset({name})) if some.table == name for row in some.rows]
+    rows = [row for some in from_source.rows(frozenset({name})) if some.table == name for row in some.rows]
     assert all(len(row) == len(columns) for row in rows)
     return [{k: v for k, v in zip(columns, row, strict=True) if v is not None} for row in rows]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from jitsilab.errors import ParseError
+from jitsilab.protocols import stanza, xmpp
 from jitsilab.protocols import xml as markup
-from jitsilab.protocols import xmpp
 from jitsilab.tables import COMMON
 
 
@@ -40,7 +40,7 @@ def stanzas(folder: Path) -> Iterator[tuple[Line, xmpp.Stanza, str]]:
             continue
         body = root.tag == "{http://jabber.org/protocol/httpbind}body"
         for one in list(root) if body else [root]:
-            yield line, xmpp.of(one), ElementTree.tostring(one, encoding="unicode")
+            yield line, stanza.from_element(one), ElementTree.tostring(one, encoding="unicode")
 
 
 def xmpp_table(folder: Path) -> pd.DataFrame:

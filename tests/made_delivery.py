@@ -47,6 +47,6 @@ def tables(kind: Kind, delivery: Memory) -> tuple[dict[str, pd.DataFrame], Any]:
     """Every table that a source gives, with the dtypes of its schema, and the source."""
     source = kind.open(delivery)
     rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in source.tables}
-    for part in source.read(source.tables):
+    for part in source.rows(source.tables):
         rows[part.table] += part.rows
     return {name: frame_from(each, SCHEMAS[name]) for name, each in rows.items()}, source

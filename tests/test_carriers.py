@@ -40,7 +40,7 @@ DEFLATE = websocket.Deflate()
 
 def messages(data: bytes, *, masked: bool = False, deflate: websocket.Deflate | None = None) -> list[tuple[int, bytes]]:
     notes = Notes()
-    found = list(websocket.read(Bytes(data), 0, notes, masked=masked, deflate=deflate))
+    found = list(websocket.messages(Bytes(data), 0, notes, masked=masked, deflate=deflate))
     assert not notes.problems
     return [(one.opcode, one.data) for one in found]
 
@@ -87,7 +87,7 @@ def test_rfc_7692_section_7_2_3_2_with_and_without_context_takeover() -> None:
     assert messages(bytes.fromhex(first + first), deflate=websocket.Deflate(takeover=False)) == [(1, b"Hello")] * 2
     notes = Notes()
     stream = Bytes(bytes.fromhex(first + second))
-    found = list(websocket.read(stream, 0, notes, masked=False, deflate=websocket.Deflate(takeover=False)))
+    found = list(websocket.messages(stream, 0, notes, masked=False, deflate=websocket.Deflate(takeover=False)))
     assert [one.data for one in found] == [b"Hello"]
     assert [problem.message for problem in notes.problems] == ["a compressed message that does not unfold"]
 
@@ -127,7 +127,7 @@ def test_what_wsproto_sends_is_read(payloads: list[bytes], client: bool, extensi
 
 def test_frames_are_those_of_the_bytes() -> None:
     data = frame(b"x" * 14) + frame(b"", opcode=9) + frame(b"a" * 8, final=False) + frame(b"b" * 8, opcode=0)
-    first, ping, third = websocket.read(Bytes(data), 0, Notes(), masked=False)
+    first, ping, third = websocket.messages(Bytes(data), 0, Notes(), masked=False)
     assert (first.frames, ping.frames, third.frames) == ((1, 2), (2, 2), (2, 4))
     assert third.data == b"a" * 8 + b"b" * 8
 
@@ -139,9 +139,9 @@ def test_after_missing_bytes_reading_goes_on() -> None:
     notes = Notes()
     # a payload is cut: its end is known; a header is cut: the next frames show where it went on
     inside = Bytes(data[: size + 5], (size + 9, data[size + 9 :]))
-    assert [m.data for m in websocket.read(inside, 0, notes, masked=False)] == whole[:1] + whole[2:]
+    assert [m.data for m in websocket.messages(inside, 0, notes, masked=False)] == whole[:1] + whole[2:]
     across = Bytes(data[:size], (size + 7, data[size + 7 :]))
-    assert [m.data for m in websocket.read(across, 0, notes, masked=False)] == whole[:1] + whole[2:]
+    assert [m.data for m in websocket.messages(across, 0, notes, masked=False)] == whole[:1] + whole[2:]
     assert len(notes.problems) == 2
     assert all(problem.protocol == "WebSocket" for problem in notes.problems)
 
@@ -153,7 +153,7 @@ def test_a_context_that_is_lost_is_said_and_nothing_is_guessed() -> None:
     notes = Notes()
     start = len(frames[0]) + len(frames[1])
     stream = Bytes(frames[0], (start, b"".join(frames[2:])))
-    assert [m.data for m in websocket.read(stream, 0, notes, masked=False, deflate=DEFLATE)] == texts_[:1]
+    assert [m.data for m in websocket.messages(stream, 0, notes, masked=False, deflate=DEFLATE)] == texts_[:1]
     assert any("refer to bytes that are missing" in problem.message for problem in notes.problems)
 
 
@@ -171,7 +171,7 @@ def test_any_bytes_are_messages_or_problems(data: bytes, masked: bool, deflate: 
     holed = Bytes(data[:150], (160, data[160:]))
     for stream in (Bytes(data), holed):
         for opened in (True, False):
-            list(websocket.read(stream, 0, Notes(), masked=masked, deflate=deflate, opened=opened))
+            list(websocket.messages(stream, 0, Notes(), masked=masked, deflate=deflate, opened=opened))
 
 
 def test_a_compression_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_a_compression_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = frame(deflated(zlib.compressobj(9, wbits=-15), bytes(50 << 20)), compressed=True)
     notes = Notes()
     with bounds.processor(5):
-        found = list(websocket.read(Bytes(bomb * 20 + frame(b"after")), 0, notes, masked=False, deflate=DEFLATE))
+        found = list(websocket.messages(Bytes(bomb * 20 + frame(b"after")), 0, notes, masked=False, deflate=DEFLATE))
     assert [one.data for one in found] == [b"after"]
     assert "unfold to more than" in notes.problems[0].message
     assert len(notes.problems) <= Notes.LIMIT + 1
@@ -191,7 +191,7 @@ def test_a_compression_bomb_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def http(up: Bytes, down: Bytes) -> tuple[list[Exchange], Notes]:
     notes = Notes()
-    found = list(http1.read(up, down, notes, flow=0, up=True, clear=True))
+    found = list(http1.exchanges(up, down, notes, flow=0, up=True, clear=True))
     return [one for one in found if isinstance(one, Exchange)], notes
 
 
@@ -291,7 +291,7 @@ def test_http2_headers_continuations_padding_and_several_streams() -> None:
     down += h2(3, [(":status", "404"), ("content-type", "text/xml")], b"<y/>", back)
     down += h2(1, [(":status", "200"), ("content-type", "text/xml")], b"<x/>", back, cut=1)
     notes = Notes()
-    first, second = http2.read(Bytes(up), Bytes(down), notes, flow=0, up=True, clear=False)
+    first, second = http2.exchanges(Bytes(up), Bytes(down), notes, flow=0, up=True, clear=False)
     assert isinstance(first, Exchange)
     assert isinstance(second, Exchange)
     assert summary([first, second]) == [("/http-bind?n=1", 200), ("/http-bind?n=2", 404)]
@@ -311,7 +311,9 @@ def test_http2_that_misses_bytes_reads_bodies_and_guesses_no_header() -> None:
     down += b"".join(h2(n, [(":status", "200"), ("content-type", "text/xml")], b"<r/>", back) for n in (1, 3, 5))
     notes = Notes()
     sent = Bytes(up[: begin + 4], (begin + len(parts[1]), up[begin + len(parts[1]) :]))
-    found = [e for e in http2.read(sent, Bytes(down), notes, flow=0, up=True, clear=True) if isinstance(e, Exchange)]
+    found = [
+        e for e in http2.exchanges(sent, Bytes(down), notes, flow=0, up=True, clear=True) if isinstance(e, Exchange)
+    ]
     assert summary(found) == [("/http-bind?n=1", 200), (None, 200), (None, 200)]
     assert found[2].sent.data == b"<body/>"
     assert any("headers of this direction" in problem.message for problem in notes.problems)

@@ -439,7 +439,7 @@ def test_a_call_between_two_participants_is_drawn_between_them(monkeypatch: pyte
     check = {"flow": 0, "frame": 1, "seconds": 0.0, "up": True, "depth": 0, "method": "Binding",
              "message_class": "request", "use_candidate": False}  # fmt: skip
     tables = {"flows": pd.DataFrame([flow]), "stun": pd.DataFrame([check])}
-    monkeypatch.setattr(timeline.cast, "of", lambda _: None)
+    monkeypatch.setattr(timeline.cast, "build", lambda _: None)
     monkeypatch.setattr(
         timeline.cast, "addresses", lambda *_: {"192.168.1.2": "192.168.1.2", "192.168.1.3": "192.168.1.3"}
     )

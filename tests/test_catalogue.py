@@ -61,6 +61,6 @@ def test_a_name_opens_the_whole_of_it_and_a_point_one_capture(name: str) -> None
     assert {parts[0] for parts in names} >= {"logs-whole", "rest", "console-laptop-a.txt"}
     unread = [piece.input for piece in opened if piece.kind == "unknown" and "/rest/" not in piece.input]
     assert not unread  # an empty answer, or that of an older generation, may be of no known kind
-    settings = {piece.input for piece in whole.evidence.of("configuration")}
+    settings = {piece.input for piece in whole.evidence.of_kind("configuration")}
     assert all(Path(input).parent == entry.facts for input in settings), settings
-    assert not jl.load(name, use_keylog=False).evidence.of("key-log")
+    assert not jl.load(name, use_keylog=False).evidence.of_kind("key-log")

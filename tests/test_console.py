@@ -54,7 +54,7 @@ HEADS = {
 
 @pytest.mark.parametrize("line", HEADS)
 def test_a_line_is_taken_apart_in_every_browsers_form(line: str) -> None:
-    head = heads.read(line)
+    head = heads.split(line)
     assert (head.level, head.module, head.text) == HEADS[line]
     assert (head.time is not None) == ("Z" in line and "-" in line)
 

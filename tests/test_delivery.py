@@ -133,7 +133,7 @@ def test_a_link_into_the_configuration_is_kept(tmp_path: Path) -> None:
     (tmp_path / "sites-available" / "meet.conf").write_text("server { listen 443 ssl; server_name meet.example; }\n")
     (tmp_path / "sites-enabled" / "meet.conf").symlink_to("../sites-available/meet.conf")
     (tmp_path / "jvb.log").write_bytes(LOG)
-    assert len(collect([tmp_path]).of("configuration")) == 2
+    assert len(collect([tmp_path]).of_kind("configuration")) == 2
 
 
 def test_a_folder_skips_what_is_no_file(tmp_path: Path) -> None:

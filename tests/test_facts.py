@@ -40,7 +40,7 @@ def lab(recording: Get) -> facts.Facts:
 
 def read_prosody(text: str) -> tuple[prosody.Prosody, list[Problem]]:
     server, problems = prosody.Prosody(), []
-    prosody.read(text, "p.cfg.lua", server, problems)
+    prosody.parse(text, "p.cfg.lua", server, problems)
     return server, problems
 
 
@@ -128,7 +128,7 @@ def test_turnserver_ranges_and_what_wins(lab: facts.Facts, recording: Get) -> No
 )  # fmt: skip
 def test_whether_turn_asks_for_credentials(text: str, answer: bool | None) -> None:
     turn = turnserver.TurnServer()
-    turnserver.read(text, "t", turn)
+    turnserver.parse(text, "t", turn)
     assert turn.authenticates() is answer
 
 
@@ -137,7 +137,7 @@ def test_hocon_with_lines_and_without_following_anything(monkeypatch: pytest.Mon
     conf, problems = hocon.Hocon(), []
     text = 'include "/etc/passwd"\na { b = ${?HUSH}, c.d : 5\n  e = [ 1, "x" ] # note\n  password = hush\n}\n'
     text += "a.f = ${HUSH}\n"
-    hocon.read(text, "c.conf", conf, problems)
+    hocon.parse(text, "c.conf", conf, problems)
     assert [p.message for p in problems] == ["c.conf:1: an include, not followed"]
     assert conf.values["a.c.d"] == facts.Fact(5, "c.conf:2")
     assert conf.values["a.e"] == facts.Fact([1, "x"], "c.conf:3")
@@ -151,7 +151,7 @@ def test_hocon_opens_no_other_file(form: str, tmp_path: Path) -> None:
     other = tmp_path / "other.conf"
     other.write_text("stolen = 1")
     conf = hocon.Hocon()
-    hocon.read(form.replace("F", str(other)), "c.conf", conf, [])
+    hocon.parse(form.replace("F", str(other)), "c.conf", conf, [])
     assert not any("stolen" in path for path in conf.values)
 
 
@@ -249,7 +249,7 @@ def test_config_js_without_running_it() -> None:
         " giphy: { sdkKey: 'hush' } };\nconfig.resolution = 720\n"
         "config.e2ee = { on: false };\n"
     )
-    webconfig.read(text, "c.js", web, problems)
+    webconfig.parse(text, "c.js", web, problems)
     assert web.values["hosts.domain"] == facts.Fact("meet.example", "c.js:3")
     assert web.values["hosts.muc"].value is UNKNOWN
     assert web.values["p2p.stunServers"].value == [{"urls": "stun:a.example:443"}]
@@ -272,7 +272,7 @@ def test_config_js_without_running_it() -> None:
     ],
 )
 def test_forms_of_versions(text: str, package: str, version: str) -> None:
-    assert versions.read(text, "v")[package].value == version
+    assert versions.parse(text, "v")[package].value == version
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_unknown_and_broken_files_are_reported(tmp_path: Path) -> None:
 def test_a_list_is_no_configuration(text: str) -> None:
     problems: list[Problem] = []
     read = hocon.Hocon()
-    hocon.read(text, "jvb.conf", read, problems)
+    hocon.parse(text, "jvb.conf", read, problems)
     assert problems == [Problem(0, "hocon", 0, "jvb.conf: not readable as HOCON")]
     assert read.broken == ["jvb.conf"]
     assert not read.values
@@ -362,26 +362,26 @@ TEXTS = st.text(max_size=200) | st.lists(
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_breaks_a_reader(text: str) -> None:
     problems: list[Problem] = []
-    prosody.read(text, "f", prosody.Prosody(), problems)
-    hocon.read(text, "f", hocon.Hocon(), problems)
-    nginx.read(text, "f", nginx.Nginx(), problems)
-    webconfig.read(text, "f", webconfig.WebConfig(), problems)
+    prosody.parse(text, "f", prosody.Prosody(), problems)
+    hocon.parse(text, "f", hocon.Hocon(), problems)
+    nginx.parse(text, "f", nginx.Nginx(), problems)
+    webconfig.parse(text, "f", webconfig.WebConfig(), problems)
     turn = turnserver.TurnServer()
-    turnserver.read(text, "f", turn)
+    turnserver.parse(text, "f", turn)
     turn.ranges("denied-peer-ip")
     sockets.listeners(text, "f")
-    packetfilter.read(text, "f", packetfilter.Filters())
+    packetfilter.parse(text, "f", packetfilter.Filters())
     sockets.addresses(text)
     with contextlib.suppress(ValueError):
-        versions.read(text, "f")
+        versions.parse(text, "f")
     variables = settings_of_shell.Settings()
     settings_of_shell.read_env(text, "f", variables)
     settings_of_shell.read_shell(text, "f", variables)
-    properties.read(text, "f", variables)
+    properties.parse(text, "f", variables)
     settings_of_shell.interpolate(text, {"a": "b"}, complete=True)
-    compose.read(text, "f", compose.Compose(), variables, True, problems)
-    compose.read("services:\n  jvb:\n    ports:\n" + text, "f", compose.Compose(), variables, True, problems)
-    apache.read(text, "f", problems)
+    compose.parse(text, "f", compose.Compose(), variables, True, problems)
+    compose.parse("services:\n  jvb:\n    ports:\n" + text, "f", compose.Compose(), variables, True, problems)
+    apache.parse(text, "f", problems)
     sockets.hosts(text, "f")
     sockets.handed_on(text, "f")
 
@@ -413,7 +413,7 @@ def test_a_file_that_is_made_to_be_slow_ends(text: str) -> None:
 @pytest.mark.parametrize("text", ["a = " + "{" * 4000 + "}" * 4000, "a = " + "-" * 3000 + "1", "x" * 20000])
 def test_deep_or_long_text_ends(text: str) -> None:
     problems: list[Problem] = []
-    prosody.read(text, "f", prosody.Prosody(), problems)
-    hocon.read(text, "f", hocon.Hocon(), problems)
-    nginx.read(text.replace("=", ""), "f", nginx.Nginx(), problems)
-    webconfig.read("config " + text[2:], "f", webconfig.WebConfig(), problems)
+    prosody.parse(text, "f", prosody.Prosody(), problems)
+    hocon.parse(text, "f", hocon.Hocon(), problems)
+    nginx.parse(text.replace("=", ""), "f", nginx.Nginx(), problems)
+    webconfig.parse("config " + text[2:], "f", webconfig.WebConfig(), problems)

@@ -215,7 +215,7 @@ def test_altered_dropped_tls_rows_leave_nothing_observable(call: Any) -> None:
     tables = {
         **tables_of(call),
         "tls": call.tls.iloc[:0],
-        "turn_in_tls": turn_in_tls.read(call.tls.iloc[:0], call.flows),
+        "turn_in_tls": turn_in_tls.records(call.tls.iloc[:0], call.flows),
     }
     assert len(tables["turn_in_tls"]) == 0
     for premise in ("H3", "H4", "H5"):
@@ -231,7 +231,7 @@ def test_altered_refusals_as_long_as_successes_flip_the_verdict(call: Any) -> No
     mine = stages[stages["address"] == C]
     assert set(mine["stage"]) == {"permitted"}
     assert mine[["granted", "refused"]].sum().tolist() == [12, 0]
-    tables = {**tables_of(call), "tls": tls, "turn_in_tls": turn_in_tls.read(tls, call.flows)}
+    tables = {**tables_of(call), "tls": tls, "turn_in_tls": turn_in_tls.records(tls, call.flows)}
     assert verdict(tables, "H5") is Verdict.BROKEN
 
 

@@ -10,8 +10,8 @@ from by_night import thinned
 from test_frames_table import same_as_tshark
 
 from jitsilab import pcap
+from jitsilab.inputs.packets import PacketTables
 from jitsilab.pcap import unread
-from jitsilab.tables import frames as frame_tables
 from jitsilab.wire import Wire
 
 
@@ -41,9 +41,9 @@ def test_what_is_not_read_is_counted_and_named(name: str) -> None:
     assert packets.unread == {name: 2}
     assert [tuple(row) for row in packets.errors] == [(1, "pcap", 0, f"{name}: not read, in 2 frames")]
     assert unread.words(packets.unread) == f"Not read here: {name} in 2 frames."
-    table = frame_tables.frames(Wire(packets))
-    assert len(table.rows) == 2
-    assert table.problems == packets.errors
+    source = PacketTables("made", Wire(packets))
+    assert len(source["frames"]) == 2
+    assert source.known_problems() == packets.errors
     chunks = list(pcap.scan(io.BytesIO(made.pcap([frames[0], frames[0]], link)), chunk=1))
     assert chunks[-1].unread == packets.unread
     assert chunks[-1].errors == packets.errors

@@ -222,7 +222,7 @@ def test_what_is_no_log_is_not_taken(data: bytes) -> None:
 
 def read_all(data: bytes) -> None:
     one = logs.LogSource(Piece("any", data), "log", frozenset({"log", "events", "requests"}))
-    for some in one.read(frozenset({"log", "events", "requests"})):
+    for some in one.rows(frozenset({"log", "events", "requests"})):
         assert some.rows
 
 

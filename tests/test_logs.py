@@ -69,7 +69,7 @@ def test_a_fault_is_seen(recording: str, file: str, event: str, value: str | Non
 
 def test_an_unknown_zone_and_year_are_said() -> None:
     one = source("Nov 29 15:35:36 c2s563d13542640\tinfo\tClient connected\n")
-    list(one.read(frozenset({"events"})))
+    list(one.rows(frozenset({"events"})))
     assert not one.zone_known
     assert not one.year_known
     assert "no year" in one.note

@@ -119,7 +119,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(text: str, name: str) -> dict[tuple[str, int], bool | None]:
     """What the walk says of every port, for a host of which the outer interface is known."""
     filters = Filters(interfaces=Interfaces("eth0", ["lo", "eth0"]))
-    assert packetfilter.read(text, name, filters)
+    assert packetfilter.parse(text, name, filters)
     ports = [(transport, port) for transport in ("tcp", "udp") for port in kernel_filter.PORTS]
     return {(t, p): filters.way(t, p, ["203.0.113.10"]).open for t, p in ports}
 
@@ -219,7 +219,7 @@ GROUPS = """{"SecurityGroups": [{"GroupId": "sg-1", "IpPermissions": [
 
 def ways(text: str, name: str = "filter.txt", *, addresses: tuple[str, ...] = ()) -> Filters:
     filters = Filters(interfaces=Interfaces("eth0", ["lo", "eth0"]))
-    assert packetfilter.read(text, name, filters)
+    assert packetfilter.parse(text, name, filters)
     return filters
 
 
@@ -247,7 +247,7 @@ def test_a_default_that_is_not_shown_is_not_known() -> None:
     way = filters.way("tcp", 9000)
     assert (way.open, "ufw status verbose" in way.unread[0]) == (None, True)
     inactive = Filters()
-    assert packetfilter.read("Status: inactive\n", "ufw.txt", inactive)
+    assert packetfilter.parse("Status: inactive\n", "ufw.txt", inactive)
     assert inactive.way("tcp", 1).open is None
 
 
@@ -304,10 +304,10 @@ def test_one_rule(rule: str, answer: bool | None) -> None:
 
 def test_an_interface_of_which_nothing_is_known_decides_nothing() -> None:
     filters = Filters(interfaces=Interfaces("", ["lo", "ens3", "ens4"]))
-    assert packetfilter.read(BASE.replace("RULE", 'iifname "ens3" tcp dport 5222 accept'), "nft.txt", filters)
+    assert packetfilter.parse(BASE.replace("RULE", 'iifname "ens3" tcp dport 5222 accept'), "nft.txt", filters)
     assert filters.way("tcp", 5222).open is None
     inner = Filters()
-    assert packetfilter.read(BASE.replace("RULE", 'iifname "docker0" accept'), "nft.txt", inner)
+    assert packetfilter.parse(BASE.replace("RULE", 'iifname "docker0" accept'), "nft.txt", inner)
     assert inner.way("tcp", 5222).open is False
 
 
@@ -355,9 +355,9 @@ WORDS = [*PLAIN.replace("\n", " ").split(" "), "\n", '"', "Status: active"]
 @settings(max_examples=150, deadline=None)
 def test_no_text_breaks_a_filter(text: str) -> None:
     filters = Filters()
-    packetfilter.read(text, "nft.txt", filters)
-    packetfilter.read("*filter\n" + text, "rules.v4", filters)
-    packetfilter.read('{"nftables": [' + text + "]}", "nft.json", filters)
+    packetfilter.parse(text, "nft.txt", filters)
+    packetfilter.parse("*filter\n" + text, "rules.v4", filters)
+    packetfilter.parse('{"nftables": [' + text + "]}", "nft.json", filters)
     filters.way("tcp", 22, ["203.0.113.1", "2001:db8::1"])
     filters.way_out("udp", 10000)
 

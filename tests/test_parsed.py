@@ -16,8 +16,8 @@ from jitsilab.tables import parsed
 
 def test_a_table_is_read_once_and_forgotten_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
-    real = stanzas.read
-    monkeypatch.setattr(stanzas, "read", lambda text: (seen.append(text), real(text))[1])
+    real = stanzas.parse
+    monkeypatch.setattr(stanzas, "parse", lambda text: (seen.append(text), real(text))[1])
     table = pd.DataFrame({"xml": ["<iq xmlns='jabber:client' id='1'/>", "<iq", None]})
     first = parsed.stanzas_of(table)
     assert [one.id if one else None for one in first] == ["1", None, None]

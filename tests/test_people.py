@@ -72,7 +72,7 @@ def test_a_participant_s_own_capture(recording: Callable[[str], Path]) -> None:
 def test_the_server_is_nobody(recording: Callable[[str], Path]) -> None:
     folder = recording("jvb-3")
     known = json.loads((folder / "truth.json").read_text())["server"]
-    found = people.of(captured(folder).tables())
+    found = people.build(captured(folder).tables())
     assert found.servers == [known["private"]]
     assert found.public == known["public"]
     assert not {known["private"], known["public"]} & {a for one in found.people for a in one.addresses}
@@ -100,7 +100,7 @@ def test_two_calls_at_one_server_behind_its_proxy_share_names_and_no_more(record
 def test_a_page_and_a_websocket_are_no_reason_to_claim_a_call(recording: Callable[[str], Path]) -> None:
     folder = recording("auth-required")
     call = captured(folder, keys=False)
-    who = people.of(call.tables())
+    who = people.build(call.tables())
     assert who.jitsi == ""
     assert "as many pages" in who.recognition.could_be
     assert len(who.people) == 2
@@ -109,7 +109,7 @@ def test_a_page_and_a_websocket_are_no_reason_to_claim_a_call(recording: Callabl
 
 def test_an_idle_telephone_is_in_no_call(data: Path) -> None:
     call = jl.load(data / "faults" / "android-no-jitsi.pcap")
-    assert people.of(call.tables()).jitsi == ""
+    assert people.build(call.tables()).jitsi == ""
     assert call.participants.empty
 
 
@@ -119,7 +119,7 @@ def test_both_families_of_addresses_are_the_same_server_and_people(
 ) -> None:
     folder = recording("jvb-ipv6")
     call = captured(folder, point, keys)
-    who = people.of(call.tables())
+    who = people.build(call.tables())
     assert set(who.servers) == {"172.31.37.118", "2001:db8:1c::10"}
     owners = people.addresses(who, call.flows)
     assert not set(owners) & set(who.servers)

@@ -55,7 +55,7 @@ def test_path_and_cause_are_right_or_honestly_open(
     if not rows:  # a page and a WebSocket, sealed: many a page is that, so nobody is claimed, and it is said
         assert (point, keys) == ("eth0", False)
         assert all(known["media_path"] in ("none", "p2p") for known in truth["participants"])
-        assert cast.of(call.tables()).recognition.could_be
+        assert cast.build(call.tables()).recognition.could_be
         return
     for known in truth["participants"]:
         row, causes = row_of(known, rows), right_causes(truth, known)

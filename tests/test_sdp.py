@@ -188,16 +188,16 @@ def test_many_sources_do_not_make_a_giant() -> None:
 
 
 def test_many_lines_take_little_time() -> None:
-    read = sdp.read("v=0\nm=audio 9 x " + "96 " * 100_000 + "\n" + "a=rtcp-fb:96 nack\n" * 50_000)
+    read = sdp.decode("v=0\nm=audio 9 x " + "96 " * 100_000 + "\n" + "a=rtcp-fb:96 nack\n" * 50_000)
     assert len(read.contents[0].payload_types) == 1
     with pytest.raises(ParseError):
-        sdp.read("v=0\n" + "a=x-jingle-info:%3Ca/%3E\n" * 20_000)
+        sdp.decode("v=0\n" + "a=x-jingle-info:%3Ca/%3E\n" * 20_000)
 
 
 @pytest.mark.parametrize("broken", ["", "hello", "v=0\r\n a=b\r\n", "v=0\nx\n", "v=0\n" + "m=a\n" * 10_001])
 def test_what_is_not_sdp_is_refused(broken: str) -> None:
     with pytest.raises(ParseError):
-        sdp.read(broken)
+        sdp.decode(broken)
 
 
 LINES = st.sampled_from(
@@ -227,15 +227,15 @@ LINES = st.sampled_from(
 @given(st.lists(LINES | st.text(max_size=20).map(lambda t: f"a={t}"), max_size=20))
 def test_any_lines_are_read_and_written_again_or_refused(lines: list[str]) -> None:
     with contextlib.suppress(ParseError):
-        sdp.write(sdp.read("\r\n".join(["v=0", *lines])))
+        sdp.write(sdp.decode("\r\n".join(["v=0", *lines])))
 
 
 def test_the_port_of_an_old_data_channel_stands_in_its_sctpmap() -> None:
     lines = ["v=0", "m=application 9 DTLS/SCTP 5000", "a=mid:data", "a=sctpmap:5000 webrtc-datachannel 1024"]
-    (content,) = sdp.read("\r\n".join(lines) + "\r\n").contents
+    (content,) = sdp.decode("\r\n".join(lines) + "\r\n").contents
     assert content.transport is not None
     assert content.transport.sctp is not None
     assert (content.transport.sctp.port, content.transport.sctp.streams) == (5000, 1024)
     lines[-1] = "a=sctp-port:5001"
-    (content,) = sdp.read("\r\n".join(lines) + "\r\n").contents
+    (content,) = sdp.decode("\r\n".join(lines) + "\r\n").contents
     assert content.transport.sctp.port == 5001

@@ -11,7 +11,7 @@ from jitsilab import facts
 from jitsilab.errors import Problem
 from jitsilab.facts import prosody
 from jitsilab.facts.compose import Compose
-from jitsilab.facts.compose import read as read_compose
+from jitsilab.facts.compose import parse as read_compose
 from jitsilab.facts.model import hide
 from jitsilab.facts.settings import Settings, interpolate, read_env
 
@@ -63,7 +63,7 @@ def test_prosody_reads_its_file_as_we_do(source: str, tmp_path: Path, recording:
     done = subprocess.run(["lua5.4", HERE / "prosody_config.lua", path], capture_output=True, text=True, check=True)
     real = json.loads(done.stdout)
     server, problems = prosody.Prosody(), list[Problem]()
-    prosody.read(path.read_text(), path.name, server, problems)
+    prosody.parse(path.read_text(), path.name, server, problems)
     assert problems == []
     assert {host.name for host in server.hosts} == set(real)
     for host in server.hosts:
@@ -226,5 +226,5 @@ def test_what_a_compose_file_publishes() -> None:
     assert (jvb.program, jvb.addresses) == ("jvb", ["172.28.1.4"])
     assert jvb.environment.values["JVB_PORT"] == facts.Fact("20000", ".env:1")
     assert jvb.ports[0].place == "docker-compose.yml:9"
-    assert seen.of("web") == []
+    assert seen.running("web") == []
     assert problems == []

@@ -111,7 +111,7 @@ def test_a_date_of_validity_moves_within_its_form(tag: int, date: bytes, seconds
     wording = Wording(Names(b"k" * 32), Addresses(b"k" * 32))
     wording.moments = Moments(seconds, None, frozenset())
     der = bytes([0x30, len(date) + 2, tag, len(date)]) + date
-    assert Certificates(wording).of(der) == der[:4] + after
+    assert Certificates(wording).substitute(der) == der[:4] + after
 
 
 def test_the_day_itself_stands_nowhere_any_more(tmp_path: Path) -> None:

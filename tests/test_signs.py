@@ -64,7 +64,7 @@ def gathered(data: Path, recording: Callable[[str], Path]) -> Callable[[str, str
         if (name, point) not in made:
             folder = recording(name) if name in registry.names() else data / "recordings" / name
             capture = captured(folder, *POINTS[point])
-            who = cast.of(capture.tables())
+            who = cast.build(capture.tables())
             truth = json.loads((folder / "truth.json").read_text())["participants"]
             laptops = {one[key]: one["laptop"][-1] for one in truth for key in ("nick", "public", "private", "public6")
                        if one.get(key)}  # fmt: skip
@@ -76,7 +76,7 @@ def gathered(data: Path, recording: Callable[[str], Path]) -> Callable[[str, str
 
 def of_laptop(who: cast.Cast, found: Signs, laptops: dict[str, str]) -> dict[str, PersonSigns]:
     """The signs of each laptop."""
-    return {laptops[next(one for one in (person.id, *person.addresses) if one in laptops)]: found.of(person)
+    return {laptops[next(one for one in (person.id, *person.addresses) if one in laptops)]: found.of_person(person)
             for person in who.people}  # fmt: skip
 
 

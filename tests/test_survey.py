@@ -66,7 +66,7 @@ COUNT = len(CAPTURES) + len(REPORTS) + 3
 def inline(paths: Path | str | list[str], out: Path, **options: object) -> list[work.Done]:
     """The survey without Dask, as an undisturbed run of one worker."""
     dataset.Dataset(out).prepare()
-    made = work.Options.of(str(out), (), (), tuple(options.pop("tables", ())), bool(options.pop("again", False)))  # type: ignore[arg-type]
+    made = work.Options.digested(str(out), (), (), tuple(options.pop("tables", ())), bool(options.pop("again", False)))  # type: ignore[arg-type]
     return [work.process(case, made) for case in cases.cases(paths, **options)]  # type: ignore[arg-type]
 
 
@@ -414,7 +414,7 @@ def test_an_address_is_shown_without_its_secrets() -> None:
 def test_a_worker_keeps_nothing_of_a_case(tmp_path: Path) -> None:
     with _client(distributed, None, 1) as client:
         assert list(client.run(_profiled).values()) == [False]
-    made = work.Options.of(str(tmp_path / "fleet"), (), (), (), True)
+    made = work.Options.digested(str(tmp_path / "fleet"), (), (), (), True)
     dataset.Dataset(tmp_path / "fleet").prepare()
     recording = registry.capture_path(registry.find("alone"), None)
     case = next(cases.cases(recording))

@@ -454,6 +454,6 @@ def test_what_a_certificate_does_wrong_becomes_rows_of_errors() -> None:
     assert set(fields) <= set(tables.TLS)
     problems.clear()
     pem = "-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der).decode() + "-----END CERTIFICATE-----\n"
-    assert len(certificates.read(pem, "server.crt", problems)) == 1
+    assert len(certificates.parse(pem, "server.crt", problems)) == 1
     assert all(problem.message.startswith("server.crt:1: ") for problem in problems)
     assert len(problems) == 2

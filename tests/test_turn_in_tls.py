@@ -81,7 +81,7 @@ def test_refusals_of_another_vendor_are_read_from_lengths_alone(data: Path) -> N
             rows.append((one.frame, one.seconds, flow, one.up, "application_data", one.size + 17, None))
     tls = pd.DataFrame(rows, columns=["frame", "seconds", "flow", "up", "record_type", "length", "handshake"])
     tls = tls.assign(version="TLS 1.3", suite=None, alpn=None)
-    read = turn_in_tls.read(tls, call.flows)
+    read = turn_in_tls.records(tls, call.flows)
     assert set(read.loc[read["message"] == "create-permission-error", "frame"]) == {623, 639, 643}
     words = {"Allocate": "allocate", "CreatePermission": "create-permission", "Refresh": "refresh", "Send": "send",
              "Data": "data"}  # fmt: skip
@@ -115,7 +115,7 @@ def test_other_credentials_realms_servers_and_round_trips(kind: str) -> None:
     for seed in range(12 if "bound" in kind else 30):
         random = Random(seed)
         one = made(kind, random, Server.any(random))
-        same, less, more = compare(one.said, control(turn_in_tls.read(*one.tables)))
+        same, less, more = compare(one.said, control(turn_in_tls.records(*one.tables)))
         right, missed, wrong = right + same, missed + less, wrong + more
     assert wrong == 0
     assert missed <= right / (3 if kind == "auth" else 20)  # a second refusal may be as long as a success
@@ -126,11 +126,11 @@ def test_a_capture_that_ends_early_says_less_and_nothing_else(seed: int) -> None
     random = Random(seed)
     one = made(random.choice(["refused", "checks", "bound"]), random, Server.any(random))
     tls, flows = one.tables
-    whole = {row.frame: row.message for row in turn_in_tls.read(tls, flows).itertuples()}
+    whole = {row.frame: row.message for row in turn_in_tls.records(tls, flows).itertuples()}
     for size in range(1, len(tls), 1 + len(tls) // 20):
         cut = tls.iloc[:size]
         now = flows.assign(last_seconds=cut["seconds"].iloc[-1], last_frame=cut["frame"].iloc[-1], fins=0)
-        for row in turn_in_tls.read(cut, now).itertuples():
+        for row in turn_in_tls.records(cut, now).itertuples():
             if row.message.startswith(CONTROL):
                 assert whole[row.frame] == row.message
 
@@ -139,14 +139,14 @@ def test_what_lengths_cannot_say_is_not_said() -> None:
     """Padded records, block ciphers, connections from before the capture, web traffic."""
     one = made("checks", Random(1), Server())
     tls, flows = one.tables
-    assert len(turn_in_tls.read(tls, flows))
+    assert len(turn_in_tls.records(tls, flows))
     data = tls["record_type"] == "application_data"
     padded = tls.assign(length=tls["length"].where(~data, (tls["length"] + 511) // 512 * 512))
     no_hello = tls[tls["handshake"].isna()]
     web = tls.assign(alpn=["h2 http/1.1" if hello == "client_hello" else None for hello in tls["handshake"]])
     block = tls.assign(version="TLS 1.2", suite="TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256")
     for other in (padded, no_hello, web, block, tls.iloc[:0]):
-        assert turn_in_tls.read(other, flows).empty
+        assert turn_in_tls.records(other, flows).empty
 
 
 def test_credentials_refused_once_more_are_no_allocation() -> None:
@@ -154,7 +154,7 @@ def test_credentials_refused_once_more_are_no_allocation() -> None:
         one = Connection(server)
         one.open(good=False)
         one.wait(9)
-        assert control(turn_in_tls.read(*one.tables))[3] == (False, "allocate-error")
+        assert control(turn_in_tls.records(*one.tables))[3] == (False, "allocate-error")
         assert turn_in_tls.stages(*one.tables)["stage"].tolist() == ["auth-failed"]
 
 
@@ -166,7 +166,7 @@ def test_a_length_that_success_and_refusal_share_stays_open(good: bool, fins: bo
     one.open(good)
     one.wait(9)
     tls, flows = tables([one], fins)
-    read = turn_in_tls.read(tls, flows)
+    read = turn_in_tls.records(tls, flows)
     assert read["length"].iloc[3] == read["length"].iloc[5] == 108
     assert read["message"].tolist()[-1] == "other"
     stages = turn_in_tls.stages(tls, flows)
@@ -179,7 +179,7 @@ def test_a_success_as_long_as_the_401_is_known_by_what_follows() -> None:
     one.open()
     one.permit([True])
     one.leave()
-    read = turn_in_tls.read(*one.tables)
+    read = turn_in_tls.records(*one.tables)
     assert read["length"].iloc[3] == read["length"].iloc[5]
     assert control(read) == one.said
 
@@ -197,7 +197,7 @@ def test_two_records_in_one_frame_are_split_where_one_split_stands_out() -> None
     tls.loc[pair, ["length_sum", "sharing"]] = [int(tls.loc[pair, "length"].sum()), 2]
     tls.loc[pair, "frame"] = tls.loc[pair, "frame"].min()
     tls.loc[pair, "length"] = pd.NA
-    read = turn_in_tls.read(tls, flows)
+    read = turn_in_tls.records(tls, flows)
     assert (read.loc[read["flow"] == 2, "message"] == "create-permission-error").sum() == 2
 
 

@@ -27,8 +27,8 @@ def logged(folder: Path) -> Iterator[xmpp.Stanza]:
     """Every stanza that the clients of a recording logged."""
     for log in sorted(folder.glob("stanzas-*.jsonl")):
         for line in log.read_text().splitlines():
-            stanza = xmpp.read(json.loads(line)["xml"])
-            yield from map(xmpp.of, stanza.element) if stanza.name == "body" else [stanza]
+            stanza = xmpp.parse(json.loads(line)["xml"])
+            yield from map(xmpp.from_element, stanza.element) if stanza.name == "body" else [stanza]
 
 
 def examples(data: Path, number: str) -> dict[int, str]:
@@ -42,7 +42,7 @@ def test_every_example_block_is_read_or_refused_with_a_reason(data: Path) -> Non
     for log in sorted((data / "xep-examples").glob("*.jsonl")):
         for example in map(json.loads, log.read_text().splitlines()):
             try:
-                stanza = xmpp.read(example["xml"])
+                stanza = xmpp.parse(example["xml"])
             except ParseError as error:
                 reasons[str(error)] += 1
                 continue
@@ -58,7 +58,7 @@ def test_blocks_with_several_stanzas_are_split(data: Path) -> None:
     found = [
         part for part in xml_stream.split(examples(data, "0198")[7].encode(), b"<frame>") if part.kind == "element"
     ]
-    assert [xmpp.read(part.xml).name for part in found] == ["enable", "message", "enabled", "r", "a"]
+    assert [xmpp.parse(part.xml).name for part in found] == ["enable", "message", "enabled", "r", "a"]
     assert len(notes) == 7  # comments, which XMPP forbids
     begins = [part for part in xml_stream.split(examples(data, "0198")[1].encode())]
     assert [part.kind for part in begins] == ["open", "element"]
@@ -78,16 +78,16 @@ def test_bosh_examples_are_exchanges(data: Path, number: str) -> None:
         head = b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-length"))
         whole = head + b"\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
         sides = (Bytes(whole), Bytes(b"")) if text.startswith("POST") else (Bytes(b""), Bytes(whole))
-        found = list(http1.read(*sides, Notes(), flow=0, up=True, clear=True))
+        found = list(http1.exchanges(*sides, Notes(), flow=0, up=True, clear=True))
         exchanges = [one for one in found if isinstance(one, Exchange)]
         assert len(exchanges) == 1
-        sessions += len(list(bosh.read(exchanges, Notes())))
+        sessions += len(list(bosh.sessions(exchanges, Notes())))
     assert bodies > 10
     assert sessions >= bodies - 4  # errors of HTTP hold no body of BOSH
 
 
 def test_services(data: Path) -> None:
-    stanza = xmpp.read(examples(data, "0215")[2])
+    stanza = xmpp.parse(examples(data, "0215")[2])
     assert [(s.type, s.host, s.port, s.transport) for s in xmpp.services(stanza)] == [
         ("stun", "stun.shakespeare.lit", 9998, "udp"),
         ("turn", "relay.shakespeare.lit", 9999, "udp"),
@@ -97,11 +97,11 @@ def test_services(data: Path) -> None:
     ]
     assert xmpp.services(stanza)[1].password == "jj929jkj5sadjfj93v3n"
     assert "jj929" not in repr(xmpp.services(stanza))
-    assert not xmpp.offers(xmpp.read(examples(data, "0215")[1]))
+    assert not xmpp.offers(xmpp.parse(examples(data, "0215")[1]))
 
 
 def test_presence_in_a_room(data: Path) -> None:
-    found = [xmpp.presence(xmpp.read(text)) for n, text in examples(data, "0045").items() if n in (18, 24, 28)]
+    found = [xmpp.presence(xmpp.parse(text)) for n, text in examples(data, "0045").items() if n in (18, 24, 28)]
     assert all(found)
     codes = {code for one in found if one for code in one.codes}
     assert codes <= {100, 110, 201, 210}
@@ -171,16 +171,16 @@ COLIBRI = """<iq xmlns='jabber:client' type='set' id='1'><conference-modify xmln
     ],
 )  # fmt: skip
 def test_purposes_that_no_recording_shows(text: str, words: str) -> None:
-    assert xmpp.purpose(xmpp.read(text)) == words
+    assert xmpp.purpose(xmpp.parse(text)) == words
 
 
 def test_colibri_of_both_versions() -> None:
-    asked = xmpp.colibri(xmpp.read(COLIBRI))
+    asked = xmpp.colibri(xmpp.parse(COLIBRI))
     assert asked is not None
     assert (asked.version, asked.create, asked.endpoints, asked.expired) == (2, True, ("a",), ("b",))
     old = "<iq xmlns='jabber:client' type='get'><conference xmlns='http://jitsi.org/protocol/colibri'>"
     old += "<content name='audio'><channel endpoint='e1'/><channel endpoint='e2'/></content></conference></iq>"
-    first = xmpp.colibri(xmpp.read(old))
+    first = xmpp.colibri(xmpp.parse(old))
     assert first is not None
     assert (first.version, first.create, first.endpoints) == (1, True, ("e1", "e2"))
 
@@ -191,7 +191,7 @@ def test_an_answer_that_refuses_a_conference() -> None:
     )
     text += "<error type='auth'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
     text += "<session-invalid xmlns='http://jitsi.org/protocol/focus'/></error></iq>"
-    said = xmpp.conference(xmpp.read(text))
+    said = xmpp.conference(xmpp.parse(text))
     assert said is not None
     assert (said.ready, said.condition, said.application) == (False, "not-authorized", "session-invalid")
 
@@ -208,7 +208,7 @@ def test_inherited_namespaces_are_declared_and_only_where_they_are_used() -> Non
     texts = [part.xml for part in xml_stream.split(HEADER + inner) if part.kind == "element"]
     assert texts[0] == b'<iq xmlns="jabber:client"/>'
     assert texts[1] == b"<iq xmlns='urn:own'/>"
-    assert [xmpp.read(text).element[0].tag for text in texts[2:]] == ["{jabber:client}a", "{urn:p}x", "{urn:q}x"]
+    assert [xmpp.parse(text).element[0].tag for text in texts[2:]] == ["{jabber:client}a", "{urn:p}x", "{urn:q}x"]
 
 
 def test_offsets_are_those_of_the_bytes() -> None:
@@ -251,7 +251,7 @@ def test_any_bytes_split_and_what_is_given_can_be_read(pieces: list[bytes], cont
     for part in xml_stream.split(b"".join(pieces), context):
         assert 0 <= part.start <= part.end
         if part.kind in ("open", "element"):
-            stanza = xmpp.read(part.xml)
+            stanza = xmpp.parse(part.xml)
             for decoder in DECODERS:
                 decoder(stanza)
         else:
@@ -283,7 +283,7 @@ def test_decoders_take_any_stanza(levels: list[tuple[str, str, str, str]]) -> No
         quoted = value.replace('"', "&quot;")
         text = f'<{name} xmlns="{space}" {attribute}="{quoted}">{text or value}</{name}>'
     with contextlib.suppress(ParseError):
-        stanza = xmpp.read(text)
+        stanza = xmpp.parse(text)
         for decoder in DECODERS:
             decoder(stanza)
 
@@ -298,11 +298,11 @@ def test_moderation_is_read_from_its_json_message(enabled: str, expected: bool |
         "actor": "x@y/a",
     }
     text = json.dumps(told)
-    stanza = xmpp.read(
+    stanza = xmpp.parse(
         f"<message xmlns='jabber:client'><json-message xmlns='http://jitsi.org/jitmeet'>{text}</json-message></message>"
     )
     assert xmpp.moderation(stanza) == xmpp.Moderation(expected, "audio", "x@y", "x@y/a")
-    other = xmpp.read(
+    other = xmpp.parse(
         "<message xmlns='jabber:client'><json-message xmlns='http://jitsi.org/jitmeet'>{}</json-message></message>"
     )
     assert xmpp.moderation(other) is None

@@ -1,6 +1,6 @@
 """TURN inside TLS, read from the lengths of records alone: no key is needed, and none is used.
 
-`read` names each record, `stages` says how far each connection came and what its lengths give away. Both take the
+`records` names each record, `stages` says how far each connection came and what its lengths give away. Both take the
 tables ``tls`` and ``flows`` of a capture or of a printed study; `turn_reader` does the reading.
 """
 
@@ -67,7 +67,7 @@ PEER = {True: 16, False: 20}  # longest padded USERNAME between browsers, from l
 ANSWER = 64  # bytes of a browser's answer to a check: a bridge's ice4j adds USERNAME and SOFTWARE
 
 
-def read(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
+def records(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
     """One row a record of every flow that is TURN inside TLS, columns as in SCHEMA, in the order of the capture.
 
     ``tls`` and ``flows`` are tables of a capture or of a printed study. Handshake records are left out.

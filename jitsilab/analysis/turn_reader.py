@@ -128,7 +128,7 @@ def _fingerprint(table: pd.DataFrame, columns: Iterable[str]) -> tuple[Any, ...]
 
 @remembered
 def readings(tls: pd.DataFrame, flows: pd.DataFrame) -> list[Reading]:
-    """Every flow that can be read, in the order of flow numbers; see `read` for the tables."""
+    """Every flow that can be read, in the order of flow numbers; see `records` for the tables."""
     ends = ends_of(flows)
     opened: list[Reading] = []
     cut: list[Reading] = []

@@ -88,7 +88,7 @@ _DECIDING = ("flows", "frames", "tcp", "tls", "stun", "dtls", "media", "http", "
 _latest: list[tuple[list["weakref.ref[pd.DataFrame] | None"], Cast]] = []
 
 
-def of(tables: Tables) -> Cast:
+def build(tables: Tables) -> Cast:
     """Everybody that a capture shows; ``tables`` as `Call.tables` gives them.
 
     Several ask in turn for the same: the latest answer is kept as long as its tables live. Nobody changes it.

@@ -307,8 +307,9 @@ def begin_of(tables: Mapping[str, pd.DataFrame | None]) -> float | None:
     """When the first frame of a capture came, s since the epoch; None where it has no times of day."""
     for name in ("stun", "tls", "bounds"):
         rows = part(tables, name) if name in PARTS else tables.get(name)
-        if rows is not None and len(rows):
-            first = rows.iloc[0]
+        dated = None if rows is None else rows[rows["seconds"].notna()]  # a print may hold a time that is none
+        if dated is not None and len(dated):
+            first = dated.iloc[0]
             return None if pd.isna(first["time"]) else first["time"].timestamp() - float(first["seconds"])
     return None
 

@@ -72,7 +72,7 @@ def events(tables: Mapping[str, pd.DataFrame | None], names: Mapping[str, str] |
     flows = tables["flows"]
     if flows is None or flows.empty:
         return frame_from([], SCHEMA)
-    people, known = cast.addresses(cast.of(tables), flows), names or {}
+    people, known = cast.addresses(cast.build(tables), flows), names or {}
     ends: dict[int, End] = {}
     for row in flows.itertuples():
         both = [

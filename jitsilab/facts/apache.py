@@ -11,7 +11,7 @@ SECTIONS = ("virtualhost", "location", "locationmatch", "directory", "proxy", "i
             "files", "filesmatch", "macro", "else", "elseif", "limitexcept", "directorymatch")  # fmt: skip
 
 
-def read(text: str, name: str, problems: list[Problem]) -> Directive:
+def parse(text: str, name: str, problems: list[Problem]) -> Directive:
     """The tree of one file; a section that is never closed is closed at the end, and said."""
     root = Directive("", (), name)
     here = root

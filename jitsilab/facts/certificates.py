@@ -18,7 +18,7 @@ class Placed(NamedTuple):
     leaf: bool
 
 
-def read(text: str, name: str, problems: list[Problem]) -> list[Placed]:
+def parse(text: str, name: str, problems: list[Problem]) -> list[Placed]:
     """The certificates of a PEM file, in order."""
     certificates = []
     for number, match in enumerate(list(_PEM.finditer(text))[:MOST]):

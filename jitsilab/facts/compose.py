@@ -68,7 +68,7 @@ class Compose:
     broken: list[str] = field(default_factory=list)
     profiles: set[str] = field(default_factory=set)  # that are asked for (COMPOSE_PROFILES)
 
-    def of(self, program: str) -> list[Service]:
+    def running(self, program: str) -> list[Service]:
         """Services that run a program and are started: those with a profile only where it is asked for."""
         return [
             service for service in self.services.values()
@@ -123,7 +123,7 @@ def _composed(text: str) -> Any:
     return yaml.compose(text, Loader=LOADER)
 
 
-def read(
+def parse(
     text: str, name: str, into: Compose, environment: Settings, complete: bool, problems: list[Problem],
     files: dict[str, str] | None = None,
 ) -> None:  # fmt: skip

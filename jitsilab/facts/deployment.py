@@ -123,7 +123,7 @@ class Deployment:
 
     def _published(self, port: int) -> bool:
         compose = self.facts.compose
-        bridges = compose.of("jvb") if compose is not None else []
+        bridges = compose.running("jvb") if compose is not None else []
         return any(p.port == port and p.transport == "udp" for service in bridges for p in service.ports)
 
     def mappings(self) -> list[Mapping]:
@@ -167,7 +167,7 @@ class Deployment:
     def _variable(self, name: str) -> Value | None:
         """A variable of the bridge's container, as compose gives it, else of .env."""
         compose = self.facts.compose
-        stores = [service.environment for service in compose.of("jvb")] if compose is not None else []
+        stores = [service.environment for service in compose.running("jvb")] if compose is not None else []
         stores += [self.facts.environment] if self.facts.environment is not None else []
         for store in stores:
             fact = store.get(name)

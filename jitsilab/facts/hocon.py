@@ -43,7 +43,7 @@ class Hocon:
 OPTIONAL = ("custom-jvb.conf", "custom-jicofo.conf")  # what docker-jitsi-meet includes, there or not
 
 
-def read(text: str, name: str, into: Hocon, problems: list[Problem], beside: Collection[str] = ()) -> None:
+def parse(text: str, name: str, into: Hocon, problems: list[Problem], beside: Collection[str] = ()) -> None:
     """Add the values of one file; what cannot be read is a Problem that quotes nothing.
 
     ``beside`` are the names of other files that are read into the same values.

@@ -39,7 +39,7 @@ def load(*sources: "str | Path | Given") -> Facts:
         break
     taken = [opened for opened in (_open(file, facts) for file in given[:MOST]) if opened is not None]
     for file in _in_order(taken, facts):
-        reading.read(file, taken, facts)
+        reading.add(file, taken, facts)
     reading.finish(facts)
     return facts
 

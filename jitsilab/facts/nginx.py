@@ -145,7 +145,7 @@ def listens_beyond_loopback(server: Directive) -> bool:
     return not server.children("listen")
 
 
-def read(text: str, name: str, into: Nginx, problems: list[Problem]) -> None:
+def parse(text: str, name: str, into: Nginx, problems: list[Problem]) -> None:
     """Add one file, or all that `nginx -T` printed. Lines that nginx would refuse are reported and left out."""
     dumped = list(_DUMPED.finditer(text))
     if not dumped:

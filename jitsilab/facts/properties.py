@@ -41,7 +41,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", character, text)
 
 
-def read(text: str, name: str, into: Settings) -> None:
+def parse(text: str, name: str, into: Settings) -> None:
     """Add the properties of one file; the last of a name counts."""
     into.files.append(name)
     for key, value, line in pairs(text):

@@ -138,7 +138,7 @@ def _numeric(value: Any) -> bool:
     return isinstance(value, int) or (isinstance(value, str) and value.isdigit())
 
 
-def read(text: str, name: str, into: Prosody, problems: list[Problem], beside: Collection[str] | None = None) -> None:
+def parse(text: str, name: str, into: Prosody, problems: list[Problem], beside: Collection[str] | None = None) -> None:
     """Add the assignments of one file. Lines that are no Lua are left out and reported; nothing is executed.
 
     ``beside`` are the names of the files that are read too, so that what an Include brings is known to be there;

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 KEPT = 1 << 23  # characters of files that are kept to find the columns of values
 
 
-def read(file: "File", files: "list[File]", facts: Facts) -> None:
+def add(file: "File", files: "list[File]", facts: Facts) -> None:
     """Add what a file says, read by the reader of its kind; ``files`` are all that are in force or beside it."""
     text, name, problems = file.text, file.name, facts.problems
     if sum(map(len, facts.texts.values())) < KEPT:
@@ -47,14 +47,14 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
         case "prosody":
             facts.prosody = facts.prosody or Prosody()
             same = [other.name for other in files if other.kind == "prosody"]
-            prosody.read(text, name, facts.prosody, problems, same)
+            prosody.parse(text, name, facts.prosody, problems, same)
         case "turn":
             facts.turn = facts.turn or TurnServer()
-            turnserver.read(text, name, facts.turn)
+            turnserver.parse(text, name, facts.turn)
         case "bridge" | "focus":
             _read_hocon(file, files, facts)
         case "properties":
-            properties.read(text, name, _properties_of(name, text, facts))
+            properties.parse(text, name, _properties_of(name, text, facts))
         case "shell":
             into = facts.shell.setdefault(_owner(name, text), Settings())
             settings.read_shell(text, name, into)
@@ -65,21 +65,21 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
             facts.compose = facts.compose or Compose()
             environment = facts.environment or Settings()
             texts = {other.name: other.text for other in files}
-            compose.read(text, name, facts.compose, environment, facts.environment is not None, problems, texts)
+            compose.parse(text, name, facts.compose, environment, facts.environment is not None, problems, texts)
         case "containers":
             facts.handed_on = (facts.handed_on or []) + sockets.handed_on(text, name)
         case "nginx":
             facts.nginx = facts.nginx or Nginx()
-            nginx.read(text, name, facts.nginx, problems)
+            nginx.parse(text, name, facts.nginx, problems)
         case "apache":
             facts.apache = facts.apache or Directive("", (), name)
-            root = apache.read(text, name, problems)
+            root = apache.parse(text, name, problems)
             for directive in root.block:
                 directive.parent = facts.apache
             facts.apache.block += root.block
         case "web":
             facts.web = facts.web or WebConfig()
-            webconfig.read(text, name, facts.web, problems)
+            webconfig.parse(text, name, facts.web, problems)
         case "sockets":
             listeners = sockets.listeners(text, name)
             facts.listeners = (facts.listeners or []) + listeners
@@ -87,7 +87,7 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
                 problems.append(Problem(0, "facts", 0, f"{name}: no listening socket is listed"))
         case "firewall":
             facts.firewall = facts.firewall or Filters()
-            if not packetfilter.read(text, name, facts.firewall):
+            if not packetfilter.parse(text, name, facts.firewall):
                 problems.append(Problem(0, "filter", 0, f"{name}: not understood as a packet filter"))
                 facts.firewall.unread.append(name)
         case "collection":
@@ -103,9 +103,9 @@ def read(file: "File", files: "list[File]", facts: Facts) -> None:
         case "hosts":
             facts.names += sockets.hosts(text, name)
         case "certificate":
-            facts.certificates += certificates.read(text, name, problems)
+            facts.certificates += certificates.parse(text, name, problems)
         case "versions":
-            facts.versions = {**versions.read(text, name), **facts.versions}
+            facts.versions = {**versions.parse(text, name), **facts.versions}
         case "published":
             facts.versions = {**published(text, name, problems), **facts.versions}
 
@@ -118,13 +118,13 @@ def _read_hocon(file: "File", files: "list[File]", facts: Facts) -> None:
     ]
     if file.kind == "focus":
         facts.focus = facts.focus or Hocon()
-        hocon.read(file.text, file.name, facts.focus, facts.problems, same)
+        hocon.parse(file.text, file.name, facts.focus, facts.problems, same)
     elif facts.bridge is None or base.startswith("custom-"):
         facts.bridge = facts.bridge or Hocon()
-        hocon.read(file.text, file.name, facts.bridge, facts.problems, same)
+        hocon.parse(file.text, file.name, facts.bridge, facts.problems, same)
     else:
         other = Hocon()
-        hocon.read(file.text, file.name, other, facts.problems, same)
+        hocon.parse(file.text, file.name, other, facts.problems, same)
         facts.other_bridges.append(other)
 
 

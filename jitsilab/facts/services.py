@@ -134,7 +134,7 @@ def _inner_port(facts: Facts, service: str, variables: dict[str, str]) -> int:
 def _in_containers(facts: Facts, service: str, program: str) -> Listening | None:
     compose = facts.compose
     transport = "udp" if service == "media" else "tcp"
-    services = compose.of(program) if compose is not None else []
+    services = compose.running(program) if compose is not None else []
     if compose is None or not services:
         return _without_compose(facts, service, transport)
     endpoints: list[Endpoint] = []

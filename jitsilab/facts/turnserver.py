@@ -96,7 +96,7 @@ def _range(text: str) -> tuple[int, int, int]:
     return first.version, int(first), int(last)
 
 
-def read(text: str, name: str, into: TurnServer) -> None:
+def parse(text: str, name: str, into: TurnServer) -> None:
     """Add the options of one file; ``#`` starts a comment, option and value are parted by ``=`` or space."""
     into.name = into.name or name
     for number, line in enumerate(text.splitlines(), 1):

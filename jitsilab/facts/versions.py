@@ -37,7 +37,7 @@ def order(text: str) -> Version:
     return Version((*key, (-1, "")))
 
 
-def read(text: str, name: str) -> dict[str, Fact]:
+def parse(text: str, name: str) -> dict[str, Fact]:
     """Package to version; ``bridge`` and ``focus`` are what those programs answer at ``/about/version``."""
     by_package: dict[str, Fact] = {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -30,7 +30,7 @@ class WebConfig:
         return self.values.get(path)
 
 
-def read(text: str, name: str, into: WebConfig, problems: list[Problem]) -> None:
+def parse(text: str, name: str, into: WebConfig, problems: list[Problem]) -> None:
     """Add the assignments ``config = {...}`` and ``config.a.b = value`` of one file; expressions become UNKNOWN."""
     into.name = into.name or name
     reader = _Reader(text)

@@ -159,7 +159,7 @@ def _audited(call: "Call") -> "list[tuple[Finding, str]]":
     from jitsilab.call import Call
     from jitsilab.inputs import Evidence
 
-    captures = call.evidence.of("capture", "print", "tables")
+    captures = call.evidence.of_kind("capture", "print", "tables")
     if len(captures) < 2:
         input = call.packets[0].input if call.packets else ""
         return [(finding, input) for finding in audit(call if call.packets else None, call.facts)]
@@ -264,7 +264,7 @@ def _call(
         "open": len(diagnosis.open), "failed": len(failed),
         "worst": min((finding.severity for finding in failed), key=SEVERITIES.index, default=None),
         "kinds": list(dict.fromkeys(piece.kind for piece in call.evidence.pieces)),
-        "unread": [piece.input for piece in call.evidence.of("unknown", "archive")],
+        "unread": [piece.input for piece in call.evidence.of_kind("unknown", "archive")],
         "frames": sum(_frames(source) for source in call.packets), "bytes": size, "note": call.unread,
         "tool": __version__,
     }  # fmt: skip

@@ -105,7 +105,7 @@ def survey(
     for name in tables:
         rows.named(name)
     Dataset(folder).prepare()
-    made = work.Options.of(str(folder), _listed(keylog), _listed(facts), tuple(dict.fromkeys(tables)), again)
+    made = work.Options.digested(str(folder), _listed(keylog), _listed(facts), tuple(dict.fromkeys(tables)), again)
     done = Survey(folder, _kept=kept)
     collecting = gc.isenabled()
     gc.enable()  # a command turns it off; this one runs for hours, and Dask's messages go in circles

@@ -28,7 +28,7 @@ class Options(NamedTuple):
     digest: str = ""  # of key logs, facts and tables
 
     @classmethod
-    def of(
+    def digested(
         cls, out: str, keylog: tuple[str, ...], facts: tuple[str, ...], tables: tuple[str, ...], again: bool
     ) -> "Options":
         """Options with the digest of all that changes the rows."""

@@ -61,7 +61,7 @@ class Evidence:
 
     pieces: list[Piece] = field(default_factory=list)
 
-    def of(self, *kinds: str) -> list[Piece]:
+    def of_kind(self, *kinds: str) -> list[Piece]:
         """The pieces of these kinds."""
         return [piece for piece in self.pieces if piece.kind in kinds]
 
@@ -227,12 +227,12 @@ def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) ->
     from jitsilab.wire.decrypt import KeyLog
 
     logs = list(given)
-    for piece in evidence.of("key-log"):
+    for piece in evidence.of_kind("key-log"):
         if not piece.note:  # met among the evidence
             with piece.delivery.open() as file:
                 logs.append(KeyLog.load(file.read()))
     keys = functools.reduce(KeyLog.merged, logs) if logs else None
-    for piece in evidence.of("capture"):
+    for piece in evidence.of_kind("capture"):
         delivery = piece.delivery
         packets = pcap.read(delivery.path if delivery.path is not None else delivery.raw(), progress=progress)
         texts = list(packets.secrets)
@@ -240,7 +240,7 @@ def _open_captures(evidence: Evidence, given: "list[KeyLog]", progress: bool) ->
         if texts:
             own = KeyLog.load(texts) if keys is None else keys.merged(KeyLog.load(texts))
         piece.source = PacketTables(delivery.input, Wire(packets, own))
-    for piece in evidence.of("print"):
+    for piece in evidence.of_kind("print"):
         from jitsilab.inputs import prints
 
         try:

@@ -8,7 +8,7 @@ from jitsilab.inputs import Evidence
 _BROWSER = ("console", "webrtc-internals", "rtcstats", "har")
 
 
-def of(evidence: Evidence) -> Iterator[Dating]:
+def sources(evidence: Evidence) -> Iterator[Dating]:
     """One for each piece that dates something; asked when the pieces have been read."""
     for packets in evidence.packets:
         yield Dating(packets.input, "packets", dated=begin_of(packets) is not None)

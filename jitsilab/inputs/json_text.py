@@ -36,7 +36,7 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8-sig", errors="replace")
 
 
-def read(delivery: Delivery) -> Read:
+def load(delivery: Delivery) -> Read:
     """The JSON of a delivery; of a text that was cut or broken, what stands before the break."""
     with delivery.open() as file:
         return parse(decode(file.read(LIMIT)))

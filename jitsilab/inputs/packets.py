@@ -196,4 +196,4 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         from jitsilab.analysis import turn_in_tls
 
         tls, flows = self.table("tls"), self.table("flows")
-        return None if tls is None or flows is None else turn_in_tls.read(tls, flows)
+        return None if tls is None or flows is None else turn_in_tls.records(tls, flows)

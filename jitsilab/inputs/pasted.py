@@ -54,7 +54,7 @@ class Pasted(Opened):
     def __init__(self, delivery: Delivery) -> None:
         super().__init__(delivery, "times are not known")
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Events of the paste."""
         with self.delivery.open() as file:
             text = decode(file.read(LIMIT)).replace("\r\n", "\n")
@@ -77,7 +77,7 @@ class Pasted(Opened):
             yield from self._message(message, message.action, line)
         for block, line in _descriptions(text):
             try:
-                message = sdp.read(block)
+                message = sdp.decode(block)
             except LabError as error:
                 self.problems.append(Problem(0, self.kind, 0, f"line {line}: {error}"))
                 yield from self._bare(block, line, "session-initiate" if "actpass" in block else "session-accept")

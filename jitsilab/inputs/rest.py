@@ -147,7 +147,7 @@ class Answer(Opened):
         self._time: int | None = None
         self._program = "jicofo" if "jicofo" in self.answer else "jvb"
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Events of the answer."""
         with self.delivery.open() as file:
             text = decode(file.read(LIMIT))

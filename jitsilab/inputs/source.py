@@ -43,13 +43,13 @@ class Source(Protocol):
     kind: str  # of `jitsilab.inputs.KINDS`
     tables: frozenset[str]  # that it can show, even if they turn out empty
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of these of its tables, in one pass, in the order of the input."""
         ...
 
     @property
     def problems(self) -> list[Problem]:
-        """What could not be read, known after `read`."""
+        """What could not be read, known after `rows`."""
         ...
 
     @property
@@ -59,7 +59,7 @@ class Source(Protocol):
 
 
 class Identified(Protocol):
-    """A source that knows by which names another one speaks of the same session; optional, known after `read`.
+    """A source that knows by which names another one speaks of the same session; optional, known after `rows`.
 
     Two sources are of one browser where they share an ``ufrag``, a ``sid``, an ``ssrc`` or an ``endpoint``; to lie in
     one folder proves nothing.

@@ -88,7 +88,7 @@ class _Texts:
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
 
-    def of(self, packets: Packets, column: Array) -> Array:
+    def recoded(self, packets: Packets, column: Array) -> Array:
         """A column of the capture's codes in codes of ours."""
         used = np.unique(column[column >= 0]).tolist()
         table = np.full(max(used, default=-1) + 2, -1, np.int32)  # the last stands for none
@@ -105,7 +105,7 @@ def _columns(packets: Packets, zero: int, fragments: Reassembler, texts: _Texts)
     for name, mask in (("tcp", tcp & ported), ("udp", ~tcp & ported)):
         numbers[f"{name}.srcport"] = np.where(mask, packets.src_port, -1)
         numbers[f"{name}.dstport"] = np.where(mask, packets.dst_port, -1)
-    ends = {name: texts.of(packets, np.where(four, column, -1)) for name, column in
+    ends = {name: texts.recoded(packets, np.where(four, column, -1)) for name, column in
             (("ip.src", packets.src), ("ip.dst", packets.dst))}  # fmt: skip
     for row, text in _taken_apart(packets, fragments):
         fields = text.split(",")

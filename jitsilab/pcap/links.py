@@ -84,26 +84,26 @@ def _link(data: Array, at: Array, end: Array, kind: int) -> Found:
     if kind == _ENC:  # behind flags and the index of an IPsec association
         return _by_family(_family(data, at, end)), at + 12, device
     if kind == _PFLOG:  # a length, a family, and what the filter did
-        family = read(data, at, end, _BE2) & 0xFF
+        family = numbers(data, at, end, _BE2) & 0xFF
         return _by_family(np.where(family == _FAMILIES6[0], 0, family)), at + (_byte(data, at, end) + 3 & ~3), device
     if kind == _RFC1483:
         return *llc(data, at, end), device
     if kind == _IP_1394:
-        return read(data, at + 16, end, _BE2), at + 18, device
+        return numbers(data, at + 16, end, _BE2), at + 18, device
     if kind in (_PPP, _PPP_HDLC, _CISCO_HDLC):
-        head = read(data, at, end, _BE2)
+        head = numbers(data, at, end, _BE2)
         cisco = (head & 0x7FFF == 0x0F00) & (kind != _PPP) | (kind == _CISCO_HDLC)
         ethertype, after = ppp(data, at + 2 * (head == 0xFF03), end)
-        return np.where(cisco, read(data, at + 2, end, _BE2), ethertype), np.where(cisco, at + 4, after), device
+        return np.where(cisco, numbers(data, at + 2, end, _BE2), ethertype), np.where(cisco, at + 4, after), device
     if kind in (_PPPOE, _PPP_PPPD, _PPP_DIRECTION):
         behind = {_PPPOE: at + 6, _PPP_PPPD: at + 2}.get(kind)
-        behind = at + 1 + 2 * (read(data, at + 1, end, _BE2) == 0xFF03) if behind is None else behind
+        behind = at + 1 + 2 * (numbers(data, at + 1, end, _BE2) == 0xFF03) if behind is None else behind
         return *ppp(data, behind, end), device
     return np.zeros(len(at), np.int64), at, device
 
 
 def _ethernet(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
-    ethertype, after = read(data, at + 12, end, _BE2), at + 14
+    ethertype, after = numbers(data, at + 12, end, _BE2), at + 14
     _lengths(data, ethertype, after, end)
     return ethertype, after
 
@@ -122,7 +122,7 @@ def llc(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
     head = gather(data, at[whole], _BE8)
     organisation = head >> np.uint64(16)
     snap = whole[(organisation == 0xAAAA03000000) | (organisation == 0xAAAA030000F8)]
-    ethertype[snap], after[snap] = read(data, at[snap] + 6, end[snap], _BE2), at[snap] + 8
+    ethertype[snap], after[snap] = numbers(data, at[snap] + 6, end[snap], _BE2), at[snap] + 8
     ethertype[ethertype <= 1500] = 0
     plain = whole[head >> np.uint64(40) == 0x060603]
     ethertype[plain], after[plain] = IPV4, at[plain] + 3
@@ -131,11 +131,11 @@ def llc(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
 
 def _cooked(data: Array, at: Array, end: Array, kind: int) -> Found:
     first = kind == SLL
-    hardware = read(data, at + (2 if first else 8), end, _BE2)
-    ethertype = read(data, at + (14 if first else 0), end, _BE2)
+    hardware = numbers(data, at + (2 if first else 8), end, _BE2)
+    ethertype = numbers(data, at + (14 if first else 0), end, _BE2)
     device, at = np.full(len(at), -1, np.int64), at + (16 if first else 20)
     if not first:
-        device = np.where(at <= end, read(data, at - 16, end, _BE4), -1)
+        device = np.where(at <= end, numbers(data, at - 16, end, _BE4), -1)
     ethertype[hardware == _NETLINK] = 0
     bridged = (hardware == _GRE) & (ethertype == _BRIDGED)
     if (bridged | (ethertype <= _PPP_FRAME)).any():
@@ -151,8 +151,8 @@ def _cooked(data: Array, at: Array, end: Array, kind: int) -> Found:
 
 
 def _family(data: Array, at: Array, end: Array) -> Array:
-    family = read(data, at, end, _BE4)
-    return np.where(family > 0xFFFF, read(data, at, end, _LE4), family)
+    family = numbers(data, at, end, _BE4)
+    return np.where(family > 0xFFFF, numbers(data, at, end, _LE4), family)
 
 
 def _by_family(family: Array) -> Array:
@@ -161,7 +161,7 @@ def _by_family(family: Array) -> Array:
 
 def _pktap(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array]:
     """The frame behind Apple's header, whose first words are its own length, 1 for a packet, and the link type."""
-    size, record, inner = (read(data, at + offset, end, _LE4) for offset in (0, 4, 8))
+    size, record, inner = (numbers(data, at + offset, end, _LE4) for offset in (0, 4, 8))
     good = (record == 1) & (size >= (108 if kind == PKTAP_OLD else 12)) & (size <= end - at)
     ethertype, after = np.zeros(len(at), np.int64), at.copy()
     for link in np.unique(inner[good]).tolist():
@@ -182,10 +182,10 @@ def _nflog(data: Array, at: Array, end: Array) -> tuple[Array, Array]:
         if not len(waiting):
             break
         place = after[waiting]
-        size, code = read(data, place, end[waiting], _LE2), read(data, place + 2, end[waiting], _LE2)
+        size, code = numbers(data, place, end[waiting], _LE2), numbers(data, place + 2, end[waiting], _LE2)
         big = code > 0xFF  # there are a few dozen types
-        size = np.where(big, read(data, place, end[waiting], _BE2), size)
-        code = np.where(big, read(data, place + 2, end[waiting], _BE2), code)
+        size = np.where(big, numbers(data, place, end[waiting], _BE2), size)
+        code = np.where(big, numbers(data, place + 2, end[waiting], _BE2), code)
         packet = waiting[code == _PACKET]
         after[packet] += 4
         ethertype[packet] = _by_family(family[packet])
@@ -206,7 +206,7 @@ def tags(data: Array, ethertype: Array, at: Array, end: Array) -> None:
         behind = at[tagged] + 4
         for kind in (0x8926, 0x893F, 0xF1C1):
             behind[ethertype[tagged] == kind] += _TAGS[kind] - 4
-        inner = read(data, behind - 2, end[tagged], _BE2)
+        inner = numbers(data, behind - 2, end[tagged], _BE2)
         _lengths(data, inner, behind, end[tagged])
         ethertype[tagged], at[tagged] = inner, behind
     session = np.flatnonzero(ethertype == PPPOE)
@@ -217,7 +217,7 @@ def tags(data: Array, ethertype: Array, at: Array, end: Array) -> None:
         if not len(labelled):
             break
         at[labelled] += 4
-        bottom = read(data, at[labelled] - 2, end[labelled], _BE2) & 0x100 > 0
+        bottom = numbers(data, at[labelled] - 2, end[labelled], _BE2) & 0x100 > 0
         ended = labelled[bottom]
         inside = by_version(data, at[ended], end[ended])
         ethertype[ended] = np.where(inside > 0, inside, PSEUDOWIRE)
@@ -226,7 +226,7 @@ def tags(data: Array, ethertype: Array, at: Array, end: Array) -> None:
 
 def ppp(data: Array, at: Array, end: Array, otherwise: int = 0) -> tuple[Array, Array]:
     """EtherType and position after a PPP protocol field of two bytes, or one where compressed (RFC 1661 section 2)."""
-    protocol = read(data, at, end, _BE2)
+    protocol = numbers(data, at, end, _BE2)
     short = protocol >> 8 & 1 == 1
     protocol = np.where(short, protocol >> 8, protocol)
     ethertype = np.full(len(at), otherwise, np.int64)
@@ -251,7 +251,7 @@ def _byte(data: Array, at: Array, end: Array) -> Array:
     return np.where(at < end, data[np.minimum(at, len(data) - 1)], 0).astype(np.int64)
 
 
-def read(data: Array, at: Array, end: Array, dtype: np.dtype[Any]) -> Array:
+def numbers(data: Array, at: Array, end: Array, dtype: np.dtype[Any]) -> Array:
     """A number at each position, 0 where the frame ends before it."""
     inside = at + dtype.itemsize <= end
     if inside.all():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.pcap import links
-from jitsilab.pcap.links import AGGREGATE, PROTECTED, WIRELESS_PIECE, llc, read
+from jitsilab.pcap.links import AGGREGATE, PROTECTED, WIRELESS_PIECE, llc, numbers
 
 Array = npt.NDArray[Any]
 
@@ -27,26 +27,26 @@ def carried(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array
     padded = np.zeros(len(at), bool)
     if kind == _RADIOTAP:
         padded = _is_padded(data, at, end)
-        at = at + read(data, at + 2, end, _LE2)
+        at = at + numbers(data, at + 2, end, _LE2)
     elif kind == _PPI:
-        inner = read(data, at + 4, end, _LE4)
-        at = np.where(inner == _BARE, at + read(data, at + 2, end, _LE2), end)
+        inner = numbers(data, at + 4, end, _LE4)
+        at = np.where(inner == _BARE, at + numbers(data, at + 2, end, _LE2), end)
     elif kind in (_PRISM, _AVS):  # some drivers of the first kind write the second
-        avs = read(data, at, end, _BE4) >> 12 == 0x80211
-        at = np.where(avs, at + read(data, at + 4, end, _BE4), at + _PRISM_SIZE)
-    control = read(data, at, end, _LE2)
+        avs = numbers(data, at, end, _BE4) >> 12 == 0x80211
+        at = np.where(avs, at + numbers(data, at + 4, end, _BE4), at + _PRISM_SIZE)
+    control = numbers(data, at, end, _LE2)
     subtype = control >> 4 & 15
     holds = (control & 3 == 0) & (control >> 2 & 3 == _DATA) & (subtype & 4 == 0)
     quality = subtype & 8 > 0
     size = 24 + 6 * (control & 0x0300 == 0x0300) + 2 * quality + 4 * (quality & (control & _ORDER > 0))
-    aggregate = quality & (read(data, at + 24 + 6 * (control & 0x0300 == 0x0300), end, _BYTE) & 0x80 > 0)
-    piece = (control & _MORE_PIECES > 0) | (read(data, at + 22, end, _LE2) & 15 > 0)
+    aggregate = quality & (numbers(data, at + 24 + 6 * (control & 0x0300 == 0x0300), end, _BYTE) & 0x80 > 0)
+    piece = (control & _MORE_PIECES > 0) | (numbers(data, at + 22, end, _LE2) & 15 > 0)
     ethertype, after = np.zeros(len(at), np.int64), at + np.where(padded, size + 3 & ~3, size)
     protected = control & _PROTECTED > 0
     for reason, mask in ((AGGREGATE, aggregate), (WIRELESS_PIECE, piece), (PROTECTED, protected)):
         ethertype[holds & mask] = reason
     first = holds & aggregate & ~piece & ~protected  # two addresses, a length, and LLC; then padding and the next one
-    following = after + (14 + read(data, after + 12, end, _BE2) + 3 & ~3)
+    following = after + (14 + numbers(data, after + 12, end, _BE2) + 3 & ~3)
     alone = first & (following + _SUBFRAME > end)
     ethertype[alone], after[alone] = 0, after[alone] + 14
     plain = np.flatnonzero(holds & (ethertype == 0))
@@ -56,15 +56,15 @@ def carried(data: Array, at: Array, end: Array, kind: int) -> tuple[Array, Array
 
 def _is_padded(data: Array, at: Array, end: Array) -> Array:
     """Whether radiotap's flags say that the 802.11 header is padded to 4 bytes (https://www.radiotap.org)."""
-    shown = read(data, at + 4, end, _LE4)
+    shown = numbers(data, at + 4, end, _LE4)
     words, more = np.ones(len(at), np.int64), np.flatnonzero(shown >> 31 == 1)
     for _ in range(_WORDS):
         if not len(more):
             break
-        further = read(data, at[more] + 4 + 4 * words[more], end[more], _LE4)
+        further = numbers(data, at[more] + 4 + 4 * words[more], end[more], _LE4)
         words[more] += 1
         more = more[further >> 31 == 1]
     flags = 4 + 4 * words
     flags = np.where(shown & 1 == 1, (flags + 7 & ~7) + 8, flags)  # a time of 8 bytes, aligned, goes before them
-    padded: Array = (shown & 2 > 0) & (read(data, at + flags, end, _BYTE) & 0x20 > 0)
+    padded: Array = (shown & 2 > 0) & (numbers(data, at + flags, end, _BYTE) & 0x20 > 0)
     return padded

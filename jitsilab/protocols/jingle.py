@@ -59,7 +59,7 @@ def decode(text: str | bytes) -> Jingle:
 
 def decode_element(tree: Element) -> Jingle:
     """The same of a stanza that was parsed."""
-    return _Reader().read(tree)
+    return _Reader().decode(tree)
 
 
 def to_sdp(stanza: Any) -> str:
@@ -83,7 +83,7 @@ def to_jingle(description: str, *, action: str = "", sid: str = "", initiator: s
     The four words replace what the description says or implies of them; a browser's own says nothing. Raises
     ParseError for what is not SDP.
     """
-    read = sdp.read(description)
+    read = sdp.decode(description)
     return encode(
         replace(
             read,
@@ -101,7 +101,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
 
-    def read(self, root: Element) -> Jingle:
+    def decode(self, root: Element) -> Jingle:
         jingle = next((e for e in root.iter() if e.tag in (f"{{{JINGLE}}}jingle", "jingle")), None)
         if jingle is None:
             raise ParseError(f"no jingle element in <{xml.local(root)[:40]}>")

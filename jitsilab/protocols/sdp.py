@@ -3,7 +3,7 @@
 `write` gives what Jitsi's client hands its browser: each source of the bridge's offer, or each set of sources that
 belong together, is a media section of its own; sections of a bridge session are numbered, those of a peer-to-peer one
 keep their contents' names. What SDP has no line for stands in lines ``a=x-jingle...``, which browsers ignore
-(RFC 8866 section 5.13) and from which `read` gives the same message back. docs/sdp.md tells what the client then
+(RFC 8866 section 5.13) and from which `decode` gives the same message back. docs/sdp.md tells what the client then
 changes.
 """
 
@@ -42,7 +42,7 @@ from jitsilab.protocols.sdp_writer import (
     write,
 )
 
-__all__ = ["read", "write"]
+__all__ = ["decode", "write"]
 
 MAX_SECTIONS = 10_000
 SENDERS = {direction: senders for senders, direction in DIRECTIONS.items()}
@@ -62,11 +62,11 @@ class _Lines:
     def one(self, name: str, default: str = "") -> str:
         return self.attributes.get(name, [default])[0]
 
-    def said(self, name: str = "x-jingle") -> dict[str, str]:
+    def pairs(self, name: str = "x-jingle") -> dict[str, str]:
         return _pairs(self.one(name))
 
 
-def read(text: str) -> Jingle:
+def decode(text: str) -> Jingle:
     """The message that a description carries, whether `write` made it or a browser did.
 
     Sections that are numbered from 0 and do not say otherwise are a bridge session's: those of one kind make one
@@ -74,7 +74,7 @@ def read(text: str) -> Jingle:
     characters.
     """
     session, sections = _split(text)
-    fields = session.said()
+    fields = session.pairs()
     setups = [setup for section in sections for setup in (*section.all("setup"), *session.all("setup"))]
     action = fields.get("action") or default_action(setups)
     mids = [section.one("mid") for section in sections]
@@ -148,7 +148,7 @@ def _groups(session: _Lines, names: dict[str, str]) -> tuple[Group, ...]:
 
 def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Content:
     media, port, protocol, *formats = [*section.first.split(), "", "", ""]
-    fields = section.said()
+    fields = section.pairs()
     default = default_name(media) if bridge else unquote(section.one("mid"))
     directions = [senders for direction, senders in SENDERS.items() if direction in section.attributes]
     senders = directions[0] if directions else ""

@@ -1,6 +1,6 @@
 """XMPP stanzas and stream elements, and what RFC 6120, RFC 7395 and general XEPs say in them, as dataclasses.
 
-`read` takes one element of a stream; every other function takes what it gives and returns a dataclass, or None where
+`parse` takes one element of a stream; every other function takes what it gives and returns a dataclass, or None where
 the stanza is about something else. Decoders only: whether a value is allowed is judged elsewhere.
 """
 
@@ -59,7 +59,7 @@ class Stanza:
     element: Element = field(compare=False, repr=False)
 
 
-def of(tree: Element) -> Stanza:
+def from_element(tree: Element) -> Stanza:
     """A parsed element as a Stanza."""
     namespace, name = names(tree.tag)
     child_namespace, child = names(tree[0].tag) if len(tree) else (None, None)
@@ -67,9 +67,9 @@ def of(tree: Element) -> Stanza:
     return Stanza(name, namespace, get("from"), get("to"), get("type"), get("id"), child, child_namespace, tree)
 
 
-def read(text: str | bytes) -> Stanza:
+def parse(text: str | bytes) -> Stanza:
     """One stanza or stream element; raises ParseError as `jitsilab.protocols.xml.parse` does."""
-    return of(xml.parse(text))
+    return from_element(xml.parse(text))
 
 
 def child(stanza: Stanza, *namespaces: str, name: str | None = None) -> Element | None:

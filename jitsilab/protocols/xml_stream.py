@@ -56,7 +56,7 @@ def split(data: bytes, context: bytes = b"", default: str | None = None) -> Iter
     start = 0
     for _ in range(MAX_RESTARTS):
         reader = _Reader(data, start, context, default)
-        yield from reader.read()
+        yield from reader.run()
         if reader.resume is None:
             return
         start, context = reader.resume, b""
@@ -87,7 +87,7 @@ class _Reader:
         parser.ProcessingInstructionHandler = lambda *_: self._odd("a processing instruction")
         self.parser: Any = parser
 
-    def read(self) -> Iterator[Part]:
+    def run(self) -> Iterator[Part]:
         """Give the parts of this document; afterwards ``resume`` says where the next one begins, if anywhere."""
         body = memoryview(self.data)[self.start :]
         if not self.context:

@@ -58,7 +58,7 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
         raise ParameterError(f"The map {place} would be shared with the rest: name another place.")
     key = options.key or secrets.token_bytes(32)
     held: list[str] = []
-    captures = floors.of(evidence.packets)
+    captures = floors.rebuilt(evidence.packets)
     with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=_near(target)) as scratch:
         for attempt in range(ATTEMPTS):
             bundle = Path(scratch) / f"bundle{attempt}"

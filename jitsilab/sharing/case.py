@@ -63,7 +63,7 @@ class Case:
         captures: dict[int, PacketTables] | None = None,
     ) -> None:  # fmt: skip
         self.evidence, self.roots, self.options = evidence, roots, options
-        self.captures = floors.of(evidence.packets) if captures is None else captures
+        self.captures = floors.rebuilt(evidence.packets) if captures is None else captures
         self.names, self.addresses = Names(hashlib.sha256(key + b"names").digest()), Addresses(key)
         self.wording = Wording(self.names, self.addresses)
         self.certificates = Certificates(self.wording)
@@ -158,7 +158,7 @@ class Case:
         accounts = joins.turn_credentials(xmpp) if xmpp is not None else []
         for session in source.wire.sessions.values():
             for der in (*session.certificates, *session.client_certificates):
-                self.certificates.of(der)
+                self.certificates.substitute(der)
         self.messages.learn(source.wire.units, passwords, accounts)
 
     # --- writing

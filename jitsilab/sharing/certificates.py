@@ -23,9 +23,9 @@ class Certificates:
     def __init__(self, wording: Wording) -> None:
         self._wording = wording
         self._made: dict[bytes, bytes] = {}
-        wording.certificate = self.of
+        wording.certificate = self.substitute
 
-    def of(self, der: bytes) -> bytes:
+    def substitute(self, der: bytes) -> bytes:
         """The certificate in the place of another."""
         certificate = self._made.get(der)
         if certificate is None:

@@ -64,7 +64,7 @@ class Floors(Wire):
                 self.flows.stream(number, up).release()
 
 
-def of(sources: "list[PacketTables]") -> dict[int, PacketTables]:
+def rebuilt(sources: "list[PacketTables]") -> dict[int, PacketTables]:
     """The same captures on floors of their own, by the identity of each source."""
     return {
         id(source): PacketTables(source.input, Floors(source.wire.packets, source.wire.keylog), kind=source.kind)

@@ -132,7 +132,7 @@ class Handshakes:
         while at + 3 <= len(out):
             size = int.from_bytes(out[at : at + 3])
             begin, stop = at + 3, at + 3 + size
-            new = self.certificates.of(bytes(out[begin:stop]))
+            new = self.certificates.substitute(bytes(out[begin:stop]))
             out[begin:stop] = new
             at = stop
             if tls13:

@@ -192,7 +192,7 @@ def _endpoint(jingle: Jingle, occupants: Occupants, connection: Any, row: int) -
     if FOCUS in (resource(jingle.sender), jingle.sender.partition("@")[0]):
         return "jvb"
     if jingle.sender:
-        return occupants.of(jingle.sender) or resource(jingle.sender) or jingle.sender
+        return occupants.occupant(jingle.sender) or resource(jingle.sender) or jingle.sender
     owners = {source.owner for content in jingle.contents for source in content.sources if source.owner}
     return occupants.on(connection, row) or (owners.pop() if len(owners) == 1 else "")
 

@@ -200,7 +200,7 @@ def rtp(wire: "Wire", rows: Array | None = None) -> Table:
     rows = np.arange(len(wire.packets)) if rows is None else rows
     plain = rows[(wire.labels[rows] == Label.RTP) & (wire.packets.ip_protocol[rows] == UDP)]
     columns = Columns(wire, plain, _nested_in(wire, rows))
-    profile, extensions, problems = rtp_extensions.read(wire, columns)
+    profile, extensions, problems = rtp_extensions.decode(wire, columns)
     made = {
         "frame": columns.frame,
         "time": columns.time,

@@ -73,7 +73,7 @@ class Occupants:
         before = [occupant for at, occupant in known if at <= row]
         return before[-1] if before else known[0][1] if known else ""
 
-    def of(self, jid: str) -> str:
+    def occupant(self, jid: str) -> str:
         """The occupant behind a JID, be it the one in the room or the real one."""
         if stanzas.bare(jid) in self.rooms:
             return stanzas.resource(jid) or ""

@@ -41,6 +41,6 @@ def stanzas_of(xmpp: pd.DataFrame) -> list[Stanza | None]:
 
 def _read(text: object) -> Stanza | None:
     try:
-        return stanzas.read(text) if isinstance(text, str) else None
+        return stanzas.parse(text) if isinstance(text, str) else None
     except ParseError:
         return None

@@ -21,7 +21,7 @@ _HEADS = rtp.HEADER_SIZE + 4  # bytes before the elements
 _MOST = 28  # bytes of elements: with two each, their ids of four bits fit into 64 with a mark before them
 
 
-def read(wire: "Wire", columns: "Columns") -> tuple[Array, Array, list[Problem]]:
+def decode(wire: "Wire", columns: "Columns") -> tuple[Array, Array, list[Problem]]:
     """Profile and ids of each packet, as the table ``rtp`` has them, and what of the headers could not be read."""
     packets, count = wire.packets, len(columns.frame)
     rows = columns.frame - packets.first

@@ -224,7 +224,7 @@ def _xmpp(wire: Wire) -> Table:
     read: list[stanzas.Stanza | None] = []
     for carried in wire.carried.stanzas:
         try:
-            stanza = stanzas.read(carried.xml)
+            stanza = stanzas.parse(carried.xml)
         except ParseError as error:
             problems.append(Problem(carried.frame, "XMPP", error.offset, str(error)))
             continue

@@ -60,7 +60,7 @@ class Signs:
     server: ServerSigns
     _order: dict[int, int] = field(default_factory=dict, repr=False)
 
-    def of(self, person: Person) -> PersonSigns:
+    def of_person(self, person: Person) -> PersonSigns:
         """The signs of one participant of the cast."""
         return self.people[self._order[id(person)]]
 

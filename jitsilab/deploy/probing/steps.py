@@ -244,7 +244,7 @@ def _settings(state: State, deadline: Deadline) -> Found:
     if answer.status != 200:
         return BROKEN, f"HTTP {answer.status}: the page cannot know its servers"
     read = webconfig.WebConfig()
-    webconfig.read(answer.body.decode("utf-8", "replace"), "config.js", read, [])
+    webconfig.parse(answer.body.decode("utf-8", "replace"), "config.js", read, [])
     state.settings = {path: fact.value for path, fact in read.values.items()}
     if not any(path.startswith("hosts.") for path in state.settings):
         return BROKEN, "what comes is no config.js: it names no hosts"

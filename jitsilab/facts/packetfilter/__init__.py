@@ -210,7 +210,7 @@ def _named(ruleset: Ruleset) -> set[str]:
     return {name for name in names if not name.endswith(("*", "+"))}
 
 
-def read(text: str, name: str, into: Filters) -> bool:
+def parse(text: str, name: str, into: Filters) -> bool:
     """Add one file's filter, of whatever program; False where it is none."""
     ruleset = Ruleset(name, front=bool(FRONT.search(name.rpartition("/")[2])))
     if re.search(r"(?mi)^[ \t]*Status:[ \t]*(in)?active", text):
@@ -222,22 +222,22 @@ def read(text: str, name: str, into: Filters) -> bool:
         if not fronts.read_zone_file(text, ruleset):
             return False
     elif text.lstrip().startswith("{"):
-        if not nft_json.read(text, ruleset) and not fronts.read_security_groups(text, ruleset):
+        if not nft_json.parse(text, ruleset) and not fronts.read_security_groups(text, ruleset):
             return False
         ruleset.front = ruleset.front or "SecurityGroups" in text
     elif re.search(
         r"(?m)^[ \t]*(\*\w+[ \t]*$|:\w[\w-]* (ACCEPT|DROP|-)|-[APN] \w|Chain \S+ \(|(sudo )?ip6?tables )", text
     ):
         ruleset.program = "iptables"
-        iptables.read(text, ruleset, name)
+        iptables.parse(text, ruleset, name)
     elif re.search(r"(?m)^[ \t]+target: ", text):
         ruleset.program = "firewalld"
         if not fronts.read_firewalld(text, ruleset):
             return False
     else:
-        nft_text.read(text, ruleset)
+        nft_text.parse(text, ruleset)
     into.rulesets.append(ruleset)
     return True
 
 
-__all__ = ["Filters", "Interfaces", "Packet", "Ruleset", "Way", "read"]
+__all__ = ["Filters", "Interfaces", "Packet", "Ruleset", "Way", "parse"]

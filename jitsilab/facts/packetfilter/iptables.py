@@ -33,7 +33,7 @@ def family(text: str, name: str) -> str:
     return "ip"
 
 
-def read(text: str, ruleset: Ruleset, name: str) -> None:
+def parse(text: str, ruleset: Ruleset, name: str) -> None:
     """Add the tables of a dump, of a list of commands (-S), or of a listing (-L -v)."""
     kind = family(text, name)
     if re.search(r"(?m)^Chain \S+ \((policy|\d+ references)", text):

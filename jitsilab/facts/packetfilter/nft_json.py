@@ -12,7 +12,7 @@ _VERDICTS = ("accept", "drop", "return", "continue", "jump", "goto", "reject", "
 _QUIET = ("counter", "log", "comment", "notrack", "ct helper", "ct timeout", "quota")
 
 
-def read(text: str, ruleset: Ruleset) -> bool:
+def parse(text: str, ruleset: Ruleset) -> bool:
     """Add the tables of a JSON text; False where it is not one."""
     try:
         objects = json.loads(text)["nftables"]

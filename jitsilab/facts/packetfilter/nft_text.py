@@ -40,7 +40,7 @@ def tokens(text: str) -> list[Token]:
     return taken
 
 
-def read(text: str, ruleset: Ruleset) -> None:
+def parse(text: str, ruleset: Ruleset) -> None:
     """Add the tables of a text to a ruleset; what is not understood is noted, never guessed."""
     _Reader(tokens(text), ruleset).commands()
 
@@ -231,4 +231,4 @@ def _signed(word: str) -> Iterator[str]:
     yield from re.findall(r"[+-]|[A-Za-z]+|\d+", word)
 
 
-__all__ = ["Action", "Element", "Token", "read", "tokens"]
+__all__ = ["Action", "Element", "Token", "parse", "tokens"]

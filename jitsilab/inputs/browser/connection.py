@@ -108,7 +108,7 @@ class Connection:
         if not text.strip():
             return kind, None, ""
         try:
-            return kind, sdp.read(text), text
+            return kind, sdp.decode(text), text
         except LabError:
             return kind, None, text
 

@@ -87,7 +87,7 @@ class Console(Opened):
     kind = NAME
     tables = TABLES
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of the console and its events, in one pass."""
         session, clock, app = Session(), Clock(), App()
         rows: list[tuple[Any, ...]] = []
@@ -96,7 +96,7 @@ class Console(Opened):
             for number, line in enumerate(lines(file), start=1):
                 if not line.strip():
                     continue
-                head, seconds = clock.set(heads.read(line))
+                head, seconds = clock.set(heads.split(line))
                 if "console" in tables:
                     rows.append((head.time, head.level, head.module, head.text, self.input, number))
                 if head.text.startswith("[HTTP/") and asked:

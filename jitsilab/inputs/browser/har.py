@@ -7,7 +7,7 @@ from typing import Any
 from jitsilab.errors import Problem
 from jitsilab.inputs.browser import refusals, tokens
 from jitsilab.inputs.browser.happening import Happening
-from jitsilab.inputs.json_text import mapping, pointer, read, sequence, text_of
+from jitsilab.inputs.json_text import load, mapping, pointer, sequence, text_of
 from jitsilab.inputs.moments import SECOND, from_epoch, from_iso
 from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
@@ -50,9 +50,9 @@ class Archive(Opened):
         super().__init__(delivery)
         self._requested = ""  # id of the last stanza for the focus
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of the archive."""
-        whole = read(self.delivery)
+        whole = load(self.delivery)
         if whole.problem:
             self.problems.append(Problem(0, NAME, whole.offset, f"the archive {whole.problem}"))
         rows: list[tuple[Any, ...]] = []

@@ -90,7 +90,7 @@ def android(line: str) -> tuple[str, str, str, str, str] | None:
     return None
 
 
-def read(line: str) -> Head:
+def split(line: str) -> Head:
     """A line taken apart; what is not known of its head stays in its text."""
     clock, level, process, module = None, "", "", ""
     text = line.strip()

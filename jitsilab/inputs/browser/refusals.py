@@ -125,7 +125,7 @@ def split(address: str) -> tuple[str, str, str]:
         return "", "", ""
 
 
-def read(text: str) -> Refusal | None:
+def refusal(text: str) -> Refusal | None:
     """What a browser's own line says of a connection that it did not get, or None."""
     if not any(each in text for each in _NEEDLES):
         return None

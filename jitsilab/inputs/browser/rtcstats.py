@@ -130,7 +130,7 @@ class Trace(Opened):
         self._media: list[Happening] = []
         self._given = False
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of the dump."""
         rows: list[tuple[Any, ...]] = []
         for entry, name in self._entries():

@@ -458,7 +458,7 @@ class Session:
                 self._ice["jvb"] = "failed"
                 self.add("ice-failed", head, line, participant=self._endpoint, by="words")
             return
-        refusal = refusals.read(text)
+        refusal = refusals.refusal(text)
         if refusal is None:
             return
         if refusal.certificate:

@@ -13,7 +13,7 @@ from jitsilab.inputs.browser import connection, tokens
 from jitsilab.inputs.browser.connection import Connection, Entry, Series
 from jitsilab.inputs.browser.happening import Happening
 from jitsilab.inputs.browser.refusals import split
-from jitsilab.inputs.json_text import Read, mapping, pointer, read, sequence, text_of
+from jitsilab.inputs.json_text import Read, load, mapping, pointer, sequence, text_of
 from jitsilab.inputs.moments import MINUTE, from_epoch, from_iso, from_local
 from jitsilab.inputs.source import Delivery, Kind, Opened, Rows
 
@@ -45,9 +45,9 @@ class Dump(Opened):
     kind = NAME
     tables = TABLES
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of the dump."""
-        whole = read(self.delivery)
+        whole = load(self.delivery)
         self._problem(whole)
         dump = mapping(whole.value)
         moment = from_epoch(dump.get("timestamp"))

@@ -97,7 +97,7 @@ class LogSource:
         """Name of the piece."""
         return self.delivery.input
 
-    def read(self, tables: frozenset[str]) -> Iterator[Rows]:
+    def rows(self, tables: frozenset[str]) -> Iterator[Rows]:
         """Rows of ``log``, ``events`` and ``requests``, as far as they are asked for."""
         yield from _Reading(self, tables).rows()
 

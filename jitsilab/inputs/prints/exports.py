@@ -116,7 +116,7 @@ def _paired(cells: list[str], width: int) -> list[str]:
     return [*cells[: run[0]], cells[run[0]], cells[run[len(run) // 2]], *cells[run[-1] + 1 :]]
 
 
-def read(path: str, lines: Sequence[str]) -> list[Printed]:
+def frames(path: str, lines: Sequence[str]) -> list[Printed]:
     """What each row says of a frame. Raises CaptureError where the columns do not suffice, or a row is damaged."""
     at = header_of(lines)
     body = lines[max(at, 0) :]

@@ -43,7 +43,7 @@ def load(*files: Source, name: str = "") -> dict[str, pd.DataFrame]:
     read: list[tuple[str, list[Printed], list[Problem]]] = []
     for file in files:
         shown = name or str(file if isinstance(file, str | Path) else getattr(file, "name", "the stream"))
-        read.append(frames(texts.read(file, shown), shown))
+        read.append(frames(texts.load(file, shown), shown))
     parted = [entry for entry in read if entry[0] != "fields"], [entry for entry in read if entry[0] == "fields"]
     if not files or len(parted[0]) > 1 or len(parted[1]) > 1:
         raise CaptureError("Printed tables are one text of summaries, one field export, or one of each.")
@@ -76,7 +76,7 @@ def frames(text: str, name: str) -> tuple[str, list[Printed], list[Problem]]:
         case "refused":
             raise CaptureError(f"{name} is {forms.refusal(text)}.")
         case _ if form == "fields" or _is_table(every):
-            printed = exports.read(name, every)
+            printed = exports.frames(name, every)
         case _:
             raise CaptureError(f"{name} is a text file, not a capture: it holds no packets that a program printed.")
     if not printed:

@@ -63,7 +63,7 @@ def load_tables(folder: str | Path) -> dict[str, pd.DataFrame]:
 
 def _read_table(name: str, path: Path, shared: pd.DataFrame | None) -> pd.DataFrame:
     columns = schema(name)
-    cells = [row for _, row in exports.rows(str(path), printed_texts.lines(printed_texts.read(path, str(path))))]
+    cells = [row for _, row in exports.rows(str(path), printed_texts.lines(printed_texts.load(path, str(path))))]
     unknown = [column for column in cells[0] if column not in columns]
     if unknown:
         raise CaptureError(f"{path}: the table {name} has no column {unknown[0][:40]!r}.")

@@ -12,7 +12,7 @@ _ARROWS = ("â†’", "ΓåÆ", "ÔåÆ")  # UTF-8 read as Windows-1252, 437 or
 _MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
-def read(source: "str | Path | BinaryIO", name: str) -> str:
+def load(source: "str | Path | BinaryIO", name: str) -> str:
     """The text of a file, or one sentence on why it has none."""
     try:
         if isinstance(source, str | Path):

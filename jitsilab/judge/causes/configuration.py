@@ -50,7 +50,7 @@ def inbound(case: Case) -> Iterator[Statement]:
 
 def _bound(case: Case) -> list[int]:
     """UDP ports that the bridge's log says it listens on."""
-    ports = [event.value.rpartition(":")[2] for event in case.trail.of("port-bound") if event.detail != "http"]
+    ports = [event.value.rpartition(":")[2] for event in case.trail.select("port-bound") if event.detail != "http"]
     return [int(port) for port in dict.fromkeys(ports) if port.isdigit()]
 
 

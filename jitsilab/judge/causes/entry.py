@@ -8,15 +8,15 @@ from jitsilab.judge.causes.trail import Trail
 
 
 def _inputs(case: Case, *names: str) -> Iterator[Trail]:
-    for input in dict.fromkeys(event.input for event in case.trail.of(*names)):
+    for input in dict.fromkeys(event.input for event in case.trail.select(*names)):
         yield Trail([event for event in case.trail if event.input == input])
 
 
 def certificate(case: Case) -> Iterator[Statement]:
     """The browser refuses the certificate of the page or of signaling; TURN's is another cause."""
     for trail in _inputs(case, "tls-refused"):
-        refused = [event for event in trail.of("tls-refused") if event.detail != "turn"]
-        opened = trail.of("signaling-opened", "logged-in", "participant-joined")
+        refused = [event for event in trail.select("tls-refused") if event.detail != "turn"]
+        opened = trail.select("signaling-opened", "logged-in", "participant-joined")
         still = [event for event in refused if not any(other.order > event.order for other in opened)]
         if still:
             reasons = {event.value for event in still if event.value}
@@ -38,7 +38,7 @@ def signaling(case: Case) -> Iterator[Statement]:
             yield stated(
                 "signaling-refused", refused, reason, participants=named(refused), detail=where, certainty=sure
             )
-        elif failed and not [event for event in trail.of("tls-refused") if event.detail != "turn"]:
+        elif failed and not [event for event in trail.select("tls-refused") if event.detail != "turn"]:
             yield stated("signaling-refused", failed, participants=named(failed), certainty="inferred",
                          detail="no status is known: an answer other than 101, the network or a proxy")  # fmt: skip
 
@@ -48,9 +48,11 @@ UPSTREAM = re.compile(r"(?:xmpp-websocket|http-bind|:528[01]\b)")
 
 def upstream(case: Case) -> Iterator[Statement]:
     """A proxy's error log alone: what stands behind the way to Prosody is not reached."""
-    if case.trail.of("signaling-refused", "signaling-opened"):
+    if case.trail.select("signaling-refused", "signaling-opened"):
         return
-    failed = [event for event in case.trail.of("upstream-failed") if UPSTREAM.search(f"{event.value} {event.detail}")]
+    failed = [
+        event for event in case.trail.select("upstream-failed") if UPSTREAM.search(f"{event.value} {event.detail}")
+    ]
     codes = {"refused": "http-502", "no-route": "http-502", "reset": "http-502", "timeout": "http-504"}
     if failed:
         kind = next((word for word in codes if word in failed[-1].detail), "")
@@ -71,7 +73,7 @@ def token_reason(text: str) -> str:
 def token(case: Case) -> Iterator[Statement]:
     """Prosody, or the browser's own token, says why it is refused."""
     for trail in _inputs(case, "token-refused"):
-        refused = trail.of("token-refused")
+        refused = trail.select("token-refused")
         reason = token_reason(refused[-1].value)
         yield stated("xmpp-auth-failed", refused, reason, participants=named(refused), detail=refused[-1].value)
 

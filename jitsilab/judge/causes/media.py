@@ -10,7 +10,7 @@ from jitsilab.judge.causes.trail import Event, after
 
 def fingerprint(case: Case) -> Iterator[Statement]:
     """The bridge holds a certificate against what was announced, and they differ."""
-    strange = case.trail.of("fingerprint-mismatch")
+    strange = case.trail.select("fingerprint-mismatch")
     if strange:
         yield stated("fingerprint-mismatch", strange, participants=named(strange))
 
@@ -19,16 +19,16 @@ def handshake(case: Case) -> Iterator[Statement]:
     """ICE connected, and the bridge gave the participant up for want of DTLS."""
     strange = set(case.trail.participants("fingerprint-mismatch"))
     done = set(case.trail.participants("dtls-done"))
-    failed = [event for event in case.trail.of("dtls-failed") if event.participant not in strange | done]
+    failed = [event for event in case.trail.select("dtls-failed") if event.participant not in strange | done]
     if failed and not (strange and not all(event.participant for event in failed)):
         yield stated("dtls-failed", failed, participants=named(failed))
 
 
 def channel(case: Case) -> Iterator[Statement]:
     """The bridge channel was answered, and never opened; one that had opened and was lost is none."""
-    opened = case.trail.of("channel-opened")
+    opened = case.trail.select("channel-opened")
     refused = [
-        event for event in case.trail.of("channel-refused")
+        event for event in case.trail.select("channel-refused")
         if not any(_same(event, other) for other in opened)
     ]  # fmt: skip
     by_status: dict[int | None, list[Event]] = {}
@@ -40,7 +40,7 @@ def channel(case: Case) -> Iterator[Statement]:
         return
     connected = set(case.trail.participants("ice-connected", "dtls-done"))
     missing = [
-        event for event in case.trail.of("channel-missing")
+        event for event in case.trail.select("channel-missing")
         if event.participant in connected and not any(_same(event, other) for other in opened)
     ]  # fmt: skip
     if missing:
@@ -57,13 +57,13 @@ def _same(one: Event, other: Event) -> bool:
 
 def sends_nothing(case: Case) -> Iterator[Statement]:
     """Neither audio nor video was ever announced."""
-    denied = [event for event in case.trail.of("media-denied")]
-    announced = case.trail.of("sources-announced")
+    denied = [event for event in case.trail.select("media-denied")]
+    announced = case.trail.select("sources-announced")
     silent = [
         event for event in announced
         if event.value == "0" and not any(o.value not in ("", "0") and _same(event, o) for o in announced)
     ]  # fmt: skip
-    sending = case.trail.of("media-sent")
+    sending = case.trail.select("media-sent")
     silent += _accepted_without(case)
     events = [event for event in (*denied, *silent) if not any(_same(event, other) for other in sending)]
     events = [event for event in events if event.event != "media-denied" or not _announced(event, announced)]
@@ -76,7 +76,7 @@ def _accepted_without(case: Case) -> list[Event]:
     silent = []
     for run in case.trail.processes("jicofo"):
         named = set(run.participants("sources-announced"))
-        accepted = run.of("answer-received")
+        accepted = run.select("answer-received")
         silent += [event for event in accepted if named and event.participant and event.participant not in named]
     return silent
 
@@ -88,9 +88,9 @@ def _announced(event: Event, announced: list[Event]) -> bool:
 
 def relays(case: Case) -> Iterator[Statement]:
     """A relay between two bridges failed, and did not connect after."""
-    connected = case.trail.of("relay-connected")
+    connected = case.trail.select("relay-connected")
     failed = [
-        event for event in case.trail.of("relay-failed")
+        event for event in case.trail.select("relay-failed")
         if not any(
             other.value == event.value and after(other, event) for other in connected if other.input == event.input
         )
@@ -105,9 +105,11 @@ def source_rewritten(case: Case) -> Iterator[Statement]:
     A relay's address is one too: the bridge's own, those that TURN gave, and one beside which a participant is seen at
     its own address are left out. A relay on another host, of which nothing is known, remains.
     """
-    seen = [event for event in case.trail.of("source-address", "check-received") if ip.parse(event.value) is not None]
-    own = {(event.participant, event.value) for event in case.trail.of("candidate-gathered")}
-    relays = bridge_addresses(case) | {event.value for event in case.trail.of("allocation-made")}
+    seen = [
+        event for event in case.trail.select("source-address", "check-received") if ip.parse(event.value) is not None
+    ]
+    own = {(event.participant, event.value) for event in case.trail.select("candidate-gathered")}
+    relays = bridge_addresses(case) | {event.value for event in case.trail.select("allocation-made")}
     strange: dict[str, list[Event]] = {}
     for event in seen:
         if ip.is_private(event.value) and event.value not in relays and (event.participant, event.value) not in own:
@@ -127,7 +129,7 @@ def source_rewritten(case: Case) -> Iterator[Statement]:
 
 def version(case: Case) -> Iterator[Statement]:
     """An option or a module that this version does not know."""
-    unknown = case.trail.of("option-unknown")
+    unknown = case.trail.select("option-unknown")
     if unknown:
         names = ", ".join(dict.fromkeys(event.value for event in unknown if event.value))
         yield stated("version-mismatch", unknown, detail=f"not known: {names}" if names else "")
@@ -135,7 +137,7 @@ def version(case: Case) -> Iterator[Statement]:
 
 def load(case: Case) -> Iterator[Statement]:
     """The bridge or the focus acted on its load."""
-    acted = case.trail.of("overloaded")
+    acted = case.trail.select("overloaded")
     if acted:
         yield stated("overloaded", acted, detail=acted[-1].value)
 

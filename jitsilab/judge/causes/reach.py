@@ -46,7 +46,7 @@ _FIELDS = {
 def attempts(trail: Trail) -> list[Attempt]:
     """What the bridge's log and each browser tell of each participant's ICE; peer to peer is left out."""
     by_participant: dict[tuple[str, str], Attempt] = {}
-    for event in trail.of(*_FIELDS):
+    for event in trail.select(*_FIELDS):
         if event.program not in ("jvb", "browser") or event.detail.startswith("p2p"):
             continue
         who = event.participant
@@ -61,7 +61,7 @@ def attempts(trail: Trail) -> list[Attempt]:
 def _owner(trail: Trail, event: Event) -> str:
     """Whose address an unanswered pair of the bridge's goes to, where one participant has it."""
     other = event.value.rpartition("-> ")[2].rpartition(":")[0].strip("[]")
-    owners = {e.participant for e in trail.of("candidate-gathered", input=event.input) if e.value == other}
+    owners = {e.participant for e in trail.select("candidate-gathered", input=event.input) if e.value == other}
     return owners.pop() if len(owners) == 1 else ""
 
 
@@ -75,7 +75,7 @@ def _all_inside(addresses: list[str]) -> bool:
 
 def mapping_missing(case: Case) -> Iterator[Statement]:
     """Every address that the bridge offered is private, and somebody from outside never connected."""
-    mapped = [event for event in case.trail.of("mapping") if not _all_inside(event.value.split("->")[-1:])]
+    mapped = [event for event in case.trail.select("mapping") if not _all_inside(event.value.split("->")[-1:])]
     for attempt in attempts(case.trail):
         candidates = [event for event in attempt.offered if not event.detail.endswith("base")]
         if not candidates and mapped:
@@ -102,10 +102,10 @@ def _near(own: str, other: str) -> bool:
 
 def mapping_wrong(case: Case) -> Iterator[Statement]:
     """A pair was validated over an address of the bridge that it never offered: what it offers is another's."""
-    offered = set(_addresses(case.trail.of("candidate-offered")))
+    offered = set(_addresses(case.trail.select("candidate-offered")))
     public = {address for address in offered if not ip.is_private(address)}
     other = [
-        event for event in case.trail.of("mapped-address")
+        event for event in case.trail.select("mapped-address")
         if ip.parse(event.value) is not None and not ip.is_private(event.value) and event.value not in offered
     ]  # fmt: skip
     stuck = [attempt for attempt in attempts(case.trail) if attempt.failed and not attempt.arrived]
@@ -136,12 +136,12 @@ def outbound(case: Case) -> Iterator[Statement]:
 
 def certificate(case: Case) -> Iterator[Statement]:
     """A browser without media refuses TURN's certificate, or finds no TURN server."""
-    for input in dict.fromkeys(event.input for event in case.trail.of("turn-unreachable", "tls-refused")):
+    for input in dict.fromkeys(event.input for event in case.trail.select("turn-unreachable", "tls-refused")):
         trail = Trail([event for event in case.trail if event.input == input])
-        refused = [event for event in trail.of("tls-refused") if event.detail == "turn"]
-        refused += [event for event in trail.of("turn-unreachable") if event.detail == "certificate"]
-        missing = [event for event in trail.of("turn-unreachable") if event.detail == "name-not-found"]
-        tried, connected = trail.of("ice-checking", "ice-failed", "offer-sent"), trail.of("ice-connected")
+        refused = [event for event in trail.select("tls-refused") if event.detail == "turn"]
+        refused += [event for event in trail.select("turn-unreachable") if event.detail == "certificate"]
+        missing = [event for event in trail.select("turn-unreachable") if event.detail == "name-not-found"]
+        tried, connected = trail.select("ice-checking", "ice-failed", "offer-sent"), trail.select("ice-connected")
         if connected or not tried or not (refused or missing):
             continue
         reason = "tls-certificate" if refused else "name-not-found"
@@ -152,8 +152,8 @@ def certificate(case: Case) -> Iterator[Statement]:
 
 def permission(case: Case) -> Iterator[Statement]:
     """The relay refuses just the address that the bridge offers, and somebody's ICE fails."""
-    denied = case.trail.of("peer-denied")
-    offered = set(_addresses(case.trail.of("candidate-offered"))) | bridge_addresses(case)
+    denied = case.trail.select("peer-denied")
+    offered = set(_addresses(case.trail.select("candidate-offered"))) | bridge_addresses(case)
     ours = [event for event in denied if event.value in offered]
     stuck = [attempt for attempt in attempts(case.trail) if attempt.failed]
     if ours and (stuck or _without_media(case)):
@@ -167,7 +167,7 @@ def permission(case: Case) -> Iterator[Statement]:
 
 def credentials(case: Case) -> Iterator[Statement]:
     """TURN does not know the credentials, and somebody has no way in; or its log is all that there is."""
-    refused = case.trail.of("turn-credentials-refused", "allocation-refused")
+    refused = case.trail.select("turn-credentials-refused", "allocation-refused")
     stuck = [attempt for attempt in attempts(case.trail) if attempt.failed]
     alone = len(refused) >= 2 and all(event.program == "coturn" for event in case.trail) and not case.casts
     if refused and (stuck or alone):
@@ -186,7 +186,7 @@ def relay_down(case: Case) -> Iterator[Statement]:
     if case.facts is not None:
         ports |= {socket.port for socket in case.facts.deployment.turn_sockets() if isinstance(socket.port, int)}
     refused = [
-        event for event in case.trail.of("upstream-failed")
+        event for event in case.trail.select("upstream-failed")
         if event.detail.startswith("refused") and any(event.value.endswith(f":{port}") for port in ports)
     ]  # fmt: skip
     stuck = [attempt for attempt in attempts(case.trail) if attempt.failed]
@@ -203,9 +203,9 @@ def _without_media(case: Case) -> bool:
 def bridge_addresses(case: Case) -> set[str]:
     """The bridge's own addresses, as packets or the configuration name them."""
     known = {address for cast in case.casts.values() for address in cast.servers}
-    bound = [event.value.rpartition(":")[0].strip("[]") for event in case.trail.of("port-bound", program="jvb")]
+    bound = [event.value.rpartition(":")[0].strip("[]") for event in case.trail.select("port-bound", program="jvb")]
     known |= {address for address in bound if ip.parse(address) is not None and not ip.is_loopback(address)}
-    known |= {side for event in case.trail.of("mapping") for side in event.value.split("->")}
+    known |= {side for event in case.trail.select("mapping") for side in event.value.split("->")}
     if case.facts is not None:
         known |= set(case.facts.addresses)
     return known

@@ -15,7 +15,7 @@ LOGIN_DONE = ("logged-in",)
 
 def _stands(trail: Trail) -> bool:
     """Whether the focus can use a bridge at the end of its log."""
-    events = trail.of("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
+    events = trail.select("bridge-joined", "bridge-lost", "bridge-left", "bridge-unavailable", program="jicofo")
     # an answer of the focus counts bridges, also unusable ones
     logged = [event for event in events if event.by != "field"]
     return bool(logged) and logged[-1].event == "bridge-joined"
@@ -23,7 +23,7 @@ def _stands(trail: Trail) -> bool:
 
 def _wanted(case: Case) -> list[Event]:
     """The focus's last words that it has no bridge, where no bridge came after them."""
-    events = case.trail.of("bridge-unavailable", "bridge-joined", "bridge-chosen")
+    events = case.trail.select("bridge-unavailable", "bridge-joined", "bridge-chosen")
     return Trail(event for event in events if event.by != "field").run_at_end(
         ("bridge-unavailable",), ("bridge-joined", "bridge-chosen")
     )
@@ -33,7 +33,7 @@ def _another_serves(case: Case, run: Trail) -> bool:
     """Whether another bridge than this one is logged in, or the focus has one; an answer of a bridge is no log."""
     inputs = {event.input for event in run}
     others = [other for other in case.trail.processes("jvb") if not {event.input for event in other} & inputs]
-    joined = [event for other in others for event in other.of("logged-in", "room-joined") if event.by != "field"]
+    joined = [event for other in others for event in other.select("logged-in", "room-joined") if event.by != "field"]
     return bool(joined) or _stands(case.trail)
 
 
@@ -63,8 +63,8 @@ def brewery(case: Case) -> Iterator[Statement]:
     """Bridges are in other rooms than the focus watches, or in none."""
     if _stands(case.trail):
         return
-    joined = [event for run in case.trail.processes("jvb") for event in run.of("room-joined")]
-    watched = [event for run in case.trail.processes("jicofo") for event in run.of("brewery-watched")]
+    joined = [event for run in case.trail.processes("jvb") for event in run.select("room-joined")]
+    watched = [event for run in case.trail.processes("jicofo") for event in run.select("brewery-watched")]
     breweries = [
         event for event in watched if "jibri" not in event.value.lower() and "jigasi" not in event.value.lower()
     ]
@@ -92,12 +92,12 @@ def health(case: Case) -> Iterator[Statement]:
     for run in case.trail.processes("jvb"):
         failed = run.run_at_end(("health-failed",), ("health-passed",))
         if failed and not _another_serves(case, run):
-            yield _unhealthy(failed, run.of("port-taken"))
+            yield _unhealthy(failed, run.select("port-taken"))
             return
     wanted = _wanted(case)
-    failed = case.trail.of("health-failed", program="jicofo")
+    failed = case.trail.select("health-failed", program="jicofo")
     if failed and wanted and after(wanted[-1], failed[0]):
-        yield _unhealthy([*failed, wanted[-1]], case.trail.of("port-taken"))
+        yield _unhealthy([*failed, wanted[-1]], case.trail.select("port-taken"))
 
 
 def _unhealthy(failed: list[Event], taken: list[Event]) -> Statement:
@@ -110,23 +110,25 @@ def _unhealthy(failed: list[Event], taken: list[Event]) -> Statement:
 def not_answering(case: Case) -> Iterator[Statement]:
     """A bridge that the focus counts, and that does not answer it."""
     timeouts = [
-        event for event in case.trail.of("allocation-failed", program="jicofo") if "timeout" in event.value.lower()
+        event for event in case.trail.select("allocation-failed", program="jicofo") if "timeout" in event.value.lower()
     ]
-    silent = [*timeouts, *case.trail.of("health-timeout", program="jicofo")]
+    silent = [*timeouts, *case.trail.select("health-timeout", program="jicofo")]
     silent.sort(key=lambda event: event.order)
-    if not silent or case.trail.of("bridge-lost", program="jicofo"):
+    if not silent or case.trail.select("bridge-lost", program="jicofo"):
         return
-    answered = [event for event in case.trail.of("offer-sent", program="jicofo") if after(event, silent[-1])]
+    answered = [event for event in case.trail.select("offer-sent", program="jicofo") if after(event, silent[-1])]
     if (timeouts or (len(silent) >= 2 and _wanted(case))) and not answered:
         yield stated("no-bridge", silent, "not-answering", detail="the focus waits for its answer in vain")
 
 
 def not_running(case: Case) -> Iterator[Statement]:
     """A bridge that ended, or was ended by the kernel, and did not come back, while the focus has none."""
-    ended = [event for event in case.trail.of("out-of-memory", "program-ended") if _bridge_ended(event)]
+    ended = [event for event in case.trail.select("out-of-memory", "program-ended") if _bridge_ended(event)]
     if not ended:
         return
-    back = [event for event in case.trail.of("program-started", "logged-in", program="jvb") if after(event, ended[-1])]
+    back = [
+        event for event in case.trail.select("program-started", "logged-in", program="jvb") if after(event, ended[-1])
+    ]
     if back:
         return
     wanted = [event for event in _wanted(case) if not _known_before(event, ended[-1])]
@@ -160,32 +162,32 @@ def none_for_the_focus(case: Case) -> Iterator[Statement]:
 
 def _lost_before(case: Case, wanted: Event) -> bool:
     """Whether a bridge that had sessions was lost before: then that is the cause."""
-    lost = [event for event in case.trail.of("bridge-lost") if not after(event, wanted)]
-    return any(case.trail.of("offer-sent", "answer-received")) and bool(lost)
+    lost = [event for event in case.trail.select("bridge-lost") if not after(event, wanted)]
+    return any(case.trail.select("offer-sent", "answer-received")) and bool(lost)
 
 
 def bridge_lost(case: Case) -> Iterator[Statement]:
     """A bridge went away while it served participants, and they were not taken up by another."""
-    lost = case.trail.of("bridge-lost", program="jicofo")
-    offered = case.trail.of("offer-sent", program="jicofo")
+    lost = case.trail.select("bridge-lost", program="jicofo")
+    offered = case.trail.select("offer-sent", program="jicofo")
     served = [event for event in offered if lost and not after(event, lost[-1])]
     again = {event.participant for event in offered if lost and after(event, lost[-1])}
     hit = [event.participant for event in served if event.participant not in again]
     if lost and hit:
         yield stated("bridge-lost", lost, participants=tuple(dict.fromkeys(hit)))
         return
-    for input in dict.fromkeys(event.input for event in case.trail.of("channel-closed", program="browser")):
+    for input in dict.fromkeys(event.input for event in case.trail.select("channel-closed", program="browser")):
         yield from _lost_in_the_browser(Trail([event for event in case.trail if event.input == input]))
 
 
 def _lost_in_the_browser(trail: Trail) -> Iterator[Statement]:
     """ICE connected, then the channel and ICE were lost, the session was moved away, and no offer came again."""
-    connected = trail.of("ice-connected")
-    moved = [event for event in trail.of("session-ended") if "moving" in event.value or "moving" in event.detail]
-    lost = trail.of("ice-disconnected", "ice-failed", "channel-closed")
+    connected = trail.select("ice-connected")
+    moved = [event for event in trail.select("session-ended") if "moving" in event.value or "moving" in event.detail]
+    lost = trail.select("ice-disconnected", "ice-failed", "channel-closed")
     if not (connected and moved and lost):
         return
-    if any(after(event, moved[-1]) for event in trail.of("offer-sent")):
+    if any(after(event, moved[-1]) for event in trail.select("offer-sent")):
         return
     me = named(moved)
     yield stated("bridge-lost", [*lost[:2], moved[-1]], participants=me, certainty="deduced")
@@ -211,22 +213,24 @@ def focus_login(case: Case) -> Iterator[Statement]:
 
 def focus_missing(case: Case) -> Iterator[Statement]:
     """Prosody has never seen the focus log in since its start, while others did; or the kernel ended it."""
-    if any(run.of("logged-in", "conference-requested", "brewery-watched") for run in case.trail.processes("jicofo")):
+    if any(
+        run.select("logged-in", "conference-requested", "brewery-watched") for run in case.trail.processes("jicofo")
+    ):
         return
     for run in case.trail.processes("prosody"):
-        logins = run.of("logged-in")
+        logins = run.select("logged-in")
         asked = [login for login in logins if not _component(login.value)]
-        if not run.of("program-started") or not asked or any(_is_focus(login.value) for login in logins):
+        if not run.select("program-started") or not asked or any(_is_focus(login.value) for login in logins):
             continue
-        refused = run.of("certificate-refused")
-        unnamed = run.of("login-failed", "login-refused")
+        refused = run.select("certificate-refused")
+        unnamed = run.select("login-failed", "login-refused")
         if refused:
             yield stated("no-focus", refused, "certificate-refused", certainty="inferred",
                          detail="a component refuses Prosody's certificate, and the focus never logs in")  # fmt: skip
         elif unnamed:
             yield stated("no-focus", unnamed, certainty="inferred", detail="the focus never logs in")
         else:
-            yield stated("no-focus", [run.of("program-started")[-1], *asked], "not-running", certainty="inferred",
+            yield stated("no-focus", [run.select("program-started")[-1], *asked], "not-running", certainty="inferred",
                          detail="the focus never connects to Prosody")  # fmt: skip
 
 
@@ -241,7 +245,7 @@ def _component(jid: str) -> bool:
 
 def focus_silent(case: Case) -> Iterator[Statement]:
     """A browser got no answer to its request for a conference."""
-    for input in dict.fromkeys(event.input for event in case.trail.of("focus-unavailable")):
+    for input in dict.fromkeys(event.input for event in case.trail.select("focus-unavailable")):
         trail = Trail([event for event in case.trail if event.input == input])
         failed = trail.run_at_end(("focus-unavailable",), ("conference-created", "participant-joined", "offer-sent"))
         if failed:

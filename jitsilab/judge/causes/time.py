@@ -53,9 +53,11 @@ def _owner(case: Case, clock: Clock) -> tuple[str, ...]:
 
 def _proof(case: Case, clock: Clock) -> list[Event]:
     """A happening of this source, and the same of another."""
-    events = [each for each in case.trail.of(*_SHARED) if each.input == clock.input and each.program == clock.program]
+    events = [
+        each for each in case.trail.select(*_SHARED) if each.input == clock.input and each.program == clock.program
+    ]
     for event in events:
-        for other in case.trail.of(*_SHARED, participant=event.participant):
+        for other in case.trail.select(*_SHARED, participant=event.participant):
             if other.input != event.input and other.program != event.program and other.event == event.event:
                 return [event, other]
     return events[:1]

@@ -83,7 +83,7 @@ class Trail:
             for event in self.events
         )  # fmt: skip
 
-    def of(self, *names: str, program: str = "", participant: str = "", input: str = "") -> list[Event]:
+    def select(self, *names: str, program: str = "", participant: str = "", input: str = "") -> list[Event]:
         """Events of these names, in order; of one program, participant or input where it is given."""
         events = (
             self._by.get(names[0], [])
@@ -111,12 +111,12 @@ class Trail:
 
     def last(self, *names: str, **where: str) -> Event | None:
         """The last event of these names."""
-        events = self.of(*names, **where)
+        events = self.select(*names, **where)
         return events[-1] if events else None
 
     def run_at_end(self, bad: tuple[str, ...], good: tuple[str, ...]) -> list[Event]:
         """The events of ``bad`` names after the last of the ``good`` ones: what still holds at the end."""
-        events = self.of(*bad, *good)
+        events = self.select(*bad, *good)
         result: list[Event] = []
         for event in reversed(events):
             if event.event in good:
@@ -126,7 +126,9 @@ class Trail:
 
     def participants(self, *names: str, program: str = "") -> list[str]:
         """Who is named by events of these names, in order."""
-        return list(dict.fromkeys(event.participant for event in self.of(*names, program=program) if event.participant))
+        return list(
+            dict.fromkeys(event.participant for event in self.select(*names, program=program) if event.participant)
+        )
 
 
 def after(one: Event, other: Event) -> bool:

@@ -59,7 +59,8 @@ def diagnose(call: Any) -> Diagnosis:
     people = _joined(seen) or lines.participants(trail)
     people = [lines.with_names(person, trail) for person in people]
     people = [
-        replace(person, call=of.id) if (of := every.of_person(person)) is not None else person for person in people
+        replace(person, call=meeting.id) if (meeting := every.of_person(person)) is not None else person
+        for person in people
     ]
     people = [_decided(person, stated, alone=len(people) == 1) for person in people]
     people = _explained(people)

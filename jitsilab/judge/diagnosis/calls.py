@@ -69,7 +69,7 @@ class Calls:
     """All calls, and of which each event is."""
 
     meetings: list[Meeting]
-    of: dict[int, int]  # order of an event: number of its call
+    by_order: dict[int, int]  # order of an event: number of its call
 
     def of_person(self, person: Diagnosed) -> Meeting | None:
         """The last call in which somebody was."""
@@ -97,7 +97,7 @@ def calls(trail: Trail, xmpp_streams: Iterable[tuple[int, str, str, str]]) -> Ca
     by_key: dict[str, list[Meeting]] = {}
     focus = {event.room for event in trail if event.event == "conference-created" and event.program == "jicofo"}
     every: list[Meeting] = []
-    of: dict[int, int] = {}
+    by_order: dict[int, int] = {}
     numbers: dict[int, int] = {}
     for time, event in timed:
         room = event.room or rooms.get(event.conference, "") or rooms.get(event.participant, "")
@@ -113,15 +113,15 @@ def calls(trail: Trail, xmpp_streams: Iterable[tuple[int, str, str, str]]) -> Ca
             every.append(meeting)
         _take(meeting, event, time, room in focus)
         if event.order >= 0:
-            of[event.order] = numbers[id(meeting)]
+            by_order[event.order] = numbers[id(meeting)]
     for key, meetings in by_key.items():
         for number, meeting in enumerate(meetings, 1):
             meeting.id = key if len(meetings) == 1 else f"{key}#{number}"
     people = {who: number for number, each in enumerate(every) for who in each.people}
     for event in trail:
-        if event.order not in of and event.participant in people:
-            of[event.order] = people[event.participant]
-    return Calls(every, of)
+        if event.order not in by_order and event.participant in people:
+            by_order[event.order] = people[event.participant]
+    return Calls(every, by_order)
 
 
 def _fitting(there: list[Meeting], event: Event, time: int, focus: bool) -> Meeting | None:
@@ -177,7 +177,7 @@ def healed(
     statements: list[Statement] = []
     numbered = [(number, call) for number, call in enumerate(every.meetings) if call.last is not None]
     last = max((call.last or 0 for _, call in numbered), default=0)
-    wrong = {every.of.get(event.order) for event in case.trail if event.event in _WRONG}
+    wrong = {every.by_order.get(event.order) for event in case.trail if event.event in _WRONG}
     asked = 0
     for number, meeting in numbered:
         end = meeting.last or 0
@@ -185,7 +185,7 @@ def healed(
             continue
         asked += 1
         before = up_to(case.trail, end)
-        trail = Trail(event for event in before if every.of.get(event.order, number) == number)
+        trail = Trail(event for event in before if every.by_order.get(event.order, number) == number)
         for statement in ask(replace(case, trail=trail, casts={}, clocks={})):
             if statement.name in names or not (statement.participants or meeting.people):
                 continue
@@ -237,7 +237,11 @@ def placed(
 def _ended(statement: Statement, meetings: list[Meeting], trail: Trail, every: Calls) -> Statement:
     if not meetings:
         if statement.participants is None and statement.call is None and statement.name in _MISSED:
-            asked = {every.of[each.order] for each in trail.of(*_MISSED[statement.name]) if each.order in every.of}
+            asked = {
+                every.by_order[each.order]
+                for each in trail.select(*_MISSED[statement.name])
+                if each.order in every.by_order
+            }
             return replace(statement, call=every.meetings[asked.pop()].id) if len(asked) == 1 else statement
         return statement
     statement = replace(statement, call=statement.call or (meetings[0].id if len(meetings) == 1 else None))
@@ -246,7 +250,7 @@ def _ended(statement: Statement, meetings: list[Meeting], trail: Trail, every: C
         return statement
     later = [each for each in every.meetings if each not in meetings and each.first is not None and each.first > end]
     well = [
-        event for event in trail.of(*(("channel-opened",) if statement.name == "bridge-channel-refused" else _WELL))
+        event for event in trail.select(*(("channel-opened",) if statement.name == "bridge-channel-refused" else _WELL))
         if event.time is not None and any(event.participant in each.people for each in later)
     ]  # fmt: skip
     if not well:

@@ -26,7 +26,7 @@ def participants(trail: Trail) -> list[Diagnosed]:
     for attempt in attempts(trail):
         ways.setdefault(attempt.participant, []).append(attempt)
     for who in dict.fromkeys(named):
-        events = trail.of(*_OF_PEOPLE, participant=who)
+        events = trail.select(*_OF_PEOPLE, participant=who)
         times = [event.time for event in events if event.time is not None]
         path, certainty = _path(trail, who, ways.get(who, []))
         telling = ("ice-failed", "ice-ended", "media-sent", "pair-nominated")
@@ -43,8 +43,8 @@ def participants(trail: Trail) -> list[Diagnosed]:
 
 def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
     """The media path, where lines tell whether media flowed."""
-    flowing = trail.of("media-sent", "media-received", participant=who)
-    stopped = trail.of("media-stopped", participant=who)
+    flowing = trail.select("media-sent", "media-received", participant=who)
+    stopped = trail.select("media-stopped", participant=who)
     if flowing and not stopped and not _lost(trail, who):
         nominated = trail.last("pair-nominated", participant=who)
         detail = nominated.detail.lower() if nominated else ""
@@ -63,7 +63,7 @@ def _path(trail: Trail, who: str, ways: list[Attempt]) -> tuple[str, str]:
 
 def _lost(trail: Trail, who: str) -> bool:
     """Whether the last that is told of a participant's ICE with the bridge is that its path was lost."""
-    states = trail.of("ice-connected", "ice-disconnected", "ice-failed", participant=who)
+    states = trail.select("ice-connected", "ice-disconnected", "ice-failed", participant=who)
     last = max((event for event in states if not event.detail.startswith("p2p")), key=_moment, default=None)
     return last is not None and last.event != "ice-connected"
 
@@ -82,7 +82,7 @@ _STAGES = (
 
 
 def _stage(trail: Trail, who: str) -> str:
-    return next((stage for stage, events in _STAGES if trail.of(*events, participant=who)), "tls")
+    return next((stage for stage, events in _STAGES if trail.select(*events, participant=who)), "tls")
 
 
 def with_names(person: Diagnosed, trail: Trail) -> Diagnosed:
@@ -91,11 +91,11 @@ def with_names(person: Diagnosed, trail: Trail) -> Diagnosed:
         return person
     by_name = {
         e.participant
-        for e in trail.of("participant-joined")
+        for e in trail.select("participant-joined")
         if person.nick and e.value == person.nick and e.participant
     }
     by_address = {
-        e.participant for e in trail.of("candidate-gathered")
+        e.participant for e in trail.select("candidate-gathered")
         if e.participant and e.value in person.addresses and not ip.is_private(e.value)
     }  # fmt: skip
     for ids in (by_name, by_address):

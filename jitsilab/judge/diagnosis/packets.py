@@ -39,7 +39,7 @@ class Seen:
     def __init__(self, source: PacketTables, cast: Cast | None = None) -> None:
         self.input = source.input
         self.source = source
-        self.cast: Cast = cast if cast is not None else people.of(source)
+        self.cast: Cast = cast if cast is not None else people.build(source)
         self.people: list[Diagnosed] = []
         self.conditions: list[Statement] = []
         self.signs: Signs | None = None
@@ -55,7 +55,7 @@ class Seen:
         ]  # fmt: skip
         self.signs = signs_of.gather(self.cast, source, relayed=relayed)
         for person in self.cast.people:
-            self.people.append(self._row(person, routes[id(person)], self.signs.of(person)))
+            self.people.append(self._row(person, routes[id(person)], self.signs.of_person(person)))
         self._server(self.signs)
 
     def _timely(self, route: list[Path]) -> list[Path]:

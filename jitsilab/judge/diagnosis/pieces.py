@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+
 from jitsilab.case.clocks import Clock, begin_of
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.judge.causes.trail import Trail
@@ -51,10 +53,11 @@ def _extent(source: Any, span: tuple[int, int] | None, shift: float) -> tuple[in
     if isinstance(source, PacketTables):
         flows, begin, wire = source.table("flows"), begin_of(source) or 0.0, source.wire
         rows = len(wire.packets) if wire is not None else None
-        if not begin + shift or flows is None or flows.empty:
+        seconds = None if flows is None else flows["last_seconds"].max()
+        if not begin + shift or seconds is None or pd.isna(seconds):
             return rows, None, None
         first = begin + shift
-        return rows, round(first * 1e9), round((first + float(flows["last_seconds"].max())) * 1e9)
+        return rows, round(first * 1e9), round((first + float(seconds)) * 1e9)
     rows = getattr(source, "records", None)
     if getattr(source, "first_time", None) is not None:
         return rows, source.first_time + round(shift * 1e9), source.last_time + round(shift * 1e9)

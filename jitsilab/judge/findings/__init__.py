@@ -17,7 +17,7 @@ from jitsilab.facts import Facts, Input
 from jitsilab.judge.checks import Outcome, judge
 from jitsilab.judge.findings import access, ice, leaks, media, ports, surface, terms, turn
 from jitsilab.judge.findings.accepted import Accepted
-from jitsilab.judge.findings.accepted import read as read_accepted
+from jitsilab.judge.findings.accepted import load as read_accepted
 from jitsilab.judge.findings.changes import Change, changes, earlier
 from jitsilab.judge.findings.finding import RESULTS, Finding
 from jitsilab.judge.findings.rule import AREAS, SEVERITIES, Rule, View, beside

@@ -34,7 +34,7 @@ class Accepted:
         return {"date": self.date.isoformat(), "reason": self.reason, "until": until, "place": self.place}
 
 
-def read(path: str | Path) -> list[Accepted]:
+def load(path: str | Path) -> list[Accepted]:
     """The risks of a file: lines, or JSON. Raises ParameterError, with the line, where it is not of that form."""
     name = Path(path).name
     try:

@@ -49,7 +49,7 @@ def _place(prosody: Prosody, host: Host, key: str) -> str:
 def _logins(view: View) -> dict[Any, tuple[str, int]]:
     """Mechanism and frame of each XMPP connection that asked for a login."""
     logins: dict[Any, tuple[str, int]] = {}
-    for placed in view.said:
+    for placed in view.stanzas:
         step = stanzas.sasl(placed.stanza)
         if step is not None and step.step == "auth" and step.mechanism:
             logins[placed.connection] = (step.mechanism.upper(), placed.frame)
@@ -59,13 +59,13 @@ def _logins(view: View) -> dict[Any, tuple[str, int]]:
 def _anonymous_on_wire(view: View) -> Outcome:
     logins = _logins(view)
     offered = [
-        (placed, f.mechanisms) for placed in view.said if (f := stanzas.features(placed.stanza)) and f.mechanisms
+        (placed, f.mechanisms) for placed in view.stanzas if (f := stanzas.features(placed.stanza)) and f.mechanisms
     ]
     if not offered and not logins:
         return unseen("no login can be seen: no signaling in clear and no key log")
     accounts = [at for mechanism, at in logins.values() if mechanism != "ANONYMOUS"]
     ready: list[tuple[PlacedStanza, str]] = []
-    for placed in view.said:
+    for placed in view.stanzas:
         answer = stanzas.conference(placed.stanza) if placed.direction == "s2c" else None
         created = stanzas.presence(placed.stanza) if placed.direction == "s2c" else None
         if (answer is not None and answer.ready) or (created is not None and 201 in created.codes):
@@ -137,7 +137,9 @@ def _anonymous_in_environment(view: View) -> Outcome | None:
     """docker-jitsi-meet's .env: what its templates make of it."""
     facts = view.facts
     environment = facts.environment if facts is not None else None
-    service = next(iter(facts.compose.of("prosody")), None) if facts is not None and facts.compose is not None else None
+    service = (
+        next(iter(facts.compose.running("prosody")), None) if facts is not None and facts.compose is not None else None
+    )
     if service is not None and service.environment.values:
         environment = service.environment
     if facts is None or environment is None or not services.containers(facts):
@@ -192,7 +194,7 @@ def rooms_without_focus(view: View) -> Outcome:
 def _created_by_client(view: View) -> Outcome:
     made = [
         placed.frame
-        for placed in view.said
+        for placed in view.stanzas
         if placed.direction == "s2c"
         and (p := stanzas.presence(placed.stanza))
         and 201 in p.codes
@@ -270,7 +272,7 @@ def bits(name: str) -> float:
 def guessable_room(view: View) -> Outcome:
     """A room name can be guessed; the name itself is not kept."""
     first: dict[str, int] = {}
-    for placed in view.said:
+    for placed in view.stanzas:
         presence = stanzas.presence(placed.stanza)
         room = presence.room if presence else None
         if room and placed.direction == "c2s" and not re.match(r"(lobby|breakout|internal)\.", room.partition("@")[2]):
@@ -293,7 +295,7 @@ def guessable_room(view: View) -> Outcome:
 def open_door(view: View) -> Outcome:
     """A room has neither lobby nor password, or its password was told to somebody."""
     leaks, states = [], []
-    for placed in view.said:
+    for placed in view.stanzas:
         if placed.direction == "s2c" and _tells_password(placed):
             leaks.append(placed.frame)
         info = stanzas.disco(placed.stanza) if placed.stanza.type == "result" else None

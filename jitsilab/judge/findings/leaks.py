@@ -36,7 +36,7 @@ def personal_presence(view: View) -> Outcome:
     """Presence tells everybody in the room e-mail, statistics id, region or picture."""
     kinds: dict[str, list[int]] = {}
     seen = 0
-    for placed in view.said:
+    for placed in view.stanzas:
         presence = stanzas.presence(placed.stanza)
         if presence is None or presence.occupant in (None, "focus") or presence.type is not None:
             continue
@@ -99,7 +99,7 @@ def secrets_inside(view: View) -> Outcome:
     kinds: dict[str, list[int]] = {}
     blocks = len(wire.packets.secrets)
     clear = bool(blocks)  # where nothing but a key log opens what shows them, it matters less
-    for placed in view.said:
+    for placed in view.stanzas:
         for kind in _secrets_of(placed.stanza):
             kinds.setdefault(kind, []).append(placed.frame)
             clear = clear or bool(placed.clear)
@@ -205,7 +205,7 @@ def _recommended(view: View) -> Outcome | None:
     """STUN and TURN servers that the signaling hands out."""
     others: list[tuple[int, str]] = []
     own: list[tuple[int, str]] = []
-    for placed in view.said:
+    for placed in view.stanzas:
         domain = (stanzas.bare(placed.stanza.sender) or "").rpartition("@")[2]
         for service in stanzas.services(placed.stanza):
             if not service.host or not domain:

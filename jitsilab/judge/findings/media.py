@@ -267,8 +267,8 @@ def _before_keys(media: pd.DataFrame | None, dtls: pd.DataFrame | None) -> list[
 def end_to_end(view: View) -> Outcome:
     """End-to-end encryption is on, in a version where it can be undone."""
     version = view.facts.version("jitsi-meet", "jitsi-meet-web") if view.facts else None
-    on = [placed.frame for placed in view.said if _uses_e2ee(placed)]
-    if not view.said:
+    on = [placed.frame for placed in view.stanzas if _uses_e2ee(placed)]
+    if not view.stanzas:
         return unseen("whether end-to-end encryption is on is said in presence, which cannot be read")
     if not on:
         return beside("nobody turned end-to-end encryption on")

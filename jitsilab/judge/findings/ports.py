@@ -37,7 +37,7 @@ def _plain_stanzas(view: View) -> Outcome:
     carried = ("auth", "response", "iq", "message", "presence")
     seen = [
         placed
-        for placed in view.said
+        for placed in view.stanzas
         if placed.carrier == "tcp" and placed.stanza.name in carried and _in_clear(view, placed)
     ]
     if not seen:

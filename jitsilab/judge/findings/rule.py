@@ -102,7 +102,7 @@ class View:
         return None if rows is None or not len(rows) else rows
 
     @cached_property
-    def said(self) -> list[PlacedStanza]:
+    def stanzas(self) -> list[PlacedStanza]:
         """The stanzas of the call, read; empty where no signaling can be seen."""
         rows = self.rows("xmpp")
         if rows is None:
@@ -146,12 +146,12 @@ class View:
     @cached_property
     def may_be_jitsi(self) -> bool:
         """False where the signaling can be read and has none of Jitsi Meet's own elements, and no facts are given."""
-        if self.facts is not None or not self.said:
+        if self.facts is not None or not self.stanzas:
             return True
         return any(
             stanzas.FOCUS in (placed.stanza.child_namespace or "")
             or stanzas.JITMEET in (placed.stanza.child_namespace or "")
-            for placed in self.said
+            for placed in self.stanzas
         )
 
     @cached_property

@@ -376,7 +376,7 @@ def _announced(view: View) -> Iterator[tuple[int, str]]:
         for server, rows in http[http["server"].notna()].groupby("server", sort=True):
             if re.search(r"/\d", str(server)):
                 yield int(rows["frame"].iloc[0]), str(server)[:60]
-    for placed in view.said:
+    for placed in view.stanzas:
         disco = stanzas.disco(placed.stanza) if placed.stanza.type == "result" else None
         for category, kind, name in disco.identities if disco else ():
             if (category, kind) == ("server", "release") and re.search(r"\d", name):

@@ -29,7 +29,7 @@ def _life_on_wire(view: View) -> Outcome:
     start = begun.timestamp() if begun is not None else None
     given: list[tuple[int, float]] = []
     fixed: list[int] = []
-    for placed in view.said:
+    for placed in view.stanzas:
         for service in stanzas.services(placed.stanza):
             if service.type not in ("turn", "turns") or not service.username:
                 continue

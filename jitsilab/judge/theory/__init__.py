@@ -56,7 +56,7 @@ def steps(call: Source) -> pd.DataFrame:
         each = [steps(_Alone(capture)).assign(input=capture.input) for capture in captures]
         return pd.concat(each, ignore_index=True)
     tables = call.tables()
-    who = people.of(tables)
+    who = people.build(tables)
     if not (who.jitsi or who.recognition.could_be) or not who.people:
         reason = beside("no participant in this capture" if who.jitsi else "nothing shows that this is a Jitsi call")
         return frame_from([_row(step, "", "", _nobody(step, reason, tables)) for step in STEPS], SCHEMA)

@@ -32,7 +32,7 @@ def carried(scope: Scope) -> Outcome:
 
 
 def _carrier(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Outcome:
-    exchange = scope.of(stream)
+    exchange = scope.stanzas_of(stream)
     carriers = {str(row.carrier) for row, _ in exchange}
     if "bosh" in carriers:
         return _bosh(scope, stream, http)
@@ -69,7 +69,9 @@ def _bosh(scope: Scope, stream: XmppStream, http: pd.DataFrame | None) -> Outcom
 
 def featured(scope: Scope, stream: XmppStream) -> Outcome:
     """The server lists what it offers before the client says anything else."""
-    shown = [(row, offer) for row, stanza in scope.of(stream) if (offer := stanzas.features(stanza)) is not None]
+    shown = [
+        (row, offer) for row, stanza in scope.stanzas_of(stream) if (offer := stanzas.features(stanza)) is not None
+    ]
     if not shown:
         return absent("no stream features in the capture")
     frames = [int(row.frame) for row, _ in shown]
@@ -83,7 +85,7 @@ def featured(scope: Scope, stream: XmppStream) -> Outcome:
 
 def logged_in(scope: Scope, stream: XmppStream) -> Outcome:
     """SASL: a mechanism that was offered, and success."""
-    steps = [(row, step) for row, stanza in scope.of(stream) if (step := stanzas.sasl(stanza)) is not None]
+    steps = [(row, step) for row, stanza in scope.stanzas_of(stream) if (step := stanzas.sasl(stanza)) is not None]
     asked = [(row, step) for row, step in steps if step.step == "auth"]
     won = [int(row.frame) for row, step in steps if step.step == "success"]
     lost = [(int(row.frame), step.condition) for row, step in steps if step.step == "failure"]
@@ -116,7 +118,7 @@ def _naked(scope: Scope, row: Any) -> bool:
 
 def bound(scope: Scope, stream: XmppStream) -> Outcome:
     """The server names the client's full JID, once a stream."""
-    exchange = scope.of(stream)
+    exchange = scope.stanzas_of(stream)
     jids = {
         jid: int(row.frame) for row, stanza in exchange if row.direction == "s2c" and (jid := stanzas.bound(stanza))
     }
@@ -147,7 +149,9 @@ def bound(scope: Scope, stream: XmppStream) -> Outcome:
 def resumed(scope: Scope, stream: XmppStream) -> Outcome:
     """A broken connection is taken up again (XEP-0198)."""
     steps = [
-        (int(row.frame), step) for row, stanza in scope.of(stream) if (step := stanzas.management(stanza)) is not None
+        (int(row.frame), step)
+        for row, stanza in scope.stanzas_of(stream)
+        if (step := stanzas.management(stanza)) is not None
     ]
     asked = [frame for frame, step in steps if step.step == "resume"]
     if not asked:
@@ -155,7 +159,11 @@ def resumed(scope: Scope, stream: XmppStream) -> Outcome:
     went_on = [frame for frame, step in steps if step.step == "resumed"]
     failed = [frame for frame, step in steps if step.step == "failed" and frame >= asked[0]]
     if failed and not went_on:
-        anew = [int(row.frame) for row, stanza in scope.of(stream) if row.frame > failed[-1] and stanzas.bound(stanza)]
+        anew = [
+            int(row.frame)
+            for row, stanza in scope.stanzas_of(stream)
+            if row.frame > failed[-1] and stanzas.bound(stanza)
+        ]
         after = "and the client came in anew" if anew else "and the client has to come in anew"
         return broken(f"the server no longer knew the stream, {after}", [*asked, *failed, *anew])
     return holds("the stream goes on", [*asked, *went_on]) if went_on else absent("no answer in the capture", asked)
@@ -163,7 +171,7 @@ def resumed(scope: Scope, stream: XmppStream) -> Outcome:
 
 def served(scope: Scope, stream: XmppStream) -> Outcome:
     """The client learns of STUN and TURN before it is invited; credentials last."""
-    exchange = scope.of(stream)
+    exchange = scope.stanzas_of(stream)
     asked = [
         (int(row.frame), stanza)
         for row, stanza in exchange
@@ -205,7 +213,7 @@ def served(scope: Scope, stream: XmppStream) -> Outcome:
 
 def conferred(scope: Scope, stream: XmppStream) -> Outcome:
     """The focus says ready before the client enters the room."""
-    exchange = scope.of(stream)
+    exchange = scope.stanzas_of(stream)
     refused = []
     for row, stanza in exchange:
         answer = stanzas.conference(stanza)
@@ -239,7 +247,7 @@ def _enters(stanza: stanzas.Stanza) -> bool:
 
 def entered(scope: Scope, stream: XmppStream) -> Outcome:
     """The room confirms the client's own presence."""
-    exchange = scope.of(stream)
+    exchange = scope.stanzas_of(stream)
     asked = [
         (int(row.frame), float(row.seconds)) for row, stanza in exchange if row.direction == "c2s" and _enters(stanza)
     ]

@@ -256,7 +256,7 @@ def gone(scope: Scope, stream: XmppStream) -> Outcome:
     """After leaving nothing more is said to the room."""
     if not stream.left:
         return beside("still there when the capture ends") if stream.whole else absent("no leaving in the capture")
-    exchange = scope.of(stream)
+    exchange = scope.stanzas_of(stream)
     again = [
         int(row.frame)
         for row, stanza in exchange

@@ -19,7 +19,7 @@ from jitsilab.case.legs import Leg
 from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Certainty, Check, Outcome, Verdict
-from jitsilab.protocols import xmpp as stanzas
+from jitsilab.protocols.xmpp import Stanza
 from jitsilab.tables import PARTS, part
 from jitsilab.tables.occupants import key
 from jitsilab.tables.parsed import stanzas_of
@@ -125,19 +125,19 @@ class Scope:
         return hidden or (self.kind == "p2p" and not self.call.own) or not self.person.addresses
 
     @cached_property
-    def said(self) -> list[tuple[Any, stanzas.Stanza]]:
+    def stanzas(self) -> list[tuple[Any, Stanza]]:
         """The participant's stanzas, each as its row of the table xmpp and read."""
         rows, every = self.table("xmpp"), self.every.get("xmpp")
         if rows is None or every is None:
             return []
-        read = stanzas_of(every)
-        own = [read[place] for place in np.flatnonzero(every.index.isin(rows.index))]
+        parsed = stanzas_of(every)
+        own = [parsed[place] for place in np.flatnonzero(every.index.isin(rows.index))]
         pairs = zip(rows.itertuples(index=False), own, strict=True)
         return [(row, stanza) for row, stanza in pairs if stanza is not None]
 
-    def of(self, stream: XmppStream) -> list[tuple[Any, stanzas.Stanza]]:
+    def stanzas_of(self, stream: XmppStream) -> list[tuple[Any, Stanza]]:
         """The stanzas of one connection."""
-        return [(row, stanza) for row, stanza in self.said if key(row.connection) == stream.connection]
+        return [(row, stanza) for row, stanza in self.stanzas if key(row.connection) == stream.connection]
 
     def table(self, name: str) -> pd.DataFrame | None:
         """The participant's share of a table, of the session's where there is one."""

@@ -47,7 +47,7 @@ class Decoded:
         for row in media.itertuples() if media is not None else ():
             self._media.setdefault(int(row.flow), []).append(row)
 
-    def of(self, event: Any) -> list[tuple[str, str]]:
+    def values(self, event: Any) -> list[tuple[str, str]]:
         """Names and values of one event (a row of `jitsilab.case.timeline`)."""
         frame = int(event.frame)
         pairs: list[tuple[str, str]] = []

@@ -44,7 +44,7 @@ def _of_capture(part: Call, number: int, of_them: int, places: Places, proofs: f
         tone = _tone(str(row.verdict), place in proofs)
         events.append(
             Event(f"event-{before}{count}", float(row.seconds), str(row.source), str(row.target), str(row.kind),
-                  str(row.label), place, bool(row.hidden), tone, decoded.of(row))
+                  str(row.label), place, bool(row.hidden), tone, decoded.values(row))
         )  # fmt: skip
     lanes = [name for name in shown["lane_order"].iloc[0] if name in {*shown["source"], *shown["target"]}]
     people = lanes[: len(lanes) - len([role for role in ROLES if role in lanes])]

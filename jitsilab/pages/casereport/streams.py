@@ -34,7 +34,7 @@ def of_call(call: Call, names: Mapping[str, str]) -> list[Stream]:
     if media is None or media.empty:
         return []
     owners, codecs = _owners(call, names), _codecs(call)
-    people = cast.addresses(cast.of(call.tables()), call.flows)
+    people = cast.addresses(cast.build(call.tables()), call.flows)
     streams = []
     for row in media.itertuples():
         sender, receiver = (_person(str(end), people, names) for end in (row.src, row.dst))

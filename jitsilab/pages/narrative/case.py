@@ -31,7 +31,7 @@ def apart(call: Call) -> dict[str, Call]:
     for kind in KINDS:
         pieces = [piece for piece in call.evidence.pieces if kind_of(piece.kind) == kind]
         if pieces:
-            keys = call.evidence.of("key-log") if kind == "packets" else []
+            keys = call.evidence.of_kind("key-log") if kind == "packets" else []
             calls[kind] = Call(f"{call.name}: {TITLES[kind]}", Evidence([*pieces, *keys]))
     return {**calls, "all": call}
 

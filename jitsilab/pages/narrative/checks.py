@@ -46,7 +46,7 @@ def reading(call: Call) -> Story:
     if stun is None or stun.empty:
         return story
     answers = stun[stun["message_class"] == "success"].dropna(subset=["mapped_address"])
-    who = cast.of(call.tables())
+    who = cast.build(call.tables())
     servers, people = who.servers, cast.addresses(who, call.flows)
     ours = answers[answers["src"].isin(servers)]
     theirs = answers[answers["dst"].isin(servers)]
@@ -130,7 +130,7 @@ def answers(call: Call) -> Story:
     stun = _clear(call)
     if stun is None or stun.empty or "size" not in stun:
         return Story()
-    servers = set(cast.of(call.tables()).servers)
+    servers = set(cast.build(call.tables()).servers)
     given = stun[stun["message_class"] == "success"]
     sizes = {
         who: sorted({int(size) for size in rows["size"].dropna()})
@@ -157,7 +157,7 @@ def timeline(call: Call) -> pd.DataFrame:
     binding = stun[stun["method"] == "Binding"]
     answers = binding[binding["message_class"] == "success"]
     known = set(answers["transaction_id"].dropna()) if "transaction_id" in answers else set()
-    people = set(cast.addresses(cast.of(call.tables()), call.flows))
+    people = set(cast.addresses(cast.build(call.tables()), call.flows))
     asked = binding[binding["message_class"] == "request"]
     chosen = {
         int(f) for _, requests in asked.groupby(["flow", "up", "depth"]) for f in _nominating(requests)[0]["frame"]

@@ -18,7 +18,7 @@ def events(call: Call) -> pd.DataFrame:
     known = names(call)
     table = told.events(call.tables(), known)
     flows = call.table("flows")
-    owners = {} if flows is None else cast.addresses(cast.of(call.tables()), flows)
+    owners = {} if flows is None else cast.addresses(cast.build(call.tables()), flows)
     people = list(dict.fromkeys(known.get(address, known.get(first, first)) for address, first in owners.items()))
     return table.assign(lane_order=[told.parties(table, people)] * len(table), verdict=_verdicts(call, table))
 

@@ -21,7 +21,7 @@ def by_flow(call: Call) -> Table | Story:
     media = flows[(flows["transport"] == "udp") & flows["flow"].isin(_media_flows(call))]
     if media.empty:
         return Story().add("No UDP flow between a participant and the server carries media.", media_flows=0)
-    people = set(cast.addresses(cast.of(call.tables()), flows))
+    people = set(cast.addresses(cast.build(call.tables()), flows))
     up = media["client"].isin(people).to_numpy()
     rows = pd.DataFrame(
         {
@@ -50,7 +50,7 @@ def silence(call: Call) -> Story:
     media = flows[flows["flow"].isin(_media_flows(call))]
     with_media = set(media["client"]) | set(media["server"])
     relayed = _relayed(call)
-    owners = cast.addresses(cast.of(call.tables()), flows)
+    owners = cast.addresses(cast.build(call.tables()), flows)
     heard = {owners.get(name, name) for name in (*with_media, *relayed)}
     silent = [name for name in dict.fromkeys(owners.values()) if name not in heard]
     web = flows[[roles.get(int(f), "").startswith("pages and signaling") for f in flows["flow"]]]
@@ -102,7 +102,7 @@ def asymmetry(call: Call) -> Story:
     media = flows[flows["flow"].isin(_media_flows(call))]
     if media.empty:
         return Story()
-    people = set(cast.addresses(cast.of(call.tables()), flows))
+    people = set(cast.addresses(cast.build(call.tables()), flows))
     story, one_way = Story(), []
     for row in media.itertuples():
         up, down = (row.bytes_up, row.bytes_down) if row.client in people else (row.bytes_down, row.bytes_up)

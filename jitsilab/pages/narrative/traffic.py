@@ -21,7 +21,7 @@ def overview(call: Call) -> Story:
     if frames is None or frames.empty:
         return Story().add("There is no capture here, or it holds no frames.", frames=0)
     flows = call.flows
-    who = cast.of(call.tables())
+    who = cast.build(call.tables())
     people, servers = list(dict.fromkeys(cast.addresses(who, flows).values())), who.servers
     story = Story().add(
         "The capture has {frames:,} frames in {span:.1f} s, {bytes:,} bytes on the wire, in {flows} five-tuples.",
@@ -117,7 +117,7 @@ def by_participant(call: Call, interval: float = 1.0) -> pd.DataFrame:
     """What `jitsilab.pages.figures.plot_traffic` draws, with TURN told apart from signaling."""
     flows = _rows(call, "flows")
     paths = {flow: "TURN in TLS" for flow, role in roles(call).items() if role.startswith("TURN inside")}
-    who = cast.of(call.tables())
+    who = cast.build(call.tables())
     people = cast.addresses(who, flows)
     amounts = traffic.by_participant(_rows(call, "frames"), flows, people, who.servers, interval, paths)
     return amounts.assign(participant=amounts["participant"].replace(names(call)))

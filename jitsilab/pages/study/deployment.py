@@ -16,7 +16,7 @@ from jitsilab.pages.narrative.blocks import Figure, Table, Transcript
 FILE = "deployment.json"  # what a study published of its deployment; a server's own files are read by jitsilab.facts
 
 
-def read(folder: Path | None) -> dict[str, Any]:
+def load(folder: Path | None) -> dict[str, Any]:
     """The published facts of a deployment; with only the files' names where a folder holds a server's own files.
 
     Empty without a folder. Raises CaptureError where the folder or the file cannot be read.

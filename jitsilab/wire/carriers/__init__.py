@@ -73,7 +73,7 @@ class _Builder:
         for sent, received, straight in ((up, down, True), (down, up, False)):
             side = _Side(self, flow.number, sent, received, straight, session is None, later, notes)
             side.h2 = session is not None and session.alpn == "h2"
-            if side.read():
+            if side.run():
                 break
         self.carried.problems += notes.problems
 
@@ -101,7 +101,7 @@ class _Builder:
             if rows:
                 talks.append((rows[0].frame, rows, []))
         notes = Notes()
-        for session in bosh.read(carried.http, notes):
+        for session in bosh.sessions(carried.http, notes):
             rows = [self._polled(element) for element in session.elements]
             begins = min(_first(carried.http[number]) for _, number in session.polls)
             talks.append((begins, rows, session.polls))
@@ -145,11 +145,11 @@ class _Side:
         self.h2 = False  # agreed on by ALPN
         self.late = not all(getattr(stream, "from_start", True) for stream in (sent, received))
 
-    def read(self) -> bool:
+    def run(self) -> bool:
         """Read the flow; False where it carries nothing that is known, asked from this end."""
         sent, received = self.sent, self.received
         if self.h2 or any(piece.data.startswith(http2.PREFACE) for piece in sent.pieces[:1]):
-            for item in http2.read(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
+            for item in http2.exchanges(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
                 if isinstance(item, http2.Tunnel):
                     self._websocket(item.exchange, item.sent, 0, item.received, 0)
                 else:
@@ -157,7 +157,7 @@ class _Side:
         elif xmpp_tcp.begins(sent) or xmpp_tcp.begins(received):
             self._xmpp()
         elif http1.begins(sent, http1.REQUEST) or (http1.begins(received, http1.RESPONSE)):
-            for read in http1.read(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
+            for read in http1.exchanges(sent, received, self.notes, flow=self.flow, up=self.straight, clear=self.clear):
                 if isinstance(read, http1.Upgrade):
                     self._websocket(read.exchange, sent, read.sent, received, read.received)
                 else:
@@ -191,7 +191,9 @@ class _Side:
             (False, received, received_start, server),
         ):
             ready = 0
-            for read in websocket.read(stream, begin, self.notes, masked=from_client, deflate=deflate, opened=opened):
+            for read in websocket.messages(
+                stream, begin, self.notes, masked=from_client, deflate=deflate, opened=opened
+            ):
                 if read.opcode in (websocket.PING, websocket.PONG):
                     continue  # they say nothing, and may be many
                 ready = max(ready, read.frames[1])
@@ -242,14 +244,14 @@ class _Side:
         for from_client, stream, last in ((False, self.received, "proceed"), (True, self.sent, "starttls")):
             if from_client and not ends:
                 last = ""  # the server did not agree
-            for read in xmpp_tcp.read(stream, self.notes):
+            for read in xmpp_tcp.elements(stream, self.notes):
                 talk.add(from_client, read.frames, self.clear, read.xml)
                 if last and f"<{last}" in read.xml[:32] and xmpp.TLS in read.xml:
                     ends[from_client] = read.end
                     break
         if len(ends) == 2 and self.later is not None and self.later.decrypted:
             for from_client in (True, False):
-                for read in xmpp_tcp.read(self.later.plaintext(from_client == self.straight), self.notes):
+                for read in xmpp_tcp.elements(self.later.plaintext(from_client == self.straight), self.notes):
                     talk.add(from_client, read.frames, False, read.xml)
         self._converse(talk)
 
@@ -258,7 +260,7 @@ class _Side:
         for item in talk.items:
             if not item.from_client and item.xml[:16].lstrip("<").startswith(("open", "stream:stream", "stream")):
                 try:
-                    header = xmpp.header(xmpp.read(item.xml))
+                    header = xmpp.header(xmpp.parse(item.xml))
                 except ParseError:
                     continue
                 if header and header.id:
@@ -270,7 +272,7 @@ class _Side:
 
 def _speaks_xmpp(text: bytes) -> bool:
     try:
-        return xmpp.read(text).namespace in _XMPP
+        return xmpp.parse(text).namespace in _XMPP
     except ParseError:
         return False
 

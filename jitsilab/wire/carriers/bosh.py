@@ -54,7 +54,7 @@ class _Poll:
         return min(half.frames[0] for half in (self.request, self.response) if half)
 
 
-def read(exchanges: list[Exchange], notes: Notes) -> Iterator[Session]:
+def sessions(exchanges: list[Exchange], notes: Notes) -> Iterator[Session]:
     """The sessions that these exchanges carried, in the order of their first frames."""
     sessions: dict[str, dict[int | None, list[_Poll]]] = {}
     last: dict[int, str] = {}  # flow: the session that used it last
@@ -120,7 +120,7 @@ def _half(content: Content, notes: Notes) -> _Half | None:
     for part in xml_stream.split(data, default=xmpp.CLIENT):  # many leave the namespace out (XEP-0206 section 2)
         if attributes is None and part.kind in ("open", "element"):
             try:
-                head = xmpp.read(part.xml)
+                head = xmpp.parse(part.xml)
             except ParseError:
                 return None
             attributes = xmpp.body(head)

@@ -213,7 +213,7 @@ def wanted(fields: Iterable[tuple[bytes, bytes]]) -> bool:
     return bool(_TEXT.search(next((v for n, v in fields if n == b"content-type"), b"xml")))
 
 
-def read(
+def exchanges(
     sent: ByteStream, received: ByteStream, notes: Notes, *, flow: int, up: bool, clear: bool
 ) -> Iterator[Exchange | Upgrade]:
     """Exchanges in the order of the requests; an Upgrade is the last thing given, after its exchange.

@@ -82,7 +82,7 @@ class _Side:
         if not self.cursor.done and not settings and _search(self.cursor):
             self._forget("the beginning is missing")
 
-    def read(self) -> None:
+    def run(self) -> None:
         """Read the direction to its end."""
         cursor = self.cursor
         while not cursor.done:
@@ -224,7 +224,7 @@ def _search(cursor: Cursor) -> bool:
     return False
 
 
-def read(
+def exchanges(
     sent: ByteStream, received: ByteStream, notes: Notes, *, flow: int, up: bool, clear: bool
 ) -> Iterator[Exchange | Tunnel]:
     """Exchanges in the order of their stream numbers; a Tunnel comes after its exchange."""
@@ -234,8 +234,8 @@ def read(
     else:
         there.begin()
     back.begin()
-    there.read()
-    back.read()
+    there.run()
+    back.run()
     requests: dict[int, _Half] = {**there.halves, **back.promised}
     for number in sorted({*requests, *back.halves} - {0}):
         request, response = requests.get(number), back.halves.get(number)
@@ -279,4 +279,4 @@ def _pairs(fields: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
     return ((n.encode(), v.encode("utf-8", "replace")) for n, v in fields.items())
 
 
-__all__ = ["PREFACE", "Tunnel", "read"]
+__all__ = ["PREFACE", "Tunnel", "exchanges"]

@@ -155,7 +155,7 @@ class _Inflater:
         return b"".join(out)
 
 
-def read(
+def messages(
     stream: ByteStream, start: int, notes: Notes, *, masked: bool, deflate: Deflate | None = None, opened: bool = True
 ) -> Iterator[Read]:
     """Messages and control frames of one direction from an offset on, in order.

@@ -37,7 +37,7 @@ def begins(stream: ByteStream, *, late: bool = False) -> bool:
     return bool((late or ELEMENT.match(data[:64].lstrip())) and _STANZA.search(data, 0, 1 << 16))
 
 
-def read(stream: ByteStream, notes: Notes, start: int = 0) -> Iterator[Read]:
+def elements(stream: ByteStream, notes: Notes, start: int = 0) -> Iterator[Read]:
     """Stream headers, elements and ends of one direction from an offset on, in order; an end is given as ``CLOSE``.
 
     After missing bytes reading goes on at the next element that could be a child of the stream; namespaces are then
