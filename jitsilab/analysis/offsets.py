@@ -13,9 +13,9 @@ FINE = 1e-3  # s: what times in milliseconds leave open
 
 
 class Gap(NamedTuple):
-    """Bounds of the offset of ``other`` less that of ``one``, in s."""
+    """Bounds of the offset of ``other`` less that of ``source``, in s."""
 
-    one: str
+    source: str
     other: str
     low: float
     high: float
@@ -65,12 +65,12 @@ def between(gaps: Iterable[Gap]) -> dict[tuple[str, str], Interval]:
     """What is known of each two clocks, each pair of names once, in the order of the alphabet."""
     known: dict[tuple[str, str], list[Interval]] = {}
     for gap in gaps:
-        if gap.one == gap.other:
+        if gap.source == gap.other:
             continue
-        if gap.one < gap.other:
-            known.setdefault((gap.one, gap.other), []).append(Interval(gap.low, gap.high))
+        if gap.source < gap.other:
+            known.setdefault((gap.source, gap.other), []).append(Interval(gap.low, gap.high))
         else:
-            known.setdefault((gap.other, gap.one), []).append(Interval(-gap.high, -gap.low))
+            known.setdefault((gap.other, gap.source), []).append(Interval(-gap.high, -gap.low))
     return {pair: interval for pair, bounds in known.items() if (interval := agreed(bounds)) is not None}
 
 
@@ -80,9 +80,9 @@ def from_reference(reference: str, pairs: Mapping[tuple[str, str], Interval]) ->
     Where chains contradict each other, the narrowest pair nearest to the reference is believed.
     """
     near: dict[str, dict[str, Interval]] = {}
-    for (one, other), gap in pairs.items():
-        near.setdefault(one, {})[other] = gap
-        near.setdefault(other, {})[one] = Interval(-gap.high, -gap.low)
+    for (source, other), gap in pairs.items():
+        near.setdefault(source, {})[other] = gap
+        near.setdefault(other, {})[source] = Interval(-gap.high, -gap.low)
     offsets = {reference: Interval(0.0, 0.0)}
     waiting = [reference]
     steps = 0

@@ -121,10 +121,10 @@ def addresses(call: Cast, flows: pd.DataFrame) -> dict[str, str]:
     if not any(groups):
         servers = set(call.servers)
         groups = [
-            [str(other)]
+            [str(far)]
             for client, server in zip(flows["client"], flows["server"], strict=True)
-            for one, other in ((server, client), (client, server))
-            if one in servers and other not in servers and not is_loopback(other)
+            for near, far in ((server, client), (client, server))
+            if near in servers and far not in servers and not is_loopback(far)
         ]
     owners: dict[str, str] = {}
     for group in groups:
@@ -193,9 +193,9 @@ def gateways(people: list[Person]) -> list[Person]:
             continue
         legs = [leg for leg in person.legs if leg.direct and leg.kind != "p2p" and leg.sent and leg.ufrags]
         at_once = [
-            (one, other) for number, one in enumerate(legs) for other in legs[number + 1 :]
-            if one.port != other.port and not {own for own, _ in one.ufrags} & {own for own, _ in other.ufrags}
-            and min(one.last, other.last) - max(one.first, other.first) >= LASTING
+            (leg, other) for number, leg in enumerate(legs) for other in legs[number + 1 :]
+            if leg.port != other.port and not {own for own, _ in leg.ufrags} & {own for own, _ in other.ufrags}
+            and min(leg.last, other.last) - max(leg.first, other.first) >= LASTING
         ]  # fmt: skip
         if at_once and elsewhere >= 2:
             inner.append(person)

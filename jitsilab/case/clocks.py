@@ -112,8 +112,8 @@ _AT_ONCE = (
     ("nginx channel-refused", "browser channel-refused"), ("nginx upstream-failed", "nginx channel-refused"),
 )  # fmt: skip
 _RULES = (
-    *((one, other, 0.0, LATE) for one, other in _BEFORE),
-    *((one, other, -TOGETHER, TOGETHER) for one, other in _AT_ONCE),
+    *((event, later, 0.0, LATE) for event, later in _BEFORE),
+    *((event, same, -TOGETHER, TOGETHER) for event, same in _AT_ONCE),
 )
 _USED = {name.partition(" ")[2] for rule in _RULES for name in rule[:2]}
 
@@ -145,13 +145,15 @@ def clocks(
 def _of_one_machine(pairs: dict[tuple[str, str], Interval]) -> dict[tuple[str, str], Interval]:
     """The bridge's log and its fragments come from one clock: what lies between the two is a zone and nothing else."""
     kept = dict(pairs)
-    for (one, other), interval in pairs.items():
-        if one.startswith("fragment ") and other == f"jvb {one.removeprefix('fragment ')}":
+    for (source, other), interval in pairs.items():
+        if source.startswith("fragment ") and other == f"jvb {source.removeprefix('fragment ')}":
             zones = _zones(interval)
             if len(zones) == 1:
-                kept[one, other] = Interval(zones[0], zones[0])
+                kept[source, other] = Interval(zones[0], zones[0])
             elif not zones:
-                del kept[one, other]  # one clock does not differ from itself by days: somebody changed the log's dates
+                del kept[
+                    source, other
+                ]  # one clock does not differ from itself by days: somebody changed the log's dates
     return kept
 
 
@@ -286,8 +288,8 @@ def _of_packets(
             if ufrag in whose:
                 yield at("check", whose[ufrag], float(seconds))
     for ufrag, time in made.items():
-        of = by_log.get(ufrag, f"in {input}")
-        yield Moment(f"fragment {of}", input, "fragment", "made", ufrag, time)
+        where = by_log.get(ufrag, f"in {input}")
+        yield Moment(f"fragment {where}", input, "fragment", "made", ufrag, time)
 
 
 def _begun(stun: pd.DataFrame) -> dict[str, float]:
@@ -372,7 +374,7 @@ def _placed(
     order = sorted(names, key=lambda name: (rank[name], name))
     shared: dict[str, int] = {}
     for gap in gaps:
-        for name in (gap.one, gap.other):
+        for name in (gap.source, gap.other):
             shared[name] = shared.get(name, 0) + 1
     by_program: dict[tuple[str, str], Clock] = {}
     done: set[str] = set()

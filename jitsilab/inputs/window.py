@@ -133,12 +133,12 @@ def lines(
     if window.until is not None:
         kept &= times.isna() | (times <= pd.Timestamp(window.until, unit="ns", tz="UTC"))
     if window.room:
-        of = pd.Series(None, rows.index, dtype="object")
+        room = pd.Series(None, rows.index, dtype="object")
         for column in ("room", "conference", "participant", "endpoint"):
             if column in rows:
                 named = rows[column] if column == "room" else rows[column].map(whose)
-                of = of.where(of.notna(), named)
-        kept &= of.isna() | of.eq(window.room)
+                room = room.where(room.notna(), named)
+        kept &= room.isna() | room.eq(window.room)
     return rows[kept].reset_index(drop=True)
 
 

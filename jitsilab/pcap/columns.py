@@ -60,11 +60,11 @@ def laid(column: Array) -> Array:
     return growing.take("", column.dtype)
 
 
-def made(count: int, dtype: Any, of: Callable[[slice], Array]) -> Array:
+def made(count: int, dtype: Any, compute: Callable[[slice], Array]) -> Array:
     """A column that is computed slice by slice."""
     column = Growing()
     for window in slices(count):
-        column.add({"": np.asarray(of(window), dtype)})
+        column.add({"": np.asarray(compute(window), dtype)})
     return column.take("", dtype)
 
 

@@ -59,11 +59,11 @@ class _Lines:
     def all(self, name: str) -> list[str]:
         return self.attributes.get(name, [])
 
-    def one(self, name: str, default: str = "") -> str:
+    def value(self, name: str, default: str = "") -> str:
         return self.attributes.get(name, [default])[0]
 
     def pairs(self, name: str = "x-jingle") -> dict[str, str]:
-        return _pairs(self.one(name))
+        return _pairs(self.value(name))
 
 
 def decode(text: str) -> Jingle:
@@ -77,7 +77,7 @@ def decode(text: str) -> Jingle:
     fields = session.pairs()
     setups = [setup for section in sections for setup in (*section.all("setup"), *session.all("setup"))]
     action = fields.get("action") or default_action(setups)
-    mids = [section.one("mid") for section in sections]
+    mids = [section.value("mid") for section in sections]
     bridge = fields.get("session") != "p2p" and mids == [str(i) for i in range(len(sections))]
     contents: dict[str, Content] = {}
     names: list[str] = []
@@ -149,7 +149,7 @@ def _groups(session: _Lines, names: dict[str, str]) -> tuple[Group, ...]:
 def _content(section: _Lines, session: _Lines, bridge: bool, action: str) -> Content:
     media, port, protocol, *formats = [*section.first.split(), "", "", ""]
     fields = section.pairs()
-    default = default_name(media) if bridge else unquote(section.one("mid"))
+    default = default_name(media) if bridge else unquote(section.value("mid"))
     directions = [senders for direction, senders in SENDERS.items() if direction in section.attributes]
     senders = directions[0] if directions else ""
     if port == "0" and "bundle-only" not in section.attributes:
@@ -272,7 +272,7 @@ def _transport(
         fields.get("required") == "true",
         "cryptex" in session.attributes or "cryptex" in section.attributes,
     )
-    setup = section.one("setup") or session.one("setup")
+    setup = section.value("setup") or session.value("setup")
     fingerprints = []
     for line in section.all("fingerprint") or session.all("fingerprint"):
         kind, _, value = line.partition(" ")
@@ -281,15 +281,15 @@ def _transport(
     candidates += [_unusual(_pairs(line)) for line in section.all("x-jingle-candidate")]
     sctp = None
     if "SCTP" in protocol and "sctp" not in fields:
-        old = section.one("sctpmap").split()  # before RFC 8841: port, protocol, streams
-        port = section.one("sctp-port") or (old[0] if old else "")
+        old = section.value("sctpmap").split()  # before RFC 8841: port, protocol, streams
+        port = section.value("sctp-port") or (old[0] if old else "")
         streams = fields.get("streams") or (old[2] if len(old) > 2 else "")
         name = old[1] if len(old) > 1 else unquote(first_format) or "webrtc-datachannel"
         sctp = Sctp(number(port.strip(), 0xFFFF), name, number(streams))
     return Transport(
         namespace=fields.get("transport", ICE),
-        ufrag=section.one("ice-ufrag") or session.one("ice-ufrag"),
-        pwd=section.one("ice-pwd") or session.one("ice-pwd"),
+        ufrag=section.value("ice-ufrag") or session.value("ice-ufrag"),
+        pwd=section.value("ice-pwd") or session.value("ice-pwd"),
         generation=number(fields.get("ice-generation")),
         fingerprints=tuple(fingerprints),
         candidates=tuple(candidates),

@@ -75,9 +75,9 @@ class Wording:
                         variants.setdefault(write(a).encode(), write(b).encode())
                     except UnicodeEncodeError:
                         continue
-                for one, other in zip(in_markup(a), in_markup(b), strict=False):
+                for before, after in zip(in_markup(a), in_markup(b), strict=False):
                     with contextlib.suppress(UnicodeEncodeError):
-                        variants.setdefault(one.encode(), other.encode())
+                        variants.setdefault(before.encode(), after.encode())
         return variants
 
     @cached_property

@@ -90,10 +90,10 @@ def payload_types(types: Array, start: Array) -> tuple[list[int], list[str]]:
     pairs, counts = np.unique(stream << 7 | types, return_counts=True)
     main, best, every = [0] * len(start), [0] * len(start), [""] * len(start)
     for pair, packets in zip(pairs.tolist(), counts.tolist(), strict=True):
-        of, kind = pair >> 7, pair & 0x7F
-        every[of] += f" {kind}" if every[of] else str(kind)
-        if packets > best[of]:
-            main[of], best[of] = kind, packets
+        stream, kind = pair >> 7, pair & 0x7F
+        every[stream] += f" {kind}" if every[stream] else str(kind)
+        if packets > best[stream]:
+            main[stream], best[stream] = kind, packets
     return main, every
 
 

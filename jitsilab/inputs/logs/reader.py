@@ -259,11 +259,11 @@ class _Reading:
         self._meaning(stream, record)
         stream.context = record.context
         if self.log is not None:
-            of = self._context(record.context)
+            context = self._context(record.context)
             self.log.append((
                 record.time, record.program or None, record.level or None, record.place or None, record.whole,
-                of.get("confId") or of.get("meeting_id"), _local(of.get("conf_name") or of.get("room")),
-                of.get("epId") or of.get("participant"), self.input, record.line,
+                context.get("confId") or context.get("meeting_id"), _local(context.get("conf_name") or context.get("room")),
+                context.get("epId") or context.get("participant"), self.input, record.line,
             ))  # fmt: skip
 
     def _program(self, stream: Stream, record: Record) -> str:
@@ -278,9 +278,11 @@ class _Reading:
     def _fragment(self, record: Record, time: int) -> None:
         """When the bridge made a user fragment: where it gathers candidates under it."""
         if "gatherCandidates" in record.place and len(self.source.fragments) < FRAGMENTS:
-            of = self._context(record.context)
-            if ufrag := of.get("ufrag") or of.get("local_ufrag"):
-                self.source.fragments.setdefault(ufrag, (time, "" if of.get("relayId") else of.get("epId", "")))
+            context = self._context(record.context)
+            if ufrag := context.get("ufrag") or context.get("local_ufrag"):
+                self.source.fragments.setdefault(
+                    ufrag, (time, "" if context.get("relayId") else context.get("epId", ""))
+                )
 
     def _context(self, text: str) -> dict[str, str]:
         if not text:
@@ -352,8 +354,8 @@ class _Reading:
 
     def _interpret(self, stream: Stream, record: Record, matched: Found) -> None:
         pattern, match, by = matched
-        of = self._context(record.context)
-        if pattern.unless and pattern.unless in of:
+        context = self._context(record.context)
+        if pattern.unless and pattern.unless in context:
             return
         columns: Columns = {}
         groups = {name: value for name, value in match.groupdict().items() if value}
@@ -375,16 +377,16 @@ class _Reading:
                     columns["event"] = event
                     if event == "xmpp-unreachable":
                         columns["detail"] = detail
-                        columns["value"] = _address_in(text) or of.get("hostname", "")
+                        columns["value"] = _address_in(text) or context.get("hostname", "")
                     else:
                         columns["value"] = (reason[1] if reason.re.groups else "") or detail
                         columns["detail"] = ""
                     break
             else:
                 if columns["event"] == "xmpp-unreachable":
-                    columns["value"], columns["detail"] = of.get("hostname", ""), ""
+                    columns["value"], columns["detail"] = context.get("hostname", ""), ""
         if record.program == "jvb" and columns["event"] == "xmpp-connected" and "value" not in columns:
-            columns["value"] = of.get("hostname", "")
+            columns["value"] = context.get("hostname", "")
         if pattern.expand is None:
             self._event(stream, record, by, columns)
             return
@@ -392,12 +394,12 @@ class _Reading:
             self._event(stream, record, by, {**columns, **more})
 
     def _event(self, stream: Stream, record: Record, by: str, columns: Columns) -> None:
-        event, of = columns.get("event"), self._context(record.context)
-        participant = columns.get("participant") or of.get("epId") or of.get("participant") or ""
-        conference = columns.get("conference") or of.get("confId") or ""
-        relay = of.get("relayId")
+        event, context = columns.get("event"), self._context(record.context)
+        participant = columns.get("participant") or context.get("epId") or context.get("participant") or ""
+        conference = columns.get("conference") or context.get("confId") or ""
+        relay = context.get("relayId")
         if record.program == "jvb":
-            ufrag = of.get("ufrag") or of.get("local_ufrag")
+            ufrag = context.get("ufrag") or context.get("local_ufrag")
             if ufrag and participant and participant != ufrag:
                 if len(stream.names) > SESSIONS:
                     stream.names.clear()
@@ -433,7 +435,7 @@ class _Reading:
                 program = known or name
         status = columns.get("status")
         value, detail = str(columns.get("value") or ""), str(columns.get("detail") or "")
-        room = columns.get("room") or _local(of.get("conf_name") or of.get("room"))
+        room = columns.get("room") or _local(context.get("conf_name") or context.get("room"))
         if event == "conference-created" and not value:
             before = self._context(stream.context)
             room = room or (_local(before.get("conf_name")) if before.get("confId") == conference else None)

@@ -48,11 +48,11 @@ def channel(case: Case) -> Iterator[Statement]:
                      detail="the bridge waits for it in vain")  # fmt: skip
 
 
-def _same(one: Event, other: Event) -> bool:
-    """Whether two events may be of one participant's channel."""
-    if one.participant and other.participant:
-        return one.participant == other.participant
-    return one.input == other.input
+def _same(event: Event, other: Event) -> bool:
+    """Whether two events may be of event participant's channel."""
+    if event.participant and other.participant:
+        return event.participant == other.participant
+    return event.input == other.input
 
 
 def sends_nothing(case: Case) -> Iterator[Statement]:

@@ -81,10 +81,10 @@ def brewery(case: Case) -> Iterator[Statement]:
                 return
 
 
-def _same_room(one: str, other: str) -> bool:
-    """Whether two rooms are the same; of one whose domain is not written the local part has to do."""
-    one, other = one.lower().partition("/")[0], other.lower().partition("/")[0]
-    return one == other if "@" in one and "@" in other else one.partition("@")[0] == other.partition("@")[0]
+def _same_room(room: str, other: str) -> bool:
+    """Whether two rooms are the same; of room whose domain is not written the local part has to do."""
+    room, other = room.lower().partition("/")[0], other.lower().partition("/")[0]
+    return room == other if "@" in room and "@" in other else room.partition("@")[0] == other.partition("@")[0]
 
 
 def health(case: Case) -> Iterator[Statement]:
@@ -145,9 +145,9 @@ def _bridge_ended(event: Event) -> bool:
     return event.program == "kernel" and event.event == "out-of-memory" and named
 
 
-def _known_before(one: Event, other: Event) -> bool:
-    """Whether ``one`` came before ``other`` for sure."""
-    return one.time is not None and other.time is not None and one.time < other.time
+def _known_before(event: Event, other: Event) -> bool:
+    """Whether ``event`` came before ``other`` for sure."""
+    return event.time is not None and other.time is not None and event.time < other.time
 
 
 def none_for_the_focus(case: Case) -> Iterator[Statement]:

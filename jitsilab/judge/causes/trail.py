@@ -131,8 +131,8 @@ class Trail:
         )
 
 
-def after(one: Event, other: Event) -> bool:
-    """Whether ``one`` came after ``other``: by the order of one input, else by the written times."""
-    if one.input == other.input:
-        return one.order > other.order
-    return one.time is not None and other.time is not None and one.time > other.time
+def after(event: Event, other: Event) -> bool:
+    """Whether ``event`` came after ``other``: by the order of event input, else by the written times."""
+    if event.input == other.input:
+        return event.order > other.order
+    return event.time is not None and other.time is not None and event.time > other.time

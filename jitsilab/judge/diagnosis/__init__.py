@@ -90,12 +90,12 @@ def _kept(stated: Iterable[Statement]) -> list[Statement]:
     return sorted(kept, key=lambda statement: (ORDER[statement.name], SURE[statement.certainty]))
 
 
-def _together(one: Statement, other: Statement) -> Statement:
-    """Two statements of one cause: the surer, with the places and participants of both."""
-    first, second = (one, other) if SURE[one.certainty] <= SURE[other.certainty] else (other, one)
+def _together(statement: Statement, other: Statement) -> Statement:
+    """Two statements of statement cause: the surer, with the places and participants of both."""
+    first, second = (statement, other) if SURE[statement.certainty] <= SURE[other.certainty] else (other, statement)
     who = None
-    if one.participants is not None and other.participants is not None:
-        who = tuple(dict.fromkeys((*one.participants, *other.participants)))
+    if statement.participants is not None and other.participants is not None:
+        who = tuple(dict.fromkeys((*statement.participants, *other.participants)))
     return replace(first, evidence=tuple(dict.fromkeys((*first.evidence, *second.evidence))), participants=who)
 
 
@@ -114,17 +114,17 @@ def _joined(seen: list[Seen]) -> list[Diagnosed]:
     return people
 
 
-def _same(one: Diagnosed, other: Diagnosed) -> bool:
-    if one.endpoints and other.endpoints:
-        return bool({*one.endpoints} & {*other.endpoints}) or bool(one.nick and one.nick == other.nick)
-    if one.nick and other.nick:
-        return one.nick == other.nick
-    return bool({*one.addresses} & {*other.addresses}) or one.id == other.id
+def _same(person: Diagnosed, other: Diagnosed) -> bool:
+    if person.endpoints and other.endpoints:
+        return bool({*person.endpoints} & {*other.endpoints}) or bool(person.nick and person.nick == other.nick)
+    if person.nick and other.nick:
+        return person.nick == other.nick
+    return bool({*person.addresses} & {*other.addresses}) or person.id == other.id
 
 
-def _better(one: Diagnosed, other: Diagnosed) -> Diagnosed:
-    """Of two views of a participant the one that decides, with the names and conditions of both."""
-    first, second = (one, other) if _rank(one) <= _rank(other) else (other, one)
+def _better(person: Diagnosed, other: Diagnosed) -> Diagnosed:
+    """Of two views of a participant the person that decides, with the names and conditions of both."""
+    first, second = (person, other) if _rank(person) <= _rank(other) else (other, person)
     held = {each.name: each for each in (*second.conditions, *first.conditions)}
     return replace(
         first, nick=first.nick or second.nick, id=first.nick or second.nick or first.id,
@@ -248,8 +248,8 @@ def _conditions(people: list[Diagnosed], seen: list[Seen], stated: list[Statemen
     return sorted(conditions, key=lambda condition: order.index(condition.name))
 
 
-def _alike(one: int | None, other: int | None) -> bool:
-    return one is None or other is None or one == other
+def _alike(status: int | None, other: int | None) -> bool:
+    return status is None or other is None or status == other
 
 
 def _with_conditions(person: Diagnosed, conditions: list[Statement]) -> Diagnosed:

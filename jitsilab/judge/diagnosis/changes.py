@@ -181,8 +181,8 @@ def _public(row: Row) -> set[str]:
     return {each for each in _addresses(row) if not is_private(each)}
 
 
-def _differ(one: Row, other: Row) -> bool:
-    return bool(one.get("nick") and other.get("nick") and one["nick"] != other["nick"])
+def _differ(row: Row, other: Row) -> bool:
+    return bool(row.get("nick") and other.get("nick") and row["nick"] != other["nick"])
 
 
 def _media(pair: Pair) -> PersonChange | None:

@@ -259,9 +259,9 @@ def page(tls: pd.DataFrame, scope: Scope) -> Outcome:
     """The page comes over TLS 1.2 or newer for the name that was asked for, with a certificate that covers it."""
     turning = {flow for flow, role in scope.person.flows.items() if role == "turn"}
     rows = columns(tls, *HANDSHAKE)[tls["handshake"].notna() & ~tls["flow"].isin(turning)]
-    said = rows["handshake"].astype("object")
-    hellos = rows[said.str.contains("client_hello").astype(bool)]
-    answers = rows[said.str.contains("server_hello").astype(bool) & rows["version"].notna()]
+    messages = rows["handshake"].astype("object")
+    hellos = rows[messages.str.contains("client_hello").astype(bool)]
+    answers = rows[messages.str.contains("server_hello").astype(bool) & rows["version"].notna()]
     if hellos.empty or answers.empty:
         return absent("the handshake is not in the capture: the connections are older")
     versions = sorted({str(version) for version in answers["version"]})

@@ -32,7 +32,7 @@ class Contents:
     ladders: list[Ladder]
     streams: list[streams.Stream]
     events: pd.DataFrame | None  # of lines
-    told: pd.DataFrame | None  # what every source dates, on one clock, where there are lines
+    dated: pd.DataFrame | None  # what every source dates, on one clock, where there are lines
     errors: pd.DataFrame
     names: dict[str, str] = field(default_factory=dict)  # whom an endpoint id, a JID or an address means
 

@@ -119,7 +119,7 @@ def _causes(contents: Contents) -> "dict[int, tuple[Link, set[int], set[str]]]":
 
 def _said(contents: Contents) -> Iterator[Block]:
     """The first of each thing that a source says of each participant, on the clock of the case."""
-    rows = contents.told
+    rows = contents.dated
     if rows is None or rows.empty:
         return
     first = ladders.firsts(rows)

@@ -156,10 +156,10 @@ def answer(call: Call) -> Table | Story:
     (offered, has), (answered, takes) = sides
     rows = []
     for content in offered.index.intersection(answered.index):
-        one, other = offered.loc[content], answered.loc[content]
+        offer, answer = offered.loc[content], answered.loc[content]
         for name, words in (("setup", "DTLS role"), ("senders", "who sends"), ("ufrag", "user fragment"),
                             ("fingerprint", "fingerprint")):  # fmt: skip
-            rows.append((content, words, _short(one[name]), _short(other[name])))
+            rows.append((content, words, _short(offer[name]), _short(answer[name])))
         for name, words in (("payload_types", "payload types"), ("candidates", "candidates"), ("sources", "sources")):
             rows.append((content, words, has[name].get(content, ""), takes[name].get(content, "")))
     rows = [row for row in rows if row[2] != row[3] and (row[3] or row[1] == "candidates")]

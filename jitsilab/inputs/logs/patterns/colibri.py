@@ -29,14 +29,14 @@ def _parts(text: str) -> Iterator[tuple[str, str, str]]:
 
 def _candidates(part: str, event: str, participant: str) -> Iterator[Columns]:
     for match in _CANDIDATE.finditer(part):
-        of = dict(_ATTRIBUTE.findall(match[1]))
-        if of.get("ip"):
-            hidden = of["ip"].startswith("xx")
+        attributes = dict(_ATTRIBUTE.findall(match[1]))
+        if attributes.get("ip"):
+            hidden = attributes["ip"].startswith("xx")
             yield {
                 "event": event,
                 "participant": participant,
-                "value": "" if hidden else of["ip"],
-                "detail": f"{of.get('port', '')} {of.get('type', '')}".strip(),
+                "value": "" if hidden else attributes["ip"],
+                "detail": f"{attributes.get('port', '')} {attributes.get('type', '')}".strip(),
             }
 
 
