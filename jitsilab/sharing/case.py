@@ -14,6 +14,7 @@ from jitsilab.analysis import joins
 from jitsilab.errors import ParameterError
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.pcap import Packets
+from jitsilab.pcap.columns import let_go
 from jitsilab.pcap.containers import Chunk, Container, Interface
 from jitsilab.pcap.sources import Source
 from jitsilab.pcap.writing import Array, Writer, packed
@@ -212,6 +213,7 @@ class Case:
                 row += len(chunk.start)
                 out.frames(chunk.interface, chunk.time + self.shift, *made.columns())
                 connections.passed(row)
+                let_go()
             for interface in container.interfaces[described:]:
                 out.interface(self._interface(interface))
             if connections.relayed:  # behind the frames, where Wireshark does not make HTTP of TURN on port 443
