@@ -20,7 +20,7 @@ from fuzz.mutations import mutations
 
 SECOND_FOR = 1000  # bytes
 MEMORY = 200 << 20  # bytes beside ten times the input
-HANGS = 60  # s of one input, after which a run is given up, as libFuzzer does
+HANGS = 60  # s of processor time of one input, after which it is given up
 
 
 class HangError(BaseException):
@@ -127,13 +127,13 @@ def _plain(watch: Watch, longest: int, seconds: str, runs: str, seed: str, words
     lines = Path(words).read_text().splitlines()
     known = [bytes.fromhex(line.strip('"').replace("\\x", "")) for line in lines]
     end, most = time.monotonic() + float(seconds), int(runs)
-    signal.signal(signal.SIGALRM, _hang)
+    signal.signal(signal.SIGPROF, _hang)
     for data in mutations(seeds, known, longest, random.Random(int(seed))):
-        signal.alarm(HANGS)
+        signal.setitimer(signal.ITIMER_PROF, HANGS)
         watch(data)
         if watch.executions == most or time.monotonic() > end:
             break
-    signal.alarm(0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     watch.tell()
 
 

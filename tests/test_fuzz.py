@@ -113,10 +113,10 @@ def test_what_hangs_is_a_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(worker, "HANGS", 1)
     watch = worker.Watch(endless, LabError, tmp_path / "state", tmp_path / "finds")
     (tmp_path / "words").write_text("")
-    before = signal.getsignal(signal.SIGALRM)
+    before = signal.getsignal(signal.SIGPROF)
     try:
         worker._plain(watch, 10, "0.1", "1", "1", str(tmp_path / "words"))
     finally:
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGPROF, before)
     assert watch.executions == 1
     assert next(iter(watch.finds)).startswith("HangError")

@@ -56,6 +56,37 @@ def test_a_sender_that_begins_anew_lost_nothing() -> None:
     assert (one.lost, one.restarts, one.gaps, one.wraps) == (0, 1, 0, 0)
 
 
+def counted(numbers: np.ndarray, cut: int) -> dict[str, np.ndarray]:
+    """What is counted of one stream whose packets are added in two parts."""
+    made = streams.Streams()
+    for some in (numbers[:cut], numbers[cut:]):
+        nothing = np.zeros(len(some), np.int64)
+        made.add(
+            nothing, sequence=some, timestamp=nothing, payload_type=nothing, time=nothing, size=nothing
+        )  # fmt: skip
+    return made.counts()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-4000, 4000)), min_size=1, max_size=120), st.integers(1, 120))
+def test_streams_in_parts_are_counted_as_they_are_whole(packets: list[tuple[int, int]], size: int) -> None:
+    """Any jumps, of several streams at once: also those that begin anew, in the middle of a part or at its edge."""
+    sequence, rows = [0, 70_000, 65_500, 3], []
+    for number, (stream, step) in enumerate([*((one, 0) for one in range(4)), *packets]):
+        sequence[stream] = sequence[stream] + step
+        rows.append((stream, sequence[stream] % 65536, number * 160 % (1 << 32), 96 + number % 3, number * 7, 100))
+    parts = [np.array(rows[at : at + size], np.int64) for at in range(0, len(rows), size)]
+    whole, pieces = streams.Streams(), streams.Streams()
+    for made, some in ((whole, [np.array(rows, np.int64)]), (pieces, parts)):
+        for part in some:
+            stream, numbers, stamps, kinds, time, sizes = part[np.argsort(part[:, 0], kind="stable")].T
+            made.add(stream, sequence=numbers, timestamp=stamps, payload_type=kinds, time=time, size=sizes)
+    for name, values in whole.counts().items():
+        assert pieces.counts()[name].tolist() == values.tolist(), name
+    assert pieces.payload_types() == whole.payload_types()
+    assert pieces.longest_pause().tolist() == whole.longest_pause().tolist()
+    assert pieces.jitter([8000] * 4).tolist() == whole.jitter([8000] * 4).tolist()
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 65535), st.lists(st.integers(0, 200), min_size=3, max_size=60, unique=True))
 def test_loss_is_what_never_came(first: int, offsets: list[int]) -> None:
@@ -63,7 +94,7 @@ def test_loss_is_what_never_came(first: int, offsets: list[int]) -> None:
     dice = random.Random(sum(offsets))
     order = sorted(offsets, key=lambda n: n + dice.random() * 4)
     numbers = np.array([(first + n) % 65536 for n in order])
-    found = streams.sequences(numbers, np.array([0]))
+    found = counted(numbers, cut=dice.randrange(len(numbers)))
     missing = set(range(min(offsets), max(offsets) + 1)) - set(offsets)
     assert found["lost"][0] == len(missing)
     assert found["repeated"][0] == 0
@@ -82,8 +113,11 @@ def test_jitter_is_the_filter_of_section_6_4_1(steps: list[tuple[int, int]]) -> 
         jitter += (abs(distance) - jitter) / 16
         times.append(arrival)
         stamps.append(timestamp % (1 << 32))
-    found = streams.jitter(np.array(times), np.array(stamps), np.array([0]), [rate])
-    assert found[0] == pytest.approx(jitter * 1000 / rate, abs=1e-9)
+    made, nothing = streams.Streams(), np.zeros(len(times), np.int64)
+    made.add(
+        nothing, sequence=nothing, timestamp=np.array(stamps), payload_type=nothing, time=np.array(times), size=nothing
+    )  # fmt: skip
+    assert made.jitter([rate])[0] == pytest.approx(jitter * 1000 / rate, abs=1e-9)
 
 
 def test_without_a_clock_rate_there_is_no_jitter() -> None:

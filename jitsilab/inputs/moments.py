@@ -74,9 +74,7 @@ def from_local(text: Any, near: int | None = None) -> int | None:
         hour = hour % 12 + (12 if half in {"p", "P"} or ahead in {"下午", "午後", "오후"} else 0)
     a, b, c = int(first), int(middle), int(last)
     orders = {(a, b, c)} if len(first) == 4 else {(c, a, b), (c, b, a)}
-    days = {
-        day for year, month, date in orders if (day := _day(year, month, date)) is not None and 0 <= day < _LAST
-    }
+    days = {day for year, month, date in orders if (day := _day(year, month, date)) is not None and 0 <= day < _LAST}
     if len(days) > 1:
         if near is None:
             return None

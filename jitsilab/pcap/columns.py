@@ -9,6 +9,7 @@ import mmap
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from threading import Lock
 from typing import IO, Any
 from weakref import WeakSet
@@ -30,6 +31,14 @@ def slices(count: int, rows: int = 0) -> Iterator[slice]:
     """Neighbouring slices that together are ``count`` rows; of mapped columns no more stays than one slice."""
     for low in range(0, count, rows or SLICE):
         yield slice(low, min(low + (rows or SLICE), count))
+        let_go()
+
+
+def spans(rows: Array) -> Iterator[slice]:
+    """Neighbouring slices of sorted rows of a capture, each within `SLICE` of them, as `slices` gives them."""
+    edges = np.searchsorted(rows, np.arange(0, int(rows[-1]) + 1, SLICE).astype(rows.dtype)) if len(rows) else [0]
+    for low, high in pairwise([*np.unique(edges).tolist(), len(rows)]):
+        yield slice(low, high)
         let_go()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitsilab.pcap.columns import slices
 from jitsilab.protocols import stun
 from jitsilab.sharing.encryption import Encryption
 from jitsilab.sharing.h2 import PREFACE, Frames
@@ -53,7 +54,8 @@ class Connections:
             self._opened[number] = session.decrypted
         of_frame = wire.flows.of_frame
         self._last = np.full(len(wire.flows) + 1, -1, np.int64)
-        self._last[of_frame] = np.arange(len(of_frame))  # of several rows of a flow the last one written stays
+        for window in slices(len(of_frame)):  # of several rows of a flow the last one written stays
+            self._last[of_frame[window]] = np.arange(window.start, window.stop)
         self.secrets: dict[bytes, bytes] = {}  # key log lines of each connection
         self.relayed: dict[bytes, bytes] = {}  # those that carry TURN, which Wireshark takes for HTTP on port 443
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 TRANSPORTS = ("udp", "tcp", "tls")
+PART = 1 << 16  # packets of some flows that are counted at once
 FIRST = 4  # packets that show a way of extending the header
 
 _WHERE: Schema = {
@@ -118,6 +119,10 @@ SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
 
 def _flow(unit: Unit) -> int:
     return unit.flow
+
+
+def _frame_of(unit: Unit) -> int:
+    return unit.frame
 
 
 def _nested(wire: "Wire") -> list[Unit]:
@@ -257,54 +262,97 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
 
     def of_some(flows: Range) -> pd.DataFrame:  # a stream is of one flow
         inside = nested[bisect_left(nested, flows.low, key=_flow) : bisect_left(nested, flows.high, key=_flow)]
-        return _streams(wire, Columns(wire, flows.rows, inside), clock_rates or {})
+        made = _Media(wire)
+        for rows, units in _parts(wire, flows.rows, inside):
+            made.add(Columns(wire, rows, units))
+        return made.table(clock_rates or {})
 
     plain = wire.flows.ranges(lambda rows: (label[rows] == Label.RTP) & (protocol[rows] == UDP))
     parts = [part for part in side_by_side(of_some, plain) if len(part)]
     if not parts:
         return Table(frame_from([], MEDIA), [])
-    order = ["first_frame", "flow", "depth", "ssrc"]
+    order = ["first_frame", "flow", "depth", "ssrc", "up"]
     every = pd.concat(parts) if len(parts) > 1 else parts[0]
     return Table(every.sort_values(order, kind="stable", ignore_index=True), [])
 
 
-def _streams(wire: "Wire", columns: Columns, clock_rates: "Mapping[int | tuple[int, int], int]") -> pd.DataFrame:
-    """The streams of some flows."""
-    kept = np.flatnonzero(~columns.duplicate)
-    if not len(kept):
-        return frame_from([], MEDIA)
-    key = (columns.flow[kept] << 6 | columns.depth[kept] << 1 | columns.up[kept], columns.ssrc[kept])
-    order = np.lexsort(key[::-1])  # stable: in order of arrival within a stream
-    kept = kept[order]
-    begins = np.ones(len(kept), bool)
-    begins[1:] = (np.diff(key[0][order]) != 0) | (np.diff(key[1][order]) != 0)
-    start = np.flatnonzero(begins)
-    first, last = kept[start], kept[np.concatenate([start[1:], [len(kept)]]) - 1]
-    main, every = streams.payload_types(columns.payload_type[kept], start)
-    rates = [_rate(int(f), int(t), clock_rates) for f, t in zip(columns.flow[first], main, strict=True)]
-    order_of_numbers = streams.sequences(columns.sequence[kept], start)
-    made = {
-        "flow": columns.flow[first],
-        "up": columns.up[first],
-        **_ends(wire, columns.flow[first], columns.up[first]),
-        "transport": np.array(TRANSPORTS, object)[columns.transport[first]],
-        "depth": columns.depth[first],
-        **_peers(columns.nested, columns.unit[first]),
-        "ssrc": columns.ssrc[first],
-        "payload_type": main,
-        "payload_types": every,
-        "packets": np.diff(np.concatenate([start, [len(kept)]])),
-        "bytes": np.add.reduceat(columns.size[kept], start),
-        **order_of_numbers,
-        "jitter_ms": streams.jitter(columns.time[kept], columns.timestamp[kept], start, rates),
-        "clock_rate": np.array(rates, object),
-        "longest_pause": streams.longest_pause(columns.time[kept], start),
-        "first_frame": columns.frame[first],
-        "last_frame": columns.frame[last],
-        "first_seconds": _seconds(wire, columns.time[first]),
-        "last_seconds": _seconds(wire, columns.time[last]),
-    }
-    return _frame(made, MEDIA)
+def _parts(wire: "Wire", rows: Array, nested: list[Unit]) -> Iterator[tuple[Array, list[Unit]]]:
+    """Rows, and units inside TURN, of so many frames at a time that memory does not grow with a flow."""
+    nested, taken = sorted(nested, key=_frame_of), 0
+    for window in slices(max(1, len(rows)), PART):
+        part = rows[window]
+        last = len(nested) if window.stop >= len(rows) else taken
+        while last < len(nested) and nested[last].frame <= part[-1] + wire.packets.first:
+            last += 1
+        yield part, nested[taken:last]
+        taken = last
+
+
+class _Media:
+    """The streams of some flows, by first packet."""
+
+    def __init__(self, wire: "Wire") -> None:
+        self._wire, self._streams = wire, streams.Streams()
+        self._numbers: dict[tuple[int, int], int] = {}  # flow, depth and direction as one number, and SSRC
+        self._first: list[tuple[Any, ...]] = []
+        self._last: list[tuple[int, int]] = []  # frame, time
+
+    def add(self, columns: Columns) -> None:
+        """Packets in the order of frames, later than all before."""
+        kept = np.flatnonzero(~columns.duplicate)
+        place = columns.flow[kept] << 6 | columns.depth[kept] << 1 | columns.up[kept]
+        pair = np.unique(place, return_inverse=True)[1] << 32 | columns.ssrc[kept]
+        _, at, which = np.unique(pair, return_index=True, return_inverse=True)
+        names = list(zip(place[at].tolist(), columns.ssrc[kept[at]].tolist(), strict=True))
+        for name, row in zip(names, kept[at].tolist(), strict=True):
+            if name not in self._numbers:
+                self._numbers[name] = len(self._numbers)
+                peer = columns.nested[columns.unit[row]].peer if columns.unit[row] >= 0 else None
+                self._first.append((
+                    int(columns.flow[row]), bool(columns.up[row]), int(columns.transport[row]), int(columns.depth[row]),
+                    *((peer.address, peer.port) if peer else (None, None)), int(columns.ssrc[row]),
+                    int(columns.frame[row]), int(columns.time[row]),
+                ))  # fmt: skip
+                self._last.append((0, 0))
+        stream = np.array([self._numbers[name] for name in names], np.int64)[which]
+        order = np.argsort(stream, kind="stable")
+        kept, stream = kept[order], stream[order]
+        for end in np.flatnonzero(np.diff(stream, append=-1)).tolist():
+            self._last[stream[end]] = int(columns.frame[kept[end]]), int(columns.time[kept[end]])
+        self._streams.add(
+            stream, sequence=columns.sequence[kept], timestamp=columns.timestamp[kept],
+            payload_type=columns.payload_type[kept], time=columns.time[kept], size=columns.size[kept],
+        )  # fmt: skip
+
+    def table(self, clock_rates: "Mapping[int | tuple[int, int], int]") -> pd.DataFrame:
+        """One row a stream."""
+        if not self._first:
+            return frame_from([], MEDIA)
+        flow, up, transport, depth, peer, port, ssrc, first_frame, first = zip(*self._first, strict=True)
+        last_frame, last = zip(*self._last, strict=True)
+        main, every = self._streams.payload_types()
+        rates = [_rate(number, kind, clock_rates) for number, kind in zip(flow, main, strict=True)]
+        made = {
+            "flow": np.array(flow),
+            "up": np.array(up),
+            **_ends(self._wire, np.array(flow), np.array(up)),
+            "transport": np.array(TRANSPORTS, object)[list(transport)],
+            "depth": np.array(depth),
+            "wrapper_peer": np.array(peer, object),
+            "wrapper_peer_port": np.array(port, object),
+            "ssrc": np.array(ssrc),
+            "payload_type": main,
+            "payload_types": every,
+            **self._streams.counts(),
+            "jitter_ms": self._streams.jitter(rates),
+            "clock_rate": np.array(rates, object),
+            "longest_pause": self._streams.longest_pause(),
+            "first_frame": np.array(first_frame),
+            "last_frame": np.array(last_frame),
+            "first_seconds": _seconds(self._wire, np.array(first)),
+            "last_seconds": _seconds(self._wire, np.array(last)),
+        }
+        return _frame(made, MEDIA)
 
 
 def _rate(flow: int, payload_type: int, signalled: "Mapping[int | tuple[int, int], int]") -> int | None:

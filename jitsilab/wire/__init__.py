@@ -30,9 +30,9 @@ class Wire:
     @cached_property
     def labels(self) -> "np.ndarray":
         """What each frame is, as an index into ``labels.NAMES``."""
-        from jitsilab.wire import labels
+        from jitsilab.wire import labelling
 
-        return labels.build(self.packets, self.flows)
+        return labelling.build(self.packets, self.flows)
 
     @cached_property
     def sessions(self) -> "dict[int, Session]":

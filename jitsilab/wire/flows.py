@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import ParseError
-from jitsilab.pcap.columns import filled, let_go, slices, where
+from jitsilab.pcap.columns import Growing, filled, let_go, slices, spans, where
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import stun
 from jitsilab.wire.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Recent, Stream, assemble, wire_lengths
@@ -168,8 +168,13 @@ class _Segments:
         part = (np.cumsum(counts) - counts) // TOGETHER
         lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
         for low, high in zip(lows, [*lows[1:], len(starts) - 1], strict=True):
-            rows = order[starts[low] : starts[high]]
-            yield Range(low, high, np.sort(rows[wanted(rows)]).astype(np.int64))
+            some = low + np.flatnonzero(counts[low:high])  # the rows of the others need not be looked at
+            parts = [order[starts[flow] : starts[flow + 1]] for flow in some.tolist()]
+            rows = parts[0] if len(parts) == 1 else np.sort(np.concatenate([order[:0], *parts]))
+            kept = Growing()
+            for window in spans(rows):
+                kept.add({"": rows[window][wanted(rows[window])].astype(np.int64)})
+            yield Range(low, high, kept.take("", np.int64))
             let_go()
 
     @cached_property
