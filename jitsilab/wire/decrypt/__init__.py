@@ -4,7 +4,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from jitsilab.errors import Problem
 from jitsilab.protocols import demux, tls
@@ -13,7 +14,7 @@ from jitsilab.protocols.tls_registry import suite_name, version_name
 from jitsilab.wire.decrypt import record_layer
 from jitsilab.wire.decrypt.keylog import KeyLog
 from jitsilab.wire.decrypt.record_layer import Connection, Side
-from jitsilab.wire.decrypt.records import NONE, Content, Record, Records
+from jitsilab.wire.decrypt.records import Direction, Record, Records
 from jitsilab.wire.flows import ByteStream, Piece
 
 if TYPE_CHECKING:
@@ -113,14 +114,25 @@ def session(
     """
     connection = Connection(keylog or KeyLog(), {} if masters is None else masters)
     streams = {True: up, False: down}
-    records = {side: list(tls.records(streams[side].pieces, start[0 if side else 1])) for side in (True, False)}
+    records = {side: tls.records(streams[side].pieces, start[0 if side else 1]) for side in (True, False)}
+    first = {side: list(islice(records[side], 1)) for side in records}
     # without a SYN a flow's client is a guess; the hellos know
-    turned = _speaks(records[True], tls.SERVER_HELLO) or _speaks(records[False], tls.CLIENT_HELLO)
-    client, server = Side(connection, True, records[not turned]), Side(connection, False, records[turned])
+    turned = _speaks(first[True], tls.SERVER_HELLO) or _speaks(first[False], tls.CLIENT_HELLO)
+    read = {side: Direction(side, streams[side]) for side in (True, False)}
+    client, server = (
+        Side(connection, role, chain(first[side], records[side]), read[side].take)
+        for role, side in ((True, not turned), (False, turned))
+    )
     record_layer.run(client, server)
     made = Session(flow, start=start)
     _describe(made, connection, client, server)
-    _collect(made, streams, {not turned: client, turned: server})
+    made.records = Records.merged(flow, [read[False], read[True]])
+    made.problems += [problem for direction in read.values() for problem in direction.problems]
+    for speaker, stream in ((client, streams[not turned]), (server, streams[turned])):
+        made.problems += [
+            Problem(stream.span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in speaker.odd
+        ]
+    made.problems.sort()
     made.decrypted = client.succeeded or server.succeeded
     made.reason = _reason(made, connection, client, server, keylog)
     return made
@@ -146,40 +158,11 @@ def _describe(made: Session, connection: Connection, client: Side, server: Side)
             made.early_data = "accepted" if connection.early_accepted else "rejected" if answered else "offered"
 
 
-def _collect(made: Session, streams: dict[bool, ByteStream], sides: dict[bool, Side]) -> None:
-    """Records of both directions in the order in which they could be read, and what went wrong in them."""
-    rows: list[tuple[Any, ...]] = []
-    contents: dict[int, Content] = {}
-    ready: list[int] = []  # frame at which each can be read: not before those in front of it
-    for up, side in sorted(sides.items()):
-        latest, span = 0, streams[up].span
-        for opened in side.opened:
-            raw = opened.record
-            first, last = span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
-            latest = max(latest, last)
-            if opened.plaintext is not None or opened.messages or opened.alert is not None:
-                contents[len(ready)] = Content(opened.plaintext, opened.messages, opened.alert)
-            ready.append(latest)
-            inner = NONE if opened.inner_type is None else opened.inner_type
-            rows.append((
-                raw.offset, last, first, raw.content_type, inner, raw.version, raw.length, up, opened.encrypted,
-                raw.complete,
-            ))  # fmt: skip
-            if opened.failure:
-                made.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
-        made.problems += [
-            Problem(streams[up].span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in side.odd
-        ]
-    made.records = Records.sorted(made.flow, rows, contents, ready)
-    made.problems.sort()
-
-
 def _reason(made: Session, connection: Connection, client: Side, server: Side, keylog: KeyLog | None) -> str:
     """Why the session was not decrypted, or only in one direction; empty where it was, as far as the capture goes."""
-    sealed = {side: any(opened.encrypted for opened in side.opened) for side in (client, server)}
-    if all(side.succeeded or not sealed[side] for side in sealed) and made.decrypted:
+    if all(side.succeeded or not side.sealed for side in (client, server)) and made.decrypted:
         return ""
-    if not any(sealed.values()):
+    if not client.sealed and not server.sealed:
         return "nothing is encrypted: the handshake did not get that far"
     if connection.unsupported:
         return connection.unsupported

@@ -179,11 +179,14 @@ class Connection:
 
 
 class Side:
-    """One direction of a connection; ``run`` fills ``opened``, one entry a record."""
+    """One direction of a connection; ``run`` gives each record, as it was opened, to ``take``."""
 
-    def __init__(self, connection: Connection, up: bool, records: Iterable[tls.Record]) -> None:
-        self.connection, self.up, self.records = connection, up, records
-        self.opened: list[Opened] = []
+    def __init__(
+        self, connection: Connection, up: bool, records: Iterable[tls.Record], take: Callable[[Opened], None]
+    ) -> None:
+        self.connection, self.up, self.records, self.take = connection, up, records, take
+        self.count = 0  # records so far
+        self.sealed = False  # one of them is encrypted
         self.done = False
         self.succeeded = False  # an encrypted record was opened
         self.failed = 0  # encrypted records that were not, since the last one that was
@@ -234,7 +237,9 @@ class Side:
                 opened = self._read(Opened(record, False, record.content_type, record.fragment))
         else:
             opened = self._read(Opened(record, False, record.content_type, record.fragment))
-        self.opened.append(opened)
+        self.count += 1
+        self.sealed = self.sealed or opened.encrypted
+        self.take(opened)
 
     def _lose(self, records: int) -> None:
         """Reckon with as many records that were counted by the sender and not seen, or not opened, here."""
@@ -439,6 +444,6 @@ def run(up: Side, down: Side) -> None:
     connection = up.connection
     waiting = [(side, side.run()) for side in (up, down)]
     while waiting:
-        before = len(up.opened) + len(down.opened)
+        before = up.count + down.count
         waiting = [(side, reader) for side, reader in waiting if next(reader, side) is None]
-        connection.stuck = bool(waiting) and len(up.opened) + len(down.opened) == before
+        connection.stuck = bool(waiting) and up.count + down.count == before

@@ -1,13 +1,19 @@
 """The records of a TLS session, nearly all of which say nothing but their length: as columns, not as objects."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from jitsilab.errors import Problem
+from jitsilab.pcap.columns import Growing, slices
 from jitsilab.protocols import tls
 from jitsilab.protocols.tls_registry import content_type_name
+
+if TYPE_CHECKING:
+    from jitsilab.wire.decrypt.record_layer import Opened
+    from jitsilab.wire.streams import ByteStream
 
 HEADERS = np.dtype(
     [("offset", "u8"), ("frame", "u4"), ("first_frame", "u4"), ("kind", "u1"), ("inner", "i2"), ("version", "u2"),
@@ -54,14 +60,22 @@ class Records(Sequence[Record]):
         self.contents = contents if contents is not None else {}  # by place
 
     @classmethod
-    def sorted(
-        cls, flow: int, rows: list[tuple[Any, ...]], contents: dict[int, Content], ready: list[int]
-    ) -> "Records":
-        """From headers as tuples, by the frame at which each can be read."""
-        order = np.argsort(np.array(ready, np.int64), kind="stable")
-        places = {int(row): place for place, row in enumerate(order.tolist())} if contents else {}
-        known = {places[row]: content for row, content in contents.items()}
-        return cls(flow, np.array(rows, HEADERS)[order], dict(sorted(known.items())))
+    def merged(cls, flow: int, directions: "Sequence[Direction]") -> "Records":
+        """The records of both directions, by the frame at which each can be read."""
+        taken = [direction.headers() for direction in directions]
+        ready = np.concatenate([np.maximum.accumulate(headers["frame"]) for headers in taken])
+        order = np.argsort(ready, kind="stable")
+        headers, every = Growing(), np.concatenate(taken) if min(map(len, taken)) else max(taken, key=len)
+        for window in slices(len(order)):
+            headers.add({"": every[order[window]]})
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        contents: dict[int, Content] = {}
+        begin = 0
+        for direction, column in zip(directions, taken, strict=True):
+            contents |= {int(places[begin + row]): content for row, content in direction.contents.items()}
+            begin += len(column)
+        return cls(flow, headers.take("", HEADERS), dict(sorted(contents.items())))
 
     def __len__(self) -> int:
         return len(self.headers)
@@ -94,3 +108,42 @@ class Records(Sequence[Record]):
 
 
 _NOTHING = Content(None, (), None)
+_PART = 1 << 14  # headers that are tuples before they become a column
+
+
+class Direction:
+    """The records of one direction, laid down one after the other."""
+
+    def __init__(self, up: bool, stream: "ByteStream") -> None:
+        self.up, self.stream = up, stream
+        self.contents: dict[int, Content] = {}  # by place in this direction
+        self.problems: list[Problem] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._columns, self._count = Growing(), 0
+
+    def take(self, opened: "Opened") -> None:
+        """Take the next record, in the order of the stream."""
+        raw = opened.record
+        first, last = self.stream.span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
+        if opened.plaintext is not None or opened.messages or opened.alert is not None:
+            self.contents[self._count] = Content(opened.plaintext, opened.messages, opened.alert)
+        inner = NONE if opened.inner_type is None else opened.inner_type
+        self._rows.append((
+            raw.offset, last, first, raw.content_type, inner, raw.version, raw.length, self.up, opened.encrypted,
+            raw.complete,
+        ))  # fmt: skip
+        self._count += 1
+        if opened.failure:
+            self.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
+        if len(self._rows) == _PART:
+            self._lay()
+
+    def headers(self) -> "npt.NDArray[Any]":
+        """All of them."""
+        self._lay()
+        return self._columns.take("", HEADERS)
+
+    def _lay(self) -> None:
+        if self._rows:
+            self._columns.add({"": np.array(self._rows, HEADERS)})
+            self._rows = []
