@@ -1,10 +1,12 @@
-"""Times in text, moved: each is written again in the form in which it stood.
+"""Times in text, moved: each is written again in the form in which it stood, or in English.
 
 Numbers are times where they lie within the days of the case; a clock without a date is one where a line begins with it.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
+
+from jitsilab.inputs.logs.records import dated_class
 
 DAY = 86_400_000  # ms
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -29,6 +31,10 @@ _FORMS = tuple(
     )
 )
 _NUMBER = re.compile(rb"(?<![\w./+-])1(?:\d{9}|\d{12}|\d{15})(?=\.\d|[^\w.]|\.?\Z)")  # s, ms, us since 1970
+_CLASS_LINE = re.compile(
+    rb"^[ >]{0,8}([^\n\[\]{}=|]{12,80}?) (?:[a-z_]\w{0,40}\.){1,12}[\w$]{1,80} [\w$<>]{1,80}\r?$",
+    re.MULTILINE,
+)
 _STAMP = re.compile(rb"(?<![\w./-])(20\d\d-\d\d-\d\d)[T ]\d\d:")
 
 
@@ -50,6 +56,10 @@ class Moments:
                 if not any(taken[match.start() : match.end()]) and (made := self._written(match)) is not None:
                     spans.append((match.start(), match.end(), made))
                     taken[match.start() : match.end()] = b"\1" * len(match[0])
+        for match in _CLASS_LINE.finditer(data):
+            if not any(taken[match.start(1) : match.end(1)]) and (made := self._english(match[0])) is not None:
+                spans.append((match.start(1), match.end(1), made))
+                taken[match.start(1) : match.end(1)] = b"\1" * len(match[1])
         for match in _NUMBER.finditer(data):
             if not taken[match.start()] and match[0] not in self._kept and self._within(match[0]):
                 more = self.seconds * 10 ** (len(match[0]) - 10)
@@ -65,6 +75,14 @@ class Moments:
             return len(number) == 13
         low, high = self._days
         return bool(low <= int(number) / 10 ** (len(number) - 13) <= high)
+
+    def _english(self, line: bytes) -> bytes | None:
+        """The date of java.util.logging in any locale, moved: in English, since not all names of months are known."""
+        parts = dated_class(line.decode("utf-8", "replace").rstrip("\r"))
+        if parts is None:
+            return None
+        when = datetime.fromtimestamp(parts[1] // 1_000_000_000, UTC) + self._by
+        return f"{_MONTHS[when.month - 1]} {when:%d, %Y} {when.hour % 12 or 12}:{when:%M:%S} {when:%p}".encode()
 
     def _written(self, match: "re.Match[bytes]") -> bytes | None:
         """A time moved, part by part, each as wide as it was; None for what no calendar knows."""

@@ -142,13 +142,19 @@ def java(line: str, _: Yearless) -> Record | None:
 
 def java_two_lines(line: str, _: Yearless) -> Record | None:
     """First line of java.util.logging's own form: date, class, method; `finish_two_lines` reads the second."""
+    parts = dated_class(line)
+    return Record("", parts[1], "", f"{parts[2]}.{parts[3]}", "\n") if parts is not None else None
+
+
+def dated_class(line: str) -> tuple[str, int, str, str] | None:
+    """Date as written in any locale, its time, class and method of such a line; None for another."""
     if line[:1] == "\t" or "." not in line or len(line) > 200:
         return None
     match = _JUL.match(line.lstrip(" >").replace("\u202f", " ").replace("\xa0", " "))
     if not match or not _CLASS_NAME.search(match[2]):
         return None
     when = java_date(match[1])
-    return Record("", when, "", f"{match[2]}.{match[3]}", "\n") if when is not None else None
+    return (match[1], when, match[2], match[3]) if when is not None else None
 
 
 def finish_two_lines(record: Record, line: str) -> bool:

@@ -108,8 +108,12 @@ def java_date(text: str) -> int | None:
     elif _MORNING.search(text) and hour == 12:
         hour = 0
     before = text[: clock.start()]
+    counted = re.search(r"(?<!\d)(\d{1,2}) ?[月월]", before)  # Chinese, Japanese, Korean: the month has a number
+    if counted:
+        before = before[: counted.start()] + before[counted.end() :]
     numbers = [int(n) for n in re.findall(r"\d+", before) if len(n) <= 2]
-    named = next((number for word in re.findall(r"[^\W\d_]{3,}\.?", before) if (number := month(word))), 0)
+    words = re.findall(r"[^\W\d_]{3,}\.?", before)
+    named = int(counted[1]) if counted else next((number for word in words if (number := month(word))), 0)
     if named:
         day = numbers[0] if numbers else 0
         return moment(int(year[0]), named, day, hour, int(clock[2]), int(clock[3]))
