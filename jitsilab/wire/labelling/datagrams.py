@@ -307,7 +307,7 @@ class _Known:
     def _before_media(self, part: _Part) -> Array:
         out = self._before_quic(part)
         out[part.quic & (out == Label.UDP)] = Label.QUIC
-        short = (part.first >= 64) & (part.first < 128)  # header (RFC 9000 section 17.3)
+        short = (part.first >= 64) & (part.first < 128)  # a short header, of a version that is not said
         out[self._somewhere("quic", part) & short & (out == Label.UDP)] = Label.QUIC
         return out
 
