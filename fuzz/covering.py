@@ -27,7 +27,7 @@ ARGUMENTS = (  # what the process before the fork imported or left open is no te
     "-q", "-p", "no:cacheprovider", "--no-header", "-m", "not slow", "-W", "ignore::ResourceWarning",
     "-W", "ignore::pytest.PytestUnraisableExceptionWarning", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
-PROGRAMS = ("test_packetfilter.py",)  # whose tests with a program, the kernel, are worth their time
+PROGRAMS = ("test_packetfilter.py", "test_tls.py")  # whose tests with a program (the kernel, tshark) are worth it
 CALLS = 200  # of one function in one test whose lines are looked at; the later ones go the same ways
 Mask = int  # the lines of a module, a bit each
 Lines = dict[str, set[int]]

@@ -61,7 +61,7 @@ TESTS = {  # by the beginning of a module's path: the tests that cover it, the q
     "facts/packetfilter": ("test_packetfilter.py", "test_facts.py", "test_deployments.py"),
     "facts": ("test_facts.py", "test_deployments.py", "test_servers_files.py", "test_findings.py"),
 }  # fmt: skip
-KEPT = ("test_kept_judgments.py",)  # of the answers that all those modules make
+KEPT = ("test_edges.py", "test_kept_judgments.py")  # of the answers that all those modules make
 MORE = (  # tests of what is built on those modules
     "test_signs.py", "test_probing.py", "test_planning.py", "test_narrative.py", "test_hypotheses.py", "test_sarif.py",
     "test_ice.py", "test_media.py", "test_links.py", "test_topology.py", "test_turn_in_tls.py", "test_samples.py",
