@@ -16,16 +16,19 @@ from jitsilab.case.cast import Person
 from jitsilab.case.signaling import Session, XmppStream
 from jitsilab.facts import Given, load, locations, settings, sockets
 from jitsilab.facts import services as servers
-from jitsilab.facts.packetfilter import iptables, model, nft_rule
+from jitsilab.facts.packetfilter import fronts, iptables, model, nft_rule
 from jitsilab.facts.packetfilter.walk import _flags, _stranger_in
 from jitsilab.judge import findings
 from jitsilab.judge.causes import packets
 from jitsilab.judge.diagnosis import Diagnosis, card, changes
+from jitsilab.judge.findings import media as media_rules
 from jitsilab.judge.findings import surface
+from jitsilab.judge.findings import turn as turn_rules
 from jitsilab.judge.findings.finding import counts
 from jitsilab.judge.findings.rule import View
+from jitsilab.judge.findings.text import _where as where
 from jitsilab.judge.theory import signaling
-from jitsilab.protocols import demux, dtls, hello, rtcp, xml_stream, xmpp
+from jitsilab.protocols import demux, dtls, hello, rtcp, stun, tls, xml_stream, xmpp
 
 # ---- words of an answer
 
@@ -60,6 +63,12 @@ def test_what_was_not_judged_says_where_it_would_show_and_what_was_seen_says_wha
     lines = " ".join(findings.to_text([hidden, told], 4000).split())
     assert f"{hidden.id} {hidden.title}: would show in {hidden.rule.visible}" in lines
     assert f"{hidden.id} {hidden.title}: so it is" in lines
+
+
+@pytest.mark.parametrize(("frames", "words"), [((5,), "[frame 5"), ((5, 6), "[frames 5, 6")])
+def test_one_frame_or_several(frames: tuple[int, ...], words: str) -> None:
+    finding = findings.audit(None, load(Given("turnserver.conf", b"realm=meet.example.org\n")))[0]
+    assert where(replace(finding, frames=frames)).strip().startswith(words)
 
 
 def test_addresses_that_the_world_sees() -> None:
@@ -183,6 +192,21 @@ def test_an_option_that_nobody_knows_takes_its_value_with_it(words: str, unread:
     assert ("443",) in [element for condition in rule.conditions for element in condition.elements]
 
 
+def test_a_module_that_one_host_enables_is_not_turned_off() -> None:
+    for more, off in (("", True), (' modules_enabled = { "s2s" }\n', False)):
+        text = 'modules_disabled = { "s2s" }\nVirtualHost "meet.example.org"\n' + more
+        facts = load(Given("prosody.cfg.lua", text.encode()))
+        assert facts.prosody is not None
+        assert (facts.prosody.disabled("s2s") is not None) is off
+
+
+@pytest.mark.parametrize("port", ['port port="10000" protocol="udp"', 'port protocol="udp" port="10000"'])
+def test_a_rich_rule_names_its_port_in_either_order(port: str) -> None:
+    (rule,) = fronts._rich(f'rule family="ipv4" {port} accept', "x:1")
+    assert [("10000",)] in [list(condition.elements) for condition in rule.conditions]
+    assert any("udp" in str(condition) for condition in rule.conditions)
+
+
 # ---- packets
 
 
@@ -225,6 +249,53 @@ def test_when_a_capture_begins_and_ends() -> None:
     begins, ends = (pd.Timestamp(capture[name]) for name in ("first_time", "last_time"))
     assert abs((begins - frames.min()).total_seconds()) < 0.002
     assert abs((ends - frames.max()).total_seconds()) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(b"\2\x28", "fatal handshake_failure"), (b"\1\0", "warning close_notify"), (b"\3\x28", None), (b"\2", None),
+     (b"\2\x28\0", None)],
+)  # fmt: skip
+def test_an_alert_in_clear_has_two_bytes_of_which_the_first_is_known(body: bytes, words: str | None) -> None:
+    assert hello.describe_alert(body) == words
+
+
+def test_the_begin_of_a_handshake_is_enough_to_be_tls() -> None:
+    assert tls.is_tls(b"\x16\x03\x01\1\0\x01\0\0\xfc")
+    assert not tls.is_tls(b"\x16\x03\x01\1\0\x63\0\0\xfc")
+    assert not tls.is_tls(b"\x17\x03\x03\1\0\x01\0\0\xfc")
+
+
+def test_an_error_code_may_come_without_a_reason() -> None:
+    head = b"\x01\x11\0\x08\x21\x12\xa4\x42" + bytes(12)
+    assert stun.decode(head + b"\0\x09\0\x04\0\0\x04\x01").error == (401, "")
+    assert stun.decode(head + b"\0\x09\0\x03\0\0\x04\0").error is None
+
+
+def test_turn_of_the_drafts_is_stun_without_a_cookie() -> None:
+    attributes = b"\0\x0f\0\x04\x72\xc6\x4b\xc6" + b"\0\x06\0\x04user"  # MAGIC-COOKIE, USERNAME
+    for kind, classic in ((b"\0\x03", True), (b"\1\x03", True), (b"\0\x0b", False), (b"\2\x03", False)):
+        assert demux.is_classic(kind + len(attributes).to_bytes(2) + bytes(range(16)) + attributes) is classic, kind
+
+
+@pytest.mark.parametrize(
+    ("hello_at", "media_at", "flow", "early"),
+    [(5.0, 4.0, 1, [9]), (5.0, 6.0, 1, []), (5.0, 4.0, 2, []), (30.0, 4.0, 1, [])],
+)
+def test_media_before_their_handshake(hello_at: float, media_at: float, flow: int, early: list[int]) -> None:
+    dtls_rows = rows({"handshake_type": "client_hello", "seconds": hello_at, "flow": 1})
+    media_rows = rows({"depth": 0, "flow": flow, "first_seconds": media_at, "first_frame": 9})
+    assert media_rules._before_keys(media_rows, dtls_rows) == early
+    assert media_rules._before_keys(media_rows, rows({"handshake_type": None, "seconds": 5.0, "flow": 1})) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "forbidden"),
+    [("127.0.0.1", True), ("169.254.169.254", True), ("0.0.0.0", True), ("fe80::1", True), ("::", True), ("::1", True),
+     ("10.0.0.1", False), ("2001:db8::1", False)],
+)  # fmt: skip
+def test_addresses_that_no_relay_has_business_with(address: str, forbidden: bool) -> None:
+    assert turn_rules._forbidden(address) is forbidden
 
 
 @pytest.mark.parametrize("nonce", [b"", b"\7" * 8])
@@ -288,6 +359,21 @@ def test_a_conference_that_a_client_announces_opens_nothing() -> None:
             "clear": False, "src": "198.51.100.20", "dst": "203.0.113.10", "xml": [login, ready],
         })  # fmt: skip
         assert judged("SEC-01", xmpp=table)[0] == result
+
+
+def test_whoever_comes_with_a_token_is_not_known_to_enter_without() -> None:
+    login = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>"
+    created = (
+        "<presence xmlns='jabber:client' from='r@conference.m/a'><x xmlns='http://jabber.org/protocol/muc#user'>"
+        "<status code='110'/><status code='201'/></x></presence>"
+    )
+    xmpp_rows = pd.DataFrame({
+        "frame": [1, 2], "seconds": 1.0, "connection": 0, "direction": ["c2s", "s2c"], "carrier": "ws", "clear": False,
+        "src": "198.51.100.20", "dst": "203.0.113.10", "xml": [login, created],
+    })  # fmt: skip
+    for target, result in (("/xmpp-websocket?room=r&token=***", "NOT_OBSERVABLE"), ("/xmpp-websocket?room=r", "FAIL")):
+        http = pd.DataFrame({"target": [target], "frame": [1], "up": [True], "clear": [False]})
+        assert judged("SEC-01", xmpp=xmpp_rows, http=http)[0] == result
 
 
 @pytest.mark.parametrize(("outgoing", "word"), [(True, "CONFORMS"), (False, "NOT_OBSERVED")])

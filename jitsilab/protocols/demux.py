@@ -79,7 +79,7 @@ def is_classic(data: bytes) -> bool:
 
     The type is one of its six (or of the TURN drafts that carry their cookie in an attribute), the length is the
     datagram's, and attributes of its own kinds and sizes fill it to the last byte. A message without attributes says
-    too little: `labels` takes it only where its answer is seen.
+    too little: `jitsilab.wire.labelling` takes it only where its answer is seen.
     """
     if len(data) < 28 or data[4:8] == COOKIE:
         return False
