@@ -43,6 +43,7 @@ def test_labels_and_streams_do_not_depend_on_how_many_flows_are_read_at_once(mon
     wanted = (pieces.wire.packets.payload_length > 0) & (pieces.wire.flows.of_frame >= 0)
     ranges = list(pieces.wire.flows.ranges(lambda rows: wanted[rows]))
     assert len(ranges) > 3
+    assert all((np.diff(rows) > 0).all() for _, _, rows in ranges), "not in order"
     assert [low for low, _, _ in ranges[1:]] == [high for _, high, _ in ranges[:-1]]
     assert (ranges[0][0], ranges[-1][1]) == (0, len(pieces.wire.flows))
     assert np.sort(np.concatenate([rows for _, _, rows in ranges])).tolist() == np.flatnonzero(wanted).tolist()

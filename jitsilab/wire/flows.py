@@ -169,8 +169,9 @@ class _Segments:
         lows = np.flatnonzero(np.diff(part, prepend=-1)).tolist()
         for low, high in zip(lows, [*lows[1:], len(starts) - 1], strict=True):
             some = low + np.flatnonzero(counts[low:high])  # the rows of the others need not be looked at
-            parts = [order[starts[flow] : starts[flow + 1]] for flow in some.tolist()]
-            rows = parts[0] if len(parts) == 1 else np.sort(np.concatenate([order[:0], *parts]))
+            begins, ends = some[np.diff(some, prepend=-2) > 1], some[np.diff(some, append=high + 1) > 1]
+            parts = [order[starts[a] : starts[b + 1]] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)]
+            rows = parts[0] if len(some) == 1 else np.sort(np.concatenate([order[:0], *parts]))
             kept = Growing()
             for window in spans(rows):
                 kept.add({"": rows[window][wanted(rows[window])].astype(np.int64)})
