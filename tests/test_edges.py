@@ -203,8 +203,8 @@ def test_a_module_that_one_host_enables_is_not_turned_off() -> None:
 @pytest.mark.parametrize("port", ['port port="10000" protocol="udp"', 'port protocol="udp" port="10000"'])
 def test_a_rich_rule_names_its_port_in_either_order(port: str) -> None:
     (rule,) = fronts._rich(f'rule family="ipv4" {port} accept', "x:1")
-    assert [("10000",)] in [list(condition.elements) for condition in rule.conditions]
-    assert any("udp" in str(condition) for condition in rule.conditions)
+    known = {condition.fields: condition.elements for condition in rule.conditions}
+    assert known["udp dport",] == (("10000",),)
 
 
 # ---- packets
@@ -374,6 +374,35 @@ def test_whoever_comes_with_a_token_is_not_known_to_enter_without() -> None:
     for target, result in (("/xmpp-websocket?room=r&token=***", "NOT_OBSERVABLE"), ("/xmpp-websocket?room=r", "FAIL")):
         http = pd.DataFrame({"target": [target], "frame": [1], "up": [True], "clear": [False]})
         assert judged("SEC-01", xmpp=xmpp_rows, http=http)[0] == result
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind", "result"),
+    [("0019", "success", "FAIL"), ("0019 0006 0008", "success", "NOT_OBSERVABLE"), ("0019", "error", "PASS"),
+     (None, "success", "NOT_OBSERVABLE")],
+)  # fmt: skip
+def test_an_allocation_without_credentials(attributes: str | None, kind: str, result: str) -> None:
+    asked = {
+        "frame": 5, "flow": 1, "src": "198.51.100.20", "dst": "203.0.113.10", "method": "Allocate",
+        "transaction_id": "t", "message_class": "request", "attributes": attributes, "error_code": None,
+    }  # fmt: skip
+    answer = asked | {"frame": 6, "message_class": kind, "error_code": 401 if kind == "error" else None}
+    outcome = turn_rules._open_on_wire(View(Call("made", tables={"stun": rows(asked, answer)}), None))
+    assert outcome.verdict.security_word == result
+
+
+@pytest.mark.parametrize(("direction", "told"), [("s2c", True), ("c2s", False)])
+def test_a_password_that_the_server_tells(direction: str, told: bool) -> None:
+    invitation = (
+        "<message xmlns='jabber:client' from='lobby@m'><x xmlns='http://jabber.org/protocol/muc#user'>"
+        "<invite from='a@m'/><password>geheim</password></x></message>"
+    )
+    table = pd.DataFrame({
+        "frame": [4], "seconds": 1.0, "connection": 0, "direction": [direction], "carrier": "ws", "clear": False,
+        "src": "198.51.100.20", "dst": "203.0.113.10", "xml": [invitation],
+    })  # fmt: skip
+    result, note = judged("SEC-04", xmpp=table)
+    assert (result == "FAIL", "the server told a room's password" in note) == (told, told)
 
 
 @pytest.mark.parametrize(("outgoing", "word"), [(True, "CONFORMS"), (False, "NOT_OBSERVED")])
