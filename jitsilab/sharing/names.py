@@ -86,8 +86,11 @@ class Names:
         return seed[:size] if size <= 32 else hashlib.shake_128(seed).digest(size)
 
     def noise(self, label: bytes, size: int) -> bytes:
-        """Bytes that stand for nothing, and may be others where they happen to look like something."""
-        return self.stream(self.turn + label, size)
+        """Bytes that stand for nothing, and may be others where they happen to look like something.
+
+        None is a ``>``: where a segment of an unknown stream to port 5222 ends in one, Wireshark reads XML.
+        """
+        return self.stream(self.turn + label, size).replace(b">", b"?")
 
     def avoid(self, values: Iterable[str]) -> None:
         """Names of the case, of whose words none comes up in what stands for them."""
