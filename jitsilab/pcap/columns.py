@@ -29,13 +29,18 @@ _changing = Lock()
 
 def slices(count: int, rows: int = 0) -> Iterator[slice]:
     """Neighbouring slices that together are ``count`` rows; of mapped columns no more stays than one slice."""
-    for low in range(0, count, rows or SLICE):
-        yield slice(low, min(low + (rows or SLICE), count))
-        let_go()
+    rows = rows or SLICE
+    for low in range(0, count, rows):
+        yield slice(low, min(low + rows, count))
+        if count > rows:
+            let_go()
 
 
 def spans(rows: Array) -> Iterator[slice]:
-    """Neighbouring slices of sorted rows of a capture, each within `SLICE` of them, as `slices` gives them."""
+    """Neighbouring slices of sorted rows of a capture, each within `SLICE` of them or few, as `slices` gives them."""
+    if len(rows) <= SLICE:
+        yield slice(0, len(rows))
+        return
     edges = np.searchsorted(rows, np.arange(0, int(rows[-1]) + 1, SLICE).astype(rows.dtype)) if len(rows) else [0]
     for low, high in pairwise([*np.unique(edges).tolist(), len(rows)]):
         yield slice(low, high)

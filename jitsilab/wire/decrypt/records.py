@@ -65,17 +65,17 @@ class Records(Sequence[Record]):
         taken = [direction.headers() for direction in directions]
         ready = np.concatenate([np.maximum.accumulate(headers["frame"]) for headers in taken])
         order = np.argsort(ready, kind="stable")
-        headers, every = Growing(), np.concatenate(taken) if min(map(len, taken)) else max(taken, key=len)
-        for window in slices(len(order)):
-            headers.add({"": every[order[window]]})
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
+        every = np.concatenate(taken) if min(map(len, taken)) else max(taken, key=len)
+        headers = every[order] if len(order) < _PART else _sorted(every, order)
         contents: dict[int, Content] = {}
-        begin = 0
-        for direction, column in zip(directions, taken, strict=True):
-            contents |= {int(places[begin + row]): content for row, content in direction.contents.items()}
-            begin += len(column)
-        return cls(flow, headers.take("", HEADERS), dict(sorted(contents.items())))
+        if any(direction.contents for direction in directions):
+            places = np.empty(len(order), np.int64)
+            places[order] = np.arange(len(order))
+            begin = 0
+            for direction, column in zip(directions, taken, strict=True):
+                contents |= {int(places[begin + row]): content for row, content in direction.contents.items()}
+                begin += len(column)
+        return cls(flow, headers, dict(sorted(contents.items())))
 
     def __len__(self) -> int:
         return len(self.headers)
@@ -111,6 +111,13 @@ _NOTHING = Content(None, (), None)
 _PART = 1 << 14  # headers that are tuples before they become a column
 
 
+def _sorted(headers: "npt.NDArray[Any]", order: "npt.NDArray[np.int64]") -> "npt.NDArray[Any]":
+    column = Growing()
+    for window in slices(len(order)):
+        column.add({"": headers[order[window]]})
+    return column.take("", HEADERS)
+
+
 class Direction:
     """The records of one direction, laid down one after the other."""
 
@@ -140,6 +147,8 @@ class Direction:
 
     def headers(self) -> "npt.NDArray[Any]":
         """All of them."""
+        if self._count < _PART:
+            return np.array(self._rows, HEADERS)
         self._lay()
         return self._columns.take("", HEADERS)
 
