@@ -1,6 +1,7 @@
 """The rooms of the house: a module imports only what stands above it, so data goes one way."""
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +65,12 @@ def test_a_library_has_one_door(path: Path) -> None:
     for name in imported(path):
         owners = ONLY.get(name.split(".")[0])
         assert owners is None or room(path) in owners, f"{room(path)} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if "__all__" in p.read_text()], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_what_a_module_offers_is_there(path: Path) -> None:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    module = importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []

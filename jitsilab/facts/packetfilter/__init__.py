@@ -240,4 +240,4 @@ def parse(text: str, name: str, into: Filters) -> bool:
     return True
 
 
-__all__ = ["Filters", "Interfaces", "Packet", "Ruleset", "Way", "parse"]
+__all__ = ["Filters", "Interfaces", "Packet", "Passage", "Ruleset", "parse"]
