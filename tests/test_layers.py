@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent / "jitsilab"
 
 FLOORS = [  # from the ground up; several names on one floor may not import each other
-    ("errors", "terminal", "ip", "place", "outputs"), ("protocols",), ("pcap",), ("wire",), ("tables",), ("facts",),
-    ("analysis",), ("case",), ("inputs",), ("judge",), ("deploy",), ("call",),
+    ("errors", "terminal", "ip", "numerals", "place", "outputs"), ("protocols",), ("pcap",), ("wire",), ("tables",),
+    ("facts",), ("analysis",), ("case",), ("inputs",), ("judge",), ("deploy",), ("call",),
     ("sharing", "recording", "fleet", "assistants"), ("pages",), ("commands",), ("cli",), ("__main__",),
 ]  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -11,6 +11,7 @@ from jitsilab.errors import Problem
 from jitsilab.facts.model import UNKNOWN, Fact, hide
 from jitsilab.facts.settings import Settings, interpolate
 from jitsilab.ip import is_loopback
+from jitsilab.numerals import whole
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NODES = 50_000  # of one file, aliases counted each time
@@ -216,7 +217,7 @@ def _publish(reader: _Reader, node: Any, service: Service) -> None:
         return  # whichever port it is, the host alone reaches it
     if match is None:
         end = re.search(r"(?:^|:)(\d+)?(?:\$\{[^{}]*\})?(?:/(tcp|udp))?$", written)
-        behind = int(end[1]) if end is not None and end[1] else None
+        behind = whole(end[1]) if end is not None else None
         transport = end[2] or "tcp" if end is not None else ""
         service.unread.append(Unread(place, transport, behind))
         reader.problems.append(Problem(0, "compose", 0, f"{place}: which port is published is not known"))
@@ -233,22 +234,23 @@ def _publish(reader: _Reader, node: Any, service: Service) -> None:
 def _range(text: str | None) -> list[int]:
     if not text:
         return []
-    low, _, high = text.partition("-")
-    return list(range(int(low), min(int(high or low), 65535) + 1))
+    low, high = (whole(end) for end in text.partition("-")[::2])
+    return [] if low is None else list(range(low, min(low if high is None else high, 65535) + 1))
 
 
 def _publish_long(reader: _Reader, node: Any, service: Service, place: str) -> None:
     values = {key: reader.text(value) for key, value, _ in reader.pairs(node)}
     target, published = values.get("target"), values.get("published")
-    if target is None or target is UNKNOWN or published is UNKNOWN or not re.fullmatch(r"\d+", str(target)):
+    inner = whole(target)
+    if inner is None or published is UNKNOWN:
         service.unread.append(Unread(place))
         reader.problems.append(Problem(0, "compose", 0, f"{place}: which port is published is not known"))
         return
     address = str(values.get("host_ip") or "*")
     address = "*" if address in ("0.0.0.0", "::") else address
-    outer = _range(str(published)) if published and re.fullmatch(r"\d+(-\d+)?", str(published)) else [None]
+    outer = _range(str(published)) if published and re.fullmatch(r"[0-9]+(-[0-9]+)?", str(published)) else [None]
     for port in outer[:2000]:
-        service.ports.append(Published(str(values.get("protocol") or "tcp"), address, port, int(str(target)), place))
+        service.ports.append(Published(str(values.get("protocol") or "tcp"), address, port, inner, place))
 
 
 def _environment(reader: _Reader, node: Any, service: Service) -> None:

@@ -16,6 +16,7 @@ from jitsilab.facts.locations import Location
 from jitsilab.facts.model import UNKNOWN, Fact
 from jitsilab.facts.prosody import Host
 from jitsilab.facts.values import Span, Value, made
+from jitsilab.numerals import whole
 
 
 class LetIn(NamedTuple):
@@ -161,8 +162,8 @@ class Deployment:
             address, _, port = text.strip().partition("#")
             if address:
                 shown = Value(address, variable.place, "address")
-                number = Value(int(port), variable.place, "port") if port.isdigit() else None
-                yield Mapping(local, shown, None, number)
+                number = whole(port)
+                yield Mapping(local, shown, None, None if number is None else Value(number, variable.place, "port"))
 
     def _variable(self, name: str) -> Value | None:
         """A variable of the bridge's container, as compose gives it, else of .env."""
@@ -172,10 +173,12 @@ class Deployment:
         for store in stores:
             fact = store.get(name)
             if fact is not None and fact.value != "":
-                number = fact.value
-                if isinstance(number, str) and number.isdigit():
-                    number = int(number)
-                return Value(number, fact.place, "port" if name.endswith("_PORT") else "address")
+                number = whole(fact.value)
+                return Value(
+                    fact.value if number is None else number,
+                    fact.place,
+                    "port" if name.endswith("_PORT") else "address",
+                )
         return None
 
     def stun_servers(self) -> list[Value]:
@@ -371,10 +374,8 @@ def _logins(values: "dict[str, Fact]", pattern: str) -> list[Login]:
     def value(keys: "dict[str, Fact]", name: str, kind: str, default: Any = UNKNOWN) -> Value:
         given = keys.get(name)
         if given is not None:
-            worth = given.value
-            if kind == "port" and str(worth).isdigit():
-                worth = int(str(worth))
-            return Value(worth, given.place, kind, key=written[name])
+            number = whole(given.value) if kind == "port" else None
+            return Value(given.value if number is None else number, given.place, kind, key=written[name])
         return Value(default, "", kind, "" if default is not UNKNOWN else "not set", default is not UNKNOWN)
 
     logins = []

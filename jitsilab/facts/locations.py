@@ -8,6 +8,7 @@ from jitsilab import ip
 from jitsilab.facts.directives import Directive
 from jitsilab.facts.facts import Facts
 from jitsilab.facts.values import Value
+from jitsilab.numerals import whole
 
 
 class Location(NamedTuple):
@@ -64,7 +65,7 @@ def _url(target: Value | None) -> tuple[str, int | None]:
     if match is None:
         return "", None
     usual = {"https": 443, "wss": 443, "http": 80, "ws": 80}.get(match[1] or "http")
-    return (match[2] or "").strip("[]"), int(match[3]) if match[3] else usual
+    return (match[2] or "").strip("[]"), whole(match[3]) if match[3] else usual
 
 
 def locations(facts: Facts, path: str = "") -> list[Location]:

@@ -13,6 +13,7 @@ from luaparser import ast, astnodes
 
 from jitsilab.errors import Problem
 from jitsilab.facts.model import UNKNOWN, Fact, hide, is_local
+from jitsilab.numerals import whole
 
 GLOBAL = "*"
 _MAIN = {"pidfile", "log", "data_path", "daemonize", "prosody_user"}  # what the main file alone sets
@@ -135,7 +136,7 @@ def _strings(fact: Fact | None) -> list[str]:
 
 
 def _numeric(value: Any) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value.isdigit())
+    return isinstance(value, int) or (isinstance(value, str) and whole(value) is not None)
 
 
 def parse(text: str, name: str, into: Prosody, problems: list[Problem], beside: Collection[str] | None = None) -> None:

@@ -5,6 +5,7 @@ import re
 from typing import NamedTuple
 
 from jitsilab.facts.model import Fact
+from jitsilab.numerals import whole
 
 _SETTING_UP = re.compile(r"Setting up ([a-z0-9][a-z0-9+.-]*)(?::\w+)? \(([^)\s]+)\)")
 _LISTED = re.compile(r"^(?:[a-zA-Z]{2,3}\s+)?([a-z0-9][a-z0-9+.-]+)(?::\w+)?\s+v?(\d[\w.+:~-]*)(?:\s|$)")
@@ -29,9 +30,9 @@ def order(text: str) -> Version:
     True
     """
     epoch, colon, rest = text.partition(":")
-    number = int(epoch[:9]) if colon and epoch.isdigit() else 0
-    parts = re.findall(r"\d+|~|[A-Za-z]+", rest if colon and epoch.isdigit() else text)[:40]
-    key = [(number, "")]
+    number = whole(epoch) if colon else None
+    parts = re.findall(r"[0-9]+|~|[A-Za-z]+", text if number is None else rest)[:40]
+    key = [(number or 0, "")]
     for part in parts:
         key.append((int(part[:12]) + 1, "") if part.isdigit() else (-2, part) if part == "~" else (0, part))
     return Version((*key, (-1, "")))

@@ -41,7 +41,7 @@ class AddressBook:
         """Addresses as text by code; IPv6 as RFC 5952 has it."""
         if len(self._texts) < len(self._codes):
             for high, low in list(self._codes)[len(self._texts) :]:
-                if high == int(V4):
+                if high == int(V4) and low < 1 << 32:
                     self._texts.append(socket.inet_ntop(socket.AF_INET, low.to_bytes(4)))
                 else:
                     self._texts.append(socket.inet_ntop(socket.AF_INET6, high.to_bytes(8) + low.to_bytes(8)))

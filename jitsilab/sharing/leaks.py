@@ -21,6 +21,7 @@ import numpy as np
 
 from jitsilab.inputs.delivery import Delivery, gather
 from jitsilab.inputs.packets import PacketTables
+from jitsilab.numerals import whole
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.names import WORDS, public
 from jitsilab.sharing.wording import reversed_address
@@ -79,8 +80,8 @@ class _Found:
     def add(self, kind: str, what: str, place: str) -> None:
         row = self._rows.setdefault((kind, what), [place, 0])
         row[1] = int(str(row[1])) + 1
-        numbers = [str(where).removeprefix("frame ") for where in (row[0], place)]
-        if all(number.isdigit() for number in numbers) and int(numbers[1]) < int(numbers[0]):
+        first, number = (whole(str(where).removeprefix("frame ")) for where in (row[0], place))
+        if first is not None and number is not None and number < first:
             row[0] = place  # the first frame, in whatever order they are looked at
 
     def rows(self) -> list[Leak]:
@@ -375,9 +376,7 @@ def _units(wire: "Wire", leaks: _Found) -> None:
     from jitsilab.errors import ParseError
     from jitsilab.protocols import stun
 
-    for unit in wire.units:
-        if unit.kind != "stun":
-            continue
+    for unit in wire.units.each("stun"):
         try:
             message = stun.decode(unit.data)
         except ParseError:

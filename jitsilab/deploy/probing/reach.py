@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jitsilab.errors import LabError
+from jitsilab.numerals import whole
 
 LARGEST = 1 << 21  # bytes of an answer that are read
 _HEAD = 1 << 16
@@ -262,12 +263,13 @@ def _head(stream: Stream, deadline: Deadline) -> Answer:
     text = stream.until(b"\r\n\r\n", _HEAD, deadline).decode("latin-1")
     first, *lines = text.split("\r\n")
     parts = first.split(" ", 2)
-    if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
+    status = whole(parts[1]) if len(parts) > 1 and parts[0].startswith("HTTP/1.") else None
+    if status is None:
         raise Unreached("what answers does not speak HTTP", "protocol")
     headers = {
         name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name
     }
-    return Answer(int(parts[1]), headers)
+    return Answer(status, headers)
 
 
 def _body(stream: Stream, answer: Answer, deadline: Deadline) -> bytes:
@@ -286,9 +288,9 @@ def _body(stream: Stream, answer: Answer, deadline: Deadline) -> bytes:
             body += stream.exactly(count, deadline)
             stream.exactly(2, deadline)
         return body
-    length = answer.headers.get("content-length", "")
-    if length.isdigit():
-        return stream.exactly(min(int(length), LARGEST), deadline)
+    length = whole(answer.headers.get("content-length"))
+    if length is not None:
+        return stream.exactly(min(length, LARGEST), deadline)
     return stream.rest(LARGEST, deadline)
 
 

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 from jitsilab.deploy.probing.reach import Deadline, Unreached, Web, WebSocket
 from jitsilab.errors import LabError, ParseError
+from jitsilab.numerals import whole
 from jitsilab.protocols import xml
 from jitsilab.protocols.xml import child, local, write
 
@@ -240,7 +241,8 @@ class Participant:
         for service in answer.iter(f"{{{EXTDISCO}}}service"):
             kind, host = service.get("type") or "", service.get("host") or ""
             if kind in ("stun", "turn", "turns") and host:
-                port = int(port) if (port := service.get("port") or "").isdigit() else 5349 if kind == "turns" else 3478
+                port = whole(service.get("port"))
+                port = port if port is not None else 5349 if kind == "turns" else 3478
                 transport = service.get("transport") or ("tcp" if kind == "turns" else "udp")
                 relays.append(
                     Relay(kind, host, port, transport, service.get("username") or "", service.get("password") or "")
@@ -292,10 +294,10 @@ def _offer(jingle: Element) -> Offer | None:
     for transport in jingle.iter(f"{{{ICE}}}transport"):
         candidates = []
         for candidate in transport.iter(f"{{{ICE}}}candidate"):
-            port = candidate.get("port") or ""
-            if port.isdigit() and candidate.get("ip"):
+            port = whole(candidate.get("port"))
+            if port is not None and candidate.get("ip"):
                 candidates.append(
-                    Candidate(str(candidate.get("ip")), int(port), str(candidate.get("protocol") or "").lower())
+                    Candidate(str(candidate.get("ip")), port, str(candidate.get("protocol") or "").lower())
                 )
         sockets = [inner.get("url") or "" for inner in transport if local(inner) == "web-socket"]
         if candidates or transport.get("ufrag"):

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable
 
 from jitsilab.facts.packetfilter.model import CONTINUE, Action, Condition, Element, Rule, Ruleset, Table
+from jitsilab.numerals import whole
 
 _HOOKS = {
     "PREROUTING": "prerouting", "INPUT": "input", "FORWARD": "forward", "OUTPUT": "output",
@@ -63,8 +64,8 @@ def parse(text: str, ruleset: Ruleset, name: str) -> None:
                 _chain(table, words[1], "?", place)
             rest = words[2:]
             where = len(chain.rules) if words[0] in ("-A", "--append") else 0
-            if rest and rest[0].isdigit():
-                where, rest = int(rest[0]) - 1, rest[1:]
+            if rest and (asked := whole(rest[0])) is not None:
+                where, rest = max(asked - 1, 0), rest[1:]
             chain.rules.insert(where, _rule(rest, place))
         elif words and words[0] in ("-F", "-X", "-Z"):
             continue
@@ -232,7 +233,7 @@ def _values_of_addresses(value: str) -> list[Element]:
     for network in value.split(","):
         address, slash, mask = network.partition("/")
         if slash and "." in mask:
-            mask = str(sum(bin(int(part)).count("1") for part in mask.split(".") if part.isdigit()))
+            mask = str(sum((whole(part) or 0).bit_count() for part in mask.split(".")))
         elements.append((f"{address}/{mask}" if slash else address,))
     return elements
 

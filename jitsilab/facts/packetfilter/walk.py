@@ -17,6 +17,7 @@ from jitsilab.facts.packetfilter.model import (
     Table,
 )
 from jitsilab.ip import is_private
+from jitsilab.numerals import whole
 
 DEPTH = 16  # jumps; the kernel's own bound (NFT_JUMP_STACK_SIZE)
 STEPS = 20_000  # rules looked at for one packet
@@ -183,7 +184,7 @@ class _Walk:
             return value in (("ipv4", "ip") if packet.version == 4 else ("ipv6", "ip6"))
         if key in ("dport", "sport"):
             own = (key == "sport") is packet.outgoing
-            return _in_range(value, packet.port) if own else True if _whole(value) else None
+            return _in_range(value, packet.port) if own else True if _every_port(value) else None
         if name == "ct original proto-dst":
             return _in_range(value, packet.original_port if packet.original_port is not None else packet.port)
         if key in ("saddr", "daddr"):
@@ -217,9 +218,9 @@ def _of_sender(name: str) -> bool:
     return name.endswith("saddr")
 
 
-def _whole(value: str) -> bool:
-    low, _, high = value.partition("-")
-    return low.isdigit() and high.isdigit() and int(low) <= 1024 and int(high) >= 65535
+def _every_port(value: str) -> bool:
+    low, high = (whole(end) for end in value.partition("-")[::2])
+    return low is not None and high is not None and low <= 1024 and high >= 65535
 
 
 def _in_range(value: str, port: int) -> bool | None:

@@ -6,6 +6,7 @@ from jitsilab import ip
 from jitsilab.judge.causes.reach import attempts
 from jitsilab.judge.causes.statement import Case, Rule, Statement, places
 from jitsilab.judge.causes.trail import Event
+from jitsilab.numerals import whole
 from jitsilab.place import of_text
 
 
@@ -51,7 +52,7 @@ def inbound(case: Case) -> Iterator[Statement]:
 def _bound(case: Case) -> list[int]:
     """UDP ports that the bridge's log says it listens on."""
     ports = [event.value.rpartition(":")[2] for event in case.trail.select("port-bound") if event.detail != "http"]
-    return [int(port) for port in dict.fromkeys(ports) if port.isdigit()]
+    return [number for port in dict.fromkeys(ports) if (number := whole(port)) is not None]
 
 
 def wrong_address(case: Case) -> Iterator[Statement]:

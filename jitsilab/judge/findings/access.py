@@ -24,6 +24,7 @@ from jitsilab.judge.findings.rule import (
     passed,
     unseen,
 )
+from jitsilab.numerals import whole
 from jitsilab.protocols import xmpp as stanzas
 
 ANONYMOUS = ("anonymous", "jitsi-anonymous")
@@ -257,7 +258,7 @@ def bits(name: str) -> float:
     """
     total = 0.0
     for run in re.findall(r"[^\W\d_]+|\d+", name.lower()):
-        if run.isdigit():
+        if run.isdecimal():
             steps = {int(b) - int(a) for a, b in itertools.pairwise(run)}
             plain = len(run) < 3 or len(steps) == 1 or re.fullmatch(r"(19|20)\d\d", run)
             total += min(7.0, 3.3 * len(run)) if plain else 3.3 * len(run)
@@ -353,7 +354,7 @@ def _tokens_on_wire(view: View) -> Outcome:
         )
         life = fields.get("lifetime", "")
         weak += ["without expiry"] if life == "unlimited" else []
-        weak += ["valid for more than a day"] if life.isdigit() and int(life) > TTL_DAY else []
+        weak += ["valid for more than a day"] if (whole(life) or 0) > TTL_DAY else []
         weak += ["good for every room"] if fields.get("room") == "*" else []
     clear = asked["clear"].fillna(False).astype(bool)
     outer = any(a != b for a, b in zip(asked.loc[clear, "src"], asked.loc[clear, "dst"], strict=True))

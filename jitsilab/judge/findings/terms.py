@@ -8,6 +8,7 @@ from jitsilab.facts.model import UNKNOWN, Secret
 from jitsilab.judge.checks import Outcome
 from jitsilab.judge.findings.rule import Rule, View, counted, failed, joined, listed, passed, unseen
 from jitsilab.judge.findings.turn import METHODS, asked, columns
+from jitsilab.numerals import whole
 from jitsilab.protocols import xmpp as stanzas
 
 DAY = int(limits.CREDENTIAL_LIFE.value)  # s; what Jitsi's packages give TURN credentials
@@ -158,8 +159,11 @@ def _quotas_in_files(view: View) -> Outcome | None:
     if known:
         return passed("allocations are limited by quota", places=[fact.place for fact in known])
     listening = turn.first("listening-port")
-    port = int(str(listening.value)) if listening is not None and str(listening.value).isdigit() else 3478
-    if all(services.reach_port(facts, transport, port).open is False for transport in ("udp", "tcp")):
+    port = whole(listening.value) if listening is not None else None
+    if all(
+        services.reach_port(facts, transport, 3478 if port is None else port).open is False
+        for transport in ("udp", "tcp")
+    ):
         return None
     if not turn.whole:
         return unseen(f"{turn.name} is a piece of a configuration", places=[turn.name])

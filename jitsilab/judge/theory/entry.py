@@ -10,6 +10,7 @@ from jitsilab.case.signaling import XmppStream
 from jitsilab.ip import is_loopback
 from jitsilab.judge.checks import GUARD, Outcome
 from jitsilab.judge.theory.scope import Scope, Step, absent, beside, broken, each_stream, hidden, holds, joined
+from jitsilab.numerals import whole
 from jitsilab.protocols import xmpp as stanzas
 from jitsilab.tables.parsed import stanzas_of
 
@@ -195,9 +196,9 @@ def served(scope: Scope, stream: XmppStream) -> Outcome:
     variant = "room metadata" if not answers else f"extdisco:{str(stanza.child_namespace)[-1]}"
     frames = [*(frame for frame, _ in asked[:1]), int(row.frame)]
     ends = [
-        int(text)
+        number
         for service in listed
-        if (text := str(service.username or "").split(":")[0]).isdigit() and len(text) >= 9
+        if (number := whole(str(service.username or "").split(":")[0])) is not None and number >= 10**8
     ]
     if ends and pd.notna(row.time) and min(ends) < row.time.timestamp():
         when = datetime.fromtimestamp(min(ends), UTC)

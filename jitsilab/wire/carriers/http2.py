@@ -17,6 +17,7 @@ from hyperframe.frame import (
     PushPromiseFrame,
 )
 
+from jitsilab.numerals import whole
 from jitsilab.wire.carriers.http1 import MAX_CONTENT, MAX_HEAD, wanted
 from jitsilab.wire.carriers.model import EMPTY, NOTHING, Content, Exchange, Frames, Head, Notes, kept
 from jitsilab.wire.carriers.streams import Cursor, Spliced
@@ -261,7 +262,7 @@ def _head(half: _Half) -> Head:
     fields = dict(half.fields)
     if "authority" in half.pseudo:
         fields["host"] = half.pseudo["authority"]
-    number = int(status) if status.isdigit() and len(status) == 3 else None
+    number = whole(status, 3) if len(status) == 3 else None
     return Head(half.pseudo.get("method"), half.pseudo.get("path"), number, fields, half.frames)
 
 
