@@ -8,10 +8,10 @@ long columns is computed in slices for the same reason.
 import mmap
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, cast
 from weakref import WeakSet
 
 import numpy as np
@@ -21,10 +21,21 @@ Array = npt.NDArray[Any]
 
 SLICE = 1 << 18  # rows
 HELD = 1 << 20  # bytes of one column in memory; a longer one lies in a file
+_BUFFER = 1 << 16  # bytes that are written at a time
+_PART = 1 << 14  # rows that are tuples before they become a column
 MAPPED = 128  # files at a time, for each of which Python keeps a descriptor; what comes later stays in memory
 
-_mapped: "WeakSet[mmap.mmap]" = WeakSet()
+_mapped: "WeakSet[Pages]" = WeakSet()
 _changing = Lock()
+
+
+class Pages(mmap.mmap):
+    """What lies in a file. To whom it is bytes: slices are, patterns search it, and it begins with something."""
+
+    def startswith(self, prefix: bytes | tuple[bytes, ...], start: int = 0) -> bool:
+        """As `bytes.startswith`."""
+        longest = max(map(len, (prefix,) if isinstance(prefix, bytes) else prefix))
+        return self[start : start + longest].startswith(prefix)
 
 
 def slices(count: int, rows: int = 0) -> Iterator[slice]:
@@ -74,6 +85,11 @@ def laid(column: Array) -> Array:
     return growing.take("", column.dtype)
 
 
+def numbers(column: Array) -> Sequence[int]:
+    """The same as Python's own numbers, which cost less one by one; in a list each would take 40 bytes."""
+    return cast("Sequence[int]", laid(np.ascontiguousarray(column)).data)
+
+
 def made(count: int, dtype: Any, compute: Callable[[slice], Array]) -> Array:
     """A column that is computed slice by slice."""
     column = Growing()
@@ -82,12 +98,64 @@ def made(count: int, dtype: Any, compute: Callable[[slice], Array]) -> Array:
     return column.take("", dtype)
 
 
+def grouped(count: int, groups: int, of: Callable[[slice], Array]) -> tuple[npt.NDArray[np.int32], Array]:
+    """Rows by their group, in order within each, and where each group begins, and the last one ends.
+
+    ``of`` gives the groups of a slice of the rows: numbers below ``groups``, -1 for none.
+    """
+    sizes = np.zeros(groups + 1, np.int64)
+    for window in slices(count):
+        sizes += np.bincount(of(window) + 1, minlength=groups + 1)
+    starts = np.concatenate([[0], np.cumsum(sizes[1:])])
+    at, rows = starts[:-1].copy(), filled(int(starts[-1]), 0, np.int32)
+    for window in slices(count):
+        group = of(window)
+        order = np.argsort(group, kind="stable")
+        order = order[np.searchsorted(group[order], 0) :]
+        begins = np.flatnonzero(np.diff(group[order], prepend=-1))
+        numbers, lengths = group[order[begins]], np.diff(begins, append=len(order))
+        rows[np.repeat(at[numbers] - begins, lengths) + np.arange(len(order))] = order + window.start
+        at[numbers] += lengths
+    return rows, starts
+
+
 def where(count: int, test: Callable[[slice], Array]) -> npt.NDArray[np.int64]:
     """Rows for which ``test``, which takes a slice, is true."""
     column = Growing()
     for window in slices(count):
         column.add({"": window.start + np.flatnonzero(test(window))})
     return column.take("", np.int64)
+
+
+class Run:
+    """Bytes that follow each other."""
+
+    def __init__(self) -> None:
+        self._parts, self._size = list[bytes](), 0
+        self._count = 0
+        self._column: _Column | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, data: bytes) -> None:
+        """The next ones."""
+        self._parts.append(data)
+        self._size += len(data)
+        self._count += len(data)
+        if self._size > (HELD if self._column is None else _BUFFER):
+            self._column = self._column or _Column(np.uint8)
+            self._column.add(np.frombuffer(b"".join(self._parts), np.uint8))
+            self._parts, self._size = [], 0
+
+    def take(self) -> bytes:
+        """All of them; what is long is `Pages`, and no more in memory than its reader asks for."""
+        rest = b"".join(self._parts)
+        if self._column is None:
+            return rest
+        self._column.add(np.frombuffer(rest, np.uint8))
+        pages = self._column.pages()
+        return self._column.take().tobytes() if pages is None else cast("bytes", pages)
 
 
 class Growing:
@@ -109,6 +177,57 @@ class Growing:
         """A column, which is then no longer held here; an empty one of ``dtype`` where no part was added."""
         column = self._columns.pop(name, None)
         return np.zeros(0, dtype) if column is None else column.take()
+
+
+class Rows:
+    """Rows of a structured type, laid down one after the other."""
+
+    def __init__(self, dtype: npt.DTypeLike) -> None:
+        self._dtype = np.dtype(dtype)
+        self._rows: list[tuple[Any, ...]] = []
+        self._columns, self._count = Growing(), 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        """The next one."""
+        self._rows.append(row)
+        self._count += 1
+        if len(self._rows) == _PART:
+            self._lay()
+
+    def take(self) -> Array:
+        """All of them as one array, which is then no longer held here."""
+        if self._count < _PART:
+            return np.array(self._rows, self._dtype)
+        self._lay()
+        return self._columns.take("", self._dtype)
+
+    def _lay(self) -> None:
+        if self._rows:
+            self._columns.add({"": np.array(self._rows, self._dtype)})
+            self._rows = []
+            let_go()  # what they were made of
+
+
+def joined(columns: Sequence[Array]) -> Array:
+    """One column behind the other."""
+    growing = Growing()
+    for column in columns:
+        for window in slices(len(column)):
+            growing.add({"": column[window]})
+    return growing.take("", columns[0].dtype)
+
+
+def ordered(column: Array, order: Array) -> Array:
+    """The rows of a column in another order."""
+    if len(order) < _PART:
+        return column[order]
+    growing = Growing()
+    for window in slices(len(order)):
+        growing.add({"": column[order[window]]})
+    return growing.take("", column.dtype)
 
 
 class _Column:
@@ -140,17 +259,24 @@ class _Column:
         return wide
 
     def take(self) -> Array:
-        if self._file is not None:
-            try:
-                pages = mmap.mmap(self._file.fileno(), self._count * self.held.itemsize)
-            except (OSError, ValueError):
-                self._recall()
-            else:
-                with _changing:
-                    _mapped.add(pages)
-                return np.frombuffer(pages, self.held.dtype)
+        pages = self.pages()
+        if pages is not None:
+            return np.frombuffer(pages, self.held.dtype)
         self.held.resize(self._count, refcheck=False)
         return self.held
+
+    def pages(self) -> Pages | None:
+        """The file, where it lies in one."""
+        if self._file is None:
+            return None
+        try:
+            pages = Pages(self._file.fileno(), self._count * self.held.itemsize)
+        except (OSError, ValueError):
+            self._recall()
+            return None
+        with _changing:
+            _mapped.add(pages)
+        return pages
 
     def _spill(self) -> None:
         """Go on in a file."""

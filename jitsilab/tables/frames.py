@@ -1,6 +1,6 @@
 """Tables of what frames say of themselves: ``frames``, ``tcp``, ``arp``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from socket import inet_ntoa
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from jitsilab.errors import Problem
-from jitsilab.pcap.columns import HELD, laid, slices, where
+from jitsilab.pcap.columns import HELD, Growing, laid, made, slices, where
 from jitsilab.pcap.links import ARP
 from jitsilab.protocols.tcp import options
 from jitsilab.tables import COMMON, Schema, Table, frame_from
@@ -57,6 +57,7 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+_FLAG_VALUES = 1 << 9  # with the bit before CWR
 _TIMESTAMP = 0x0101080A  # NOP, NOP, timestamp option of 10 bytes: what nearly every segment carries
 
 
@@ -86,7 +87,7 @@ def tcp(wire: Wire, rows: Array | None = None) -> Table:
     options, problems = _options(wire, rows)
     columns = common(wire, rows) | {
         "up": wire.flows.up[rows],
-        "flags": _flag_names(fields["flags"] & 0x1FF),
+        "flags": _flag_names(fields["flags"] & (_FLAG_VALUES - 1)),
         "seq": fields["seq"].astype(np.int64),
         "ack": fields["ack"].astype(np.int64),
         "window": fields["window"].astype(np.int64),
@@ -99,28 +100,51 @@ def tcp(wire: Wire, rows: Array | None = None) -> Table:
 
 def segments(wire: Wire) -> pd.DataFrame:
     """Of the table ``tcp`` what order and loss need, in 30 bytes a row."""
-    packets = wire.packets
-    rows = packets.tcp_rows[packets.duplicate_of[packets.tcp_rows] == 0]
-    fields = packets.tcp_fields(rows)
-    kinds, codes = np.unique(fields["flags"] & 0x1FF, return_inverse=True)
-    columns = {
-        "flow": laid(wire.flows.of_frame[rows]),
-        "seconds": _seconds(wire, rows),
-        "up": laid(wire.flows.up[rows]),
-        "flags": pd.Categorical.from_codes(codes, [_flag_text(kind) for kind in kinds.tolist()]),
-        "seq": laid(fields["seq"].astype(np.uint32)),
-        "ack": laid(fields["ack"].astype(np.uint32)),
-        "length": laid(wire_lengths(packets, rows).astype(np.uint32)),
+    packets, parts, seen = wire.packets, Growing(), np.zeros(_FLAG_VALUES, np.int64)
+    for rows in _segments(wire):
+        fields = packets.tcp_fields(rows)
+        flags = fields["flags"] & (_FLAG_VALUES - 1)
+        seen += np.bincount(flags, minlength=_FLAG_VALUES)
+        parts.add(
+            {
+                "flow": wire.flows.of_frame[rows],
+                "seconds": _seconds(wire, rows),
+                "up": wire.flows.up[rows],
+                "flags": flags.astype(np.int16),
+                "seq": fields["seq"].astype(np.uint32),
+                "ack": fields["ack"].astype(np.uint32),
+                "length": wire_lengths(packets, rows).astype(np.uint32),
+            }
+        )
+    kinds = np.flatnonzero(seen)
+    dtypes = {"flow": np.int32, "seconds": np.float64, "up": np.bool_, "flags": np.int16}
+    columns: dict[str, Any] = {
+        name: parts.take(name, dtypes.get(name, np.uint32))
+        for name in ("flow", "seconds", "up", "flags", "seq", "ack", "length")
     }
+    flags = columns["flags"]
+    codes = made(len(flags), np.int16, lambda window: np.searchsorted(kinds, flags[window]))
+    columns["flags"] = pd.Categorical.from_codes(codes, [_flag_text(kind) for kind in kinds.tolist()])
     return pd.DataFrame(columns, copy=False)
+
+
+def _segments(wire: Wire) -> Iterator[Array]:
+    """Rows of segments, many at a time, without copies that another interface saw."""
+    packets = wire.packets
+    for window in slices(len(packets.tcp_rows)):
+        rows = packets.tcp_rows[window]
+        yield rows[packets.duplicate_of[rows] == 0]
 
 
 def stamps(wire: Wire) -> pd.DataFrame:
     """Of the table ``tcp`` the timestamps."""
-    packets = wire.packets
-    rows = packets.tcp_rows[packets.duplicate_of[packets.tcp_rows] == 0]
+    frame = Growing()
+    values = [pd.array([], dtype="Int64")]
+    for rows in _segments(wire):
+        frame.add({"": rows + np.int64(wire.packets.first)})
+        values.append(_options(wire, rows)[0]["tsval"])
     return pd.DataFrame(
-        {"frame": rows + np.int64(packets.first), "tsval": _options(wire, rows)[0]["tsval"]}, copy=False
+        {"frame": frame.take("", np.int64), "tsval": pd.concat(list(map(pd.Series, values))).array}, copy=False
     )
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
-from jitsilab.pcap.columns import laid
+from jitsilab.pcap.columns import joined, laid, ordered
 from jitsilab.protocols import dtls as dtls_protocol
 from jitsilab.protocols import hello, tls
 from jitsilab.protocols.tls_registry import (
@@ -152,12 +152,12 @@ def _tls_columns(
     wire: "Wire", sessions: "list[Session]", contents: "dict[int, Content]", order: Array
 ) -> dict[str, Any]:
     """The columns that every record fills, in ``order``."""
-    heads = np.concatenate([session.records.headers for session in sessions])[order]
+    heads = ordered(joined([session.records.headers for session in sessions]), order)
     owner = np.repeat(np.arange(len(sessions), dtype=np.int32), [len(session.records) for session in sessions])[order]
     number = np.full(len(order), -1, np.int32)  # of what is said of it
     number[list(contents)] = np.arange(len(contents))
     number = number[order]
-    opened = np.array([content.plaintext is not None for content in contents.values()] + [False])[number]
+    opened = heads["size"] != NONE
     kinds = np.where(heads["inner"] == NONE, -1, heads["inner"])
     # what is newer than TLS 1.1 writes the number of TLS 1.2
     negotiated = [session.version for session in sessions]
@@ -294,9 +294,7 @@ def dtls_table(wire: "Wire") -> Table:
     rows: list[tuple[Any, ...]] = []
     problems: list[Problem] = []
     directions: dict[tuple[Any, ...], _Direction] = {}
-    for unit in wire.units:
-        if unit.kind != "dtls":
-            continue
+    for unit in wire.units.each("dtls"):
         copy = unit.transport == "udp" and bool(wire.packets.duplicate_of[unit.frame - wire.packets.first])
         base = {
             "transport": unit.transport,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import ParseError
-from jitsilab.pcap.columns import Growing, filled, let_go, slices, spans, where
+from jitsilab.pcap.columns import Growing, filled, grouped, let_go, made, slices, spans, where
 from jitsilab.pcap.links import TCP, UDP
 from jitsilab.protocols import stun
 from jitsilab.wire.streams import ACK, FIN, RST, SYN, ByteStream, Piece, Recent, Stream, assemble, wire_lengths
@@ -131,20 +131,7 @@ class _Segments:
     def rows(self) -> tuple[npt.NDArray[np.int32], Array]:
         """Rows by flow, in order within each, and where each flow's rows begin."""
         count = int(self._of_frame.max(initial=-1)) + 1
-        sizes = np.zeros(count + 1, np.int64)
-        for window in slices(len(self._of_frame)):
-            sizes += np.bincount(self._of_frame[window] + 1, minlength=count + 1)
-        starts = np.concatenate([[0], np.cumsum(sizes[1:])])
-        at, rows = starts[:-1].copy(), filled(int(starts[-1]), 0, np.int32)
-        for window in slices(len(self._of_frame)):
-            flow = self._of_frame[window]
-            order = np.argsort(flow, kind="stable")
-            order = order[np.searchsorted(flow[order], 0) :]
-            begins = np.flatnonzero(np.diff(flow[order], prepend=-1))
-            numbers, lengths = flow[order[begins]], np.diff(begins, append=len(order))
-            rows[np.repeat(at[numbers] - begins, lengths) + np.arange(len(order))] = order + window.start
-            at[numbers] += lengths
-        return rows, starts
+        return grouped(len(self._of_frame), count, lambda window: self._of_frame[window])
 
     def stream(self, number: int, up: bool) -> Stream:
         """The bytes of one direction of a flow; ``up`` is client to server. Of UDP there are none."""
@@ -183,13 +170,24 @@ class _Segments:
         packets, protocol, copies = self.packets, self.packets.ip_protocol, self.packets.duplicate_of
         again, streams, recent = filled(len(packets), False, np.bool_), dict[int, Stream](), Recent()
         for _, _, rows in self.ranges(lambda rows: (protocol[rows] == TCP) & (copies[rows] == 0)):
-            side = 2 * self._of_frame[rows].astype(np.int64) + ~self.up[rows]
-            order = np.argsort(side, kind="stable")
-            rows, (numbers, places) = rows[order], np.unique(side[order], return_inverse=True)
-            assembled, sent_again = assemble(packets, rows, places, recent)
-            again[rows[sent_again]] = True
-            streams.update(zip(numbers.tolist(), assembled, strict=True))
+            sides, segments, starts = self._by_side(rows)
+            assembled, sent_again = assemble(packets, segments, starts, recent)
+            for some in sent_again:
+                again[some] = True
+            streams.update(zip(sides.tolist(), assembled, strict=True))
         return streams, again
+
+    def _by_side(self, rows: Array) -> tuple[Array, Array, Array]:
+        """Directions that rows belong to, as in `stream`; the rows of one after those of another; where each begins."""
+
+        def side(window: slice) -> Array:
+            some = rows[window]
+            sides: Array = 2 * self._of_frame[some].astype(np.int64) + ~self.up[some]
+            return sides
+
+        sides = _distinct(side(window) for window in slices(len(rows)))
+        order, starts = grouped(len(rows), len(sides), lambda window: np.searchsorted(sides, side(window)))
+        return sides, made(len(rows), np.int32, lambda window: rows[order[window]]), starts
 
 
 class Flows:

@@ -1,13 +1,15 @@
 """The byte streams of TCP put together again, each byte with the frame that brought it."""
 
-from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from jitsilab.pcap.columns import Growing, Pages, Rows, Run, made, numbers, ordered, slices
 
 if TYPE_CHECKING:
     from jitsilab.pcap import Packets
@@ -49,16 +51,19 @@ class _Payloads:
         self._packets, self._rows = packets, rows
         self._low, self._payloads = 0, list[bytes]()  # what was read last
 
-    def read(self, low: int, high: int) -> list[bytes]:
-        """The payloads of segments ``low`` to before ``high``."""
-        if not self._low <= low <= high <= self._low + len(self._payloads):
-            ahead = self._rows[low : max(high, low + FRAMES)]
-            enough = int(np.searchsorted(np.cumsum(self._packets.payload_length[ahead], dtype=np.int64), MANY))
-            rows = ahead[: max(high - low, enough)]
-            order = np.argsort(rows)
-            self._low, payloads = low, self._packets.payloads(rows[order])
-            self._payloads = [payloads[place] for place in np.argsort(order).tolist()]
-        return self._payloads[low - self._low : high - self._low]
+    def parts(self, low: int, high: int) -> Iterator[list[bytes]]:
+        """The payloads of segments ``low`` to before ``high``, some after the other."""
+        while low < high:
+            if not self._low <= low < self._low + len(self._payloads):
+                ahead = self._rows[low : low + FRAMES]
+                enough = int(np.searchsorted(np.cumsum(self._packets.payload_length[ahead], dtype=np.int64), MANY))
+                rows = ahead[: max(1, enough)]
+                order = np.argsort(rows)
+                self._low, payloads = low, self._packets.payloads(rows[order])
+                self._payloads = [payloads[place] for place in np.argsort(order).tolist()]
+            some = self._payloads[low - self._low : high - self._low]
+            yield some
+            low += len(some)
 
     def forget(self) -> None:
         """Let go what was read."""
@@ -92,7 +97,8 @@ class Recent:
 
 
 def _cost(pieces: Sequence[Piece]) -> int:
-    return sum(len(piece.data) + OBJECT for piece in pieces)
+    """Bytes in memory; each that lies in a file has a descriptor, of which there are not many."""
+    return sum(KEPT >> 4 if isinstance(piece.data, Pages) else len(piece.data) + OBJECT for piece in pieces)
 
 
 class Stream:
@@ -109,7 +115,7 @@ class Stream:
         begins: Sequence[int],
         ends: Sequence[int],
         frames: Sequence[int],
-        skips: list[int] | None = None,
+        skips: Sequence[int] | None = None,
         *,
         from_start: bool,
         recent: "Recent | None" = None,
@@ -137,14 +143,27 @@ class Stream:
         return pieces
 
     def _read(self) -> list[Piece]:
-        payloads = self._payloads.read(self._low, self._low + len(self._frames))
+        runs = pairwise([0, *self._borders().tolist(), len(self._frames)])
+        pieces = [Piece(self._begins[low], self._run(low, high)) for low, high in runs]
         if self._skips is not None:
-            columns = zip(payloads, self._skips, self._begins, self._ends, strict=True)
-            payloads = [payload[skip : skip + end - begin] for payload, skip, begin, end in columns]
             self._payloads.forget()  # nobody else's
-        borders = [k for k, met in enumerate(map(int.__eq__, self._begins[1:], self._ends), 1) if not met]
-        runs = zip([0, *borders], [*borders, len(payloads)], strict=True)
-        return [Piece(self._begins[low], b"".join(payloads[low:high])) for low, high in runs]
+        return pieces
+
+    def _run(self, low: int, high: int) -> bytes:
+        """What the segments ``low`` to before ``high`` brought, without a hole between them."""
+        run = Run()
+        for payloads in self._payloads.parts(self._low + low, self._low + high):
+            if self._skips is not None:
+                here = slice(low, low + len(payloads))
+                columns = zip(payloads, self._skips[here], self._begins[here], self._ends[here], strict=True)
+                payloads = [payload[skip : skip + end - begin] for payload, skip, begin, end in columns]
+            run.add(b"".join(payloads))
+            low += len(payloads)
+        return run.take()
+
+    def _borders(self) -> Array:
+        """Segments that do not begin where the one before ends."""
+        return 1 + np.flatnonzero(np.asarray(self._begins[1:]) != np.asarray(self._ends[:-1]))
 
     def release(self) -> None:
         """Let go of the bytes; they are read again when they are asked for."""
@@ -164,7 +183,7 @@ class Stream:
     def gaps(self) -> int:
         """Holes between pieces, and one before the first if bytes after the SYN are missing."""
         missing = bool(self._begins) and self.from_start and self._begins[0] > 0
-        return sum(map(int.__ne__, self._begins[1:], self._ends)) + missing
+        return len(self._borders()) + missing
 
     @property
     def whole(self) -> bool:
@@ -172,7 +191,7 @@ class Stream:
         return self.from_start and not self.gaps
 
     def __len__(self) -> int:
-        return sum(self._ends) - sum(self._begins)
+        return int(np.sum(self._ends) - np.sum(self._begins))
 
 
 def wire_lengths(packets: "Packets", rows: Array) -> npt.NDArray[np.int64]:
@@ -185,88 +204,144 @@ def wire_lengths(packets: "Packets", rows: Array) -> npt.NDArray[np.int64]:
 
 
 def assemble(
-    packets: "Packets", rows: Array, side: Array, recent: Recent
-) -> tuple[list[Stream], npt.NDArray[np.bool_]]:
-    """The streams of many directions at once, and which of their segments were sent again.
+    packets: "Packets", rows: Array, starts: Array, recent: Recent
+) -> tuple[list[Stream], list[npt.NDArray[np.int64]]]:
+    """The streams of many directions at once, and rows of their segments that were sent again.
 
-    ``rows`` are the segments of one direction after those of another, each in the order of their arrival; ``side`` is
-    the number of the direction that each belongs to, from 0, without a gap.
+    ``rows`` are the segments of one direction after those of another, each in the order of their arrival; ``starts``
+    says where in them each direction begins, and behind all of them where the last one ends.
     """
-    count = int(side.max(initial=-1)) + 1
-    fields = packets.tcp_fields(rows)
-    flags, sent = fields["flags"], wire_lengths(packets, rows)  # of each payload, cut or not
-    # A reset or a lone acknowledgement may carry any number and takes no part.
-    counted = np.flatnonzero((sent > 0) | (flags & SYN > 0) | (flags & (FIN | RST) == FIN))
-    again = np.zeros(len(rows), bool)
-    side, sent, control = side[counted], sent[counted], flags[counted] & (SYN | FIN)
-    there, frames = packets.payload_length[rows[counted]].astype(np.int64), rows[counted] + packets.first
-    at, from_start = _places(fields["seq"][counted].astype(np.int64), side, sent, control & SYN > 0, count)
-    shuffled = _shuffled(at, sent, control, side, count)
-    kept = np.flatnonzero((there > 0) & ~shuffled[side])
-    begins, ends, numbers = map(_packed, (at[kept], (at + there)[kept], frames[kept]))
-    bounds = np.searchsorted(side[kept], np.arange(count + 1)).tolist()
-    payloads = _Payloads(packets, rows[counted[kept]].astype(np.int32))
+    every = _Segments(packets, rows, starts)
+    kept, lengths = Growing(), np.zeros(every.count, np.int64)
+    for side, segments in every.windows():
+        straight = (segments["there"] > 0) & ~every.shuffled[side]
+        lengths += np.bincount(side[straight], minlength=every.count)
+        some = segments[straight]
+        ends = some["at"] + some["there"]
+        kept.add({"begin": _narrow(some["at"]), "end": _narrow(ends), "row": some["row"].astype(np.int32)})
+    begins, ends, kept_rows = (kept.take(name, np.int32) for name in ("begin", "end", "row"))
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).tolist()
+    payloads = _Payloads(packets, kept_rows)
+    frames = made(len(kept_rows), np.int32, lambda window: kept_rows[window] + packets.first)
+    columns = [numbers(column) for column in (begins, ends, frames)]
     streams = [
-        Stream(payloads, low, begins[low:high], ends[low:high], numbers[low:high], from_start=seen, recent=recent)
-        for low, high, seen in zip(bounds, bounds[1:], from_start.tolist(), strict=False)
+        Stream(payloads, low, *(column[low:high] for column in columns), from_start=seen, recent=recent)
+        for low, high, seen in zip(bounds, bounds[1:], every.from_start.tolist(), strict=False)
     ]
-    segments = (at, sent, there, packets.time[rows[counted]], control)
-    for number in np.flatnonzero(shuffled).tolist():
-        low, high = np.searchsorted(side, [number, number + 1]).tolist()
+    again = []
+    for number in np.flatnonzero(every.shuffled).tolist():
         coverage = _Coverage()
-        for k, *segment in zip(range(low, high), *(column[low:high].tolist() for column in segments), strict=True):
-            again[counted[k]] = coverage.add(k, *segment)
-        pieces = [[begin, end, int(frames[k]), skip] for begin, end, k, skip in sorted(coverage.pieces)]
-        lists = [list(column) for column in zip(*pieces, strict=True)] or [[], [], [], []]
-        own = _Payloads(packets, np.array(lists[2], np.int64) - packets.first)
-        streams[number] = Stream(own, 0, *lists, from_start=bool(from_start[number]), recent=recent)
+        for _, segments in every.windows(number):
+            times = packets.time[segments["row"]]
+            frames = segments["row"].astype(np.int64) + packets.first
+            fields = (frames, segments["at"], segments["sent"], segments["there"], times, segments["control"])
+            sent_again = [coverage.add(*row) for row in zip(*(field.tolist() for field in fields), strict=True)]
+            again.append(frames[sent_again] - packets.first)
+        pieces = coverage.pieces()
+        own = _Payloads(packets, pieces["frame"] - np.int64(packets.first))
+        own_columns = (numbers(_narrow(pieces[name])) for name in ("begin", "end", "frame", "skip"))
+        streams[number] = Stream(own, 0, *own_columns, from_start=bool(every.from_start[number]), recent=recent)
     return streams, again
 
 
-def _packed(column: Array) -> "array[int]":
-    """Numbers in four bytes each, or in eight: in a list each would take 40."""
+def _narrow(column: Array) -> Array:
+    """Numbers in four bytes each where they fit, else in eight."""
     wide = len(column) and max(-int(column.min()), int(column.max())) >= 1 << 31
-    return array("q", column.astype(np.int64).tobytes()) if wide else array("i", column.astype(np.int32).tobytes())
+    return column.astype(np.int64 if wide else np.int32)
 
 
-def _places(seq: Array, side: Array, sent: Array, syn: Array, count: int) -> tuple[Array, Array]:
-    """Where in its stream each segment begins, and of each direction whether it is known from its SYN on."""
-    first = np.flatnonzero(np.diff(side, prepend=-1))  # segment of each direction that has one
-    # Distances between neighbours as signed 32-bit numbers unwrap the sequence space, reordering included.
-    steps = (np.diff(seq, prepend=0) + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-    steps[first] = 0
-    place = np.cumsum(steps)
-    place -= np.repeat(place[first], np.diff(first, append=len(place)))
-    place += syn
-    # A stream begins behind its SYN, else with the lowest of its bytes, else where its first segment is.
-    start = np.zeros(count, np.int64)
-    start[side[first]] = place[first]
-    data = np.flatnonzero(sent > 0)
-    lowest = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(lowest, side[data], place[data])
-    start[side[data]] = lowest[side[data]]
-    opening = np.flatnonzero(syn)[::-1]  # of several the one written last stays: the first
-    start[side[opening]] = place[opening]
-    from_start = np.zeros(count, bool)
-    from_start[side[opening]] = True
-    return place - start[side], from_start
+_SEGMENT = np.dtype([("at", "i8"), ("sent", "u4"), ("there", "u4"), ("row", "u4"), ("control", "u1")])
 
 
-def _shuffled(at: Array, sent: Array, control: Array, side: Array, count: int) -> Array:
-    """Of each direction whether a segment begins before the end of the one before it, as few do: some came again."""
-    shuffled = (np.bincount(side[control & SYN > 0], minlength=count) > 1) | (
-        np.bincount(side[control & FIN > 0], minlength=count) > 1
-    )
-    follows = np.diff(side, prepend=-1) == 0
-    shuffled[side[at < np.where(follows, np.roll(at + sent, 1), 0)]] = True
-    return shuffled
+class _Segments:
+    """Segments that take part in their streams, one direction after the other, and where each begins."""
+
+    def __init__(self, packets: "Packets", rows: Array, starts: Array) -> None:
+        self._packets, self.count = packets, len(starts) - 1
+        self._start = np.zeros(self.count, np.int64)  # of each stream, from its first segment
+        self._first = np.zeros(self.count, np.int64)  # of its first segment
+        self._lowest = np.full(self.count, np.iinfo(np.int64).max)
+        self.from_start = np.zeros(self.count, bool)  # the SYN is there
+        self.shuffled = np.zeros(self.count, bool)  # a segment begins before the end of the one before it
+        self._opened, self._closed = np.zeros(self.count, np.int64), np.zeros(self.count, np.int64)
+        self._side, self._sequence, self._place, self._end = -1, 0, 0, 0  # of the segment before
+        lengths, segments = np.zeros(self.count, np.int64), Growing()
+        for window in slices(len(rows)):
+            side = np.searchsorted(starts, np.arange(window.start, window.stop), side="right") - 1
+            side, some = self._read(rows[window], side)
+            lengths += np.bincount(side, minlength=self.count)
+            segments.add({"": some})
+        self._segments = segments.take("", _SEGMENT)
+        self._bounds = np.concatenate([[0], np.cumsum(lengths)])
+        # A stream begins behind its SYN, else with the lowest of its bytes, else where its first segment is.
+        data = ~self.from_start & (self._lowest < np.iinfo(np.int64).max)
+        self._start[data] = self._lowest[data]
+        self.shuffled |= (self._opened > 1) | (self._closed > 1) | (self._first < self._start)
+
+    def windows(self, number: int | None = None) -> Iterator[tuple[Array, Array]]:
+        """Direction and segments, some after the other, of all or of one direction."""
+        low, high = (0, len(self._segments)) if number is None else self._bounds[number : number + 2].tolist()
+        for window in slices(high - low):
+            places = np.arange(low + window.start, low + window.stop)
+            side = np.searchsorted(self._bounds, places, side="right") - 1
+            segments = self._segments[places[0] : places[-1] + 1].copy()
+            segments["at"] -= self._start[side]
+            yield side, segments
+
+    def _read(self, rows: Array, side: Array) -> tuple[Array, Array]:
+        packets = self._packets
+        fields, sent = packets.tcp_fields(rows), wire_lengths(packets, rows)  # of each payload, cut or not
+        flags = fields["flags"]
+        # A reset or a lone acknowledgement may carry any number and takes no part.
+        counted = np.flatnonzero((sent > 0) | (flags & SYN > 0) | (flags & (FIN | RST) == FIN))
+        segments = np.zeros(len(counted), _SEGMENT)
+        if not len(counted):
+            return side[counted], segments
+        side, control = side[counted], flags[counted] & (SYN | FIN)
+        segments["row"], segments["sent"], segments["control"] = rows[counted], sent[counted], control
+        segments["there"] = packets.payload_length[rows[counted]]
+        at = self._places(fields["seq"][counted].astype(np.int64), side, control & SYN > 0)
+        segments["at"] = at
+        self._note(side, at, at + segments["sent"], control)
+        return side, segments
+
+    def _places(self, seq: Array, side: Array, syn: Array) -> Array:
+        """Where in its stream each segment begins, from the first of its direction."""
+        # Distances between neighbours as signed 32-bit numbers unwrap the sequence space, reordering included.
+        steps = (np.diff(seq, prepend=self._sequence) + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+        begins = np.flatnonzero(np.diff(side, prepend=self._side))  # first segments of directions
+        steps[begins] = 0
+        places = np.cumsum(steps)
+        runs = np.concatenate([[0], begins])
+        bases = np.concatenate([[self._place], -places[begins]])
+        places += np.repeat(bases, np.diff(runs, append=len(places)))
+        self._sequence, self._place = int(seq[-1]), int(places[-1])
+        return places + syn
+
+    def _note(self, side: Array, at: Array, end: Array, control: Array) -> None:
+        """What the segments say of their directions."""
+        follows = np.diff(side, prepend=self._side) == 0
+        begins = np.flatnonzero(~follows)
+        self._start[side[begins]] = self._first[side[begins]] = at[begins]
+        self.shuffled[side[follows & (at < np.concatenate([[self._end], end[:-1]]))]] = True
+        data = np.flatnonzero(end > at)
+        np.minimum.at(self._lowest, side[data], at[data])
+        opening = np.flatnonzero((control & SYN > 0) & ~self.from_start[side])[::-1]
+        self._start[side[opening]] = at[opening]  # of several the one written last stays: the first
+        self.from_start[side[opening]] = True
+        self._opened += np.bincount(side[control & SYN > 0], minlength=self.count)
+        self._closed += np.bincount(side[control & FIN > 0], minlength=self.count)
+        self._side, self._end = int(side[-1]), int(end[-1])
+
+
+_PIECE = np.dtype([("begin", "i8"), ("end", "i8"), ("frame", "u4"), ("skip", "u4")])  # skip: bytes before it
 
 
 class _Coverage:
     """Which bytes of a stream are there, and from which segment."""
 
     def __init__(self) -> None:
-        self.pieces: list[tuple[int, int, int, int]] = []  # begin, end, segment, bytes of it to skip
+        self._pieces = Rows(_PIECE)
         self._begins: list[int] = []  # disjoint stretches that are there, in order
         self._ends: list[int] = []
         self._sent = 0  # one past the highest byte that was sent
@@ -274,7 +349,12 @@ class _Coverage:
         self._controls: set[tuple[int, int]] = set()
         self._moved = 0
 
-    def add(self, segment: int, at: int, sent: int, captured: int, time: int, control: int) -> bool:
+    def pieces(self) -> Array:
+        """What each segment brought, in stream order."""
+        pieces = self._pieces.take()
+        return ordered(pieces, np.argsort(pieces["begin"]))
+
+    def add(self, frame: int, at: int, sent: int, captured: int, time: int, control: int) -> bool:
         """Take a segment of ``sent`` bytes, the first ``captured`` of them there; True where it was sent before."""
         again = bool(control) and not sent and (at, control) in self._controls
         if control:
@@ -288,7 +368,7 @@ class _Coverage:
             self._sent, self._sent_at = end, time
         for begin, stop in self._missing(max(at, 0), min(end, at + captured)):
             if self._cover(begin, stop):
-                self.pieces.append((begin, stop, segment, begin - at))
+                self._pieces.add((begin, stop, frame, begin - at))
         return again
 
     def _missing(self, begin: int, end: int) -> list[tuple[int, int]]:

@@ -7,7 +7,10 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jitsilab.errors import Problem
+from jitsilab.pcap.columns import Rows, Run, numbers
 from jitsilab.protocols import demux, tls
 from jitsilab.protocols.hello import ClientHello, ServerHello
 from jitsilab.protocols.tls_registry import suite_name, version_name
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyLog", "Plaintext", "Record", "Records", "Session", "each", "session", "sessions"]
 
+_STRETCH = np.dtype([("start", "i8"), ("end", "i8"), ("first", "u4"), ("last", "u4")])  # of one record
 _LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
 
 
@@ -33,10 +37,8 @@ class Plaintext:
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._frames: list[tuple[int, int]] = []
-        runs: list[tuple[int, list[bytes]]] = []
+        rows = Rows(_STRETCH)
+        runs: list[tuple[int, Run]] = []
         at, next_header, hole = 0, None, True
         for record in records:
             hole = hole or next_header not in (None, record.offset)
@@ -48,20 +50,19 @@ class Plaintext:
                 continue
             if hole:
                 at += bool(runs)
-                runs.append((at, []))
+                runs.append((at, Run()))
                 hole = False
-            runs[-1][1].append(record.plaintext)
-            self._starts.append(at)
+            runs[-1][1].add(record.plaintext)
+            rows.add((at, at + len(record.plaintext), record.first_frame, record.frame))
             at += len(record.plaintext)
-            self._ends.append(at)
-            self._frames.append((record.first_frame, record.frame))
-        self.pieces = [Piece(offset, b"".join(data)) for offset, data in runs]
+        self.pieces = [Piece(offset, run.take()) for offset, run in runs]
+        stretches = rows.take()
+        self._starts, self._ends, self._first, self._last = (numbers(stretches[name]) for name in _STRETCH.names or ())
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, of the records that held ``start`` to before ``end``; 0, 0 for none."""
         low, high = bisect_right(self._ends, start), bisect_left(self._starts, max(end, start + 1))
-        frames = self._frames[low:high]
-        return (min(first for first, _ in frames), max(last for _, last in frames)) if frames else (0, 0)
+        return (min(self._first[low:high]), max(self._last[low:high])) if low < high else (0, 0)
 
     def __len__(self) -> int:
         return sum(len(piece.data) for piece in self.pieces)
@@ -92,7 +93,7 @@ class Session:
 
     @cached_property
     def _plaintexts(self) -> dict[bool, Plaintext]:
-        return {up: Plaintext(record for record in self.records if record.up == up) for up in (True, False)}
+        return {up: Plaintext(self.records.each(up)) for up in (True, False)}
 
     def plaintext(self, up: bool) -> Plaintext:
         """Application data of one direction; empty where nothing was decrypted."""

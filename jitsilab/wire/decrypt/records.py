@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jitsilab.errors import Problem
-from jitsilab.pcap.columns import Growing, slices
+from jitsilab.pcap.columns import Rows, Run, joined, ordered, slices
 from jitsilab.protocols import tls
 from jitsilab.protocols.tls_registry import content_type_name
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 HEADERS = np.dtype(
     [("offset", "u8"), ("frame", "u4"), ("first_frame", "u4"), ("kind", "u1"), ("inner", "i2"), ("version", "u2"),
-     ("length", "u2"), ("up", "?"), ("encrypted", "?"), ("complete", "?")]
+     ("length", "u2"), ("up", "?"), ("encrypted", "?"), ("complete", "?"), ("at", "u8"), ("size", "i4")]
 )  # fmt: skip
-NONE = -1  # in ``inner``: not known
+NONE = -1  # in ``inner`` and ``size``, which are those of the plaintext at ``at``: not known
 
 
 class Record(NamedTuple):
@@ -42,9 +42,8 @@ class Record(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is known of a record beyond its header."""
+    """What few records say."""
 
-    plaintext: bytes | None
     messages: tuple[tls.Message, ...]
     alert: str | None
 
@@ -53,20 +52,23 @@ class Records(Sequence[Record]):
     """Records in the order in which they could be read; each becomes an object when it is asked for."""
 
     def __init__(
-        self, flow: int, headers: "npt.NDArray[Any] | None" = None, contents: dict[int, Content] | None = None
+        self,
+        flow: int,
+        headers: "npt.NDArray[Any] | None" = None,
+        contents: dict[int, Content] | None = None,
+        plaintexts: dict[bool, bytes] | None = None,
     ) -> None:
         self.flow = flow
         self.headers = headers if headers is not None else np.zeros(0, HEADERS)
         self.contents = contents if contents is not None else {}  # by place
+        self._plaintexts = plaintexts if plaintexts is not None else {}  # of all records of a direction
 
     @classmethod
     def merged(cls, flow: int, directions: "Sequence[Direction]") -> "Records":
         """The records of both directions, by the frame at which each can be read."""
         taken = [direction.headers() for direction in directions]
-        ready = np.concatenate([np.maximum.accumulate(headers["frame"]) for headers in taken])
-        order = np.argsort(ready, kind="stable")
-        every = np.concatenate(taken) if min(map(len, taken)) else max(taken, key=len)
-        headers = every[order] if len(order) < _PART else _sorted(every, order)
+        order = np.argsort(np.concatenate([np.maximum.accumulate(some["frame"]) for some in taken]), kind="stable")
+        headers = ordered(joined(taken), order)
         contents: dict[int, Content] = {}
         if any(direction.contents for direction in directions):
             places = np.empty(len(order), np.int64)
@@ -75,7 +77,8 @@ class Records(Sequence[Record]):
             for direction, column in zip(directions, taken, strict=True):
                 contents |= {int(places[begin + row]): content for row, content in direction.contents.items()}
                 begin += len(column)
-        return cls(flow, headers, dict(sorted(contents.items())))
+        plaintexts = {direction.up: direction.plaintext.take() for direction in directions}
+        return cls(flow, headers, dict(sorted(contents.items())), plaintexts)
 
     def __len__(self) -> int:
         return len(self.headers)
@@ -95,27 +98,30 @@ class Records(Sequence[Record]):
         return self._made(self.headers[place].item(), place)
 
     def __iter__(self) -> Iterator[Record]:
-        return (self._made(row, place) for place, row in enumerate(self.headers.tolist()))
+        for window in slices(len(self), PART):
+            for place, row in enumerate(self.headers[window].tolist(), window.start):
+                yield self._made(row, place)
+
+    def each(self, up: bool) -> Iterator[Record]:
+        """Those of one direction, in the order of its stream."""
+        for window in slices(len(self), PART):
+            places = window.start + np.flatnonzero(self.headers["up"][window] == up)
+            for place, row in zip(places.tolist(), self.headers[places].tolist(), strict=True):
+                yield self._made(row, place)
 
     def _made(self, row: tuple[Any, ...], place: int) -> Record:
-        offset, frame, first, kind, inner, version, length, up, encrypted, complete = row
+        offset, frame, first, kind, inner, version, length, up, encrypted, complete, at, size = row
         content = self.contents.get(place, _NOTHING)
         return Record(
             self.flow, up, offset, frame, first, content_type_name(kind),
-            None if inner == NONE else content_type_name(inner), version, length, content.plaintext, encrypted,
-            complete, content.messages, content.alert,
+            None if inner == NONE else content_type_name(inner), version, length,
+            None if size == NONE else self._plaintexts[up][at : at + size], encrypted, complete, content.messages,
+            content.alert,
         )  # fmt: skip
 
 
-_NOTHING = Content(None, (), None)
-_PART = 1 << 14  # headers that are tuples before they become a column
-
-
-def _sorted(headers: "npt.NDArray[Any]", order: "npt.NDArray[np.int64]") -> "npt.NDArray[Any]":
-    column = Growing()
-    for window in slices(len(order)):
-        column.add({"": headers[order[window]]})
-    return column.take("", HEADERS)
+PART = 1 << 14  # records that are objects at a time
+_NOTHING = Content((), None)
 
 
 class Direction:
@@ -124,35 +130,28 @@ class Direction:
     def __init__(self, up: bool, stream: "ByteStream") -> None:
         self.up, self.stream = up, stream
         self.contents: dict[int, Content] = {}  # by place in this direction
+        self.plaintext, self._opened = Run(), 0  # of all records, and how many bytes that is
         self.problems: list[Problem] = []
-        self._rows: list[tuple[Any, ...]] = []
-        self._columns, self._count = Growing(), 0
+        self._rows = Rows(HEADERS)
 
     def take(self, opened: "Opened") -> None:
         """Take the next record, in the order of the stream."""
         raw = opened.record
         first, last = self.stream.span(raw.offset, raw.offset + tls.HEADER + len(raw.fragment))
-        if opened.plaintext is not None or opened.messages or opened.alert is not None:
-            self.contents[self._count] = Content(opened.plaintext, opened.messages, opened.alert)
+        if opened.messages or opened.alert is not None:
+            self.contents[len(self._rows)] = Content(opened.messages, opened.alert)
+        size = NONE if opened.plaintext is None else len(opened.plaintext)
         inner = NONE if opened.inner_type is None else opened.inner_type
-        self._rows.append((
+        self._rows.add((
             raw.offset, last, first, raw.content_type, inner, raw.version, raw.length, self.up, opened.encrypted,
-            raw.complete,
+            raw.complete, self._opened, size,
         ))  # fmt: skip
-        self._count += 1
+        if opened.plaintext:
+            self.plaintext.add(opened.plaintext)
+            self._opened += size
         if opened.failure:
             self.problems.append(Problem(last, "TLS", raw.offset, opened.failure))
-        if len(self._rows) == _PART:
-            self._lay()
 
     def headers(self) -> "npt.NDArray[Any]":
         """All of them."""
-        if self._count < _PART:
-            return np.array(self._rows, HEADERS)
-        self._lay()
-        return self._columns.take("", HEADERS)
-
-    def _lay(self) -> None:
-        if self._rows:
-            self._columns.add({"": np.array(self._rows, HEADERS)})
-            self._rows = []
+        return self._rows.take()

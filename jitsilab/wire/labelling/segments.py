@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitsilab.pcap.columns import Growing, slices, spans
 from jitsilab.wire.labelling.heads import Array, dns_header, word
 from jitsilab.wire.labels import Label
 
@@ -25,9 +26,42 @@ _LOOKED_AT = 1024  # bytes of a segment in which the marks are looked for
 
 def label(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     """TCP payloads: a segment that begins with a known start is that, and so are those of its flow that follow."""
+    kept = Growing()
+    for window in spans(rows):
+        kept.add(_starting(packets, rows[window]))
+    own, framed = (kept.take(name, np.uint8) for name in ("label", "framed"))
+    # Before the first start that is known: the middle of something that began before the capture did.
+    last, turn = np.full(len(flows), Label.TCP, np.uint8), np.zeros(len(flows), bool)
+    for window in reversed(list(slices(len(rows)))):
+        flow = flows.of_frame[rows[window]]
+        starts = np.flatnonzero(own[window] != Label.TCP)[::-1]
+        last[flow[starts]] = own[window][starts]  # of several the one written last stays: the first
+        turn[flow[own[window] == Label.STUN]] = True
+    labels = Growing()
+    for window in slices(len(rows)):
+        flow = flows.of_frame[rows[window]]
+        label = _following(own[window], flow, last)
+        label[turn[flow] & framed[window]] = Label.CHANNEL
+        labels.add({"": label})
+    return labels.take("", np.uint8)
+
+
+def _following(own: Array, flow: Array, last: Array) -> Array:
+    """Labels of segments by their own starts, else by the one before in their flow; ``last`` is brought up to date."""
+    order = np.argsort(flow, kind="stable")
+    flow, out = flow[order], own[order]
+    place = np.maximum.accumulate(np.where(out != Label.TCP, np.arange(len(out)), -1))
+    out = np.where(place >= np.searchsorted(flow, flow), out[place], last[flow])
+    ends = np.flatnonzero(np.diff(flow, append=-1))
+    last[flow[ends]] = out[ends]
+    labels = np.empty_like(out)
+    labels[order] = out
+    return labels
+
+
+def _starting(packets: "Packets", rows: Array) -> dict[str, Array]:
+    """What segments begin with, and whether each could be ChannelData."""
     out = np.full(len(rows), Label.TCP, np.uint8)
-    if not len(rows):
-        return out
     heads = packets.heads(rows, 24)
     first = heads[:, 0]
     length = word(heads, 3)
@@ -44,25 +78,8 @@ def label(packets: "Packets", flows: "Flows", rows: Array) -> Array:
     named = (packets.src_port[rows] == 53) | (packets.dst_port[rows] == 53)
     named &= (word(heads, 0) >= 12) & dns_header(heads[:, 2:])  # behind a length (RFC 1035 section 4.2.2)
     out[named & (out == Label.TCP)] = Label.DNS
-    flow = flows.of_frame[rows]
-    order = np.argsort(flow, kind="stable")
-    flow, out = flow[order], out[order]
-    place = np.where(out != Label.TCP, np.arange(len(out)), -1)
-    begins = np.searchsorted(flow, flow)  # where each one's flow begins
-    last = np.maximum.accumulate(place)
-    known = last >= begins
-    out[known] = out[last[known]]
-    # Before the first start that is known: the middle of something that began before the capture did.
-    following = np.minimum.accumulate(np.where(place < 0, len(out), place)[::-1])[::-1]
-    ends = np.searchsorted(flow, flow, side="right")
-    later = ~known & (following < ends)
-    out[later] = out[following[later]]
-    turn = (np.bincount(flow[out == Label.STUN], minlength=len(flows)) > 0)[flow]
-    slack = packets.payload_length[rows[order]] - 4 - word(heads[order], 2)
-    out[turn & (first[order] >= 64) & (first[order] < 80) & (slack >= 0) & (slack < 4)] = Label.CHANNEL
-    labels = np.empty(len(rows), np.uint8)
-    labels[order] = out
-    return labels
+    slack = packets.payload_length[rows] - 4 - word(heads, 2)
+    return {"label": out, "framed": (first >= 64) & (first < 80) & (slack >= 0) & (slack < 4)}
 
 
 def _doubt_xml(packets: "Packets", rows: Array, heads: Array, out: Array) -> None:
