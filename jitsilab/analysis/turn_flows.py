@@ -114,7 +114,8 @@ def _open_turn(
 ) -> Iterable[TurnFlow]:
     """TURN whose messages can be read: UDP, TCP, or TLS with keys."""
     ends = flows.set_index("flow")[["client", "transport", "first_seconds", "last_seconds"]]
-    wanted = ["flow", "frame", "transport", "method", "message_class", "username"]
+    stun = stun.assign(stands_for=stun.get("stands_for", 1))
+    wanted = ["flow", "frame", "transport", "method", "message_class", "username", "stands_for"]
     turn = stun.loc[stun["depth"].eq(0) & ~stun["method"].eq("Binding"), wanted]
     for number, rows in turn.groupby("flow", sort=True):
         frames_of = _frames_of(rows)
@@ -140,8 +141,8 @@ def _open_turn(
             frames=frames,
             allocated=tuple(frames_of["Allocate", "success"]),
             refused=refused,
-            sent=int(rows["method"].eq("Send").sum()),
-            received=int(rows["method"].eq("Data").sum()),
+            sent=int(rows.loc[rows["method"].eq("Send"), "stands_for"].sum()),
+            received=int(rows.loc[rows["method"].eq("Data"), "stands_for"].sum()),
         )
 
 

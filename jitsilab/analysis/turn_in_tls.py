@@ -4,16 +4,18 @@
 tables ``tls`` and ``flows`` of a capture or of a printed study; `turn_reader` does the reading.
 """
 
-from collections import defaultdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jitsilab.analysis import limits
 from jitsilab.analysis.turn_lengths import Opening, username_range
-from jitsilab.analysis.turn_reader import QUIET, Reading, Row, readings, remembered
+from jitsilab.analysis.turn_reader import KINDS, QUIET, Reading, readings, remembered
 from jitsilab.analysis.turn_records import candidates, ends_of
+from jitsilab.pcap.columns import joined, ordered
 from jitsilab.tables import Schema, frame_from
+from jitsilab.tables.frames import texts
 
 SCHEMA: Schema = {
     "frame": ("int64", "frame in which the record ends"),
@@ -61,6 +63,8 @@ STAGES: Schema = {
     "username": ("Int64", "padded bytes of the TURN USERNAME: if the 401 says Unauthorized"),
     "realm_and_nonce": ("Int64", "padded bytes of REALM and NONCE together: under the same condition"),
 }
+MEDIA = ("send", "data", "channel-data", "other")  # what carries something, or may
+CERTAINTIES = ("deduced", "inferred")
 RELAYING = limits.RELAYING.value  # bytes a second each way: below, a relay that is set up carries checks and no media
 LIBWEBRTC = 28  # bytes of its first Allocate; its checks carry a network cost (8) and, nominating, USE-CANDIDATE (4)
 PEER = {True: 16, False: 20}  # longest padded USERNAME between browsers, from libwebrtc or not; a bridge's is longer
@@ -72,14 +76,24 @@ def records(tls: pd.DataFrame, flows: pd.DataFrame) -> pd.DataFrame:
 
     ``tls`` and ``flows`` are tables of a capture or of a printed study. Handshake records are left out.
     """
-    names = clients(flows)
-    rows = [
-        (row.frame, row.seconds, reading.flow, names[reading.flow], *row[2:6],
-         reading.certainty if row.sure else "inferred")
-        for reading in readings(tls, flows)
-        for row in reading.rows
-    ]  # fmt: skip
-    return frame_from(sorted(rows, key=lambda row: row[0]), SCHEMA)
+    names, read = clients(flows), readings(tls, flows)
+    if not read:
+        return frame_from([], SCHEMA)
+    kept = joined([reading.kept for reading in read])
+    order = np.argsort(kept["frame"], kind="stable")
+    kept, owner = ordered(kept, order), np.repeat(np.arange(len(read)), [len(one.kept) for one in read])[order]
+    surest = np.array([CERTAINTIES.index(one.certainty) for one in read])[owner]
+    return pd.DataFrame({
+        "frame": kept["frame"].astype(np.int64),
+        "seconds": kept["seconds"],
+        "flow": pd.array(np.array([one.flow for one in read])[owner], dtype="Int64"),
+        "client": texts(owner, [names[one.flow] for one in read]),
+        "up": kept["up"],
+        "message": texts(kept["message"].astype(np.int32), KINDS),
+        "length": kept["length"].astype(np.int64),
+        "record_length": kept["record_length"].astype(np.int64),
+        "certainty": texts(np.where(kept["sure"], surest, CERTAINTIES.index("inferred")), CERTAINTIES),
+    })  # fmt: skip
 
 
 def clients(flows: pd.DataFrame) -> dict[int, str]:
@@ -117,73 +131,73 @@ def _row(reading: Reading, flow: dict[str, Any], client: str, frame: int | None 
         "stage": "unreachable", "score": reading.score, "certainty": reading.certainty, "frames": str(frame or ""),
         "allocated_frames": "", "refused_frames": "", "relayed_seconds": 0.0,
     }  # fmt: skip
-    names: dict[str, list[int]] = defaultdict(list)
-    rows = reading.rows
-    for message in rows:
-        names[message.message].append(message.frame)
+    frames = {message: reading.rows(message)["frame"].tolist() for message in KINDS if message not in MEDIA}
     counts = {"permissions": "create-permission", "granted": "create-permission-success",
               "refused": "create-permission-error", "channels": "channel-bind-success", "sent": "send",
               "received": "data"}  # fmt: skip
-    row |= {column: len(names[message]) for column, message in counts.items()}
-    opened = next((i for i, message in enumerate(rows) if message.message == "allocate-success"), len(rows))
-    relayed = [message for message in rows[opened:] if message.message in ("send", "data", "channel-data", "other")]
-    row |= {f"bytes_{'up' if up else 'down'}": sum(m.length for m in relayed if m.up == up) for up in (True, False)}
-    row["relayed_seconds"] = relayed[-1].seconds - relayed[0].seconds if relayed else 0.0
+    row |= {column: len(reading.rows(message)) for column, message in counts.items()}
+    opened = np.flatnonzero(reading.kept["message"] == KINDS.index("allocate-success"))
+    relayed = reading.rows(*MEDIA, since=opened[0] if len(opened) else len(reading.kept))
+    for name, up in (("bytes_up", True), ("bytes_down", False)):
+        row[name] = int(relayed["length"][relayed["up"] == up].sum(dtype=np.int64))
+    begun, ended = relayed["seconds"][[0, -1]].tolist() if len(relayed) else (0.0, 0.0)
+    row["relayed_seconds"] = ended - begun
     row["checks"] = len(reading.checks)
     if reading.opening is None:
         return row
     if reading.checks:
         row["check_length"] = min(reading.checks)
-        row["session"], row["username_longest"] = _session(reading, reading.opening, rows)
+        row["session"], row["username_longest"] = _session(reading, reading.opening)
     if not reading.failed:
         row |= {"fixed": reading.opening.fixed, "username": reading.opening.username}
         row |= {
             "realm_and_nonce": reading.opening.realm_and_nonce,
             "reason": reading.reasons[0] if reading.reasons else None,
         }
-    stage, frames = _stage(reading, row, names, relayed[0].seconds if relayed else 0.0)
-    row |= {"stage": stage, "frames": " ".join(map(str, frames))}
-    row["allocated_frames"] = " ".join(map(str, names["allocate-success"]))
-    row["refused_frames"] = " ".join(map(str, names["create-permission-error"]))
+    stage, shown = _stage(reading, row, frames, begun)
+    row |= {"stage": stage, "frames": " ".join(map(str, shown))}
+    row["allocated_frames"] = " ".join(map(str, frames["allocate-success"]))
+    row["refused_frames"] = " ".join(map(str, frames["create-permission-error"]))
     return row
 
 
-def _stage(reading: Reading, row: dict[str, Any], names: dict[str, list[int]], begun: float) -> tuple[str, list[int]]:
+def _stage(reading: Reading, row: dict[str, Any], frames: dict[str, list[int]], begun: float) -> tuple[str, list[int]]:
     """The stage and the frames that show it; a refusal comes before checks without an answer."""
     if reading.failed:
-        return "auth-failed", names["allocate-error"]
+        return "auth-failed", frames["allocate-error"]
     lasted = max(row["last_seconds"] - begun, 1.0)
     if row["granted"]:
         if min(row["bytes_up"], row["bytes_down"]) >= RELAYING * lasted:
-            carries = names["channel-bind-success"] or names["data"]
-            return "relaying", names["create-permission-success"][:1] + carries[:1]
-        return "permitted", names["create-permission-success"]
+            carries = frames["channel-bind-success"] or reading.rows("data")["frame"].tolist()
+            return "relaying", frames["create-permission-success"][:1] + carries[:1]
+        return "permitted", frames["create-permission-success"]
     if row["refused"]:
-        return "permission-refused", names["create-permission-error"]
-    return "allocated", names["allocate-success"]
+        return "permission-refused", frames["create-permission-error"]
+    return "allocated", frames["allocate-success"]
 
 
 def _unanswered(tls: pd.DataFrame, ends: dict[int, dict[str, Any]]) -> list[tuple[int, int]]:
     """Flows whose ClientHello would lead to TURN and whose server said nothing, with the frame of the ClientHello."""
     silent = []
-    for number, shown in candidates(tls):
+    said = ~tls["up"].astype("boolean").fillna(True) & ~tls["record_type"].eq("alert").fillna(False)
+    for number, shown in candidates(tls[~tls["flow"].isin(tls.loc[said, "flow"].dropna().unique())]):
         flow = ends.get(number)
-        if flow is None or (shown.down & ~shown.alert).any():
+        if flow is None:
             continue
-        waited = float(flow["last_seconds"]) - shown.seconds[0]
+        waited = float(flow["last_seconds"]) - float(shown.seconds[0])
         ended = any(not pd.isna(flow.get(name)) and flow.get(name) for name in ("fins", "resets"))
         if ended or waited >= QUIET:
-            silent.append((number, shown.frame[0]))
+            silent.append((number, int(shown.frame[0])))
     return silent
 
 
-def _session(reading: Reading, opening: Opening, rows: list[Row]) -> tuple[str, int]:
+def _session(reading: Reading, opening: Opening) -> tuple[str, int]:
     """Whom a connection's checks are for, and the most bytes their USERNAME can have.
 
     A bridge's ufrag is longer than a browser's, and its answers are longer than 64 bytes.
     """
     libwebrtc = opening.bare == LIBWEBRTC
     longest = username_range(min(reading.checks), 8 if libwebrtc else 0)[1]
-    came = [row.length for row in rows if row.message == "data"][:8]
+    came = reading.rows("data")["length"][:8].tolist()
     answered = opening.wrapper + opening.fixed + ANSWER in came
     return "p2p" if answered or longest <= PEER[libwebrtc] else "jvb", longest

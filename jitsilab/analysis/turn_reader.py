@@ -8,10 +8,10 @@ records, connections that were there before the capture.
 """
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from jitsilab.analysis.turn_lengths import (
     settled,
 )
 from jitsilab.analysis.turn_records import COLUMNS, ENDS, Shown, candidates, ends_of
+from jitsilab.pcap.columns import laid, numbers
 
 READ = (*COLUMNS, "handshake", "alpn", "length_sum", "sharing")  # columns of the table tls
 Found = TypeVar("Found")
@@ -39,27 +40,15 @@ QUIET = limits.TURN_SILENCE.value  # s without a word after an answer: it was no
 CROWD = limits.CROWD.value  # Data indications; from then on records may hold pieces of messages, of any length
 CLOSING = limits.CLOSING.value  # s between the last message and the end of a flow that a client closes
 OPENED = ("allocate", "allocate-error", "allocate", "allocate-success")
-_KINDS = (
+KINDS = (
     "other", "allocate", "allocate-success", "allocate-error", "refresh", "refresh-success", "create-permission",
     "create-permission-success", "create-permission-error", "channel-bind", "channel-bind-success",
     "channel-bind-error", "send", "data", "channel-data",
 )  # fmt: skip
-_ROWS = np.dtype([
+ROWS = np.dtype([
     ("frame", "u8"), ("seconds", "f8"), ("up", "?"), ("message", "u1"), ("length", "u4"), ("record_length", "u4"),
     ("sure", "?"),
 ])  # fmt: skip
-
-
-class Row(NamedTuple):
-    """One record."""
-
-    frame: int
-    seconds: float
-    up: bool
-    message: str
-    length: int
-    record_length: int
-    sure: bool
 
 
 @dataclass(slots=True)
@@ -69,7 +58,7 @@ class Reading:
     flow: int
     opening: Opening | None = None
     score: int = 0
-    kept: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, _ROWS))
+    kept: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, ROWS))  # records: of an hour of media, many
     failed: bool = False  # credentials were refused
     open: bool = False  # the answer to the credentials may be a success or a refusal: both are as long
     reasons: list[int] = field(default_factory=list)  # padded lengths of the reasons of errors
@@ -78,14 +67,10 @@ class Reading:
     )  # lengths of what was sent into the tunnel before anything came back
     records: "_Records | None" = None  # of a flow without an opening
 
-    @property
-    def rows(self) -> list[Row]:
-        """The records, as objects; of an hour of media they are many, and are made when asked for."""
-        return [Row(frame, seconds, up, _KINDS[kind], *more) for frame, seconds, up, kind, *more in self.kept.tolist()]
-
-    def keep(self, rows: list[Row]) -> None:
-        """Take the records of the flow."""
-        self.kept = np.array([(*row[:3], _KINDS.index(row.message), *row[4:]) for row in rows], _ROWS)
+    def rows(self, *messages: str, since: int = 0) -> npt.NDArray[Any]:
+        """Those of its records that are such messages, from a place on."""
+        kept = self.kept[since:]
+        return kept[np.isin(kept["message"], [KINDS.index(message) for message in messages])]
 
     @property
     def certainty(self) -> str:
@@ -96,13 +81,41 @@ class Reading:
 
 @dataclass(slots=True)
 class _Records:
-    """Application records of one flow after the handshake, as parallel lists."""
+    """Application records of one flow after the handshake, as parallel columns."""
 
-    frame: list[int]
-    seconds: list[float]
-    up: list[bool]
-    record: list[int]  # -1: unknown
-    length: list[int]  # plaintext; -1: unknown
+    frame: Sequence[int]
+    seconds: Sequence[float]
+    up: Sequence[bool]
+    record: Sequence[int]  # -1: unknown
+    length: Sequence[int]  # plaintext; -1: unknown
+
+    def kept(self, names: "_Names") -> npt.NDArray[Any]:
+        """The records whose length is known, under their names."""
+        known = np.flatnonzero(np.asarray(self.length) >= 0)
+        rows = np.zeros(len(known), ROWS)
+        columns = (self.frame, self.seconds, self.up, names.kinds, self.length, self.record, names.sure)
+        for name, column in zip(ROWS.names or (), columns, strict=True):
+            rows[name] = np.asarray(column)[known]
+        return laid(rows)
+
+    def places(self, up: bool) -> npt.NDArray[np.int64]:
+        """Those of one direction."""
+        return np.flatnonzero(np.asarray(self.up) == up)
+
+
+class _Names:
+    """What records are, and whether nothing else is possible."""
+
+    def __init__(self, count: int, names: Iterable[tuple[int, str]]) -> None:
+        self.kinds, self.sure = np.zeros(count, np.uint8), np.zeros(count, bool)
+        for place, name in names:
+            self[place] = name, True
+
+    def __getitem__(self, place: int) -> str:
+        return KINDS[self.kinds[place]]
+
+    def __setitem__(self, place: "int | npt.NDArray[np.int64]", name: tuple[str, bool]) -> None:
+        self.kinds[place], self.sure[place] = KINDS.index(name[0]), name[1]
 
 
 def remembered(read: Callable[[pd.DataFrame, pd.DataFrame], Found]) -> Callable[[pd.DataFrame, pd.DataFrame], Found]:
@@ -169,24 +182,21 @@ def _after_handshake(shown: Shown, cost: int, finished: frozenset[int]) -> _Reco
     if not len(sent):
         return None
     first = int(sent[0])
-    kept = rows[first:].tolist()
-    return _Records(
-        [shown.frame[row] for row in kept], [shown.seconds[row] for row in kept], up[first:].tolist(),
-        record[first:].tolist(), np.where(record >= cost, record - cost, -1)[first:].tolist(),
-    )  # fmt: skip
+    columns = (shown.frame[rows], shown.seconds[rows], up, record, np.where(record >= cost, record - cost, -1))
+    since: list[Any] = [numbers(column[first:]) for column in columns]
+    return _Records(*since)
 
 
 def _read_records(number: int, records: _Records, flow: dict[str, Any]) -> Reading | None:
     """Find the opening, then name what follows; None where the records do not open as TURN does."""
-    asked = [i for i, up in enumerate(records.up) if up][:2]
+    asked, answers = records.places(True)[:2], records.places(False)
     if len(asked) < 2:
         return None
-    answers = [i for i in range(asked[0], len(records.up)) if not records.up[i]]
-    first = [i for i in answers if i < asked[1]]
-    second = [i for i in answers if i > asked[1]]
-    if not first or not second:
+    first, second = answers[(answers > asked[0]) & (answers < asked[1])], answers[answers > asked[1]]
+    if not len(first) or not len(second):
         return None
-    places = [asked[0], first[-1], asked[1], second[0]]  # tickets come before the 401, nothing after it
+    # tickets come before the 401, nothing after it
+    places = [int(place) for place in (asked[0], first[-1], asked[1], second[0])]
     lengths = [records.length[i] for i in places]
     six = ":" in str(flow["client"])
     choices = openings(lengths, six)
@@ -203,7 +213,7 @@ def _named(number: int, records: _Records, places: list[int], opening: Opening, 
     """Name all records under one reading of the opening and count the equations that hold."""
     reading = Reading(number, opening)
     reading.score = 2 + (opening.bare in (28, 36)) + (opening.phrase == 12)
-    names: dict[int, tuple[str, bool]] = dict(zip(places, ((name, True) for name in OPENED), strict=True))
+    names = _Names(len(records.up), zip(places, OPENED, strict=True))
     walk = _Walk(records, opening, names, flow, places)
     walk.run(places[3] + 1)
     reading.score += walk.equations
@@ -215,12 +225,7 @@ def _named(number: int, records: _Records, places: list[int], opening: Opening, 
         reading.open = opening.sound and opening.username >= EXPIRY
         reading.failed = not reading.open and (until - records.seconds[places[3]] >= QUIET or walk.closed)
         names[places[3]] = ("allocate-error", False) if reading.failed else ("other", False)
-    columns = zip(records.frame, records.seconds, records.up, records.length, records.record, strict=True)
-    reading.keep([
-        Row(frame, seconds, up, name, length, record, sure)
-        for i, (frame, seconds, up, length, record) in enumerate(columns) if length >= 0
-        for name, sure in (names.get(i, ("other", False)),)
-    ])  # fmt: skip
+    reading.kept = records.kept(names)
     reading.checks = walk.checks
     return reading
 
@@ -232,7 +237,7 @@ class _Walk:
         self,
         records: _Records,
         opening: Opening,
-        names: dict[int, tuple[str, bool]],
+        names: _Names,
         flow: dict[str, Any],
         places: list[int],
     ) -> None:
@@ -272,6 +277,10 @@ class _Walk:
         """Go through the records in order, then see what the end says."""
         records = self.records
         for i in range(start, len(records.up)):
+            if self.bound:  # whatever comes, to the end
+                rest = np.asarray(records.length[i:])
+                self.names[i + np.flatnonzero((rest >= 0) & (rest % 4 == 0))] = "channel-data", False
+                break
             length = records.length[i]
             if length < 0 or length % 4:
                 continue  # a ticket, or bytes of a message that other records continue
@@ -283,9 +292,6 @@ class _Walk:
 
     def _sent(self, i: int, length: int) -> None:
         self.followed = self.followed or length in self.held or length >= self.opening.wrapper + SMALLEST_PAYLOAD
-        if self.bound:
-            self.names[i] = ("channel-data", False)
-            return
         self.names[i] = ("send", not self.data)
         if not self.data and length not in self.held:
             self.checks.append(length - self.opening.wrapper)
@@ -299,9 +305,7 @@ class _Walk:
     def _came(self, i: int, length: int) -> None:
         """An answer if a request waits that it fits; else relayed data."""
         opening, reason = self.opening, self.opening.reason(length)
-        if self.bound:
-            self.names[i] = ("channel-data", False)
-        elif self.came > CROWD:
+        if self.came > CROWD:
             self.names[i] = ("data", False)
         elif length == opening.granted and self._answered(i, "-success", _PEERS):
             self.holds.add("I4")
@@ -365,14 +369,15 @@ class _Walk:
     def _last(self, start: int) -> None:
         """Requests that got no answer: those that nothing else can be, and the Refresh with which a client leaves."""
         records, opening = self.records, self.opening
-        sent = [i for i in range(start, len(records.up)) if records.up[i]]
+        sent = records.places(True)
+        sent = sent[sent >= start]
         for request, kind in self.waiting:
             if kind == "create-permission" and not (self.data or "I1" in self.holds):
                 self.names[request] = (kind, False)
-        if not sent or records.length[sent[-1]] != opening.refresh:
+        if not len(sent) or records.length[sent[-1]] != opening.refresh:
             return
-        last = sent[-1]
-        if self.names[last][0] == "refresh":
+        last = int(sent[-1])
+        if self.names[last] == "refresh":
             self.holds.add("I2")
             return
         after = range(last + 1, len(records.up))
@@ -405,7 +410,7 @@ def _beginning(reading: Reading, whole: set[tuple[int, ...]]) -> None:
     records = reading.records
     if records is None:
         return
-    asked = [i for i, up in enumerate(records.up) if up][:3]
+    asked = records.places(True)[:3].tolist()
     until = asked[1] if len(asked) > 1 else len(records.up)
     answers = [i for i in range(asked[0], until) if not records.up[i]]
     places = [asked[0], *answers[-1:], *(asked[1:2] if answers else [])]
@@ -413,10 +418,11 @@ def _beginning(reading: Reading, whole: set[tuple[int, ...]]) -> None:
     fit = len(places) == 3 and bool(openings(lengths))
     if len(asked) > 2 or not (fit or any(shape[: len(lengths)] == lengths for shape in whole)):
         return
-    reading.keep([
-        Row(records.frame[i], records.seconds[i], records.up[i], name, records.length[i], records.record[i], False)
-        for i, name in zip(places, OPENED, strict=False)
-    ])  # fmt: skip
+    reading.kept = np.array(
+        [(records.frame[i], records.seconds[i], records.up[i], KINDS.index(name), records.length[i], records.record[i],
+          False) for i, name in zip(places, OPENED, strict=False)],
+        ROWS,
+    )  # fmt: skip
 
 
 def _agreed(readings: list[Reading]) -> list[Reading]:

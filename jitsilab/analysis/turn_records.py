@@ -14,12 +14,10 @@ ENDS = ("client", "client_port", "first_frame", "last_frame", "first_seconds", "
 class Shown(NamedTuple):
     """The records of one flow as parallel columns."""
 
-    frame: list[int]
-    seconds: list[float]
+    frame: npt.NDArray[np.int64]
+    seconds: npt.NDArray[np.float64]
     up: npt.NDArray[np.bool_]
-    down: npt.NDArray[np.bool_]  # neither where the direction is not known
     data: npt.NDArray[np.bool_]  # application data
-    alert: npt.NDArray[np.bool_]
     length: npt.NDArray[np.int64]  # of the record; -1: unknown
     version: str | None  # that was agreed: the highest that a record of the server shows
     suite: str | None
@@ -45,11 +43,9 @@ def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
     flow = records["flow"].to_numpy(dtype=np.int64)
     bounds = np.flatnonzero(np.diff(flow, prepend=-1, append=-1))
     up = records["up"].astype("boolean")
-    frame, seconds = records["frame"].to_numpy(), records["seconds"].to_numpy()
+    frame, seconds = records["frame"].to_numpy(np.int64), records["seconds"].to_numpy(np.float64)
     ours, theirs = up.fillna(False).to_numpy(dtype=bool), ~up.fillna(True).to_numpy(dtype=bool)
-    data, alert = (
-        records["record_type"].eq(kind).fillna(False).to_numpy(dtype=bool) for kind in ("application_data", "alert")
-    )
+    data = records["record_type"].eq("application_data").fillna(False).to_numpy(dtype=bool)
     length = records["length"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
     (version, versions), (suite, suites) = (pd.factorize(records[name]) for name in ("version", "suite"))
     for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
@@ -57,6 +53,6 @@ def candidates(tls: pd.DataFrame) -> Iterator[tuple[int, Shown]]:
         agreed = [versions[code] for code in np.unique(version[rows][theirs[rows]]).tolist() if code >= 0]
         chosen = suite[rows][suite[rows] >= 0]
         yield int(flow[start]), Shown(
-            frame[rows].tolist(), seconds[rows].tolist(), ours[rows], theirs[rows], data[rows], alert[rows],
-            length[rows], max(agreed, default=None), suites[chosen[0]] if len(chosen) else None,
+            frame[rows], seconds[rows], ours[rows], data[rows], length[rows], max(agreed, default=None),
+            suites[chosen[0]] if len(chosen) else None,
         )  # fmt: skip
