@@ -19,7 +19,7 @@ from jitsilab import terminal
 from jitsilab.errors import CaptureError, ParameterError, Problem
 from jitsilab.inputs import Evidence, Piece, collect
 from jitsilab.inputs.delivery import Delivery
-from jitsilab.inputs.packets import ANALYSED, WIRE_TABLES, PacketTables
+from jitsilab.inputs.packets import ANALYSED, SHORT, WIRE_TABLES, PacketTables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,7 +173,7 @@ class Call:
     def chunks(self, name: str) -> "Iterator[pd.DataFrame]":
         """The rows of a table part by part, as `table` has them; nothing where no piece can show it.
 
-        ``frames``, ``tcp`` and ``rtp`` of a capture, with a row a packet, are then not made whole, and not kept.
+        ``frames``, ``tcp``, ``rtp`` and ``stun`` of a capture, with a row a packet, are then not made whole, nor kept.
         """
         if name not in WIRE_TABLES or name in self._tables:
             rows = self.table(name)
@@ -297,12 +297,16 @@ class Call:
         return self.packets[0].why_not(name) if self.packets else "there is no capture among the evidence"
 
     def _of_packets(self, name: str) -> "pd.DataFrame | None":
+        return self._joined([source.table(name) for source in self.packets])
+
+    def _joined(self, tables: "list[pd.DataFrame | None]") -> "pd.DataFrame | None":
+        """The rows of each capture, one after the other."""
         import pandas as pd
 
-        shown = [(source.input, rows) for source in self.packets if (rows := source.table(name)) is not None]
-        if len(self.packets) == 1 and shown:
-            return shown[0][1]
-        parts = [rows.assign(input=input) for input, rows in shown]
+        if len(tables) == 1:
+            return tables[0]
+        shown = [(source, rows) for source, rows in zip(self.packets, tables, strict=True) if rows is not None]
+        parts = [rows.assign(input=source.input) for source, rows in shown]
         return pd.concat(parts, ignore_index=True) if parts else None
 
     def _of_lines(self, name: str) -> "dict[str, pd.DataFrame | None]":
@@ -422,11 +426,16 @@ class _Tables(Mapping[str, "pd.DataFrame | None"]):
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._short: dict[str, pd.DataFrame | None] = {}
 
     def __getitem__(self, name: str) -> "pd.DataFrame | None":
         if name not in self.NAMES:
             raise KeyError(name)
-        return self._call.table(name)
+        if name not in SHORT:
+            return self._call.table(name)
+        if name not in self._short:
+            self._short[name] = self._call._joined([source[name] for source in self._call.packets])
+        return self._short[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.NAMES)

@@ -21,13 +21,11 @@ def call(recording: Callable[[str], Path]) -> Callable[..., jl.Call]:
 @pytest.mark.parametrize("name", ["jvb-3", "jvb-p2p-3", "turn-refused-long", "p2p-relay-only"])
 def test_every_check_is_verified_with_a_password_from_jingle(call: Callable[..., jl.Call], name: str) -> None:
     here = call(name)
-    rows = here.table("stun")
-    assert rows is not None
     accounts = [(username, "", password) for username, password in joins.turn_credentials(here.xmpp)]
-    verdicts = stun_table.integrity(here.wire, joins.passwords(here.jingle), accounts)
+    rows, _ = stun_table.table(here.wire, stun_table.Secrets(joins.passwords(here.jingle), accounts))
     signed = rows["attributes"].str.contains(r"\b0008\b", na=False)
     assert signed.sum() > 50
-    assert verdicts[signed.to_numpy()].eq(True).all()
+    assert rows.loc[signed, "integrity_ok"].eq(True).all()
 
 
 def test_a_ufrag_used_twice_has_both_passwords() -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datagrams
 import pandas as pd
@@ -151,20 +152,23 @@ def browsers_passwords(where: Path) -> dict[str, set[str]]:
     return found
 
 
+def integrity(wire: Wire, *secrets: Any) -> "pd.Series[Any]":
+    return table.table(wire, table.Secrets(*secrets)).rows["integrity_ok"]
+
+
 def test_every_check_is_signed_with_the_password_that_was_signalled(recording: Callable[[str], Path]) -> None:
     where = recording("jvb-3")
     passwords = browsers_passwords(where)
     if not passwords:
         pytest.skip("the recording keeps no log of the browsers' descriptions")
     wire = Wire(pcap.read(where / "capture-eth0.pcapng"), decrypt.KeyLog.load(where / "keys.txt"))
-    rows = table.table(wire).rows
-    rows["integrity_ok"] = table.integrity(wire, passwords)
+    rows = table.table(wire, table.Secrets(passwords)).rows
     signed = rows[(rows["method"] == "Binding") & rows["attributes"].fillna("").str.contains("0008")]
     assert set(signed["depth"]) == {0, 1}
     assert signed["integrity_ok"].all()
-    wrong = table.integrity(wire, {ufrag: "x" * 24 for ufrag in passwords})
+    wrong = integrity(wire, {ufrag: "x" * 24 for ufrag in passwords})
     assert not wrong[signed.index].any()
-    assert table.integrity(wire, {}).isna().all()
+    assert integrity(wire, {}).isna().all()
 
 
 def test_long_term_credentials_reach_the_answers() -> None:
@@ -177,8 +181,8 @@ def test_long_term_credentials_reach_the_answers() -> None:
     wire = datagrams.wire(Sent(A, B, request), Sent(B, A, answer), Sent(B, A, answer[:-1] + b"\0"))
     for realm in ("", "example.org"):
         account = ("マトリックス", realm, "The\u00adM\u00aatr\u2168")
-        assert table.integrity(wire, {}, [account]).tolist() == [True, True, False]
-    assert table.integrity(wire, {}, [("マトリックス", "elsewhere", "TheMatrIX")]).isna().all()
+        assert integrity(wire, {}, [account]).tolist() == [True, True, False]
+    assert integrity(wire, {}, [("マトリックス", "elsewhere", "TheMatrIX")]).isna().all()
 
 
 def test_a_request_sent_again_keeps_its_first_frame() -> None:

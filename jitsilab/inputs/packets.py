@@ -18,7 +18,17 @@ WIRE_TABLES = (
     "frames", "tcp", "arp", "flows", "stun", "dtls", "tls", "rtp", "rtcp", "media", "dns", "http", "xmpp", "bridge",
     "jingle", "payload_types", "header_extensions", "candidates", "sources",
 )  # fmt: skip
-PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp", "extended")  # as `jitsilab.tables.PARTS` has them
+PARTS = (
+    "segments",
+    "stamps",
+    "bounds",
+    "cut",
+    "ends",
+    "icmp",
+    "extended",
+    "spoken",
+)  # as `jitsilab.tables.PARTS` has them
+SHORT = {"stun": "spoken"}  # what checks take in place of a table
 ANALYSED = ("ice", "turn_in_tls")  # made of other tables
 PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
 NAMES = (*WIRE_TABLES, *ANALYSED)
@@ -49,6 +59,9 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
         self._problems: dict[str, list[Problem]] = {}
 
     def __getitem__(self, name: str) -> "pd.DataFrame | None":
+        """A table as checks take it: of ``stun`` what is said, without what merely carries media."""
+        if name in SHORT and self.wire is not None and name not in self._tables:
+            name = SHORT[name]
         if name in PARTS:
             return self._part(name)
         if name not in NAMES:
@@ -70,6 +83,12 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
 
     def chunks(self, name: str) -> "Iterator[pd.DataFrame]":
         """The rows of a table part by part, nothing where the source cannot show it; a long one is made of slices."""
+        if (parts := self._parts(name)) is not None:
+            self._problems[name] = list[Problem]()
+            for rows, faults in parts:
+                self._problems[name] += faults
+                yield rows
+            return
         if (long := self._long(name)) is None:
             table = self.table(name)
             if table is not None:
@@ -88,10 +107,16 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
 
     def of_frames(self, name: str, frames: Iterable[int]) -> "pd.DataFrame | None":
         """The rows of a table that are of these frames; a long one is not made whole for them."""
+        import numpy as np
+
+        if self._parts(name) is not None:
+            import pandas as pd
+
+            wanted = set(frames)
+            return pd.concat([part[part["frame"].isin(wanted)] for part in self.chunks(name)], ignore_index=True)
         if (long := self._long(name)) is None:
             table = self.table(name)
             return None if table is None else table[table["frame"].isin(set(frames))]
-        import numpy as np
 
         packets = long.wire.packets
         places = np.unique(np.fromiter(frames, np.int64)) - packets.first
@@ -106,6 +131,26 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
 
         return _Long(self.wire, catalogue.LONG[name]) if name in catalogue.LONG else None
 
+    def _parts(self, name: str) -> "Iterator[Any] | None":
+        """What makes a table in chunks one after the other, where it is such a one and was not made yet."""
+        if self.wire is None or name in self._tables or name not in NAMES:
+            return None
+        from jitsilab.tables import catalogue
+
+        build = catalogue.CHUNKS.get(name)
+        return None if build is None else build(self.wire, self._secrets())
+
+    def _secrets(self) -> Any:
+        """What signaling says of how STUN is signed; None where there is none to be read."""
+        from jitsilab.analysis import joins
+        from jitsilab.tables import stun
+
+        xmpp, jingle = self.table("xmpp"), self.table("jingle")
+        if xmpp is None or jingle is None:
+            return None
+        accounts = [(user, "", password) for user, password in joins.turn_credentials(xmpp)]
+        return stun.Secrets(joins.passwords(jingle), accounts)
+
     def _part(self, name: str) -> "pd.DataFrame | None":
         """A part of a long table, by itself where the whole was not made anyhow; the short ones are kept."""
         if self.wire is None:
@@ -114,9 +159,10 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
             from jitsilab.pcap import columns
             from jitsilab.tables import catalogue
 
-            rows: pd.DataFrame = catalogue.PARTS[name](self.wire)
+            signed = (self._secrets(),) if name == "spoken" else ()
+            rows: pd.DataFrame = catalogue.PARTS[name](self.wire, *signed)
             columns.let_go()
-            if name not in ("icmp", "extended"):
+            if name not in ("icmp", "extended", "spoken"):
                 return rows
             self._tables[name] = rows
         kept: pd.DataFrame = self._tables[name]
@@ -176,22 +222,18 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
 
         if name == "media" and (payload_types := self.table("payload_types")) is not None:
             return tuple(build(self.wire, joins.clock_rates(payload_types)))
+        if name == "stun":
+            return tuple(build(self.wire, self._secrets()))
         rows, problems = build(self.wire)
         if name == "candidates" and rows["address"].fillna("").str.lower().str.endswith(".local").any():
             rows["resolved"] = joins.local_names(rows, self.table("dns"))
-        xmpp, jingle = (self.table("xmpp"), self.table("jingle")) if name == "stun" else (None, None)
-        if xmpp is not None and jingle is not None:
-            from jitsilab.tables import stun
-
-            accounts = [(user, "", password) for user, password in joins.turn_credentials(xmpp)]
-            rows["integrity_ok"] = stun.integrity(self.wire, joins.passwords(jingle), accounts)  # type: ignore[arg-type]
         return rows, problems
 
     def _analysed(self, name: str) -> "pd.DataFrame | None":
         if name == "ice":
             from jitsilab.analysis import ice
 
-            stun = self.table("stun")
+            stun = self["stun"]
             return None if stun is None else ice.pairs(stun)
         from jitsilab.analysis import turn_in_tls
 

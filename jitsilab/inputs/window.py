@@ -161,6 +161,10 @@ class Part(PacketTables):
         rows = self._source.table(name)
         return None if rows is None else self._cut(rows)
 
+    def _part(self, name: str) -> pd.DataFrame | None:
+        rows = self._source[name]
+        return None if rows is None else self._cut(rows)
+
     def chunks(self, name: str) -> Iterator[pd.DataFrame]:
         """As the source has them, as far as they are within."""
         for rows in self._source.chunks(name):

@@ -113,10 +113,10 @@ def _empty(name: str) -> pd.DataFrame:
     return frame_from([], schema) if schema is not None else pd.DataFrame()
 
 
-#: what analysis needs of the long tables, in a few bytes a row: the part, and the table that it is a part of
+#: what analysis needs of the long tables, in fewer bytes or rows: the part, and the table that it is a part of
 PARTS = {
     "segments": "tcp", "stamps": "tcp", "bounds": "frames", "cut": "frames", "ends": "frames", "icmp": "frames",
-    "extended": "rtp",
+    "extended": "rtp", "spoken": "stun",
 }  # fmt: skip
 
 

@@ -18,17 +18,17 @@ from jitsilab.pcap.cores import side_by_side
 from jitsilab.pcap.links import UDP
 from jitsilab.protocols import rtcp as rtcp_decoder
 from jitsilab.protocols.rtp import STATIC
+from jitsilab.protocols.stun import Endpoint
 from jitsilab.tables import COMMON, TIME, Schema, Table, frame_from, rtp_extensions, streams
 from jitsilab.wire import labels
 from jitsilab.wire.flows import Range, wire_lengths
 from jitsilab.wire.labels import Label
-from jitsilab.wire.units import Unit, endpoints
+from jitsilab.wire.units import KINDS, TRANSPORTS, Unit, endpoints
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire
 
 Array = npt.NDArray[Any]
-TRANSPORTS = ("udp", "tcp", "tls")
 PART = 1 << 16  # packets of some flows that are counted at once
 FIRST = 4  # packets that show a way of extending the header
 
@@ -117,60 +117,64 @@ MEDIA: Schema = {
 SCHEMAS = {"rtp": RTP, "rtcp": RTCP, "media": MEDIA}
 
 
-def _flow(unit: Unit) -> int:
-    return unit.flow
-
-
-def _frame_of(unit: Unit) -> int:
-    return unit.frame
-
-
-def _nested(wire: "Wire") -> list[Unit]:
-    """RTP that TURN wraps."""
-    return [unit for unit in wire.units if unit.kind == "rtp" and len(unit.data) >= 12]
-
-
-def _nested_in(wire: "Wire", rows: Array) -> list[Unit]:
-    """Those of some rows of the capture."""
-    nested = _nested(wire)
-    there = np.isin([unit.frame - wire.packets.first for unit in nested], rows)
-    return [nested[place] for place in np.flatnonzero(there).tolist()]
-
-
 class Columns:
     """RTP packets in the order of their frames, one array a field."""
 
-    def __init__(self, wire: "Wire", rows: Array, nested: list[Unit]) -> None:
+    def __init__(self, wire: "Wire", rows: Array, nested: Array) -> None:
+        """``rows`` of the capture that are RTP over plain UDP, and ``nested`` `wire.units.rows` that TURN wraps."""
         packets, flows = wire.packets, wire.flows
-        frames = np.array([u.frame for u in nested], np.int64)
-        heads = np.concatenate([packets.heads(rows, 12), _matrix([u.data[:12] for u in nested])])
-        frame = np.concatenate([rows + packets.first, frames])
+        self._packets = packets
+        self._units = wire.units if len(nested) else None
+        frame = np.concatenate([rows + packets.first, nested["frame"].astype(np.int64)])
         order = np.argsort(frame, kind="stable")
 
-        def joined(plain: Array, inside: list[Any]) -> Array:
-            return np.concatenate([plain, np.array(inside, plain.dtype)])[order]
+        def joined(plain: Array, inside: Array) -> Array:
+            return np.concatenate([plain, inside.astype(plain.dtype)])[order]
 
-        self.unit = np.concatenate([np.full(len(rows), -1), np.arange(len(nested))])[order]
         self.nested = nested
+        self.unit = joined(np.full(len(rows), -1), np.arange(len(nested)))
         self.frame = frame[order]
         self.time = packets.time[self.frame - packets.first]
-        self.flow = joined(flows.of_frame[rows].astype(np.int64), [u.flow for u in nested])
-        self.up = joined(flows.up[rows], [u.up for u in nested])
-        self.depth = joined(np.zeros(len(rows), np.int64), [u.depth for u in nested])
-        self.transport = joined(np.zeros(len(rows), np.int64), [TRANSPORTS.index(u.transport) for u in nested])
-        self.size = joined(wire_lengths(packets, rows), [u.size for u in nested])
+        self.flow = joined(flows.of_frame[rows].astype(np.int64), nested["flow"])
+        self.up = joined(flows.up[rows], nested["up"])
+        self.depth = joined(np.zeros(len(rows), np.int64), nested["depth"])
+        self.transport = joined(np.zeros(len(rows), np.int64), nested["transport"])
+        self.size = joined(wire_lengths(packets, rows), nested["size"])
         copies = packets.duplicate_of[self.frame - packets.first] > 0
         self.duplicate = copies & (self.transport == 0)
-        heads = heads[order]
+        heads = self.heads(np.arange(len(frame)), 12)
         self.first = heads[:, 0]
         self.payload_type = (heads[:, 1] & 0x7F).astype(np.int64)
         self.marker = heads[:, 1] > 127
         words = np.ascontiguousarray(heads).view(">u4").astype(np.int64).reshape(-1, 3)
         self.sequence, self.timestamp, self.ssrc = words[:, 0] & 0xFFFF, words[:, 1], words[:, 2]
 
+    def peers(self, at: Array) -> list[Endpoint | None]:
+        """Who is behind the relay, of some of the packets."""
+        if self._units is None:
+            return [None] * len(at)
+        peer = np.append(self.nested["peer"], 0)[self.unit[at]]  # of a plain one the last
+        return [self._units.peers[number] for number in peer.tolist()]
 
-def _matrix(heads: list[bytes]) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(b"".join(heads), np.uint8).reshape(-1, 12)
+    def heads(self, at: Array, width: int) -> npt.NDArray[np.uint8]:
+        """First bytes of some of the packets: (k, width), zeros past their ends."""
+        out, inside = np.zeros((len(at), width), np.uint8), self.unit[at] >= 0
+        out[~inside] = self._packets.heads(self.frame[at[~inside]] - self._packets.first, width)
+        if self._units is not None:
+            out[inside] = self._units.heads(self.nested[self.unit[at[inside]]], width)
+        return out
+
+    def lengths(self, at: Array) -> Array:
+        """How many bytes of some of the packets were captured."""
+        plain = self._packets.payload_length[self.frame[at] - self._packets.first].astype(np.int64)
+        return np.where(self.unit[at] < 0, plain, np.append(self.nested["length"], 0)[self.unit[at]])
+
+    def data(self, at: Array) -> list[bytes]:
+        """The bytes of some of the packets."""
+        inside = self.unit[at] >= 0
+        plain = iter(self._packets.payloads(self.frame[at[~inside]] - self._packets.first))
+        nested = iter(self._units.data(self.nested[self.unit[at[inside]]]) if self._units is not None else ())
+        return [next(nested if wrapped else plain) for wrapped in inside.tolist()]
 
 
 def _ends(wire: "Wire", flow: Array, up: Array) -> dict[str, Array]:
@@ -204,8 +208,8 @@ def rtp(wire: "Wire", rows: Array | None = None) -> Table:
     """One row an RTP packet, of the capture or of some rows of it, in the order of frames."""
     rows = np.arange(len(wire.packets)) if rows is None else rows
     plain = rows[(wire.labels[rows] == Label.RTP) & (wire.packets.ip_protocol[rows] == UDP)]
-    columns = Columns(wire, plain, _nested_in(wire, rows))
-    profile, extensions, problems = rtp_extensions.decode(wire, columns)
+    columns = Columns(wire, plain, _nested(wire, rows))
+    profile, extensions, problems = rtp_extensions.decode(columns)
     made = {
         "frame": columns.frame,
         "time": columns.time,
@@ -215,7 +219,7 @@ def rtp(wire: "Wire", rows: Array | None = None) -> Table:
         "up": columns.up,
         "transport": np.array(TRANSPORTS, object)[columns.transport],
         "depth": columns.depth,
-        **_peers(columns.nested, columns.unit),
+        **_peers(columns),
         "ssrc": columns.ssrc,
         "sequence": columns.sequence,
         "timestamp": columns.timestamp,
@@ -241,9 +245,23 @@ def extended(wire: "Wire") -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).groupby(ways).head(FIRST).reset_index(drop=True)
 
 
-def _peers(nested: list[Unit], unit: Array) -> dict[str, Array]:
+def _nested(wire: "Wire", rows: Array) -> Array:
+    """RTP that TURN wraps, of some rows of the capture."""
+    units: Array = wire.units.rows
+    if not len(rows):
+        return units[:0]
+    low, high = (
+        bisect_left(units["frame"], row + wire.packets.first) for row in (int(rows.min()), int(rows.max()) + 1)
+    )
+    some: Array = units[low:high]
+    wanted: Array = (some["kind"] == KINDS.index("rtp")) & (some["length"] >= 12)
+    wanted &= np.isin(some["frame"], rows + wire.packets.first)
+    return some[wanted]
+
+
+def _peers(columns: Columns) -> dict[str, Array]:
     """Peers behind a relay, of each row; none for plain packets."""
-    peers = [nested[i].peer if i >= 0 else None for i in unit.tolist()] if nested else [None] * len(unit)
+    peers = columns.peers(np.arange(len(columns.frame)))
     return {
         "wrapper_peer": np.array([peer.address if peer else None for peer in peers], object),
         "wrapper_peer_port": np.array([peer.port if peer else None for peer in peers], object),
@@ -257,35 +275,25 @@ def media(wire: "Wire", clock_rates: "Mapping[int | tuple[int, int], int] | None
     and payload type where sessions differ; RFC 3551's fixed types are known without. On an `any` capture both legs of
     a relay are flows of their own, so a relayed stream is there once for each.
     """
-    nested = sorted(_nested(wire), key=_flow)
     label, protocol = wire.labels, wire.packets.ip_protocol
+    nothing = wire.units.rows[:0]
 
     def of_some(flows: Range) -> pd.DataFrame:  # a stream is of one flow
-        inside = nested[bisect_left(nested, flows.low, key=_flow) : bisect_left(nested, flows.high, key=_flow)]
-        made = _Media(wire)
-        for rows, units in _parts(wire, flows.rows, inside):
-            made.add(Columns(wire, rows, units))
-        return made.table(clock_rates or {})
+        counted = _Media(wire)
+        for window in slices(len(flows.rows), PART):
+            counted.add(Columns(wire, flows.rows[window], nothing))
+        return counted.table(clock_rates or {})
 
+    inside, places = _Media(wire), wire.units.where("rtp", smallest=12)
+    for window in slices(len(places), PART):
+        inside.add(Columns(wire, places[:0], wire.units.rows[places[window]]))
     plain = wire.flows.ranges(lambda rows: (label[rows] == Label.RTP) & (protocol[rows] == UDP))
-    parts = [part for part in side_by_side(of_some, plain) if len(part)]
-    if not parts:
+    every = [part for part in (inside.table(clock_rates or {}), *side_by_side(of_some, plain)) if len(part)]
+    if not every:
         return Table(frame_from([], MEDIA), [])
     order = ["first_frame", "flow", "depth", "ssrc", "up"]
-    every = pd.concat(parts) if len(parts) > 1 else parts[0]
-    return Table(every.sort_values(order, kind="stable", ignore_index=True), [])
-
-
-def _parts(wire: "Wire", rows: Array, nested: list[Unit]) -> Iterator[tuple[Array, list[Unit]]]:
-    """Rows, and units inside TURN, of so many frames at a time that memory does not grow with a flow."""
-    nested, taken = sorted(nested, key=_frame_of), 0
-    for window in slices(max(1, len(rows)), PART):
-        part = rows[window]
-        last = len(nested) if window.stop >= len(rows) else taken
-        while last < len(nested) and nested[last].frame <= part[-1] + wire.packets.first:
-            last += 1
-        yield part, nested[taken:last]
-        taken = last
+    rows = pd.concat(every) if len(every) > 1 else every[0]
+    return Table(rows.sort_values(order, kind="stable", ignore_index=True), [])
 
 
 class _Media:
@@ -307,7 +315,7 @@ class _Media:
         for name, row in zip(names, kept[at].tolist(), strict=True):
             if name not in self._numbers:
                 self._numbers[name] = len(self._numbers)
-                peer = columns.nested[columns.unit[row]].peer if columns.unit[row] >= 0 else None
+                peer = columns.peers(np.array([row]))[0]
                 self._first.append((
                     int(columns.flow[row]), bool(columns.up[row]), int(columns.transport[row]), int(columns.depth[row]),
                     *((peer.address, peer.port) if peer else (None, None)), int(columns.ssrc[row]),
@@ -398,8 +406,7 @@ def _control(wire: "Wire") -> Iterator[Unit]:
             strict=True,
         )
     ]
-    nested = [unit for unit in wire.units if unit.kind == "rtcp"]
-    return iter(sorted([*plain, *nested], key=lambda unit: unit.frame))
+    return iter(sorted([*plain, *wire.units.each("rtcp")], key=lambda unit: unit.frame))
 
 
 def _sender(packet: rtcp_decoder.Packet) -> tuple[Any, ...]:

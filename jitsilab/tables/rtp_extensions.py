@@ -14,33 +14,29 @@ from jitsilab.protocols import rtp
 
 if TYPE_CHECKING:
     from jitsilab.tables.media import Columns
-    from jitsilab.wire import Wire
 
 Array = npt.NDArray[Any]
 _HEADS = rtp.HEADER_SIZE + 4  # bytes before the elements
 _MOST = 28  # bytes of elements: with two each, their ids of four bits fit into 64 with a mark before them
 
 
-def decode(wire: "Wire", columns: "Columns") -> tuple[Array, Array, list[Problem]]:
+def decode(columns: "Columns") -> tuple[Array, Array, list[Problem]]:
     """Profile and ids of each packet, as the table ``rtp`` has them, and what of the headers could not be read."""
-    packets, count = wire.packets, len(columns.frame)
-    rows = columns.frame - packets.first
+    count = len(columns.frame)
     profile, ids = np.full(count, None, object), np.full(count, None, object)
     extended = np.flatnonzero(columns.first & 0x10)
-    usual = extended[(columns.unit[extended] < 0) & (columns.first[extended] & 15 == 0)]
-    heads = packets.heads(rows[usual], _HEADS + _MOST)
+    usual = extended[columns.first[extended] & 15 == 0]
+    heads = columns.heads(usual, _HEADS + _MOST)
     sizes = 4 * heads[:, 14:16].copy().view(">u2")[:, 0].astype(np.int64)
     usual_form = (heads[:, 12:14] == (rtp.ONE_BYTE >> 8, rtp.ONE_BYTE & 255)).all(axis=1) & (sizes <= _MOST)
-    here = usual_form & (_HEADS + sizes <= packets.payload_length[rows[usual]])
+    here = usual_form & (_HEADS + sizes <= columns.lengths(usual))
     usual = usual[here]
     numbers, place = np.unique(one_byte_ids(heads[here, _HEADS:], sizes[here]), return_inverse=True)
     words = [" ".join(str(int(digit, 16)) for digit in f"{number:x}"[1:]) or None for number in numbers.tolist()]
     profile[usual], ids[usual] = f"{rtp.ONE_BYTE:04x}", np.array(words, object)[place]
     problems: list[Problem] = []
     others = np.setdiff1d(extended, usual, assume_unique=True)
-    payloads = iter(packets.payloads(rows[others[columns.unit[others] < 0]]))
-    for at, unit in zip(others.tolist(), columns.unit[others].tolist(), strict=True):
-        data = columns.nested[unit].data if unit >= 0 else next(payloads)
+    for at, data in zip(others.tolist(), columns.data(others), strict=True):
         header = rtp.decode(data)
         if header.profile is not None:
             profile[at] = f"{header.profile:04x}"

@@ -1,18 +1,25 @@
 """The table ``stun``: every STUN and ChannelData message, also those inside TCP, TLS and TURN."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
+from jitsilab.pcap.columns import slices
 from jitsilab.protocols import stun
 from jitsilab.protocols.stun import ChannelData, Message
 from jitsilab.tables import COMMON, Schema, Table, frame_from
-from jitsilab.wire.units import Unit
+from jitsilab.wire.units import KINDS, NOTHING, PART, Unit
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire
+    from jitsilab.wire.units import Units
+
+Array = npt.NDArray[Any]
+FIRST = 8  # messages that show who carries media to whom
 
 STUN: Schema = {
     **COMMON,
@@ -60,42 +67,127 @@ Passwords = Mapping[str, str | Collection[str]]
 Accounts = Iterable[tuple[str, str, str]]
 
 
-def table(wire: "Wire") -> Table:
-    """One row a message in the order of frames, each wrapper before what it holds.
+class Secrets(NamedTuple):
+    """Under what messages are signed.
 
-    ``integrity_ok`` is empty here: `integrity` fills it once passwords are known.
+    ``passwords`` gives the ICE password of a ufrag (or several, where a ufrag was used twice). A check carries USERNAME
+    ``A:B`` and is signed with the password of A, its receiver; so is the answer to it (RFC 8445 section 7.2.2).
+    ``accounts`` are (username, realm, password) of TURN; an empty realm fits every realm, because Jitsi hands out
+    credentials without one.
     """
-    transactions = _Transactions(wire)
-    bound: dict[tuple[int, int, int], stun.Endpoint] = {}
-    rows: list[tuple[Any, ...]] = []
-    problems: list[Problem] = []
-    for unit, message in messages(wire):
+
+    passwords: Passwords = {}  # noqa: RUF012 (nobody changes it)
+    accounts: Accounts = ()
+
+
+def table(wire: "Wire", secrets: Secrets | None = None) -> Table:
+    """One row a message in the order of frames, each wrapper before what it holds."""
+    return _joined(chunks(wire, secrets))
+
+
+def chunks(wire: "Wire", secrets: Secrets | None = None) -> Iterator[Table]:
+    """The same, `PART` messages or fewer at a time."""
+    return _Reading(wire, secrets).chunks(wire.units.where("stun", "channel"))
+
+
+def spoken(wire: "Wire", secrets: Secrets | None = None) -> pd.DataFrame:
+    """Without what merely carries media, hours of which are millions of messages.
+
+    ChannelData, Send and Data that hold neither STUN nor DTLS are there `FIRST` times for each peer in each direction,
+    and the last one, whose ``stands_for`` counts those before it that are left out.
+    """
+    places, count = _spoken(wire.units)
+    rows = _joined(_Reading(wire, secrets, places=True).chunks(places)).rows
+    return rows.drop(columns="place").assign(stands_for=count[np.searchsorted(places, rows["place"])])
+
+
+def _joined(parts: Iterable[Table]) -> Table:
+    every = list(parts)
+    rows = [part.rows for part in every]
+    problems = [problem for part in every for problem in part.problems]
+    return Table(pd.concat(rows, ignore_index=True) if len(rows) > 1 else rows[0], problems)
+
+
+def _spoken(units: "Units") -> tuple[Array, Array]:
+    """Places of STUN and ChannelData that is more than a wrapper of media, and how many messages each stands for."""
+    kept, count = list[Array](), list[Array]()
+    seen: dict[tuple[int, ...], tuple[int, int]] = {}  # messages of each way to a peer, and the last one
+    names = ["flow", "up", "depth", "to", "kind"]
+    talk = [KINDS.index("stun"), KINDS.index("dtls"), NOTHING]
+    every = units.where("stun", "channel")
+    for window in slices(len(every)):
+        places = every[window]
+        rows = units.rows[places]
+        carries = ~np.isin(rows["inside"], talk)
+        kept.append(places[~carries])
+        count.append(np.ones(len(kept[-1]), np.int64))
+        rows, places = rows[carries], places[carries]
+        ways, which = np.unique(rows[names], return_inverse=True)
+        for number, way in enumerate(ways.tolist()):
+            here = places[which == number]
+            before, _ = seen.get(way, (0, -1))
+            kept.append(here[: max(FIRST - before, 0)])
+            count.append(np.ones(len(kept[-1]), np.int64))
+            seen[way] = before + len(here), int(here[-1])
+    late = [(last, many - FIRST) for many, last in seen.values() if many > FIRST]
+    places = np.concatenate([*kept, np.array([last for last, _ in late], np.int64)])
+    order = np.argsort(places)
+    return places[order], np.concatenate([*count, np.array([many for _, many in late], np.int64)])[order]
+
+
+class _Reading:
+    """Messages as rows, one after the other: what one says depends on those before it."""
+
+    def __init__(self, wire: "Wire", secrets: Secrets | None, *, places: bool = False) -> None:
+        self._wire, self._secrets = wire, secrets
+        self._transactions, self._keys = _Transactions(wire), _Keys(secrets or Secrets())
+        self._bound: dict[tuple[int, int, int], stun.Endpoint] = {}
+        self._schema = {**STUN, "place": ("int64", "in the units of the capture")} if places else STUN
+
+    def chunks(self, places: Array) -> Iterator[Table]:
+        """The rows of units of these places."""
+        for window in slices(max(1, len(places)), PART):
+            rows: list[tuple[Any, ...]] = []
+            problems: list[Problem] = []
+            some = places[window]
+            for place, (unit, message) in zip(some.tolist(), messages(self._wire, some), strict=True):
+                row = self._row(unit, message, problems)
+                if row is not None:
+                    rows.append((*row, place) if "place" in self._schema else row)
+            yield Table(frame_from(rows, self._schema), problems)
+
+    def _row(
+        self, unit: Unit, message: Message | ChannelData | ParseError, problems: list[Problem]
+    ) -> tuple[Any, ...] | None:
+        wire = self._wire
         if isinstance(message, ParseError):
             problems.append(Problem(unit.frame, "stun", message.offset, str(message)))
-            continue
+            return None
         common = (unit.frame, wire.time(unit.frame), wire.seconds(unit.frame), unit.flow, *unit[8:12])
         where = (unit.first_frame, unit.up, unit.transport, unit.depth)
         if isinstance(message, ChannelData):
-            rows.append((*common, *where, *_channel(unit, message, bound)))
-            continue
+            return (*common, *where, *_channel(unit, message, self._bound))
         if message.method == 9 and message.channel is not None:
             for peer in message.endpoints(stun.XOR_PEER_ADDRESS)[:1]:
-                bound[unit.flow, unit.depth, message.channel] = peer
-        fields = _fields(unit, message)
-        rows.append((*common, *where, *fields, *transactions.place(unit, message), _size(unit, message)))
+                self._bound[unit.flow, unit.depth, message.channel] = peer
         if len(unit.data) >= unit.size:  # what the capture cut is no fault of the sender's
             problems += [Problem(unit.frame, "stun", 0, text) for text in message.problems]
-    return Table(frame_from(rows, STUN), problems)
+        signed = self._keys.fit(unit, message) if self._secrets is not None else None
+        fields = _fields(unit, message)
+        return (*common, *where, *fields, signed, *self._transactions.place(unit, message), _size(unit, message))
 
 
-def messages(wire: "Wire") -> Iterator[tuple[Unit, Message | ChannelData | ParseError]]:
-    """Each STUN and ChannelData unit, decoded; an attribute of which the capture has only the beginning is left out."""
-    for unit in wire.units:
-        if unit.kind in ("stun", "channel"):
-            try:
-                yield unit, _decoded(unit) if unit.kind == "stun" else stun.decode_channel(unit.data)
-            except ParseError as error:
-                yield unit, error
+def messages(wire: "Wire", places: Array | None = None) -> Iterator[tuple[Unit, Message | ChannelData | ParseError]]:
+    """Each STUN and ChannelData unit, or those at some places, decoded.
+
+    An attribute of which the capture has only the beginning is left out.
+    """
+    places = wire.units.where("stun", "channel") if places is None else places
+    for unit in wire.units.chosen(places):
+        try:
+            yield unit, _decoded(unit) if unit.kind == "stun" else stun.decode_channel(unit.data)
+        except ParseError as error:
+            yield unit, error
 
 
 def _decoded(unit: Unit) -> Message:
@@ -124,7 +216,7 @@ def _channel(unit: Unit, message: ChannelData, bound: Mapping[tuple[int, int, in
 
 
 def _fields(unit: Unit, message: Message) -> tuple[Any, ...]:
-    """The columns from ``message_class`` to ``integrity_ok``."""
+    """The columns from ``message_class`` to ``fingerprint_ok``."""
     nobody = (None, None)
     peers = message.endpoints(stun.XOR_PEER_ADDRESS)
     relayed = message.endpoints(stun.XOR_RELAYED_ADDRESS)
@@ -154,7 +246,6 @@ def _fields(unit: Unit, message: Message) -> tuple[Any, ...]:
         message.number(stun.LIFETIME),
         message.channel,
         stun.fingerprint_ok(message) if len(unit.data) >= unit.size else None,
-        None,
     )
 
 
@@ -189,55 +280,49 @@ class _Transactions:
         return frame, rtt, again and not copy, copy
 
 
-def integrity(wire: "Wire", passwords: Passwords, accounts: Accounts = ()) -> "pd.Series[Any]":
-    """What the column ``integrity_ok`` holds once secrets are known, one value a row of `table`.
+class _Keys:
+    """Which key fits which message; a response is checked under the key of its request."""
 
-    ``passwords`` gives the ICE password of a ufrag (or several, where a ufrag was used twice). A check carries USERNAME
-    ``A:B`` and is signed with the password of A, its receiver; so is the answer to it (RFC 8445 section 7.2.2).
-    ``accounts`` are (username, realm, password) of TURN; an empty realm fits every realm, because Jitsi hands out
-    credentials without one. A response is checked under the key of its request.
-    """
-    turn: dict[str, list[tuple[str, str]]] = {}
-    for username, realm, password in accounts:
-        turn.setdefault(username, []).append((realm, password))
-    keys: dict[tuple[int, int, bytes], list[bytes]] = {}
-    verdicts: list[bool | None] = []
-    for unit, message in messages(wire):
-        if isinstance(message, ParseError):
-            continue
-        if isinstance(message, ChannelData) or len(unit.data) < unit.size:
-            verdicts.append(None)
-            continue
+    def __init__(self, secrets: Secrets) -> None:
+        self._passwords = secrets.passwords
+        self._turn: dict[str, list[tuple[str, str]]] = {}
+        for username, realm, password in secrets.accounts:
+            self._turn.setdefault(username, []).append((realm, password))
+        self._known: dict[tuple[int, int, bytes], list[bytes]] = {}
+
+    def fit(self, unit: Unit, message: Message) -> bool | None:
+        """Whether MESSAGE-INTEGRITY is right; None without one, without a key, or where the capture cut it."""
+        if len(unit.data) < unit.size:
+            return None
         transaction = unit.flow, unit.depth, message.transaction_id
-        fitting = _keys(message, passwords, turn)
+        fitting = self._named(message)
         if message.message_class == "request" and fitting:
-            keys[transaction] = fitting
-        fitting = fitting or keys.get(transaction, [])
-        checked = [stun.integrity_ok(message, key) for key in fitting]
-        verdicts.append(None if not checked or None in checked else any(checked))
-    return pd.Series(verdicts, dtype="boolean", name="integrity_ok")
+            self._known[transaction] = fitting
+        checked = [stun.integrity_ok(message, key) for key in fitting or self._known.get(transaction, [])]
+        return None if not checked or None in checked else any(checked)
 
-
-def _keys(message: Message, passwords: Passwords, turn: Mapping[str, list[tuple[str, str]]]) -> list[bytes]:
-    """Keys that a message's own USERNAME or USERHASH names."""
-    realm = message.text(stun.REALM)
-    username = message.text(stun.USERNAME)
-    if realm is None:
+    def _named(self, message: Message) -> list[bytes]:
+        """Keys that a message's own USERNAME or USERHASH names."""
+        realm = message.text(stun.REALM)
+        username = message.text(stun.USERNAME)
+        if realm is None:
+            if username is None:
+                return []
+            known = self._passwords.get(username.split(":")[0], ())
+            return [stun.short_term_key(password) for password in ([known] if isinstance(known, str) else known)]
+        hashed = message.get(stun.USERHASH)
+        if username is None and hashed is not None:
+            username = next((name for name in self._turn if stun.userhash(name, realm) == hashed), None)
         if username is None:
             return []
-        known = passwords.get(username.split(":")[0], ())
-        return [stun.short_term_key(password) for password in ([known] if isinstance(known, str) else known)]
-    hashed = message.get(stun.USERHASH)
-    if username is None and hashed is not None:
-        username = next((name for name in turn if stun.userhash(name, realm) == hashed), None)
-    if username is None:
-        return []
-    algorithm = stun.password_algorithm(message)
-    return [
-        stun.long_term_key(username, realm, password, algorithm)
-        for where, password in turn.get(username, [])
-        if where in ("", realm)
-    ]
+        algorithm = stun.password_algorithm(message)
+        return [
+            stun.long_term_key(username, realm, password, algorithm)
+            for where, password in self._turn.get(username, [])
+            if where in ("", realm)
+        ]
 
 
 BUILD = {"stun": table}
+CHUNKS = {"stun": chunks}
+PARTS = {"spoken": spoken}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jitsilab.wire.carriers import Carried
     from jitsilab.wire.decrypt import KeyLog, Session
     from jitsilab.wire.flows import Flows
-    from jitsilab.wire.units import Unit
+    from jitsilab.wire.units import Units
 
 
 class Wire:
@@ -42,7 +42,7 @@ class Wire:
         return decrypt.sessions(self.packets, self.flows, self.keylog)
 
     @cached_property
-    def units(self) -> "list[Unit]":
+    def units(self) -> "Units":
         """STUN, TURN, DTLS units wherever they run: UDP, TCP, inside TLS, inside TURN."""
         from jitsilab.wire import units
 
