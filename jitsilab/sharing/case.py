@@ -160,7 +160,7 @@ class Case:
         for session in source.wire.sessions.values():
             for der in (*session.certificates, *session.client_certificates):
                 self.certificates.substitute(der)
-        self.messages.learn(source.wire.units, passwords, accounts)
+        self.messages.learn(source.wire.units.each("stun", "dtls"), passwords, accounts)
 
     # --- writing
 

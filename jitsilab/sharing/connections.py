@@ -1,6 +1,7 @@
 """TCP connections of a capture, each direction as a new stream with the way from old sequence numbers to new ones."""
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from jitsilab.sharing.encryption import Encryption
 from jitsilab.sharing.h2 import PREFACE, Frames
 from jitsilab.sharing.layout import Block, Layout
 from jitsilab.sharing.messages import Messages
-from jitsilab.sharing.talk import Talk
+from jitsilab.sharing.talk import NOISE, Talk
 
 if TYPE_CHECKING:
     from jitsilab.sharing.floors import Floors
@@ -99,10 +100,13 @@ class Connections:
             if encryption.open:
                 plain = self._content(sent, received, h2=session.alpn == "h2")
             asks = self._asks(session)
-            layouts = (
-                self._prefixed(streams[0], session.start[0], encryption.direction(True, asks, plain[0])),
-                self._prefixed(streams[1], session.start[1], encryption.direction(False, not asks, plain[1])),
-            )
+            layouts = encryption.layout(True), encryption.layout(False)
+            for up, layout, stream, start, content in zip(
+                (True, False), layouts, streams, session.start, plain, strict=True
+            ):
+                self._before(stream, start, layout)
+                encryption.direction(up, asks == up, content, layout)
+                self._behind(stream, layout)
             if encryption.open:
                 relays = any(data[4:8] == stun.COOKIE for _, data in (*sent[:1], *received[:1]))
                 (self.relayed if relays else self.secrets)[encryption.random] = encryption.lines()
@@ -113,32 +117,26 @@ class Connections:
     @staticmethod
     def _asks(session: "Session") -> bool:
         """Whether the flow's client is the client of TLS: hellos know better than flows."""
-        for record in session.records:
-            for message in record.messages:
+        for place, content in session.records.contents.items():
+            for message in content.messages:
                 if message.type in (1, 2):
-                    return record.up == (message.type == 1)
+                    return session.records[place].up == (message.type == 1)
         return True
 
-    def _prefixed(self, stream: "Stream", start: int, layout: Layout) -> Layout:
-        """Clear text before TLS (STARTTLS), and what no record accounts for."""
+    def _before(self, stream: "Stream", start: int, layout: Layout) -> None:
+        """Clear text before TLS (STARTTLS)."""
         pieces = stream.pieces
-        whole = Layout()
-        talk = Talk(self.messages)
         if start and pieces:
-            clear = pieces[0].data[: start - pieces[0].offset]
-            whole.place(pieces[0].offset)
-            for block in talk.rewrite(clear, first=True):
-                whole.add(block)
-            layout.move(whole)
-        end = pieces[-1].offset + len(pieces[-1].data) if pieces else 0
-        target = whole if start and pieces else layout
-        if target.end < end:
-            rest = next(
-                (p.data[target.end - p.offset :] for p in pieces if p.offset <= target.end < p.offset + len(p.data)),
-                b"",
-            )
-            target.add(Block(len(rest), self.messages.noise(rest)))
-        return target
+            layout.place(pieces[0].offset)
+            for block in Talk(self.messages).rewrite(pieces[0].data[: start - pieces[0].offset], first=True):
+                layout.add(block)
+
+    def _behind(self, stream: "Stream", layout: Layout) -> None:
+        """What no record accounts for at the end."""
+        ends = (piece.offset + len(piece.data) for piece in stream.pieces if piece.offset <= layout.end)
+        for end in [end for end in ends if end > layout.end]:
+            for begin in range(layout.end, end, NOISE):
+                layout.add_made(min(NOISE, end - begin))
 
     def _content(self, sent: Runs, received: Runs, *, h2: bool = False) -> tuple[Layout, Layout]:
         switched = any(_SWITCHED.search(data[:65536]) for _, data in (*sent[:3], *received[:3]))
@@ -154,8 +152,7 @@ class Connections:
                 blocks = frames.rewrite(data)
             elif data.startswith(b"SSH-"):
                 line = data.find(b"\n") + 1
-                blocks = iter([Block(line, self.messages.wording.text(data[:line])),
-                               Block(len(data) - line, self.messages.noise(data[line:]))])  # fmt: skip
+                blocks = chain([Block(line, self.messages.wording.text(data[:line]))], talk.noise(data, line))
             else:
                 blocks = talk.rewrite(data, first=not number)
             for block in blocks:

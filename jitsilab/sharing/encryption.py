@@ -1,12 +1,17 @@
 """TLS connections that keys opened, encrypted anew under secrets that are nobody's; all others made unreadable."""
 
 import hmac as _hmac
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
+from jitsilab.pcap.columns import Rows, Run, numbers
 from jitsilab.protocols import tls
 from jitsilab.protocols.hello import ServerHello
 from jitsilab.sharing.handshakes import Handshakes
@@ -23,6 +28,7 @@ _LABELS = {
     ("application", False): "SERVER_TRAFFIC_SECRET_0",
 }  # fmt: skip
 _LARGEST = 16384
+_START = np.dtype([("offset", "i8"), ("place", "i8")])  # of a record in the stream, and of its plaintext in all of it
 
 
 class Encryption:
@@ -38,16 +44,17 @@ class Encryption:
         self.suite = ciphers.suite_of(self.hello.suite) if self.hello is not None else None
         self.tls13 = session.version == "TLS 1.3"
         self.open = bool(session.decrypted and self.suite and self.random)
+        self._starts = {up: Rows(_START) for up in (True, False)}
 
-        self._starts: dict[tuple[bool, int], int] = {}
+    def layout(self, up: bool) -> Layout:
+        """Of a direction, to be filled; in it, bodies of sealed records are made."""
+        return Layout(partial(self._noise, up))
 
     def plain(self, up: bool) -> list[tuple[int, bytes]]:
         """Runs of plaintext without a hole, and where each begins."""
-        runs: list[tuple[int, list[bytes]]] = []
+        runs: list[tuple[int, Run]] = []
         at, expected = 0, -1
-        for record in sorted(
-            (record for record in self.session.records if record.up == up), key=lambda record: record.offset
-        ):
+        for record in self.session.records.each(up):
             if record.inner_type != "application_data" or not record.plaintext:
                 if record.encrypted and record.plaintext is None:
                     expected = -1
@@ -56,12 +63,12 @@ class Encryption:
                 continue
             if record.offset != expected:
                 at += bool(runs)
-                runs.append((at, []))
-            self._starts[up, record.offset] = at
-            runs[-1][1].append(record.plaintext)
+                runs.append((at, Run()))
+            self._starts[up].add((record.offset, at))
+            runs[-1][1].add(record.plaintext)
             at += len(record.plaintext)
             expected = record.offset + tls.HEADER + record.length
-        return [(begin, b"".join(parts)) for begin, parts in runs]
+        return [(begin, run.take()) for begin, run in runs]
 
     def lines(self) -> bytes:
         """The key log of this connection."""
@@ -72,17 +79,15 @@ class Encryption:
         size = 48 if label == "CLIENT_RANDOM" or (self.suite and self.suite.prf == "sha384") else 32
         return self.keylog.setdefault(label, self.names.stream(label.encode() + self.session.client_random, size))
 
-    def direction(self, up: bool, client: bool, content: Layout | None) -> Layout:
-        """The new stream of one direction; ``content`` is its new plaintext, ``client``: it is the client's."""
-        out = Layout()
-        records = sorted(
-            (record for record in self.session.records if record.up == up), key=lambda record: record.offset
-        )
-        fresh = self._handshake(records)
+    def direction(self, up: bool, client: bool, content: Layout | None, out: Layout) -> None:
+        """Lay out one direction; ``content`` is its new plaintext, ``client``: it is the client's."""
+        fresh = self._handshake(self.session.records.each(up))
+        starts = self._starts[up].take()
+        offsets, places = numbers(starts["offset"]), numbers(starts["place"])
         sealer: Any = None
         stage, sequence = "clear", 0
         secret = b""
-        for record in records:
+        for record in self.session.records.each(up):
             if record.offset < out.end:
                 continue
             out.place(record.offset)
@@ -102,13 +107,14 @@ class Encryption:
                 secret = self._secret(label)
                 sealer = self._sealer13(secret)
             if record.plaintext is None or sealer is None or not self.open:
-                out.add_later(size, partial(self._opaque, record))
+                out.add(Block(tls.HEADER, _header(record, record.length)))
+                out.add_made(record.length)
                 sequence += 1
                 continue
             kind = _TYPES.get(record.inner_type or "", 23)
             body = fresh.get(record.offset, record.plaintext)
             if kind == 23 and content is not None:
-                at = self._starts[record.up, record.offset]
+                at = places[bisect_left(offsets, record.offset)]
                 body = content.between(at, at + len(record.plaintext))
             made = bytearray()
             parts = [body[i : i + _LARGEST] for i in range(0, max(len(body), 1), _LARGEST)]
@@ -130,20 +136,16 @@ class Encryption:
                 elif tls.KEY_UPDATE in kinds and self.suite is not None:
                     sequence, secret = 0, ciphers.next_secret(secret, self.suite.prf)
                     sealer = self._sealer13(secret)
-        return out
 
-    def _opaque(self, record: "Record") -> bytes:
-        return _header(record, record.length) + self._noise(record)
+    def _noise(self, up: bool, offset: int, size: int) -> bytes:
+        """The body of a sealed record."""
+        return self.names.noise(b"record%d:%d:%d" % (up, offset, size) + self.session.client_random, size)
 
-    def _noise(self, record: "Record") -> bytes:
-        return self.names.noise(b"record%d:%d:%d" % (record.up, record.offset, record.length)
-                                 + self.session.client_random, record.length)  # fmt: skip
-
-    def _handshake(self, records: "list[Record]") -> dict[int, bytes]:
+    def _handshake(self, records: "Iterator[Record]") -> dict[int, bytes]:
         """New fragments of handshake records, by the offsets of these; messages may span several."""
         fragments: dict[int, bytes] = {}
         run: list[Record] = []
-        for record in [*records, None]:
+        for record in chain(records, [None]):
             ours = record is not None and record.inner_type == "handshake" and record.plaintext is not None
             if record is not None and ours and (not run or run[-1].encrypted == record.encrypted):
                 run.append(record)

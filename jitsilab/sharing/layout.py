@@ -1,8 +1,19 @@
-"""Where the bytes of a stream went: blocks of the old one and what stands for each in the new one."""
+"""Where the bytes of a stream went: blocks of the old one and what stands for each in the new one.
+
+A connection of hours has millions of blocks. They lie in files, as columns of a capture do.
+"""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
+
+import numpy as np
+
+from jitsilab.pcap.columns import Rows, Run, numbers
+
+MADE = -1  # in ``at``: made when it is asked for
+_BLOCK = np.dtype([("old", "i8"), ("new", "i8"), ("size", "i8"), ("at", "i8")])
 
 
 class Block(NamedTuple):
@@ -13,63 +24,65 @@ class Block(NamedTuple):
 
 
 class Layout:
-    """The new stream, and the way from an old offset to a new one. It never goes back, and keeps borders of blocks."""
+    """The new stream, and the way from an old offset to a new one. It never goes back, and keeps borders of blocks.
 
-    def __init__(self) -> None:
-        self._olds: list[int] = []
-        self._news: list[int] = []
-        self._data: list[bytes | Callable[[], bytes]] = []
+    First it is made from the beginning to its end, then asked. ``make`` gives the bytes of those blocks that are made
+    when they are asked for, by their old offset and size.
+    """
+
+    def __init__(self, make: "Callable[[int, int], bytes] | None" = None) -> None:
+        self._rows, self._run = Rows(_BLOCK), Run()
+        self._make = make
         self._last: tuple[int, bytes] = (-1, b"")
-        self._sizes: list[int] = []
-        self._old = self._new = 0
+        self._old = self._new = self._kept = 0
 
     def place(self, offset: int) -> None:
         """Go on at an old offset; what lies before it is missing and as long as it was."""
         if offset > self._old:
-            self._add(offset - self._old, b"", offset - self._old)
+            self._add(offset - self._old, offset - self._old, 0, 0)
 
     def add(self, block: Block) -> None:
         """The next bytes."""
         if block.size or block.data:
-            self._add(block.size, block.data, len(block.data))
+            self._add(block.size, len(block.data), self._kept, len(block.data))
+            self._run.add(block.data)
 
-    def add_later(self, size: int, make: "Callable[[], bytes]") -> None:
+    def add_made(self, size: int) -> None:
         """The next bytes, as many as they were, which are made when they are asked for."""
-        self._add(size, make, size)
+        self._add(size, size, MADE, 0)
 
-    def _add(self, size: int, data: "bytes | Callable[[], bytes]", length: int) -> None:
-        self._olds.append(self._old)
-        self._news.append(self._new)
-        self._sizes.append(length)
-        self._data.append(data)
+    def _add(self, size: int, length: int, at: int, kept: int) -> None:
+        self._rows.add((self._old, self._new, kept, at))
         self._old += size
         self._new += length
-
-    def move(self, into: "Layout") -> None:
-        """Append the blocks that lie behind the end of another to it."""
-        for old, data, size in zip(self._olds, self._data, self._sizes, strict=True):
-            if old < into.end:
-                continue
-            into.place(old)
-            after = self._olds[self._olds.index(old) + 1] if old != self._olds[-1] else self._old
-            into._add(after - old, data, size)
+        self._kept += kept
 
     @property
     def end(self) -> int:
         """The old offset after the last block."""
         return self._old
 
+    @cached_property
+    def _blocks(self) -> "tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int], bytes]":
+        """Old and new offsets of the blocks, bytes of each that are kept, where these begin, and all these."""
+        rows = self._rows.take()
+        return *(numbers(rows[name]) for name in ("old", "new", "size", "at")), self._run.take()  # type: ignore[return-value]
+
     def at(self, offset: int) -> int:
         """The new offset of an old one."""
-        if offset >= self._old or not self._olds:
+        olds, news, *_ = self._blocks
+        if offset >= self._old or not olds:
             return self._new + offset - self._old
         if offset < 0:
             return offset
-        k = bisect_right(self._olds, offset) - 1
-        inside = offset - self._olds[k]
-        if not inside:
-            return self._news[k]
-        return self._news[k] + min(inside, max(self._sizes[k] - 1, 0))
+        k = bisect_right(olds, offset) - 1
+        inside = offset - olds[k]
+        return news[k] + min(inside, max(self._end(k) - news[k] - 1, 0)) if inside else news[k]
+
+    def _end(self, k: int) -> int:
+        """The new offset behind a block."""
+        news = self._blocks[1]
+        return news[k + 1] if k + 1 < len(news) else self._new
 
     def again(self) -> None:
         """Make what is made when it is asked for once more."""
@@ -77,19 +90,22 @@ class Layout:
 
     def between(self, begin: int, end: int) -> bytes:
         """The new bytes of an old stretch; zeros where none were captured."""
+        news = self._blocks[1]
         low, high = self.at(begin), self.at(end)
         out = bytearray(max(0, high - low))
-        k = max(0, bisect_right(self._news, low) - 1)
-        while k < len(self._news) and self._news[k] < high:
-            start = self._news[k]
-            made = self._data[k]
-            if not isinstance(made, bytes):
-                if self._last[0] != k:
-                    self._last = k, made()
-                made = self._last[1]
-            data = made
+        k = max(0, bisect_right(news, low) - 1)
+        while k < len(news) and news[k] < high:
+            start, data = news[k], self._data(k)
             a, b = max(low, start), min(high, start + len(data))
             if a < b:
                 out[a - low : b - low] = data[a - start : b - start]
             k += 1
         return bytes(out)
+
+    def _data(self, k: int) -> bytes:
+        olds, news, sizes, places, kept = self._blocks
+        if places[k] != MADE:
+            return kept[places[k] : places[k] + sizes[k]]
+        if self._last[0] != k and self._make is not None:
+            self._last = k, self._make(olds[k], self._end(k) - news[k])
+        return self._last[1]

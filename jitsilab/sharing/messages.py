@@ -3,6 +3,7 @@
 import hmac
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jitsilab.errors import ParseError
@@ -35,7 +36,7 @@ class Messages:
 
     # --- what has to be known before
 
-    def learn(self, units: "list[Unit]", passwords: dict[str, set[str]], accounts: list[tuple[str, str]]) -> None:
+    def learn(self, units: "Iterable[Unit]", passwords: dict[str, set[str]], accounts: list[tuple[str, str]]) -> None:
         """Find the key of each STUN transaction, and put DTLS messages together to replace them as a whole."""
         turn: dict[str, list[str]] = {}
         for user, password in accounts:

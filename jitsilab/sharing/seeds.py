@@ -196,9 +196,8 @@ class Seeds:
         for session in wire.sessions.values():
             if session.sni:
                 self._host(session.sni)
-        for unit in wire.units:
-            if unit.kind == "stun":
-                self._stun(unit.data)
+        for unit in wire.units.each("stun"):
+            self._stun(unit.data)
         carried = wire.carried
         for stanza in carried.stanzas:
             self.text(stanza.xml.encode())

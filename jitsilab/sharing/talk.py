@@ -20,6 +20,8 @@ _SECRET_FIELD = re.compile(
 )
 _KEY_FIELD = re.compile(rb"(?im)^(sec-websocket-(?:key|accept):[ \t]*)([^\r\n]+)")
 _PRINTED = bytes(range(32, 127)) + b"\r\n\t"
+NOISE = 1 << 14  # bytes of noise at a time
+_SAMPLE = 4096  # bytes that show whether a run is text
 _LARGEST = 16 << 20  # bytes of one coded body or message that are unfolded
 
 
@@ -42,7 +44,10 @@ class Talk:
                 at += block.size
                 yield block
             if at == before:
-                yield Block(len(data) - at, self.rest(data[at:]))
+                if _printable(data[at : at + _SAMPLE]):
+                    yield Block(len(data) - at, self.text(data[at:]))
+                else:
+                    yield from self.noise(data, at)
                 return
 
     def _some(self, data: bytes, at: int, *, first: bool) -> Iterator[Block]:
@@ -72,6 +77,12 @@ class Talk:
     def rest(self, data: bytes) -> bytes:
         """Bytes that are none of what is known here: text as text, all else as noise."""
         return self.text(data) if _printable(data) else self.messages.noise(data)
+
+    def noise(self, data: bytes, at: int) -> Iterator[Block]:
+        """Noise for the rest of a run, in pieces."""
+        for begin in range(at, len(data), NOISE):
+            some = data[begin : begin + NOISE]
+            yield Block(len(some), self.messages.noise(some))
 
     def text(self, data: bytes) -> bytes:
         """Text, whatever its characters."""
@@ -118,7 +129,7 @@ class Talk:
             except ValueError:
                 size = -1
             if size < 0 or end + 4 + size > len(data):
-                yield Block(len(data) - begin, self.messages.noise(data[begin:]))
+                yield from self.noise(data, begin)
                 return
             if not size:
                 break
@@ -165,7 +176,7 @@ class Talk:
         while at < len(data):
             frame = websocket.header(data, at)
             if frame is None or not websocket.plausible(frame, at) or frame.end > len(data):
-                yield Block(len(data) - begin, self.messages.noise(data[begin:]))
+                yield from self.noise(data, begin)
                 return
             body = websocket_unmask(data[frame.begin : frame.end], frame.mask)
             if frame.opcode >= 8:
@@ -185,7 +196,7 @@ class Talk:
                 yield Block(at - begin, self._message(opcode, b"".join(parts), mask, packed=packed))
                 begin, parts = at, []
         if parts:
-            yield Block(len(data) - begin, self.messages.noise(data[begin:]))
+            yield from self.noise(data, begin)
 
     def _message(self, opcode: int, body: bytes, mask: bytes, *, packed: bool) -> bytes:
         if packed:
@@ -223,7 +234,7 @@ class Talk:
                 break
             at = end
         if at < len(data):
-            yield Block(len(data) - at, self.messages.noise(data[at:]))
+            yield from self.noise(data, at)
 
     def _framed(self, data: bytes, at: int) -> Iterator[Block]:
         """Messages behind two bytes of length (RFC 4571)."""
@@ -234,7 +245,7 @@ class Talk:
             yield Block(end - at, data[at : at + 2] + self.messages.inner(data[at + 2 : end]))
             at = end
         if at < len(data):
-            yield Block(len(data) - at, self.messages.noise(data[at:]))
+            yield from self.noise(data, at)
 
 
 def websocket_unmask(data: bytes, mask: bytes) -> bytes:
@@ -257,5 +268,5 @@ def _frame(first: int, body: bytes, mask: bytes) -> bytes:
 
 
 def _printable(data: bytes) -> bool:
-    sample = data[:4096]
+    sample = data[:_SAMPLE]
     return len(sample.translate(None, _PRINTED)) * 10 < len(sample)
