@@ -16,8 +16,9 @@ stun.parquet`). `jitsilab tables` prints what stands here. Each row leads back t
   missing value is empty in CSV and `null` in JSON; lists are one string with spaces there and lists in Parquet.
 - Of several pieces the tables stand one after the other, with a column `input`; `timeline` and `calls` are made of all
   pieces together.
-- `frames`, `tcp` and `rtp` have a row a packet: the command writes them part by part, and `call.chunks("rtp")` gives
-  them so, where `call.rtp` would be all of a long capture at once.
+- `frames`, `tcp`, `rtp` and, through a relay, `stun` have a row a packet: the command writes them part by part, and
+  `call.chunks("rtp")` gives them so, where `call.rtp` would be all of a long capture at once. The checks take `stun`
+  without what merely carries media (`call.tables()["stun"]`).
 - These tables show what was said, passwords included; reports, diagnosis, audit, errors and notebooks never do.
 - What strangers said is data: a cell of a CSV file may begin with `=`. Import it as text rather than open it in a
   spreadsheet. On a terminal, characters that would steer it are shown as escapes; files and pipes get the data as is.

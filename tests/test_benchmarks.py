@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import jitsilab as jl  # noqa: E402
-from benchmarks import captures, report  # noqa: E402
+from benchmarks import captures, relayed, report  # noqa: E402
 from benchmarks.__main__ import Contender, contenders  # noqa: E402
 from jitsilab import pcap  # noqa: E402
 from jitsilab.pcap import like_tshark  # noqa: E402
@@ -55,6 +55,23 @@ def test_calls_that_last_have_media_that_go_on(tmp_path: Path) -> None:
     assert made["lost"].sum() <= 4 * before["lost"].sum()
     assert made["restarts"].sum() == 2 * before["restarts"].sum()
     assert [one.media_path for one in call.diagnosis.people] == ["jvb-udp", "jvb-udp"]
+
+
+@pytest.mark.parametrize("transport", relayed.SERVER)
+def test_a_relayed_call_is_one_connection_that_is_read(transport: str, tmp_path: Path) -> None:
+    relayed.capture(tmp_path / "call.pcap", transport, 600)
+    keys = tmp_path / "call.pcap.keys" if transport == "tls" else None
+    call = jl.load(tmp_path / "call.pcap", keys)
+    assert len(call.flows) == 1
+    assert call.errors.empty
+    stun, media = call.table("stun"), call.table("media")
+    assert stun["method"].value_counts()["ChannelData"] == 610
+    assert media["packets"].tolist() == [200, 400]
+    assert media["lost"].sum() == 0
+    assert (media["depth"].eq(1) & media["wrapper_peer"].eq("198.51.100.7")).all()
+    if transport == "tls":
+        sealed = jl.load(tmp_path / "call.pcap").table("turn_in_tls")
+        assert sealed["message"].value_counts()["channel-data"] == 610
 
 
 @pytest.mark.nightly("all contenders")
