@@ -15,6 +15,7 @@ import pytest
 from datagrams import Sent, stun, xored
 
 from jitsilab import pcap
+from jitsilab.pcap import columns
 from jitsilab.protocols import stun as decoder
 from jitsilab.tables import stun as table
 from jitsilab.wire import Wire, decrypt
@@ -219,6 +220,32 @@ def test_channel_data_and_what_it_holds() -> None:
     assert rows["wrapper_peer"].fillna("").tolist() == ["", "", "192.0.2.9", ""]
     assert rows["peers"].iloc[3] == "192.0.2.9:5000 192.0.2.10:1"
     assert rows["message_class"].isna().tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("rows_at_once", [7, 1 << 18])
+def test_of_what_carries_media_the_first_and_the_last_are_told(
+    rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To each peer in each direction; checks inside the relay are all there."""
+    monkeypatch.setattr(columns, "SLICE", rows_at_once)
+    sent = [Sent(A, B, stun(0x0003, 1, (0x0019, b"\x11\0\0\0")))]
+    for number in range(20):
+        for peer in ("192.0.2.9", "192.0.2.10"):
+            held = (0x0013, datagrams.rtp(sequence=number))
+            sent.append(Sent(B, A, stun(0x0017, 100 + number, (0x0012, xored(peer, 5000)), held)))
+        check = (0x0013, stun(0x0001, 500 + number, (0x0006, b"a:b")))
+        sent.append(Sent(A, B, stun(0x0016, 300 + number, (0x0012, xored("192.0.2.9", 5000)), check)))
+    wire = datagrams.wire(*sent)
+    whole, some = table.table(wire).rows, table.spoken(wire)
+    assert whole["method"].value_counts().to_dict() == {"Data": 40, "Send": 20, "Binding": 20, "Allocate": 1}
+    assert some["stands_for"].sum() == len(whole)
+    assert some["method"].value_counts().to_dict() == {"Data": 18, "Send": 20, "Binding": 20, "Allocate": 1}
+    data = some[some["method"] == "Data"]
+    for peer in ("192.0.2.9", "192.0.2.10"):
+        of_peer = data[data["peer_address"] == peer]
+        every = whole.loc[(whole["method"] == "Data") & (whole["peer_address"] == peer), "frame"].tolist()
+        assert of_peer["frame"].tolist() == [*every[: table.FIRST], every[-1]]
+        assert of_peer["stands_for"].tolist() == [1] * table.FIRST + [12]
 
 
 def test_lengths_that_lie_are_errors_and_rows() -> None:

@@ -111,8 +111,7 @@ def _joined(parts: Iterable[Table]) -> Table:
 def _spoken(units: "Units") -> tuple[Array, Array]:
     """Places of STUN and ChannelData that is more than a wrapper of media, and how many messages each stands for."""
     kept, count = list[Array](), list[Array]()
-    seen: dict[tuple[int, ...], tuple[int, int]] = {}  # messages of each way to a peer, and the last one
-    names = ["flow", "up", "depth", "to", "kind"]
+    seen: dict[int, tuple[int, int]] = {}  # messages of each way to a peer, and the last one
     talk = [KINDS.index("stun"), KINDS.index("dtls"), NOTHING]
     every = units.where("stun", "channel")
     for window in slices(len(every)):
@@ -121,14 +120,18 @@ def _spoken(units: "Units") -> tuple[Array, Array]:
         carries = ~np.isin(rows["inside"], talk)
         kept.append(places[~carries])
         count.append(np.ones(len(kept[-1]), np.int64))
-        rows, places = rows[carries], places[carries]
-        ways, which = np.unique(rows[names], return_inverse=True)
-        for number, way in enumerate(ways.tolist()):
-            here = places[which == number]
-            before, _ = seen.get(way, (0, -1))
-            kept.append(here[: max(FIRST - before, 0)])
-            count.append(np.ones(len(kept[-1]), np.int64))
-            seen[way] = before + len(here), int(here[-1])
+        rows = rows[carries]
+        way = rows["flow"].astype(np.int64) << 9 | rows["up"].astype(np.int64) << 8 | rows["depth"] << 3 | rows["kind"]
+        ways, which = np.unique(way * len(units.peers) + rows["to"], return_inverse=True)
+        order = np.argsort(which, kind="stable")
+        places, which = places[carries][order], which[order]
+        begins = np.flatnonzero(np.diff(which, prepend=-1))
+        sizes = np.diff(begins, append=len(which))
+        before = np.array([seen.get(way, (0, 0))[0] for way in ways.tolist()], np.int64)
+        kept.append(places[np.arange(len(which)) + np.repeat(before - begins, sizes) < FIRST])
+        count.append(np.ones(len(kept[-1]), np.int64))
+        columns = (column.tolist() for column in (ways, before + sizes, places[begins + sizes - 1]))
+        seen.update({way: (many, last) for way, many, last in zip(*columns, strict=True)})
     late = [(last, many - FIRST) for many, last in seen.values() if many > FIRST]
     places = np.concatenate([*kept, np.array([last for last, _ in late], np.int64)])
     order = np.argsort(places)
