@@ -148,7 +148,7 @@ def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     packets = read(path)
     wire = Floors(packets, KeyLog.load(packets.secrets))
-    for session in wire.each_session():
+    for session in wire.sessions.values():
         for up in (True, False):
             for piece in session.plaintext(up).pieces:
                 yield "decrypted", piece.data
