@@ -18,16 +18,8 @@ WIRE_TABLES = (
     "frames", "tcp", "arp", "flows", "stun", "dtls", "tls", "rtp", "rtcp", "media", "dns", "http", "xmpp", "bridge",
     "jingle", "payload_types", "header_extensions", "candidates", "sources",
 )  # fmt: skip
-PARTS = (
-    "segments",
-    "stamps",
-    "bounds",
-    "cut",
-    "ends",
-    "icmp",
-    "extended",
-    "spoken",
-)  # as `jitsilab.tables.PARTS` has them
+#: as `jitsilab.tables.PARTS` has them
+PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp", "extended", "spoken")
 SHORT = {"stun": "spoken"}  # what checks take in place of a table
 ANALYSED = ("ice", "turn_in_tls")  # made of other tables
 PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")

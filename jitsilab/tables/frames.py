@@ -117,11 +117,9 @@ def segments(wire: Wire) -> pd.DataFrame:
             }
         )
     kinds = np.flatnonzero(seen)
-    dtypes = {"flow": np.int32, "seconds": np.float64, "up": np.bool_, "flags": np.int16}
-    columns: dict[str, Any] = {
-        name: parts.take(name, dtypes.get(name, np.uint32))
-        for name in ("flow", "seconds", "up", "flags", "seq", "ack", "length")
-    }
+    dtypes = {"flow": np.int32, "seconds": np.float64, "up": np.bool_, "flags": np.int16, "seq": np.uint32,
+              "ack": np.uint32, "length": np.uint32}  # fmt: skip
+    columns: dict[str, Any] = {name: parts.take(name, dtype) for name, dtype in dtypes.items()}
     flags = columns["flags"]
     codes = made(len(flags), np.int16, lambda window: np.searchsorted(kinds, flags[window]))
     columns["flags"] = pd.Categorical.from_codes(codes, [_flag_text(kind) for kind in kinds.tolist()])
