@@ -30,6 +30,8 @@ RECORDINGS = ("jvb-3", "token-expired", "jvb-bosh", "clear-5222", "p2p-2", "host
 VECTORS = Path(__file__).resolve().parent.parent / "tests" / "vectors"
 MANY = 120  # seeds of one name
 SIZE = 8192  # bytes of a seed, unless it has to be whole
+PASSAGE = 300  # bytes of a seed for a grammar that takes a hundredth of a second for a whole file
+IN_PASSAGES = ("facts-prosody", "facts-bridge", "facts-focus", "facts-nginx")
 Found = dict[str, list[bytes]]
 
 
@@ -78,6 +80,8 @@ def gather(quick: bool = False) -> Found:
         entry = registry.find(name)
         if entry.facts is not None:
             _facts(entry.facts, found)
+    for name in IN_PASSAGES:
+        found[name] += [passage for text in found[name] for passage in _passages(text)]
     _archives(found)
     for name, seeds in made.SEEDS.items():
         found[name] += seeds
@@ -275,6 +279,20 @@ def _facts(folder: Path, found: Found) -> None:
     found["facts-apache"] = [
         b"<VirtualHost *:443>\n  SSLProtocol all -SSLv3\n  ProxyPass /http-bind http://localhost:5280/http-bind\n</VirtualHost>\n"
     ]
+
+
+def _passages(text: bytes) -> Iterator[bytes]:
+    """From each line to where its brackets are closed again, where that is not far."""
+    lines = text.splitlines(keepends=True)
+    for start in range(len(lines)):
+        passage, depth = b"", 0
+        for line in lines[start:]:
+            passage += line
+            depth += sum(line.count(mark) for mark in b"{[(") - sum(line.count(mark) for mark in b"}])")
+            if depth <= 0 or len(passage) > PASSAGE:
+                break
+        if depth == 0 and passage.strip() and len(passage) <= PASSAGE:
+            yield passage
 
 
 def _archives(found: Found) -> None:
