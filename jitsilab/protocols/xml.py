@@ -57,6 +57,8 @@ def parse(text: str | bytes) -> Element:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise ParseError(f"not XML: {expat.ErrorString(error.code)}", offset=max(parser.ErrorByteIndex, 0)) from None
+    finally:  # its handlers hold the parser: a circle that only the collector would find
+        parser.StartDoctypeDeclHandler = parser.StartElementHandler = None
     return tree.close()
 
 

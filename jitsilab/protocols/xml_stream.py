@@ -113,6 +113,8 @@ class _Reader:
             if self.depth > 1:
                 cut = Part("refused", self.begin, len(self.data), b"", "an element that does not end in the capture")
                 self.parts.append(cut)
+        finally:
+            self.parser = None  # which holds this reader: a circle that only the collector would find
         yield from self.parts
 
     def _at(self, index: int) -> int:

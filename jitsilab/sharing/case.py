@@ -222,10 +222,8 @@ class Case:
     @cached_property
     def _packed(self) -> Finder:
         """Addresses as frames hold them, which noise may look like by chance."""
-        patterns: dict[bytes, None] = {}
-        for old in self.addresses.originals:
-            patterns |= {form: None for form, alone in forms(old, "address") if not alone and len(form) in (4, 16)}
-        return Finder(patterns)
+        every = (form for old in self.addresses.originals for form in forms(old, "address"))
+        return Finder(form for form, alone in every if not alone and len(form) in (4, 16))
 
     def _interface(self, interface: Interface) -> Interface:
         name = self.wording.text(interface.name.encode()).decode("utf-8", "replace")

@@ -73,18 +73,25 @@ class Originals:
     """What is looked for: every original, in every form."""
 
     def __init__(self, known: dict[str, str]) -> None:
-        self.forms: dict[bytes, tuple[str, str, bool]] = {}
-        for text, kind in known.items():
-            for form, alone in forms(text, kind):
-                self.forms.setdefault(form, (text, kind, alone))
-        self._finder = Finder(self.forms)
+        self._known = list(known.items())
+        self._of: list[int] = []  # which original each form is of
+        self._alone = bytearray()
+        self._finder = Finder(self._forms())
+
+    def _forms(self) -> Iterator[bytes]:
+        for number, (text, kind) in enumerate(self._known):
+            for form, alone in dict(reversed(list(forms(text, kind)))).items():
+                self._of.append(number)
+                self._alone.append(alone)
+                yield form
 
     def find(self, data: bytes) -> Iterator[tuple[int, str, str, bool]]:
         """Places of originals, and whether that are four bytes of any kind."""
-        for at, form in self._finder.find(data):
-            text, kind, alone = self.forms[form]
-            if not alone or not (_word(data, at - 1) or _word(data, at + len(form))):
-                yield at, text, kind, not alone and len(form) == 4
+        for at, number in self._finder.find(data):
+            size, alone = len(self._finder.pattern(number)), self._alone[number]
+            if not alone or not (_word(data, at - 1) or _word(data, at + size)):
+                text, kind = self._known[self._of[number]]
+                yield at, text, kind, not alone and size == 4
 
 
 def _word(data: bytes, at: int) -> bool:

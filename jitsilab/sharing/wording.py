@@ -18,6 +18,7 @@ from typing import Any
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.moments import Moments
 from jitsilab.sharing.names import Names, in_markup
+from jitsilab.sharing.written import Written
 
 _FOUR = rb"(?:\d{1,3}\.){3}\d{1,3}"
 _SIX = rb"(?:[0-9A-Fa-f]{1,4}:|:)(?:[0-9A-Fa-f]{0,4}:){1,6}(?:" + _FOUR + rb"|[0-9A-Fa-f]{1,4}|(?<=::))"
@@ -81,12 +82,8 @@ class Wording:
         return variants
 
     @cached_property
-    def _pattern(self) -> "re.Pattern[bytes] | None":
-        short = [name for name in self._variants if len(name) < 8]
-        long = [name for name in self._variants if len(name) >= 8]
-        parts = [rb"(?<![0-9A-Za-z])(?:" + trie(short) + rb")(?![0-9A-Za-z])"] if short else []
-        parts = [rb"(?:" + trie(long) + rb")", *parts] if long else parts
-        return re.compile(b"|".join(parts)) if parts else None
+    def _written(self) -> "Written":
+        return Written(self._variants)
 
     @cached_property
     def _numbers(self) -> dict[bytes, tuple[bytes, bool, bool]]:
@@ -102,14 +99,11 @@ class Wording:
 
     def known(self, data: bytes) -> bool:
         """Whether some name stands in these bytes."""
-        return self._pattern is not None and self._pattern.search(data) is not None
+        return next(self._written.places(data), None) is not None
 
     def names_in(self, data: bytes) -> bytes:
         """The names alone."""
-        if self._pattern is None:
-            return data
-        table = self._variants
-        return self._pattern.sub(lambda match: table[match[0]], data)
+        return self._written.replaced(data)
 
     def text(self, data: bytes) -> bytes:
         """All of it."""
@@ -312,29 +306,3 @@ def _plain(address: Any) -> str:
 def _unpacked(text: bytes) -> bytes:
     body = text.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
     return base64.b64decode(body + b"=" * (-len(body) % 4), validate=True)
-
-
-def trie(words: list[bytes]) -> bytes:
-    """A pattern that finds any of many words; the longest where several begin alike."""
-    root: dict[int, Any] = {}
-    for word in words:
-        at = root
-        for letter in word:
-            at = at.setdefault(letter, {})
-        at[-1] = {}
-    return _branch(root)
-
-
-def _branch(node: dict[int, Any]) -> bytes:
-    out: list[bytes] = []
-    ends = -1 in node
-    for letter, after in sorted(node.items()):
-        if letter < 0:
-            continue
-        run = re.escape(bytes([letter]))
-        while len(after) == 1 and -1 not in after:
-            ((nxt, after),) = after.items()
-            run += re.escape(bytes([nxt]))
-        out.append(run + (_branch(after) if set(after) != {-1} else b""))
-    body = out[0] if len(out) == 1 else b"(?:" + b"|".join(out) + b")"
-    return b"(?:" + body + b")?" if ends and out else body

@@ -38,11 +38,6 @@ class Conversation:
     names: set[str] = field(default_factory=set)  # what nobody else has: stream ids of the server, a WebSocket key
     items: list[Item] = field(default_factory=list)
 
-    def add(self, from_client: bool, frames: Frames, clear: bool, xml: str) -> None:
-        """Add the next stanza of one direction."""
-        ready = max(frames[1], next((i.ready for i in reversed(self.items) if i.from_client == from_client), 0))
-        self.items.append(Item(from_client, frames, ready, clear, xml))
-
     @property
     def begins(self) -> int:
         """The frame that began it: of the client, where one was seen."""
