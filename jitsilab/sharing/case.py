@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from jitsilab.analysis import joins
 from jitsilab.errors import ParameterError
 from jitsilab.inputs.packets import PacketTables
 from jitsilab.pcap import Packets
@@ -141,26 +140,15 @@ class Case:
             span = (min(days) - DAY, max(days) + 2 * DAY) if days else None
             counted = {match[0] for new in self.names.given.values() if (match := _COUNTED.match(new.encode()))}
             self.wording.moments = Moments(round(self.shift / 1e9), span, frozenset(counted))
-        for source in self.captures.values():
-            self._secrets(source)
+        for wire in self._wires():
+            for session in wire.sessions.values():
+                for der in (*session.certificates, *session.client_certificates):
+                    self.certificates.substitute(der)
+            self.messages.learn(wire.units.each("stun", "dtls"), seeds.passwords, list(seeds.accounts))
         for wire in self._wires():
             wire.forget()
         for pem in pems:
             self.wording.text(pem)
-
-    def _secrets(self, source: PacketTables) -> None:
-        """Passwords under which messages are signed, and certificates, of which fingerprints are told."""
-        assert source.wire is not None
-        jingle, xmpp = source.table("jingle"), source.table("xmpp")
-        passwords: dict[str, set[str]] = {}
-        if jingle is not None:
-            for ufrag, known in joins.passwords(jingle).items():
-                passwords[ufrag] = {known} if isinstance(known, str) else set(known)
-        accounts = joins.turn_credentials(xmpp) if xmpp is not None else []
-        for session in source.wire.sessions.values():
-            for der in (*session.certificates, *session.client_certificates):
-                self.certificates.substitute(der)
-        self.messages.learn(source.wire.units.each("stun", "dtls"), passwords, accounts)
 
     # --- writing
 

@@ -95,17 +95,17 @@ class Layout:
         out = bytearray(max(0, high - low))
         k = max(0, bisect_right(news, low) - 1)
         while k < len(news) and news[k] < high:
-            start, data = news[k], self._data(k)
-            a, b = max(low, start), min(high, start + len(data))
-            if a < b:
-                out[a - low : b - low] = data[a - start : b - start]
+            start = max(low, news[k])
+            data = self._part(k, start - news[k], high - news[k])
+            out[start - low : start - low + len(data)] = data
             k += 1
         return bytes(out)
 
-    def _data(self, k: int) -> bytes:
+    def _part(self, k: int, begin: int, end: int) -> bytes:
+        """Some bytes of a block, as far as it goes."""
         olds, news, sizes, places, kept = self._blocks
         if places[k] != MADE:
-            return kept[places[k] : places[k] + sizes[k]]
+            return kept[places[k] + begin : places[k] + min(end, sizes[k])]
         if self._last[0] != k and self._make is not None:
             self._last = k, self._make(olds[k], self._end(k) - news[k])
-        return self._last[1]
+        return self._last[1][begin:end]

@@ -3,6 +3,7 @@
 Each name has one pseudonym over all pieces of a case, made from the case's key and the name itself.
 """
 
+import functools
 import hashlib
 import hmac
 import itertools
@@ -207,6 +208,7 @@ def _letter(letter: str, number: int) -> str:
     return chr(0x4E00 + number % 2000) if code < 0x10000 else chr(0x1F600 + number % 60)
 
 
+@functools.lru_cache(maxsize=1 << 12)  # what is said names few hosts, again and again
 def public(host: str) -> bool:
     """Whether a host is named by programs, and tells nothing of who uses them."""
     return any(host == name or host.endswith("." + name) for name in PUBLIC_HOSTS)

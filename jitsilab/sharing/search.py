@@ -16,6 +16,8 @@ from jitsilab.pcap.sources import Source
 from jitsilab.sharing.finder import Finder
 from jitsilab.sharing.floors import Floors
 from jitsilab.sharing.names import in_markup
+from jitsilab.wire import carriers
+from jitsilab.wire.carriers import bosh, merge
 from jitsilab.wire.decrypt import KeyLog
 
 STEP, OVERLAP = 1 << 22, 1 << 13
@@ -76,6 +78,7 @@ class Originals:
         self._known = list(known.items())
         self._of: list[int] = []  # which original each form is of
         self._alone = bytearray()
+        self._short = 0  # forms of four bytes of any kind
         self._finder = Finder(self._forms())
 
     def _forms(self) -> Iterator[bytes]:
@@ -83,7 +86,12 @@ class Originals:
             for form, alone in dict(reversed(list(forms(text, kind)))).items():
                 self._of.append(number)
                 self._alone.append(alone)
+                self._short += len(form) == 4 and not alone
                 yield form
+
+    def by_chance(self, size: int) -> int:
+        """How many forms of four bytes so many bytes hold by chance."""
+        return max(size // BY_CHANCE, size * self._short >> 32)
 
     def find(self, data: bytes) -> Iterator[tuple[int, str, str, bool]]:
         """Places of originals, and whether that are four bytes of any kind."""
@@ -104,7 +112,7 @@ def originals(bundle: Path, known: dict[str, str]) -> list[str]:
     held: list[str] = []
     for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
         name = str(path.relative_to(bundle))
-        chances = path.stat().st_size // BY_CHANCE
+        chances = finder.by_chance(path.stat().st_size)
         met: set[str] = set()
         for where, block in itertools.chain([("name", name.encode())], contents(path)):
             for _, text, kind, short in finder.find(block):
@@ -158,15 +166,20 @@ def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
     for session in wire.sessions.values():
         for up in (True, False):
             for piece in session.plaintext(up).pieces:
-                yield "decrypted", piece.data
-    for message in wire.carried.messages:
-        yield "decrypted", message.data
-    for stanza in wire.carried.stanzas:
-        yield "decrypted", stanza.xml.encode()
-    for exchange in wire.carried.http:
-        for head in (exchange.request, exchange.response):
-            if head is not None:
-                yield "decrypted", "\n".join([head.target or "", *head.fields.values()]).encode()
+                for begin in range(0, len(piece.data), STEP):
+                    yield "decrypted", piece.data[max(0, begin - OVERLAP) : begin + STEP]
+    for load in carriers.each(wire, []):
+        if isinstance(load, carriers.Message):
+            yield "decrypted", load.data
+        elif isinstance(load, merge.Item):
+            yield "decrypted", load.xml.encode()
+        elif isinstance(load, carriers.Exchange):
+            for head in (load.request, load.response):
+                if head is not None:
+                    yield "decrypted", "\n".join([head.target or "", *head.fields.values()]).encode()
+            for polled in bosh.sessions([load], carriers.Notes()):
+                for element in polled.elements:
+                    yield "decrypted", element.xml.encode()
 
 
 class _Unpacked(io.RawIOBase):

@@ -11,35 +11,62 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
 
 from jitsilab.errors import ParseError
-from jitsilab.protocols import stun
+from jitsilab.protocols import jingle, stun, xmpp
+from jitsilab.protocols.jingle_writer import JINGLE
 from jitsilab.sharing.names import WORDS, Names, public
 from jitsilab.sharing.wording import reversed_address
+from jitsilab.wire import carriers
+from jitsilab.wire.carriers import bosh, merge, websocket
 
 if TYPE_CHECKING:
     from jitsilab.wire import Wire
 
 _HOST = rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{1,24}"
 _JID = re.compile(rb"([A-Za-z0-9._+%\\-]{1,128})(?:@|%40)(" + _HOST + rb")(?:/([^\s\"'<>&,;)\]}\\]{1,128}))?")
-_HOSTS = (
-    re.compile(rb"(?i)(?:https?|wss?|xmpp):(?:\\?/){2}(" + _HOST + rb")"),
-    re.compile(rb"(?i)\b(?:turns?|stun):(" + _HOST + rb")"),
-    re.compile(rb"(?i)(?:VirtualHost|Component|server_name|realm|server-name|domains?|host|xmpp_domain|HOSTNAME|"
-               rb"DOMAIN|muc_mapper_domain_base|to|from|xmpp-domain|server|upstream)[\"'\s]*[:=(\s\[]+[\"']*("
-               + _HOST + rb")[\"'\s;,:&<)\]]"),
+
+
+def _words(*words: bytes, behind: bytes = rb"(?<![a-z])") -> bytes:
+    """A pattern of any of these words, which begin with a letter, found by their first letters, as `re` is quick at.
+
+    ``behind`` is what may not stand before a word.
+    """
+    groups: dict[bytes, list[bytes]] = {}
+    for word in words:
+        groups.setdefault(word[:1], []).append(word[1:])
+    before = behind[:-1] + b"%s)" if behind else b""
+    return b"|".join(
+        letter + (before % letter if behind else b"") + b"(?:" + b"|".join(rest) + b")"
+        for letter, rest in groups.items()
+    )
+
+
+_HOSTS = (  # over lower case
+    re.compile(rb"(?:https?|wss?|xmpp):(?:\\?/){2}(" + _HOST + rb")"),
+    re.compile(rb"\b(?:turns?|stun):(" + _HOST + rb")"),
+    re.compile(rb"(?:" + _words(
+        rb"virtualhost", rb"component", rb"server_name", rb"realm", rb"server-name", rb"domains?", rb"host",
+        rb"xmpp_domain", rb"hostname", rb"domain", rb"muc_mapper_domain_base", rb"to", rb"from", rb"xmpp-domain",
+        rb"server", rb"upstream", behind=b"",
+    ) + rb")[\"'\s]*[:=(\s\[]+[\"']*(" + _HOST + rb")[\"'\s;,:&<)\]]"),
     re.compile(rb"(?m)^\s*(?:\d{1,3}\.){3}\d{1,3}\s+(" + _HOST + rb")"),
 )  # fmt: skip
-_FIELD = re.compile(  # attributes of XML, members of JSON, lines of configuration, parameters of addresses
-    rb"""(?i)(?<![A-Za-z])(ufrag|pwd|usernameFragment|username|password|passwd|password-hash|secret|app_secret|"""
-    rb"""static-auth-secret|external_service_secret|nick|nickname|display[-_ ]?name|email|e-mail|stats-?id|statsId|"""
-    rb"""machine-?uid|machineUID|session-id|room|roomName|room_name|meeting_?id|meetingId|conference_?id|token|jwt|"""
-    rb"""ice-ufrag|ice-pwd|endpoint|endpoint_?id|epId|avatar[-_]?(?:url|id)|user_?id|callstats[-_]?\w*|nonce|cookie|"""
-    rb"""authorization|x-api-key|api_?key|access_token|previd|app_id|userid)"""
-    rb"""[\\"']{0,4}\s{0,4}[=:]\s{0,4}[\\"']{0,4}([^\s\\"'<>&;,}\])]{1,256})"""
-)
-_QUOTED = re.compile(  # the same where the value may hold spaces
-    rb"""(?i)(?:nick|display[-_ ]?name|formatted-text|password|passwd|secret|roomName)[\\"']{1,4}"""
-    rb"""\s{0,4}[=:]\s{0,4}\\?"([^"\\\r\n<>]{1,200})"""
-)
+_FIELD = re.compile(  # over lower case: attributes of XML, members of JSON, lines of configuration, parameters
+    rb"(" + _words(
+        rb"ufrag", rb"pwd", rb"usernamefragment", rb"username", rb"password", rb"passwd", rb"password-hash",
+        rb"secret", rb"app_secret", rb"static-auth-secret", rb"external_service_secret", rb"nick", rb"nickname",
+        rb"display[-_ ]?name", rb"email", rb"e-mail", rb"stats-?id", rb"machine-?uid", rb"session-id", rb"room",
+        rb"roomname", rb"room_name", rb"meeting_?id", rb"conference_?id", rb"token", rb"jwt", rb"ice-ufrag",
+        rb"ice-pwd", rb"endpoint", rb"endpoint_?id", rb"epid", rb"avatar[-_]?(?:url|id)", rb"user_?id",
+        rb"callstats[-_]?\w*", rb"nonce", rb"cookie", rb"authorization", rb"x-api-key", rb"api_?key",
+        rb"access_token", rb"previd", rb"app_id",
+    ) + rb""")[\\"']{0,4}\s{0,4}[=:]\s{0,4}[\\"']{0,4}([^\s\\"'<>&;,}\])]{1,256})"""
+)  # fmt: skip
+_QUOTED = re.compile(  # over lower case: the same where the value may hold spaces
+    rb"(?:" + _words(
+        rb"nick", rb"display[-_ ]?name", rb"formatted-text", rb"password", rb"passwd", rb"secret", rb"roomname",
+        behind=b"",
+    ) + rb""")[\\"']{1,4}\s{0,4}[=:]\s{0,4}\\?"([^"\\\r\n<>]{1,200})"""
+)  # fmt: skip
 _QUERY = re.compile(  # what an address of a page says of who opened it: ?name=Ann, #userInfo.displayName="Ann"
     rb"""(?i)[?&\#;](?:[\w.-]{1,64}\.)?(?:\w{0,24}name|nick|user|e?-?mail|caller|participant|guest|"""
     rb"""\w{1,24}(?:id|user|nick|email))=([^\s\\"'<>&;\#]{1,256})"""
@@ -58,8 +85,9 @@ _PASSWORD = re.compile(rb"(?:password|roomsecret)\b[^<>]{0,200}>\s{0,64}(?:<valu
 _SDP = re.compile(rb"a=ice-(ufrag|pwd):([^\s\\\"']{4,256})")
 _UUID = re.compile(rb"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
 _OCCUPANT = re.compile(rb"(?:endpoint|epId|ep|participant|from|id|member|source)\W{1,4}([0-9a-f]{8})(?![0-9a-zA-Z])")
-_IPS = re.compile(
-    rb"(?<![0-9A-Za-z.])(?:\d{1,3}\.){3}\d{1,3}(?![0-9A-Za-z.])|(?<![0-9A-Za-z:.])[0-9A-Fa-f:]{2,39}:[0-9A-Fa-f]{1,4}(?![0-9A-Za-z:])"
+_IPS = re.compile(  # one letter first, by which `re` finds it, then what may not stand before it
+    rb"[0-9A-Fa-f:](?<![0-9A-Za-z.][0-9A-Fa-f:])(?:(?<=\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![0-9A-Za-z.])"
+    rb"|(?<!:.)[0-9A-Fa-f:]{1,38}:[0-9A-Fa-f]{1,4}(?![0-9A-Za-z:]))"
 )
 _SERVED = frozenset((  # pages and services of every deployment
     "http-bind", "xmpp-websocket", "colibri-ws", "colibri-relay-ws", "conference-request", "room-info", "static",
@@ -86,6 +114,7 @@ class Seeds:
         self.names = names
         self.addresses: set[bytes] = set()
         self.passwords: dict[str, set[str]] = {}  # of ufrags
+        self.accounts: dict[tuple[str, str], None] = {}  # users and passwords of TURN
         self.clocks: set[str] = set()
         self.found: dict[str, str] = {}  # value: kind
 
@@ -112,13 +141,14 @@ class Seeds:
             self._host(host)
             if not public(host):
                 self._jid(local, resource)
+        lower = data.lower()  # patterns that mind no case are slow
         for pattern in _HOSTS:
-            for match in pattern.finditer(data):
+            for match in pattern.finditer(lower):
                 self._host(match[1].decode())
-        for match in _FIELD.finditer(data):
-            self._field(match[1].decode().lower(), match[2])
-        for match in _QUOTED.finditer(data):
-            self.add(match[1])
+        for match in _FIELD.finditer(lower):
+            self._field(match[1].decode(), data[slice(*match.span(2))])
+        for match in _QUOTED.finditer(lower):
+            self.add(data[slice(*match.span(1))])
         for match in _QUERY.finditer(data):
             self._parameter(match[1])
         for match in _PAGE.finditer(data):
@@ -198,18 +228,42 @@ class Seeds:
                 self._host(session.sni)
         for unit in wire.units.each("stun"):
             self._stun(unit.data)
-        carried = wire.carried
-        for stanza in carried.stanzas:
-            self.text(stanza.xml.encode())
-        for message in carried.messages:
-            if message.opcode == 1:
-                self.text(message.data)
-        for exchange in carried.http:
-            for head in (exchange.request, exchange.response):
-                if head is not None:
-                    self._head(head)
-            for content in (exchange.sent, exchange.received):
-                self.text(content.data)
+        last = b""  # a WebSocket message, which holds the stanzas that follow it
+        for load in carriers.each(wire, []):
+            if isinstance(load, carriers.Message):
+                last = load.data if load.opcode == websocket.TEXT else b""
+                self.text(last)
+            elif isinstance(load, carriers.Exchange):
+                self._exchange(load)
+            elif isinstance(load, merge.Item):
+                if (xml := load.xml.encode()) not in last:
+                    self.text(xml)
+                self._stanza(load.xml)
+
+    def _exchange(self, exchange: "carriers.Exchange") -> None:
+        for head in (exchange.request, exchange.response):
+            if head is not None:
+                self._head(head)
+        for content in (exchange.sent, exchange.received):
+            self.text(content.data)
+        for session in bosh.sessions([exchange], carriers.Notes()):
+            for element in session.elements:
+                self.text(element.xml.encode())
+                self._stanza(element.xml)
+
+    def _stanza(self, xml: str) -> None:
+        """Passwords under which messages of STUN are signed."""
+        try:
+            if JINGLE in xml and "pwd" in xml:
+                for transport in (content.transport for content in jingle.decode(xml).contents):
+                    if transport and transport.ufrag and transport.pwd:
+                        self.passwords.setdefault(transport.ufrag, set()).add(transport.pwd)
+            if "services" in xml or any(space in xml for space in xmpp.EXTDISCO):
+                for service in xmpp.services(xmpp.parse(xml)):
+                    if service.username and service.password:
+                        self.accounts[service.username, service.password] = None
+        except ParseError:
+            return
 
     def dns(self, table: Any) -> None:
         """Search what was asked of the DNS, and told."""

@@ -20,6 +20,9 @@ _SECRET_FIELD = re.compile(
 )
 _KEY_FIELD = re.compile(rb"(?im)^(sec-websocket-(?:key|accept):[ \t]*)([^\r\n]+)")
 _PRINTED = bytes(range(32, 127)) + b"\r\n\t"
+_STANZA = re.compile(rb">(?=<(?:iq|message|presence)[\s/>])")
+_LINE = re.compile(rb"\n")
+_PIECE = 1 << 12  # bytes of text at a time, and more up to where a stanza or a line ends
 NOISE = 1 << 14  # bytes of noise at a time
 _SAMPLE = 4096  # bytes that show whether a run is text
 _LARGEST = 16 << 20  # bytes of one coded body or message that are unfolded
@@ -45,7 +48,7 @@ class Talk:
                 yield block
             if at == before:
                 if _printable(data[at : at + _SAMPLE]):
-                    yield Block(len(data) - at, self.text(data[at:]))
+                    yield from self._texts(data, at, _LINE)
                 else:
                     yield from self.noise(data, at)
                 return
@@ -57,7 +60,7 @@ class Talk:
         if _REQUEST.match(data, at) or _RESPONSE.match(data, at):
             yield from self._http(data, at)
         elif data[at : at + 1] == b"<" or data[at : at + 5] == b"<?xml":
-            yield Block(len(data) - at, self.text(data[at:]))
+            yield from self._texts(data, at, _STANZA)
         elif self._begins_turn(data, at, first=first):
             yield from self._turn(data, at)
         elif data[at + 6 : at + 10] == stun.COOKIE:
@@ -83,6 +86,14 @@ class Talk:
         for begin in range(at, len(data), NOISE):
             some = data[begin : begin + NOISE]
             yield Block(len(some), self.messages.noise(some))
+
+    def _texts(self, data: bytes, at: int, border: "re.Pattern[bytes]") -> Iterator[Block]:
+        """Text for the rest of a run, in pieces that end at borders."""
+        while at < len(data):
+            match = border.search(data, at + _PIECE)
+            end = match.end() if match else len(data)
+            yield Block(end - at, self.text(data[at:end]))
+            at = end
 
     def text(self, data: bytes) -> bytes:
         """Text, whatever its characters."""

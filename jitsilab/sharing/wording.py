@@ -34,6 +34,9 @@ _ADDRESS = re.compile(
     rb"|(?<![0-9A-Za-z.+-])(?:0x)?(?P<number>\d{8,10}|[0-9A-F]{8}|[0-9a-f]{8})(?![0-9A-Za-z.]\w|[0-9A-Za-z])"
     rb"|(?<![0-9A-Za-z])(?P<dashed>(?:\d{1,3}-){3}\d{1,3})(?![0-9A-Za-z-])"
 )
+#: what every one of them holds, found by one letter as `re` is quick at, up to where none goes on
+_CORE = re.compile(rb"[0-9A-Fa-f:.-](?:[0-9A-Fa-f:.-]{6,}|(?<=:)[0-9A-Fa-f]{0,4}:)[0-9A-Za-z:./_+-]*")
+_BEFORE = 4  # bytes of an address that may stand before that
 _VERSION = re.compile(rb"(?:[A-Za-z]/|[Vv]er(?:sion)?[\"' :=]{1,4}|\bv)\Z")
 _JWT = re.compile(rb"eyJ[\w-]{4,4096}\.[\w-]{2,16384}\.[\w-]{0,2048}")
 PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
@@ -115,7 +118,7 @@ class Wording:
         data = _PIN.sub(lambda match: match[1] + self.noise(match[2]), data)
         data = self.names_in(data)
         data = _BASE64.sub(self._packed, data)
-        data = _ADDRESS.sub(self._address, data)
+        data = self._addresses_in(data)
         return data if self.moments is None else self.moments.moved(data)
 
     def file(self, data: bytes) -> bytes:
@@ -125,6 +128,14 @@ class Wording:
                 text = data[2:].decode(code, "surrogatepass").encode("utf-8", "surrogatepass")
                 return mark + self.text(text).decode("utf-8", "replace").encode(code, "replace")
         return self.text(data)
+
+    def _addresses_in(self, data: bytes) -> bytes:
+        parts, done = list[bytes](), 0
+        for core in _CORE.finditer(data):
+            for match in _ADDRESS.finditer(data, max(done, core.start() - _BEFORE), core.end()):
+                parts += data[done : match.start()], self._address(match)
+                done = match.end()
+        return b"".join([*parts, data[done:]]) if parts else data
 
     def _address(self, match: "re.Match[bytes]") -> bytes:
         whole = match[0]
@@ -278,7 +289,7 @@ class Wording:
             return whole
         new = self.names_in(raw)
         if sum(32 <= c < 127 for c in raw) > 0.9 * len(raw):
-            new = _ADDRESS.sub(self._address, new)
+            new = self._addresses_in(new)
         if new == raw:
             return whole
         url = b"-" in whole or b"_" in whole

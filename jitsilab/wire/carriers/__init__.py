@@ -16,7 +16,7 @@ from jitsilab.wire.carriers.model import Carried, Content, Exchange, Head, Messa
 from jitsilab.wire.decrypt import Session
 from jitsilab.wire.flows import ByteStream, Flow, Flows
 
-__all__ = ["Carried", "Content", "Exchange", "Head", "Load", "Message", "Poll", "Stanza", "build", "each"]
+__all__ = ["Carried", "Content", "Exchange", "Head", "Load", "Message", "Notes", "Poll", "Stanza", "build", "each"]
 
 _XMPP = frozenset((xmpp.CLIENT, xmpp.FRAMING, xmpp.SASL, xmpp.STREAM, xmpp.TLS, *xmpp.SM))
 
