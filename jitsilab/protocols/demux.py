@@ -125,7 +125,7 @@ def framing(start: bytes) -> str:
         return "pseudo-tls"
     if is_stun(start) and not int.from_bytes(start[2:4]) & 3:
         return "turn"
-    if len(start) >= 22 and is_stun(start[2:]) and int.from_bytes(start[:2]) == 20 + int.from_bytes(start[4:6]):
+    if len(start) >= 22 and is_stun(start[2:22]) and int.from_bytes(start[:2]) == 20 + int.from_bytes(start[4:6]):
         return "rfc4571"
     return ""
 

@@ -96,8 +96,8 @@ class Connections:
             session = self.wire.whole(session)
             encryption = Encryption(session, self.messages.handshakes)
             plain: tuple[Layout | None, Layout | None] = None, None
-            sent, received = encryption.plain(True), encryption.plain(False)
             if encryption.open:
+                sent, received = ([(p.offset, p.data) for p in session.plaintext(up).pieces] for up in (True, False))
                 plain = self._content(sent, received, h2=session.alpn == "h2")
             asks = self._asks(session)
             layouts = encryption.layout(True), encryption.layout(False)

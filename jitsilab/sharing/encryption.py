@@ -1,17 +1,14 @@
 """TLS connections that keys opened, encrypted anew under secrets that are nobody's; all others made unreadable."""
 
 import hmac as _hmac
-from bisect import bisect_left
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from jitsilab.pcap.columns import Rows, Run, numbers
 from jitsilab.protocols import tls
 from jitsilab.protocols.hello import ServerHello
 from jitsilab.sharing.handshakes import Handshakes
@@ -28,7 +25,6 @@ _LABELS = {
     ("application", False): "SERVER_TRAFFIC_SECRET_0",
 }  # fmt: skip
 _LARGEST = 16384
-_START = np.dtype([("offset", "i8"), ("place", "i8")])  # of a record in the stream, and of its plaintext in all of it
 
 
 class Encryption:
@@ -44,31 +40,10 @@ class Encryption:
         self.suite = ciphers.suite_of(self.hello.suite) if self.hello is not None else None
         self.tls13 = session.version == "TLS 1.3"
         self.open = bool(session.decrypted and self.suite and self.random)
-        self._starts = {up: Rows(_START) for up in (True, False)}
 
     def layout(self, up: bool) -> Layout:
         """Of a direction, to be filled; in it, bodies of sealed records are made."""
         return Layout(partial(self._noise, up))
-
-    def plain(self, up: bool) -> list[tuple[int, bytes]]:
-        """Runs of plaintext without a hole, and where each begins."""
-        runs: list[tuple[int, Run]] = []
-        at, expected = 0, -1
-        for record in self.session.records.each(up):
-            if record.inner_type != "application_data" or not record.plaintext:
-                if record.encrypted and record.plaintext is None:
-                    expected = -1
-                elif expected == record.offset:
-                    expected = record.offset + tls.HEADER + record.length
-                continue
-            if record.offset != expected:
-                at += bool(runs)
-                runs.append((at, Run()))
-            self._starts[up].add((record.offset, at))
-            runs[-1][1].add(record.plaintext)
-            at += len(record.plaintext)
-            expected = record.offset + tls.HEADER + record.length
-        return [(begin, run.take()) for begin, run in runs]
 
     def lines(self) -> bytes:
         """The key log of this connection."""
@@ -81,13 +56,13 @@ class Encryption:
 
     def direction(self, up: bool, client: bool, content: Layout | None, out: Layout) -> None:
         """Lay out one direction; ``content`` is its new plaintext, ``client``: it is the client's."""
-        fresh = self._handshake(self.session.records.each(up))
-        starts = self._starts[up].take()
-        offsets, places = numbers(starts["offset"]), numbers(starts["place"])
+        fresh = self._handshake(self.session.records.handshakes(up))
+        places = iter(self.session.plaintext(up).starts)
         sealer: Any = None
         stage, sequence = "clear", 0
         secret = b""
         for record in self.session.records.each(up):
+            at = next(places) if record.inner_type == "application_data" and record.plaintext else 0
             if record.offset < out.end:
                 continue
             out.place(record.offset)
@@ -113,8 +88,7 @@ class Encryption:
                 continue
             kind = _TYPES.get(record.inner_type or "", 23)
             body = fresh.get(record.offset, record.plaintext)
-            if kind == 23 and content is not None:
-                at = places[bisect_left(offsets, record.offset)]
+            if kind == 23 and content is not None and record.plaintext:
                 body = content.between(at, at + len(record.plaintext))
             made = bytearray()
             parts = [body[i : i + _LARGEST] for i in range(0, max(len(body), 1), _LARGEST)]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 WIDTH = 4  # bytes of each pattern by which it is found; shorter ones cannot be looked for
 _BITS = 22  # of the table in which four bytes are looked up
+_COUNTED = 18  # of the one in which they are counted: a guess is good enough
 _MIX = np.uint32(2654435761)  # Knuth's multiplier: spreads neighbours
 _HEAD = 64  # bytes of a pattern among which the four are chosen
 _SOME = 1 << 14  # patterns at a time
@@ -23,12 +24,12 @@ class Finder:
     """
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
-        every, lengths, shared = bytearray(), [np.zeros(0, np.int64)], np.zeros(1 << _BITS, np.int64)
+        every, lengths, shared = bytearray(), [np.zeros(0, np.int64)], np.zeros(1 << _COUNTED, np.int64)
         given = iter(patterns)
         while some := list(islice(given, _SOME)):
             every += b"".join(some)
             lengths.append(np.array([len(pattern) for pattern in some]))
-            shared += np.bincount(_hashed(_Windows(some).words), minlength=1 << _BITS)
+            shared += np.bincount(_hashed(_Windows(some).words, _COUNTED), minlength=1 << _COUNTED)
         self._lengths = np.concatenate(lengths)
         self._ends = np.cumsum(self._lengths)
         self._patterns = bytes(every)
@@ -94,7 +95,7 @@ class _Windows:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), there
         ordered = np.sort(self._letters, axis=1)
         unlike = (np.diff(ordered, axis=1) > 0).sum(1) + ((self._letters < 97) | (self._letters > 122)).sum(1)
-        scores = shared[_hashed(self.words)] * 16 - unlike
+        scores = shared[_hashed(self.words, _COUNTED)] * 16 - unlike
         least = np.minimum.reduceat(scores, self._begins[there])
         best = np.flatnonzero(scores == np.repeat(least, self._counts[there]))
         of = np.searchsorted(self._begins[there], best, side="right") - 1
@@ -102,6 +103,6 @@ class _Windows:
         return self.words[first].astype(np.int64), self._within[first], there
 
 
-def _hashed(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    mixed: npt.NDArray[np.uint32] = words * _MIX >> np.uint32(32 - _BITS)
+def _hashed(words: npt.NDArray[np.uint32], bits: int = _BITS) -> npt.NDArray[np.uint32]:
+    mixed: npt.NDArray[np.uint32] = words * _MIX >> np.uint32(32 - bits)
     return mixed

@@ -81,10 +81,11 @@ class Talk:
         """Bytes that are none of what is known here: text as text, all else as noise."""
         return self.text(data) if _printable(data) else self.messages.noise(data)
 
-    def noise(self, data: bytes, at: int) -> Iterator[Block]:
-        """Noise for the rest of a run, in pieces."""
-        for begin in range(at, len(data), NOISE):
-            some = data[begin : begin + NOISE]
+    def noise(self, data: bytes, at: int, end: int | None = None) -> Iterator[Block]:
+        """Noise for the rest of a run, or up to an end, in pieces."""
+        end = len(data) if end is None else min(end, len(data))
+        for begin in range(at, end, NOISE):
+            some = data[begin : min(begin + NOISE, end)]
             yield Block(len(some), self.messages.noise(some))
 
     def _texts(self, data: bytes, at: int, border: "re.Pattern[bytes]") -> Iterator[Block]:
@@ -122,6 +123,10 @@ class Talk:
         size = int(length[2]) if length else 0
         if status and not length and status[1] not in (b"204", b"304", b"100"):
             size = len(data) - body
+        if coding in (b"", b"identity") and b"\0" in data[body : min(body + size, body + _SAMPLE)]:
+            yield Block(body - at, self.head(head))
+            yield from self.noise(data, body, body + size)
+            return
         whole = data[body : body + size]
         new = self.body(whole, coding)
         head = self.head(head)
@@ -177,7 +182,7 @@ class Talk:
         return self.messages.noise(data) if coding not in (b"", b"identity") else self._content(data)
 
     def _content(self, data: bytes) -> bytes:
-        return self.text(data) if b"\0" not in data[:4096] else self.messages.noise(data)
+        return self.text(data) if b"\0" not in data[:_SAMPLE] else self.messages.noise(data)
 
     # --- WebSocket
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 16  # TURN inside TURN; a datagram of 64 kB could hold two thousand, no network holds three
 PART = 1 << 14  # units that are objects at a time
+HEAD = 32  # bytes of a stream that show how it frames its messages
 KINDS = ("stun", "channel", "dtls", "rtp", "rtcp")
 TRANSPORTS = ("udp", "tcp", "tls")
 NOTHING, OTHER = 255, 254  # in ``inside``: no wrapper; what it holds is nothing of ours
@@ -257,7 +258,7 @@ def _form(stream: "ByteStream") -> str:
     """The framing of one direction, empty where its first bytes show none."""
     data = stream.pieces[0].data if stream.pieces else b""
     form = demux.framing(data)
-    return demux.framing(data[demux.after_hello(data) :]) if form == "pseudo-tls" else form
+    return demux.framing(data[(begin := demux.after_hello(data)) : begin + HEAD]) if form == "pseudo-tls" else form
 
 
 def _resumed(data: bytes, form: str, channels: set[int]) -> int:

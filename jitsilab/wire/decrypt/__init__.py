@@ -1,23 +1,24 @@
 """TLS sessions: the records of a TCP flow in capture order, and what is inside where a key log has the secrets."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from jitsilab.errors import Problem
-from jitsilab.pcap.columns import Rows, Run, numbers
+from jitsilab.pcap.columns import Growing, Run, numbers
 from jitsilab.protocols import demux, tls
 from jitsilab.protocols.hello import ClientHello, ServerHello
 from jitsilab.protocols.tls_registry import suite_name, version_name
 from jitsilab.wire.decrypt import record_layer
 from jitsilab.wire.decrypt.keylog import KeyLog
 from jitsilab.wire.decrypt.record_layer import Connection, Side
-from jitsilab.wire.decrypt.records import Direction, Record, Records
+from jitsilab.wire.decrypt.records import NONE, Direction, Record, Records
 from jitsilab.wire.flows import ByteStream, Piece
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyLog", "Plaintext", "Record", "Records", "Session", "each", "session", "sessions"]
 
-_STRETCH = np.dtype([("start", "i8"), ("end", "i8"), ("first", "u4"), ("last", "u4")])  # of one record
+_PART = 1 << 20  # bytes of plaintext at a time
 _LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
 
 
@@ -36,28 +37,44 @@ class Plaintext:
     A record that could not be opened, or is not in the capture, leaves a hole between two pieces.
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
-        rows = Rows(_STRETCH)
-        runs: list[tuple[int, Run]] = []
-        at, next_header, hole = 0, None, True
-        for record in records:
-            hole = hole or next_header not in (None, record.offset)
-            next_header = record.offset + tls.HEADER + record.length
-            if record.plaintext is None:
-                at, hole = at + max(record.length - record_layer.SMALLEST + tls.HEADER, 1), True
-                continue
-            if record.inner_type != "application_data" or not record.plaintext:
-                continue
-            if hole:
-                at += bool(runs)
-                runs.append((at, Run()))
-                hole = False
-            runs[-1][1].add(record.plaintext)
-            rows.add((at, at + len(record.plaintext), record.first_frame, record.frame))
-            at += len(record.plaintext)
+    def __init__(self, records: Records, up: bool) -> None:
+        stretches, runs = Growing(), list[tuple[int, Run]]()
+        at, after, hole = 0, -1, True  # after: where the next header is expected
+        for headers in records.columns(up):
+            begins, sizes, lengths = (headers[name].astype(np.int64) for name in ("offset", "size", "length"))
+            ends = begins + tls.HEADER + lengths
+            expected = np.concatenate([[after if after >= 0 else begins[0]], ends[:-1]])
+            sealed, after = sizes == NONE, int(ends[-1])
+            said = np.flatnonzero((headers["inner"] == tls.APPLICATION_DATA) & (sizes > 0))
+            holes = np.cumsum(sealed | (begins != expected))
+            fresh = np.diff(holes[said], prepend=0) > 0  # which begin a run
+            fresh[:1] |= hole
+            hole = bool(holes[-1] > holes[said[-1]]) if len(said) else hole or bool(holes[-1])
+            steps = np.where(sealed, np.maximum(lengths - record_layer.SMALLEST + tls.HEADER, 1), 0)
+            steps[said] += sizes[said]
+            apart: npt.NDArray[np.int64] = np.cumsum(fresh) - (
+                not runs
+            )  # runs are one apart, where nothing else is between them
+            starts = at + (np.cumsum(steps) - steps)[said] + apart
+            at += int(steps.sum()) + (int(apart[-1]) if len(said) else 0)
+            row = {"start": starts, "end": starts + sizes[said]}
+            stretches.add(row | {name: headers[name][said] for name in ("first_frame", "frame")})
+            places = headers["at"][said].astype(np.int64)
+            breaks = np.flatnonzero(fresh | (np.diff(places, prepend=-1) != np.concatenate([[0], sizes[said][:-1]])))
+            for low, high in pairwise([*breaks.tolist(), len(said)]):
+                if fresh[low]:
+                    runs.append((int(starts[low]), Run()))
+                begin, end = int(places[low]), int(places[high - 1] + sizes[said[high - 1]])
+                for part in range(begin, end, _PART):
+                    runs[-1][1].add(records.plaintext(up, part, min(part + _PART, end)))
         self.pieces = [Piece(offset, run.take()) for offset, run in runs]
-        stretches = rows.take()
-        self._starts, self._ends, self._first, self._last = (numbers(stretches[name]) for name in _STRETCH.names or ())
+        self._starts, self._ends = (numbers(stretches.take(name, np.int64)) for name in ("start", "end"))
+        self._first, self._last = (numbers(stretches.take(name, np.uint32)) for name in ("first_frame", "frame"))
+
+    @property
+    def starts(self) -> Sequence[int]:
+        """Where the content of each record begins."""
+        return self._starts
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """First and last frame, by number, of the records that held ``start`` to before ``end``; 0, 0 for none."""
@@ -93,7 +110,7 @@ class Session:
 
     @cached_property
     def _plaintexts(self) -> dict[bool, Plaintext]:
-        return {up: Plaintext(self.records.each(up)) for up in (True, False)}
+        return {up: Plaintext(self.records, up) for up in (True, False)}
 
     def plaintext(self, up: bool) -> Plaintext:
         """Application data of one direction; empty where nothing was decrypted."""

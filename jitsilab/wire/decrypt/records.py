@@ -1,6 +1,6 @@
 """The records of a TLS session, nearly all of which say nothing but their length: as columns, not as objects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -104,10 +104,39 @@ class Records(Sequence[Record]):
 
     def each(self, up: bool) -> Iterator[Record]:
         """Those of one direction, in the order of its stream."""
+        return self._chosen(lambda headers: np.equal(headers["up"], up))
+
+    def handshakes(self, up: bool) -> Iterator[Record]:
+        """Of one direction those that hold parts of handshake messages, and what stands directly behind such."""
+        before = False
+
+        def wanted(headers: "npt.NDArray[Any]") -> "npt.NDArray[Any]":
+            nonlocal before
+            ours: npt.NDArray[np.bool_] = headers["up"] == up
+            holds = headers["inner"][ours] == tls.HANDSHAKE
+            behind = np.concatenate([[before], holds[:-1]]) if len(holds) else holds
+            before = bool(holds[-1]) if len(holds) else before
+            ours[ours] = holds | behind
+            return ours
+
+        return self._chosen(wanted)
+
+    def _chosen(self, wanted: "Callable[[npt.NDArray[Any]], npt.NDArray[Any]]") -> Iterator[Record]:
         for window in slices(len(self), PART):
-            places = window.start + np.flatnonzero(self.headers["up"][window] == up)
+            places = window.start + np.flatnonzero(wanted(self.headers[window]))
             for place, row in zip(places.tolist(), self.headers[places].tolist(), strict=True):
                 yield self._made(row, place)
+
+    def columns(self, up: bool) -> "Iterator[npt.NDArray[Any]]":
+        """What is known of those of one direction, some at a time."""
+        for window in slices(len(self), PART):
+            headers = self.headers[window]
+            if len(some := headers[headers["up"] == up]):
+                yield some
+
+    def plaintext(self, up: bool, begin: int, end: int) -> bytes:
+        """A part of all that was opened of one direction, handshakes among it; a record's is at ``at``."""
+        return self._plaintexts[up][begin:end]
 
     def _made(self, row: tuple[Any, ...], place: int) -> Record:
         offset, frame, first, kind, inner, version, length, up, encrypted, complete, at, size = row
