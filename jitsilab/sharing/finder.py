@@ -11,7 +11,7 @@ _BITS = 22  # of the table in which four bytes are looked up
 _COUNTED = 18  # of the one in which they are counted: a guess is good enough
 _MIX = np.uint32(2654435761)  # Knuth's multiplier: spreads neighbours
 _HEAD = 64  # bytes of a pattern among which the four are chosen
-_SOME = 1 << 14  # patterns at a time
+_SOME = 1 << 12  # patterns at a time
 Array = npt.NDArray[np.int64]
 
 

@@ -21,6 +21,7 @@ from jitsilab.wire.carriers import bosh, merge
 from jitsilab.wire.decrypt import KeyLog
 
 STEP, OVERLAP = 1 << 22, 1 << 13
+_BETWEEN = b"\n"  # in no name, address or secret
 _COOKIE = b"\x21\x12\xa4\x42"
 BY_CHANCE = 1 << 27  # bytes in which once an address may stand by chance, as in a time or a number that was kept
 
@@ -163,23 +164,40 @@ def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     packets = read(path)
     wire = Floors(packets, KeyLog.load(packets.secrets))
+    for block in _together(_decrypted(wire)):
+        yield "decrypted", block
+
+
+def _decrypted(wire: Floors) -> Iterator[bytes]:
     for session in wire.sessions.values():
         for up in (True, False):
             for piece in session.plaintext(up).pieces:
                 for begin in range(0, len(piece.data), STEP):
-                    yield "decrypted", piece.data[max(0, begin - OVERLAP) : begin + STEP]
+                    yield piece.data[max(0, begin - OVERLAP) : begin + STEP]
     for load in carriers.each(wire, []):
         if isinstance(load, carriers.Message):
-            yield "decrypted", load.data
+            yield load.data
         elif isinstance(load, merge.Item):
-            yield "decrypted", load.xml.encode()
+            yield load.xml.encode()
         elif isinstance(load, carriers.Exchange):
             for head in (load.request, load.response):
                 if head is not None:
-                    yield "decrypted", "\n".join([head.target or "", *head.fields.values()]).encode()
+                    yield "\n".join([head.target or "", *head.fields.values()]).encode()
             for polled in bosh.sessions([load], carriers.Notes()):
                 for element in polled.elements:
-                    yield "decrypted", element.xml.encode()
+                    yield element.xml.encode()
+
+
+def _together(some: Iterator[bytes]) -> Iterator[bytes]:
+    """Many short pieces as a few long ones: looking into one takes longer than its bytes do."""
+    held, size = list[bytes](), 0
+    for piece in some:
+        held.append(piece)
+        size += len(piece)
+        if size > STEP:
+            yield _BETWEEN.join(held)
+            held, size = [], 0
+    yield _BETWEEN.join(held)
 
 
 class _Unpacked(io.RawIOBase):

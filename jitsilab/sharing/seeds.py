@@ -333,12 +333,13 @@ class Seeds:
             if kind == "host":
                 names.host(value)
         hosts = {label for host in names.hosts for label in host.split(".")}
+        taken = set(self.found)
         for value in sorted(self.found):
             if self.found[value] == "host" or not _nameable(value, hosts):
                 continue
-            made = clocked(value, names, *times, shift) or _expiry(value, names, times, shift)
+            made = clocked(value, names, *times, shift) or _expiry(value, names, times, shift, taken)
             if made is not None:
-                names.given.setdefault(value, made)
+                taken.add(names.given.setdefault(value, made))
                 continue
             for part in _parts(value):
                 names.add(part)
@@ -363,13 +364,18 @@ def _nameable(value: str, hosts: Iterable[str]) -> bool:
     return not (_is_address(value) or lower in hosts)
 
 
-def _expiry(value: str, names: Names, times: tuple[int, int], shift: int) -> str | None:
-    """A TURN user that is a time until which it is good, and perhaps a name: a little earlier."""
+def _expiry(value: str, names: Names, times: tuple[int, int], shift: int, taken: set[str]) -> str | None:
+    """A TURN user that is a time until which it is good, and perhaps a name: a little earlier, and nobody else's."""
     match = re.fullmatch(r"(\d{10})(:.+)?", value)
     if match is None or not times[0] // 1000 - 86400 * 3 <= int(match[1]) <= times[1] // 1000 + 86400 * 30:
         return None
-    made = int(match[1]) + shift // 1000 - 1 - names.digest(value)[0] % 50
-    return f"{made}{names.alike(match[2]) if match[2] else ''}"
+    made = ""
+    for salt in range(1000):
+        earlier = 1 + int.from_bytes(names.digest(value, salt)[:3]) % (50 << salt // 50)
+        made = f"{int(match[1]) + shift // 1000 - earlier}{names.alike(match[2]) if match[2] else ''}"
+        if made not in taken:
+            break
+    return made
 
 
 def _is_address(text: str) -> bool:
