@@ -386,6 +386,23 @@ def test_no_text_breaks_a_reader(text: str) -> None:
     sockets.handed_on(text, "f")
 
 
+def test_calls_of_calls_are_left_out_before_the_parser_sees_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(prosody.ast, "parse", lambda text, real=prosody.ast.parse: texts.append(text) or real(text))
+    problems: list[Problem] = []
+    server = prosody.Prosody()
+    chain = 'Component "a"' + ' "b"\n' * (prosody.CHAIN - 1)
+    allowed = "x = {" + '"a"; ' * 40 + "}\n" + chain
+    prosody.parse(f'VirtualHost "before"\n{allowed}', "allowed", server, problems)
+    assert not problems
+    text = f'VirtualHost "here"\nf = 1\n{chain}[[c]] --[[ "not" "these" ]]\nVirtualHost "behind"\n'
+    prosody.parse(text, "f", server, problems)
+    assert [problem.message for problem in problems] == ["f:10: not readable as Lua, left out"]
+    assert [host.name for host in server.hosts] == ["*", "before", "a", "here", "behind"]
+    assert "[[c]]" not in texts[-1]
+    assert len(texts) == 2
+
+
 @given(
     text=TEXTS, name=st.sampled_from(["prosody.cfg.lua", "jvb.conf", "docker-compose.yml", ".env", "nginx.conf", "x"])
 )

@@ -19,6 +19,12 @@ GLOBAL = "*"
 _MAIN = {"pidfile", "log", "data_path", "daemonize", "prosody_user"}  # what the main file alone sets
 REPAIRS = 20  # lines that may be left out of a broken file before the rest is given up
 DEPTH = 60  # nesting of tables and operators
+CHAIN = 8  # calls of what a call gives, `Component "a" "muc" {}` has three: the parser's time grows with their square
+_TOKEN = re.compile(
+    r"""(?P<blank>--\[(=*)\[.*?(?:\]\2\]|\Z)|--[^\n]*|\s+|[.:]\s*[A-Za-z_]\w*)|(?P<open>[({[](?!=*\[))|(?P<close>[)}\]])"""
+    r"""|(?P<string>"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\[(=*)\[.*?(?:\]\6\]|\Z))|\w+|.""",
+    re.DOTALL,
+)
 BLOCKS = (astnodes.If, astnodes.While, astnodes.Do, astnodes.Repeat, astnodes.Fornum, astnodes.Forin)
 SERVICES = {  # service: (prefix of its options, default ports, bound to loopback where nothing is said)
     "c2s": ("c2s", (5222,), False),
@@ -184,6 +190,10 @@ def _parse(text: str) -> tuple[astnodes.Chunk | None, tuple[int, ...]]:
     unread: list[int] = []
     for _ in range(REPAIRS):
         try:
+            if (chained := _chained("\n".join(lines))) is not None:
+                unread.append(chained)
+                lines[chained - 1] = ""
+                continue
             with contextlib.redirect_stderr(io.StringIO()):  # its lexer quotes there what it cannot read
                 return ast.parse("\n".join(lines)), tuple(unread)
         except RecursionError:
@@ -199,6 +209,25 @@ def _parse(text: str) -> tuple[astnodes.Chunk | None, tuple[int, ...]]:
             unread.append(number)
             lines[number - 1] = ""
     return None, tuple(unread)
+
+
+def _chained(text: str) -> int | None:
+    """The line at which more calls follow each other than `CHAIN`."""
+    around: list[int] = []
+    calls = 0
+    for token in _TOKEN.finditer(text):
+        if token["open"]:
+            around.append(calls + 1)
+            calls = 0
+        elif token["close"]:
+            calls = around.pop() if around else 0
+        elif token["string"]:
+            calls += 1
+        elif not token["blank"]:
+            calls = 0
+        if calls > CHAIN:
+            return text.count("\n", 0, token.start()) + 1
+    return None
 
 
 def _line_of(error: BaseException) -> int | None:
