@@ -61,6 +61,7 @@ BOUNDS = (
     Bound("file of configuration", "facts.loading:LARGEST", "bytes", "the largest seen has 60 kB"),
     Bound("files of configuration", "facts.loading:MOST", "", "a server has some dozen"),
     Bound("nodes of a compose file", "facts.compose:NODES", "", "aliases counted each time"),
+    Bound("calls of what a call gives, in Lua", "facts.prosody:CHAIN", "", "a component has three"),
     Bound("rules walked for one packet", "facts.packetfilter.walk:STEPS", "", "the largest blocklists"),
     Bound("key log", "wire.decrypt.keylog:_MAX_FILE", "bytes", "a quarter of a million connections"),
     Bound("rows of one protocol in errors", "call:MOST_PROBLEMS", "", "of one input; how many more is a row"),
