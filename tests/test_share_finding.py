@@ -2,13 +2,15 @@
 
 import random
 import re
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jitsilab.sharing import wording
 from jitsilab.sharing.finder import Finder
-from jitsilab.sharing.search import Originals
+from jitsilab.sharing.search import Originals, originals
 from jitsilab.sharing.written import HEAD, Written, trie
 
 PLACES = (
@@ -85,7 +87,20 @@ def test_addresses_are_found_as_their_pattern_alone_finds_them(seed: int, monkey
         assert bare._addresses_in(data) == wording._ADDRESS.sub(lambda match: shown(bare, match), data)
 
 
-def test_what_chance_makes_grows_with_what_is_looked_for() -> None:
-    few, many = (Originals({f"45.{n >> 8}.{n & 255}.77": "address" for n in range(count)}) for count in (4, 4096))
-    assert few.by_chance(1 << 20) == 0
-    assert many.by_chance(1 << 22) > 4
+def test_what_chance_makes_grows_with_what_is_looked_for(tmp_path: Path) -> None:
+    known = {f"45.{n >> 8}.{n & 255}.77": "address" for n in range(4096)}
+    few, many = Originals(dict(list(known.items())[:4])), Originals(known)
+    assert few.by_chance(1 << 20) == (0, 1)
+    assert many.by_chance(1 << 22)[0] > 4
+    assert many.by_chance(1 << 40)[1] > 1000
+
+    def held(*addresses: str, size: int = 1 << 20) -> int:
+        (tmp_path / "file").write_bytes(bytes(size) + b"".join(ip_address(text).packed + b"\0" for text in addresses))
+        return len(originals(tmp_path, known))
+
+    one, other, third = list(known)[300:303]
+    assert held(one) == 0, "one of four thousand may stand in a megabyte"
+    assert held(one, one) == 1, "the same one twice may not"
+    assert held(*list(known)[300:400]) > 90, "nor a hundred of them"
+    assert held(one, other, third, size=1 << 22) == 0
+    assert held(one, size=1000) == 1, "nor one in a thousand bytes"

@@ -5,6 +5,7 @@ import io
 import itertools
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -90,9 +91,10 @@ class Originals:
                 self._short += len(form) == 4 and not alone
                 yield form
 
-    def by_chance(self, size: int) -> int:
-        """How many forms of four bytes so many bytes hold by chance."""
-        return max(size // BY_CHANCE, size * self._short >> 32)
+    def by_chance(self, size: int) -> tuple[int, int]:
+        """How many forms of four bytes so many bytes hold by chance, and of one original."""
+        every = size * self._short
+        return max(size // BY_CHANCE, every >> 32), 1 + (4 * every // max(1, len(self._known)) >> 32)
 
     def find(self, data: bytes) -> Iterator[tuple[int, str, str, bool]]:
         """Places of originals, and whether that are four bytes of any kind."""
@@ -113,12 +115,13 @@ def originals(bundle: Path, known: dict[str, str]) -> list[str]:
     held: list[str] = []
     for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
         name = str(path.relative_to(bundle))
-        chances = finder.by_chance(path.stat().st_size)
+        chances, often = finder.by_chance(path.stat().st_size)
         met: set[str] = set()
+        short_ones: Counter[str] = Counter()
         for where, block in itertools.chain([("name", name.encode())], contents(path)):
             for _, text, kind, short in finder.find(block):
-                if short and chances > 0:
-                    chances -= 1
+                if short and sum(short_ones.values()) < chances and short_ones[text] < often:
+                    short_ones[text] += 1
                 elif text not in met:
                     met.add(text)
                     held.append(f"{kind} of {len(text)} characters in {name} ({where})")
