@@ -10,7 +10,9 @@ import pytest
 
 from jitsilab.sharing import wording
 from jitsilab.sharing.finder import Finder
+from jitsilab.sharing.names import Names
 from jitsilab.sharing.search import Originals, originals
+from jitsilab.sharing.seeds import Seeds
 from jitsilab.sharing.written import HEAD, Written, trie
 
 PLACES = (
@@ -104,3 +106,17 @@ def test_what_chance_makes_grows_with_what_is_looked_for(tmp_path: Path) -> None
     assert held(*list(known)[300:400]) > 90, "nor a hundred of them"
     assert held(one, other, third, size=1 << 22) == 0
     assert held(one, size=1000) == 1, "nor one in a thousand bytes"
+
+
+def test_times_of_turn_users_stay_apart() -> None:
+    """A server names its users by the second: of hundreds in some minutes none becomes another."""
+    names = Names(b"k" * 32)
+    seeds = Seeds(names)
+    users = [str(1_795_639_000 + 2 * number) for number in range(300)]
+    for user in users:
+        seeds.add(user, "turn user")
+    seeds.settle(0, (1_795_630_000_000, 1_795_650_000_000))
+    made = [names.given[user] for user in users]
+    assert len(set(made)) == len(users)
+    assert set(made).isdisjoint(users)
+    assert all(0 < int(user) - int(new) < 3600 for user, new in zip(users, made, strict=True))
