@@ -22,6 +22,7 @@ from jitsilab.wire.carriers import bosh, merge
 from jitsilab.wire.decrypt import KeyLog
 
 STEP, OVERLAP = 1 << 22, 1 << 13
+_PIECE = STEP >> 2  # bytes of plaintext, of which some make a step
 _BETWEEN = b"\n"  # in no name, address or secret
 _COOKIE = b"\x21\x12\xa4\x42"
 BY_CHANCE = 1 << 27  # bytes in which once an address may stand by chance, as in a time or a number that was kept
@@ -175,8 +176,8 @@ def _decrypted(wire: Floors) -> Iterator[bytes]:
     for session in wire.sessions.values():
         for up in (True, False):
             for piece in session.plaintext(up).pieces:
-                for begin in range(0, len(piece.data), STEP):
-                    yield piece.data[max(0, begin - OVERLAP) : begin + STEP]
+                for begin in range(0, len(piece.data), _PIECE):
+                    yield piece.data[max(0, begin - OVERLAP) : begin + _PIECE]
     for load in carriers.each(wire, []):
         if isinstance(load, carriers.Message):
             yield load.data
