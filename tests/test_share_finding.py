@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from jitsilab.sharing import wording
+from jitsilab.sharing.addresses import Addresses
+from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.finder import Finder
+from jitsilab.sharing.messages import Messages
 from jitsilab.sharing.names import Names
 from jitsilab.sharing.search import Originals, originals
 from jitsilab.sharing.seeds import Seeds
+from jitsilab.sharing.talk import Talk
 from jitsilab.sharing.written import HEAD, Written, trie
 
 PLACES = (
@@ -120,3 +124,20 @@ def test_times_of_turn_users_stay_apart() -> None:
     assert len(set(made)) == len(users)
     assert set(made).isdisjoint(users)
     assert all(0 < int(user) - int(new) < 3600 for user, new in zip(users, made, strict=True))
+
+
+@pytest.mark.parametrize("before", [0, 3000, 4000, 4090, 8180])
+def test_a_key_in_a_long_text_is_replaced_as_a_whole(before: int) -> None:
+    lines = b"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n" * 40
+    text = (
+        b"line of no one\n" * (before // 15)
+        + b"-----BEGIN PRIVATE KEY-----\n"
+        + lines
+        + b"-----END PRIVATE KEY-----\nmore\n"
+    )
+    words = wording.Wording(Names(b"k" * 32), Addresses(b"k" * 32))
+    blocks = list(Talk(Messages(words, Certificates(words))).rewrite(text * 2, first=True))
+    made = b"".join(block.data for block in blocks)
+    assert b"MIIE" not in made
+    assert made.count(b"removed") == 2
+    assert sum(block.size for block in blocks) == 2 * len(text)

@@ -92,6 +92,9 @@ class Talk:
         """Text for the rest of a run, in pieces that end at borders."""
         while at < len(data):
             match = border.search(data, at + _PIECE)
+            begun = data.rfind(b"-----BEGIN", at, match.end()) if match else -1  # a key is replaced as a whole
+            if match and begun >= 0 and (closed := data.find(b"-----END", begun)) >= match.end():
+                match = border.search(data, closed)
             end = match.end() if match else len(data)
             yield Block(end - at, self.text(data[at:end]))
             at = end
