@@ -468,7 +468,7 @@ class Flow:
 
 
 def found_in(*flows: Flow) -> dict[int, Session]:
-    return decrypt.sessions(None, flows, KeyLog.load(trace(3).keylog))  # type: ignore[arg-type]
+    return decrypt.sessions((), flows, KeyLog.load(trace(3).keylog))  # type: ignore[arg-type]
 
 
 def test_a_flow_carries_tls_by_its_bytes() -> None:

@@ -23,10 +23,10 @@ from jitsilab import cli
 from jitsilab.commands import table as table_command
 from jitsilab.inputs import packets, registry
 from jitsilab.inputs.packets import WIRE_TABLES, PacketTables
-from jitsilab.pcap import columns, cores, duplicates
+from jitsilab.pcap import columns, cores, duplicates, shelf
 from jitsilab.protocols import rtp
 from jitsilab.tables import PARTS, catalogue, media, part, rtp_extensions, stun, write_parquet
-from jitsilab.wire import flows, streams, units
+from jitsilab.wire import decrypt, flows, streams, units
 from jitsilab.wire.decrypt import records
 from jitsilab.wire.decrypt.records import Record, Records
 
@@ -64,6 +64,7 @@ def small(patch: pytest.MonkeyPatch) -> None:
         (columns, "SLICE", 97), (columns, "HELD", 500), (flows, "TOGETHER", 300), (duplicates, "_SORTED", 150),
         (columns, "_PART", 61), (columns, "_BUFFER", 300), (streams, "KEPT", 0), (streams, "FRAMES", 71),
         (media, "PART", 53), (units, "PART", 67), (records, "PART", 59), (stun, "PART", 73),
+        (shelf, "HELD", 500), (decrypt, "WORTH", 0), (decrypt, "LARGE", 1 << 16), (cores, "available", lambda: 3),
     ):  # fmt: skip
         patch.setattr(module, name, value)
 

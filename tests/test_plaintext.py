@@ -56,7 +56,7 @@ def one_by_one(made: Records, up: bool) -> tuple[list[tuple[int, bytes]], list[t
 @pytest.mark.parametrize("part", [1, 2, 5, 1 << 14])
 def test_columns_and_records_give_the_same(seed: int, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "PART", part)
-    monkeypatch.setattr("jitsilab.wire.decrypt._PART", 64)
+    monkeypatch.setattr("jitsilab.wire.decrypt.tls_session._PART", 64)
     made = some_records(random.Random(seed), seed * 9)
     for up in (True, False):
         runs, stretches = one_by_one(made, up)

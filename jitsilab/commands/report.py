@@ -66,6 +66,7 @@ def _case(arguments: argparse.Namespace, out: Path | None) -> tuple[Path, list[s
     """The case report of whatever the arguments name."""
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # its thread would keep `jitsilab.pcap.cores` from having processes
     with tqdm(total=STAGES, desc="reading the evidence", disable=None, leave=False,
               bar_format="{desc:<48}{bar:20} {elapsed}") as bar:  # fmt: skip
         call = load(arguments)

@@ -1,12 +1,19 @@
-"""Pieces of a long capture side by side: numpy lets other threads run while it computes."""
+"""Pieces of a long capture side by side, by threads where numpy computes, by processes where Python does."""
 
 import os
+import signal
+import struct
+import sys
+import tempfile
 import threading
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import TypeVar
+from typing import IO, Any, TypeVar
+
+from jitsilab.pcap.shelf import Shelf
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -33,6 +40,72 @@ def side_by_side(work: Callable[[Given], Made], pieces: Iterable[Given]) -> Iter
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
+
+
+def apart(work: Callable[[Given, Shelf], Made], pieces: Sequence[Given]) -> Iterator[tuple[Made, Shelf]]:
+    """What ``work`` makes of each piece, in their order, and the shelf on which it laid down what is long.
+
+    Each piece behind the first is worked on by a process of its own: this is for Python's own work, of which threads do
+    one at a time. Nothing that ``work`` changes elsewhere is seen here. `processes` says how many pieces to make.
+    """
+    children = [_forked(work, piece) for piece in pieces[1:]]
+    try:
+        for number, piece in enumerate(pieces):
+            made = _of_child(children, number - 1) if number else None
+            if made is None:  # or it could not finish
+                shelf = Shelf()
+                made = work(piece, shelf), shelf
+            yield made
+    finally:
+        for child in filter(None, children):
+            os.kill(child[0], signal.SIGKILL)
+            os.waitpid(child[0], 0)
+
+
+def processes() -> int:
+    """How many processes may work on a capture: this one alone where it has threads, which a fork would tear apart.
+
+    Those of libraries that prepare for a fork (pyarrow's, OpenBLAS's) do not count: children use Python and numpy.
+    """
+    return available() if sys.platform == "linux" and threading.active_count() == 1 else 1
+
+
+_Child = tuple[int, IO[bytes]]  # its number, and the file of its shelf, which ends with where it laid what it made
+_WHERE = struct.Struct("=QQ")
+
+
+def _forked(work: Callable[[Given, Shelf], Made], piece: Given) -> _Child | None:
+    """A process that works on a piece; None where there can be none."""
+    try:
+        file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as the shelf)
+        with warnings.catch_warnings():  # Python 3.12 counts threads that `processes` does not
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+    except OSError:
+        return None
+    if child:
+        return child, file
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        shelf = Shelf(file)
+        where = shelf.put(work(piece, shelf))
+        status = int(not shelf.add(_WHERE.pack(*where)))
+    finally:
+        os._exit(status)  # nothing of this process is for the other to see but the file
+
+
+def _of_child(children: list[_Child | None], number: int) -> tuple[Any, Shelf] | None:
+    """What a process made, once it ended; None where it could not."""
+    child = children[number]
+    if child is None:
+        return None
+    _, status = os.waitpid(child[0], 0)
+    children[number] = None
+    if status:
+        return None
+    shelf = Shelf(child[1])
+    return shelf.get(_WHERE.unpack(shelf.last(_WHERE.size))), shelf
 
 
 def available() -> int:

@@ -93,11 +93,10 @@ class Connections:
             runs = tuple([(piece.offset, piece.data) for piece in stream.pieces] for stream in streams)
             layouts = self._content(runs[0], runs[1])
         else:
-            session = self.wire.whole(session)
             encryption = Encryption(session, self.messages.handshakes)
             plain: tuple[Layout | None, Layout | None] = None, None
             if encryption.open:
-                sent, received = ([(p.offset, p.data) for p in session.plaintext(up).pieces] for up in (True, False))
+                sent, received = ([(p.offset, p.data) for p in encryption.plaintext[up].pieces] for up in (True, False))
                 plain = self._content(sent, received, h2=session.alpn == "h2")
             asks = self._asks(session)
             layouts = encryption.layout(True), encryption.layout(False)
@@ -117,10 +116,11 @@ class Connections:
     @staticmethod
     def _asks(session: "Session") -> bool:
         """Whether the flow's client is the client of TLS: hellos know better than flows."""
-        for place, content in session.records.contents.items():
+        records = session.records
+        for place, content in records.contents.items():
             for message in content.messages:
                 if message.type in (1, 2):
-                    return session.records[place].up == (message.type == 1)
+                    return records[place].up == (message.type == 1)
         return True
 
     def _before(self, stream: "Stream", start: int, layout: Layout) -> None:

@@ -32,10 +32,11 @@ class Encryption:
 
     def __init__(self, session: "Session", handshakes: Handshakes) -> None:
         self.session, self.handshakes = session, handshakes
+        self.plaintext = {up: session.plaintext(up) for up in (True, False)}
         self.names = handshakes.wording.names
         self.keylog: dict[str, bytes] = {}
         self.random = handshakes.random(session.client_random) if session.client_random else b""
-        answers = (hello for hello in session.heard.values() if isinstance(hello, ServerHello))
+        answers = (hello for hello in session.hellos.values() if isinstance(hello, ServerHello))
         self.hello: ServerHello | None = next((hello for hello in answers if not hello.retry), None)
         self.suite = ciphers.suite_of(self.hello.suite) if self.hello is not None else None
         self.tls13 = session.version == "TLS 1.3"
@@ -57,7 +58,7 @@ class Encryption:
     def direction(self, up: bool, client: bool, content: Layout | None, out: Layout) -> None:
         """Lay out one direction; ``content`` is its new plaintext, ``client``: it is the client's."""
         fresh = self._handshake(self.session.records.handshakes(up))
-        places = iter(self.session.plaintext(up).starts)
+        places = iter(self.plaintext[up].starts)
         sealer: Any = None
         stage, sequence = "clear", 0
         secret = b""

@@ -235,6 +235,12 @@ def integers(values: Array, there: Array) -> Any:
     return pd.arrays.IntegerArray(laid(values.astype(np.int64)), laid(~there))
 
 
+def booleans(values: Array, there: Array | None = None) -> Any:
+    """A nullable column of truths, null where ``there`` is false."""
+    missing = np.zeros(len(values), bool) if there is None else ~there
+    return pd.arrays.BooleanArray(laid(np.array(values, bool)), laid(missing))
+
+
 def texts(codes: Array, names: Sequence[str | None]) -> Any:
     """A column of text from codes into ``names``, null where the code is negative."""
     words = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(names, pa.large_string()))

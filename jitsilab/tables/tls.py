@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from jitsilab.errors import ParseError, Problem
-from jitsilab.pcap.columns import joined, laid, ordered
+from jitsilab.pcap.columns import Growing, laid, ordered, slices
 from jitsilab.protocols import dtls as dtls_protocol
 from jitsilab.protocols import hello, tls
 from jitsilab.protocols.tls_registry import (
@@ -22,8 +22,8 @@ from jitsilab.protocols.tls_registry import (
     version_name,
 )
 from jitsilab.tables import COMMON, Schema, Table, frame_from
-from jitsilab.tables.frames import common, texts
-from jitsilab.wire.decrypt.records import NONE, Content
+from jitsilab.tables.frames import booleans, common, texts
+from jitsilab.wire.decrypt.records import NONE
 from jitsilab.wire.units import Unit
 
 if TYPE_CHECKING:
@@ -113,50 +113,53 @@ def _words(names: "list[str] | tuple[str, ...]") -> str | None:
 
 def tls_table(wire: "Wire") -> Table:
     """One row a record, in the order in which they could be read, with or without a key log."""
-    handshakes: dict[int, dict[str, Any]] = {}  # of those with handshake messages, what these say
-    contents: dict[int, Content] = {}
-    sessions = [session for session in wire.sessions.values() if len(session.records)]
+    said: dict[int, dict[str, Any]] = {}  # by the few records that say something, in their sessions' order
     problems = list(wire.keylog.problems) if wire.keylog is not None else []
-    count, ready = 0, []
-    for session in wire.sessions.values():
-        for place, content in session.records.contents.items():
-            contents[count + place] = content
+    count, columns = 0, Growing()
+    sessions = list(wire.sessions.values())
+    for number, session in enumerate(sessions):
+        records = session.records
+        for place, content in records.contents.items():
+            said[count + place] = {"alert": content.alert}
             if content.messages:
-                handshakes[count + place] = _tls_messages(session, session.records[place], problems)
-        ready.append(np.maximum.accumulate(session.records.headers["frame"]))
-        count += len(session.records)
+                said[count + place] |= _tls_messages(session, records[place], problems)
+        last = np.zeros(1, np.uint32)
+        for window in slices(len(records)):
+            headers = records.headers[window]
+            ready = np.maximum.accumulate(np.concatenate([last, headers["frame"]]))[1:]
+            last = ready[-1:]
+            owner = np.full(len(headers), number, np.int32)
+            columns.add({"headers": headers, "ready": ready, "owner": owner})
+        count += len(records)
         problems += session.problems
     if not count:
         return Table(frame_from([], TLS), problems)
-    order = np.argsort(np.concatenate(ready), kind="stable")
-    made = _tls_columns(wire, sessions, contents, order)
+    order = laid(np.argsort(columns.take("ready", np.uint32), kind="stable"))
+    heads, owner = (ordered(columns.take(name, np.int32), order) for name in ("headers", "owner"))
+    made = _tls_columns(wire, sessions, heads, owner)
     place_of = np.full(count, -1, np.int32)
-    place_of[list(handshakes)] = np.arange(len(handshakes))
+    place_of[list(said)] = np.arange(len(said))
     places = place_of[order]
     nothing: dict[str, Any] = {}  # by dtype: the columns that nobody filled share one
     for name, (dtype, _) in TLS.items():
         if name not in made:
-            values = [fields.get(name) for fields in handshakes.values()]
-            if all(value is None for value in values):
-                if dtype not in nothing:
-                    nothing[dtype] = pd.array([None], dtype=dtype).take(np.full(count, -1), allow_fill=True)
+            values = [fields.get(name) for fields in said.values()]
+            some = any(value is not None for value in values)
+            if not some and dtype in nothing:
                 made[name] = nothing[dtype]
-            elif dtype == "str":
+                continue
+            if dtype == "str":
                 made[name] = texts(places, values)
             else:
-                made[name] = pd.array(values, dtype=dtype).take(places, allow_fill=True)
+                given = np.array([*(value is not None for value in values), False])[places]
+                made[name] = booleans(np.array([*(value is True for value in values), False])[places], given)
+            if not some:
+                nothing[dtype] = made[name]
     return Table(pd.DataFrame({name: made[name] for name in TLS}, copy=False), problems)
 
 
-def _tls_columns(
-    wire: "Wire", sessions: "list[Session]", contents: "dict[int, Content]", order: Array
-) -> dict[str, Any]:
-    """The columns that every record fills, in ``order``."""
-    heads = ordered(joined([session.records.headers for session in sessions]), order)
-    owner = np.repeat(np.arange(len(sessions), dtype=np.int32), [len(session.records) for session in sessions])[order]
-    number = np.full(len(order), -1, np.int32)  # of what is said of it
-    number[list(contents)] = np.arange(len(contents))
-    number = number[order]
+def _tls_columns(wire: "Wire", sessions: "list[Session]", heads: Array, owner: Array) -> dict[str, Any]:
+    """The columns that every record fills; ``owner`` says of which session it is."""
     opened = heads["size"] != NONE
     kinds = np.where(heads["inner"] == NONE, -1, heads["inner"])
     # what is newer than TLS 1.1 writes the number of TLS 1.2
@@ -167,14 +170,13 @@ def _tls_columns(
     reasons = [session.reason for session in sessions]
     given = np.array([bool(reason) for reason in reasons])[owner]
     plain = [f"{version_name(value)}" for value in range(0x0300, 0x0305)]
-    alerts = [content.alert for content in contents.values()]
     return {
         **common(wire, heads["frame"].astype(np.int64) - wire.packets.first),
         "first_frame": laid(heads["first_frame"].astype(np.int64)),
-        "up": pd.array(heads["up"], dtype="boolean"),
+        "up": booleans(heads["up"]),
         "length": laid(heads["length"].astype(np.int64)),
-        "decrypted": pd.arrays.BooleanArray(opened, ~heads["encrypted"]),
-        "complete": pd.array(heads["complete"], dtype="boolean"),
+        "decrypted": booleans(opened, heads["encrypted"]),
+        "complete": booleans(heads["complete"]),
         "record_type": texts(heads["kind"].astype(np.int32), [content_type_name(kind) for kind in range(256)]),
         "inner_type": texts(kinds.astype(np.int32), [content_type_name(kind) for kind in range(256)]),
         "version": texts(
@@ -182,10 +184,6 @@ def _tls_columns(
             [version or "" for version in negotiated] + plain,
         ),
         "record_version": texts(heads["version"].astype(np.int32) - 0x0300, plain),
-        "alert": texts(
-            np.array([-1 if alert is None else place for place, alert in enumerate(alerts)] + [-1], np.int32)[number],
-            [alert or "" for alert in alerts],
-        ),
         "reason": texts(
             np.where(unread, np.where(given, owner, len(sessions) + (~heads["complete"]).astype(np.int32)), -1),
             [*reasons, "it does not authenticate", "bytes missing"],
@@ -216,7 +214,7 @@ def _tls_message(session: "Session", message: tls.Message) -> dict[str, Any]:
     """The columns that a handshake message fills."""
     match message.type:
         case tls.CLIENT_HELLO:
-            known = session.heard.get(message)
+            known = session.hellos.get(message)
             client = known if isinstance(known, hello.ClientHello) else hello.decode_client_hello(message.body)
             offer = client.extensions
             return {
@@ -231,7 +229,7 @@ def _tls_message(session: "Session", message: tls.Message) -> dict[str, Any]:
                 "early_data": session.early_data if offer.early_data else None,
             }
         case tls.SERVER_HELLO:
-            known = session.heard.get(message)
+            known = session.hellos.get(message)
             server = known if isinstance(known, hello.ServerHello) else hello.decode_server_hello(message.body)
             answer = server.extensions
             return {

@@ -1,224 +1,89 @@
-"""TLS sessions: the records of a TCP flow in capture order, and what is inside where a key log has the secrets."""
+"""TLS sessions of a capture, decrypted where a key log has the secrets; what is long of them lies in files."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import chain, islice, pairwise
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from jitsilab.errors import Problem
-from jitsilab.pcap.columns import Growing, Run, numbers
+from jitsilab.pcap.columns import slices
+from jitsilab.pcap.cores import apart, processes
+from jitsilab.pcap.links import TCP
+from jitsilab.pcap.shelf import Place, Shelf
 from jitsilab.protocols import demux, tls
-from jitsilab.protocols.hello import ClientHello, ServerHello
-from jitsilab.protocols.tls_registry import suite_name, version_name
-from jitsilab.wire.decrypt import record_layer
 from jitsilab.wire.decrypt.keylog import KeyLog
-from jitsilab.wire.decrypt.record_layer import Connection, Side
-from jitsilab.wire.decrypt.records import NONE, Direction, Record, Records
-from jitsilab.wire.flows import ByteStream, Piece
+from jitsilab.wire.decrypt.records import Record, Records
+from jitsilab.wire.decrypt.tls_session import Plaintext, Read, Session, session
 
 if TYPE_CHECKING:
     from jitsilab.pcap import Packets
     from jitsilab.wire.flows import Flow, Flows
 
-__all__ = ["KeyLog", "Plaintext", "Record", "Records", "Session", "each", "session", "sessions"]
+__all__ = ["KeyLog", "Plaintext", "Read", "Record", "Records", "Session", "session", "sessions"]
 
-_PART = 1 << 20  # bytes of plaintext at a time
+LARGE = 1 << 23  # bytes of a session; a larger one has files of its own
+WORTH = 1 << 22  # bytes of TCP for which another process is worth its while
 _LOOK = 1 << 16  # bytes of a stream in which its first record is looked for
 
 
-class Plaintext:
-    """Application data of one direction, as the byte stream that the application reads.
-
-    A record that could not be opened, or is not in the capture, leaves a hole between two pieces.
-    """
-
-    def __init__(self, records: Records, up: bool) -> None:
-        stretches, runs = Growing(), list[tuple[int, Run]]()
-        at, after, hole = 0, -1, True  # after: where the next header is expected
-        for headers in records.columns(up):
-            begins, sizes, lengths = (headers[name].astype(np.int64) for name in ("offset", "size", "length"))
-            ends = begins + tls.HEADER + lengths
-            expected = np.concatenate([[after if after >= 0 else begins[0]], ends[:-1]])
-            sealed, after = sizes == NONE, int(ends[-1])
-            said = np.flatnonzero((headers["inner"] == tls.APPLICATION_DATA) & (sizes > 0))
-            holes = np.cumsum(sealed | (begins != expected))
-            fresh = np.diff(holes[said], prepend=0) > 0  # which begin a run
-            fresh[:1] |= hole
-            hole = bool(holes[-1] > holes[said[-1]]) if len(said) else hole or bool(holes[-1])
-            steps = np.where(sealed, np.maximum(lengths - record_layer.SMALLEST + tls.HEADER, 1), 0)
-            steps[said] += sizes[said]
-            apart: npt.NDArray[np.int64] = np.cumsum(fresh) - (
-                not runs
-            )  # runs are one apart, where nothing else is between them
-            starts = at + (np.cumsum(steps) - steps)[said] + apart
-            at += int(steps.sum()) + (int(apart[-1]) if len(said) else 0)
-            row = {"start": starts, "end": starts + sizes[said]}
-            stretches.add(row | {name: headers[name][said] for name in ("first_frame", "frame")})
-            places = headers["at"][said].astype(np.int64)
-            breaks = np.flatnonzero(fresh | (np.diff(places, prepend=-1) != np.concatenate([[0], sizes[said][:-1]])))
-            for low, high in pairwise([*breaks.tolist(), len(said)]):
-                if fresh[low]:
-                    runs.append((int(starts[low]), Run()))
-                begin, end = int(places[low]), int(places[high - 1] + sizes[said[high - 1]])
-                for part in range(begin, end, _PART):
-                    runs[-1][1].add(records.plaintext(up, part, min(part + _PART, end)))
-        self.pieces = [Piece(offset, run.take()) for offset, run in runs]
-        self._starts, self._ends = (numbers(stretches.take(name, np.int64)) for name in ("start", "end"))
-        self._first, self._last = (numbers(stretches.take(name, np.uint32)) for name in ("first_frame", "frame"))
-
-    @property
-    def starts(self) -> Sequence[int]:
-        """Where the content of each record begins."""
-        return self._starts
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """First and last frame, by number, of the records that held ``start`` to before ``end``; 0, 0 for none."""
-        low, high = bisect_right(self._ends, start), bisect_left(self._starts, max(end, start + 1))
-        return (min(self._first[low:high]), max(self._last[low:high])) if low < high else (0, 0)
-
-    def __len__(self) -> int:
-        return sum(len(piece.data) for piece in self.pieces)
-
-
-@dataclass
-class Session:
-    """A TLS connection: what was agreed on, its records in the order in which they could be read, and its plaintext."""
-
-    flow: int
-    version: str | None = None  # such as "TLS 1.3"; None where no ServerHello was seen
-    suite: str | None = None  # IANA's name
-    sni: str | None = None
-    alpn_offered: tuple[str, ...] = ()
-    alpn: str | None = None  # in TLS 1.3 it is encrypted: None also where it was not decrypted
-    client_random: bytes = b""
-    resumed: bool | None = None
-    early_data: str | None = None  # offered, accepted or rejected (RFC 8446 section 4.2.10)
-    retried: bool = False  # by a HelloRetryRequest
-    certificates: tuple[bytes, ...] = ()  # the server's, as DER
-    client_certificates: tuple[bytes, ...] = ()
-    records: Records = field(default_factory=lambda: Records(-1))
-    decrypted: bool = False  # records were opened
-    reason: str = ""  # why not, or why not in one direction
-    problems: list[Problem] = field(default_factory=list)
-    heard: Mapping[tls.Message, ClientHello | ServerHello] = field(default_factory=dict)  # hellos as decoded
-    start: tuple[int, int] = (0, 0)  # offsets of the TLS in both streams, up and down; behind STARTTLS not 0
-
-    @cached_property
-    def _plaintexts(self) -> dict[bool, Plaintext]:
-        return {up: Plaintext(self.records, up) for up in (True, False)}
-
-    def plaintext(self, up: bool) -> Plaintext:
-        """Application data of one direction; empty where nothing was decrypted."""
-        return self._plaintexts[up]
-
-
-def session(
-    up: ByteStream,
-    down: ByteStream,
-    keylog: KeyLog | None = None,
-    *,
-    flow: int = -1,
-    start: tuple[int, int] = (0, 0),
-    masters: dict[bytes, bytes] | None = None,
-) -> Session:
-    """Read the TLS connection in two byte streams, from the offsets ``start`` on, with the secrets of a key log.
-
-    ``masters`` carries the master secrets of TLS 1.2 sessions from one connection to those that resume them.
-    """
-    connection = Connection(keylog or KeyLog(), {} if masters is None else masters)
-    streams = {True: up, False: down}
-    records = {side: tls.records(streams[side].pieces, start[0 if side else 1]) for side in (True, False)}
-    first = {side: list(islice(records[side], 1)) for side in records}
-    # without a SYN a flow's client is a guess; the hellos know
-    turned = _speaks(first[True], tls.SERVER_HELLO) or _speaks(first[False], tls.CLIENT_HELLO)
-    read = {side: Direction(side, streams[side]) for side in (True, False)}
-    client, server = (
-        Side(connection, role, chain(first[side], records[side]), read[side].take)
-        for role, side in ((True, not turned), (False, turned))
-    )
-    record_layer.run(client, server)
-    made = Session(flow, start=start)
-    _describe(made, connection, client, server)
-    made.records = Records.merged(flow, [read[False], read[True]])
-    made.problems += [problem for direction in read.values() for problem in direction.problems]
-    for speaker, stream in ((client, streams[not turned]), (server, streams[turned])):
-        made.problems += [
-            Problem(stream.span(offset, offset + 1)[1], "TLS", offset, text) for offset, text in speaker.odd
-        ]
-    made.problems.sort()
-    made.decrypted = client.succeeded or server.succeeded
-    made.reason = _reason(made, connection, client, server, keylog)
-    return made
-
-
-def _speaks(records: Sequence[tls.Record], message: int) -> bool:
-    return bool(records) and records[0].content_type == tls.HANDSHAKE and records[0].fragment[:1] == bytes([message])
-
-
-def _describe(made: Session, connection: Connection, client: Side, server: Side) -> None:
-    made.version = version_name(connection.version) if connection.version is not None else None
-    made.suite = suite_name(connection.suite) if connection.suite is not None else None
-    made.client_random = connection.client_random
-    made.resumed = None if connection.full is None else not connection.full
-    made.retried, made.alpn, made.heard = connection.retried, connection.alpn, connection.heard
-    made.certificates = connection.certificates.get(False, ())
-    made.client_certificates = connection.certificates.get(True, ())
-    if connection.client_hellos:
-        offer = connection.client_hellos[0].extensions
-        made.sni, made.alpn_offered = offer.server_name, offer.alpn
-        if offer.early_data:
-            answered = server.succeeded and connection.version == record_layer.TLS13
-            made.early_data = "accepted" if connection.early_accepted else "rejected" if answered else "offered"
-
-
-def _reason(made: Session, connection: Connection, client: Side, server: Side, keylog: KeyLog | None) -> str:
-    """Why the session was not decrypted, or only in one direction; empty where it was, as far as the capture goes."""
-    if all(side.succeeded or not side.sealed for side in (client, server)) and made.decrypted:
-        return ""
-    if not client.sealed and not server.sealed:
-        return "nothing is encrypted: the handshake did not get that far"
-    if connection.unsupported:
-        return connection.unsupported
-    if not connection.client_hellos and not connection.server_hellos:
-        return "handshake not captured"
-    if keylog is None:
-        return "no key log"
-    if not connection.client_random:
-        return "handshake not captured: the ClientHello is missing"
-    if not connection.keyed and connection.client_random not in keylog.secrets:
-        return "no key for this client random"
-    if connection.version is None or (connection.version != record_layer.TLS13 and not connection.server_hellos):
-        return "handshake not captured: the ServerHello is missing"
-    where = ""
-    if made.decrypted:
-        where = " (server to client)" if client.succeeded else " (client to server)"
-    if client.lossy or server.lossy:
-        return "bytes missing in the capture" + where
-    if client.failed + server.failed:
-        return "the key does not fit: no record authenticates" + where
-    return "no key for this direction" + where
-
-
 def sessions(packets: "Packets", flows: "Flows", keylog: KeyLog | None = None) -> dict[int, Session]:
-    """The TLS session of each TCP flow that carries one, by flow number."""
-    return {session.flow: session for session in each(flows, keylog)}
-
-
-def each(flows: "Flows", keylog: KeyLog | None = None) -> Iterator[Session]:
-    """The TLS sessions one after the other.
+    """The TLS session of each TCP flow that carries one, by flow number.
 
     A flow carries TLS where its first bytes are records, where records follow each other behind a lost beginning, or
     where both hellos stand behind clear text (STARTTLS).
     """
+    found: dict[int, Session] = {}
+    parts = [list(range(len(flows)))]
+    # what TLS 1.2 resumes hangs on the connections before
+    if (several := processes()) > 1 and not (keylog is not None and keylog.resumes):
+        parts = _parts(packets, flows, several)
+    for laid, shelf in apart(partial(_laid, flows, keylog), parts):
+        for made, place in laid:
+            if place is not None:
+                made.read = partial(shelf.get, place)
+            found[made.flow] = made
+    return dict(sorted(found.items()))
+
+
+def _laid(
+    flows: "Flows", keylog: KeyLog | None, numbers: Sequence[int], shelf: Shelf
+) -> list[tuple[Session, Place | None]]:
+    """The sessions of some flows, and where on the shelf is what is long of them, where that is not large."""
     masters: dict[bytes, bytes] = {}
-    for number, flow in enumerate(flows):
-        if flow.transport == "tcp" and (start := _start(flow)) is not None:
-            yield session(flow.stream(True), flow.stream(False), keylog, flow=number, start=start, masters=masters)
+    known: dict[bytes, bytes] = {}  # a server shows the same certificate again and again
+    laid = []
+    for number in numbers:
+        flow = flows[number]
+        if flow.transport != "tcp" or (start := _start(flow)) is None:
+            continue
+        made = session(flow.stream(True), flow.stream(False), keylog, flow=number, start=start, masters=masters)
+        made.certificates = tuple(known.setdefault(der, der) for der in made.certificates)
+        made.client_certificates = tuple(known.setdefault(der, der) for der in made.client_certificates)
+        place = None
+        if made.records.size <= LARGE:
+            place, made.read = shelf.put(made.read()), Session.read
+        laid.append((made, place))
+    return laid
+
+
+def _parts(packets: "Packets", flows: "Flows", several: int) -> list[list[int]]:
+    """Flows for each process; those that are too large to be handed over are all in the first part."""
+    size: npt.NDArray[np.int64] = np.zeros(len(flows) + 1, np.int64)
+    for window in slices(len(packets)):
+        rows = window.start + np.flatnonzero(packets.ip_protocol[window] == TCP)
+        size += np.bincount(flows.of_frame[rows] + 1, packets.payload_length[rows], len(size)).astype(np.int64)
+    large = size[1:] > LARGE // 2
+    small = np.where(large, 0, size[1:])
+    share = int(size[1:].sum()) // several
+    first = max(0, share - int(size[1:][large].sum()))  # bytes that the first process still has time for
+    if int(small.sum()) - first < WORTH:
+        return [list(range(len(flows)))]
+    flows.retransmitted  # noqa: B018 (streams are put together here, once, not by each process)
+    before = np.cumsum(small) - small
+    part = np.where(before < first, 0, 1 + (before - first) * (several - 1) // (int(small.sum()) - first + 1))
+    part[large] = 0
+    return [some for number in range(several) if (some := np.flatnonzero(part == number).tolist())]
 
 
 def _start(flow: "Flow") -> tuple[int, int] | None:

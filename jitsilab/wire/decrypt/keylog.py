@@ -74,6 +74,11 @@ class KeyLog:
         """The secret of that label for a connection's client random."""
         return self.secrets.get(random, {}).get(label)
 
+    @property
+    def resumes(self) -> bool:
+        """Whether a session of TLS 1.2 or older may hang on an earlier one."""
+        return bool(self.sessions) or any(MASTER in known for known in self.secrets.values())
+
     def _add(self, name: str, text: bytes) -> None:
         bad, first = 0, 0
         for number, raw in enumerate(text.splitlines(), 1):

@@ -80,6 +80,14 @@ class Records(Sequence[Record]):
         plaintexts = {direction.up: direction.plaintext.take() for direction in directions}
         return cls(flow, headers, dict(sorted(contents.items())), plaintexts)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_plaintexts": {up: some[:] for up, some in self._plaintexts.items()}}
+
+    @property
+    def size(self) -> int:
+        """Bytes of headers and plaintext."""
+        return self.headers.nbytes + sum(map(len, self._plaintexts.values()))
+
     def __len__(self) -> int:
         return len(self.headers)
 

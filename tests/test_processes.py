@@ -1,0 +1,175 @@
+"""Processes that share the work on one capture, and the shelves on which they lay what is long."""
+
+import errno
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import jitsilab as jl
+from jitsilab.pcap import cores, shelf
+from jitsilab.pcap.shelf import Shelf
+from jitsilab.wire import Wire, decrypt
+from jitsilab.wire.decrypt import KeyLog
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+
+
+def shelved(piece: int, laid: Shelf) -> tuple[int, int, shelf.Place]:
+    return piece, os.getpid(), laid.put(list(range(piece)))
+
+
+def no_children() -> bool:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def test_each_piece_behind_the_first_has_a_process_of_its_own() -> None:
+    made = [(*one, laid.get(one[2])) for one, laid in cores.apart(shelved, [3, 1, 40_000])]
+    assert [(piece, thing) for piece, _, _, thing in made] == [(n, list(range(n))) for n in (3, 1, 40_000)]
+    assert made[0][1] == os.getpid()
+    assert len({pid for _, pid, _, _ in made}) == 3
+    assert no_children()
+
+
+@pytest.mark.parametrize("how", ["killed", "failed", "unable to hand over"])
+def test_what_a_process_could_not_do_is_done_here(how: str) -> None:
+    here = os.getpid()
+
+    def work(piece: int, laid: Shelf) -> Any:
+        if os.getpid() != here and piece == 1:
+            if how == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if how == "failed":
+                raise ValueError("no")
+            return lambda: piece
+        return piece
+
+    made = [one if isinstance(one, int) else one() for one, _ in cores.apart(work, [0, 1, 2])]
+    assert made == [0, 1, 2]
+    assert no_children()
+
+
+def test_a_failure_here_ends_the_other_processes() -> None:
+    def work(piece: int, _: Shelf) -> int:
+        if piece:
+            signal.pause()
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        list(cores.apart(work, [0, 1, 2]))
+    assert no_children()
+
+
+def test_a_process_that_cannot_write_hands_its_piece_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, write = os.getpid(), os.pwrite
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if os.getpid() != here and offset > 1000:
+            raise OSError(errno.ENOSPC, "full")
+        return write(descriptor, data[:700], offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    made = [(one[1], laid.get(one[2])) for one, laid in cores.apart(shelved, [3, 4, 40_000])]
+    assert [len(thing) for _, thing in made] == [3, 4, 40_000]
+    assert [pid == here for pid, _ in made] == [True, False, True]
+
+
+def test_where_nothing_can_be_forked_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> int:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr(os, "fork", none)
+    assert {one[1] for one, _ in cores.apart(shelved, [1, 2, 3])} == {os.getpid()}
+
+
+def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 5)
+    assert threading.active_count() > 1 or cores.processes() == 5
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert cores.processes() == 1
+    finally:
+        done.set()
+        other.join()
+
+
+@given(st.lists(st.binary(max_size=300)), st.booleans(), st.integers(0, 400))
+def test_a_shelf_gives_what_was_laid_on_it(things: list[bytes], full: bool, held: int) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "HELD", held)
+        laid = Shelf()
+        places = []
+        for number, thing in enumerate(things):
+            if full and number == len(things) // 2:
+                patch.setattr(os, "pwrite", refuse)
+            places.append(laid.put(thing))
+        assert [laid.get(place) for place in places] == things
+        assert [laid.get(place) for place in reversed(places)] == things[::-1]
+
+
+def described(wire: Wire) -> list[tuple[Any, ...]]:
+    return [
+        (
+            number, one.version, one.suite, one.sni, one.alpn, one.certificates, one.decrypted, one.reason,
+            one.problems, one.start, list(one.records), one.hellos, [one.plaintext(up).pieces for up in (True, False)],
+        )
+        for number, one in wire.sessions.items()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["jvb-3", "p2p-turn-tls"])
+@pytest.mark.parametrize("keys", [True, False])
+def test_sessions_are_the_same_by_one_process_and_by_several(
+    name: str, keys: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = jl.load(name, point="eth0").packets[0].wire
+    keylog = source.keylog if keys else None
+    assert (keylog is None) is not keys
+    monkeypatch.setattr(cores, "available", lambda: 1)
+    alone = described(Wire(source.packets, keylog))
+    monkeypatch.setattr(cores, "available", lambda: 3)
+    monkeypatch.setattr(decrypt, "WORTH", 0)
+    used = []
+    monkeypatch.setattr(decrypt, "apart", lambda work, parts: used.append(parts) or cores.apart(work, parts))
+    if threading.active_count() > 1:
+        pytest.skip("another test left a thread")
+    assert described(Wire(source.packets, keylog)) == alone
+    assert len(alone) > 3
+    parts = used[0]
+    assert len(parts) > 1
+    assert all(parts)
+    assert sorted(number for part in parts for number in part) == list(range(len(source.flows)))
+
+
+def test_what_is_too_large_to_be_handed_over_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = jl.load("jvb-3", point="eth0").packets[0].wire
+    monkeypatch.setattr(decrypt, "WORTH", 0)
+    sizes = {flow.number: sum(len(flow.stream(up)) for up in (True, False)) for flow in source.flows}
+    large = sorted(sizes, key=lambda number: -sizes[number])[:2]
+    monkeypatch.setattr(decrypt, "LARGE", 2 * sizes[large[1]] - 2)
+    parts = decrypt._parts(source.packets, source.flows, 3)
+    assert len(parts) > 1
+    assert set(large) <= set(parts[0])
+    assert not {number for number in parts[0] if sizes[number]} - set(large)
+
+
+def test_what_tls_1_2_resumes_is_read_by_one_process() -> None:
+    newer = b"CLIENT_TRAFFIC_SECRET_0 " + b"11" * 32 + b" " + b"22" * 32 + b"\n"
+    older = b"CLIENT_RANDOM " + b"33" * 32 + b" " + b"44" * 48 + b"\n"
+    session = b"RSA Session-ID:" + b"55" * 32 + b" Master-Key:" + b"66" * 48 + b"\n"
+    assert not KeyLog.load(newer).resumes
+    assert KeyLog.load(newer + older).resumes
+    assert KeyLog.load(newer + session).resumes
