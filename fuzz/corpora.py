@@ -30,7 +30,7 @@ RECORDINGS = ("jvb-3", "token-expired", "jvb-bosh", "clear-5222", "p2p-2", "host
 VECTORS = Path(__file__).resolve().parent.parent / "tests" / "vectors"
 MANY = 120  # seeds of one name
 SIZE = 8192  # bytes of a seed, unless it has to be whole
-PASSAGE = 300  # bytes of a seed for a grammar that takes a hundredth of a second for a whole file
+PASSAGE = 300  # bytes of a seed for a grammar that takes a tenth of a second for a whole file
 IN_PASSAGES = ("facts-prosody", "facts-bridge", "facts-focus", "facts-nginx")
 Found = dict[str, list[bytes]]
 
@@ -81,7 +81,7 @@ def gather(quick: bool = False) -> Found:
         if entry.facts is not None:
             _facts(entry.facts, found)
     for name in IN_PASSAGES:
-        found[name] += [passage for text in found[name] for passage in _passages(text)]
+        found[name] = [passage for text in found[name] for passage in _passages(text)]
     _archives(found)
     for name, seeds in made.SEEDS.items():
         found[name] += seeds

@@ -5,6 +5,7 @@ processor time for each kB, or memory over ten times the input plus 200 MB.
 """
 
 import contextlib
+import gc
 import hashlib
 import json
 import random
@@ -114,6 +115,7 @@ def main() -> None:
             with contextlib.suppress(Exception):
                 target.run(seed.read_bytes())
         watch.peak = _peak()
+    gc.freeze()  # what was imported is looked through for nothing
     if how == "--":
         atheris.Setup([sys.argv[0], *rest], watch)
         atheris.Fuzz()

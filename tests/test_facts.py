@@ -403,6 +403,20 @@ def test_calls_of_calls_are_left_out_before_the_parser_sees_them(monkeypatch: py
     assert len(texts) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("f" + '"\na"' * 20, 9),  # the parser's strings go over lines, though Lua's do not
+        ("f" + " 'a'" * 7 + ' " ' + "'b' 'c'\n", 1),  # and it goes over a quote that nothing closes
+        ("f" + " 'a'" * 7 + ' " ' + "x 'b' 'c'\n", None),
+        ("f '" + "\\'" * 300_000, None),
+        ("f" + '"a\\"b" ' * 9, 1),
+    ],
+)
+def test_strings_are_those_of_the_parser(text: str, line: int | None) -> None:
+    assert prosody._chained(text) == line
+
+
 @given(
     text=TEXTS, name=st.sampled_from(["prosody.cfg.lua", "jvb.conf", "docker-compose.yml", ".env", "nginx.conf", "x"])
 )

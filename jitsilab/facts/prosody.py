@@ -22,7 +22,7 @@ DEPTH = 60  # nesting of tables and operators
 CHAIN = 8  # calls of what a call gives, `Component "a" "muc" {}` has three: the parser's time grows with their square
 _TOKEN = re.compile(
     r"""(?P<blank>--\[(=*)\[.*?(?:\]\2\]|\Z)|--[^\n]*|\s+|[.:]\s*[A-Za-z_]\w*)|(?P<open>[({[](?!=*\[))|(?P<close>[)}\]])"""
-    r"""|(?P<string>"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|\[(=*)\[.*?(?:\]\6\]|\Z))|\w+|.""",
+    r"""|(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[(=*)\[.*?(?:\]\6\]|\Z))|(?P<unclosed>["'])|\w+|.""",
     re.DOTALL,
 )
 BLOCKS = (astnodes.If, astnodes.While, astnodes.Do, astnodes.Repeat, astnodes.Fornum, astnodes.Forin)
@@ -212,11 +212,20 @@ def _parse(text: str) -> tuple[astnodes.Chunk | None, tuple[int, ...]]:
 
 
 def _chained(text: str) -> int | None:
-    """The line at which more calls follow each other than `CHAIN`."""
+    """The line at which more calls follow each other than `CHAIN`. Strings go over lines, as the parser has them."""
     around: list[int] = []
-    calls = 0
-    for token in _TOKEN.finditer(text):
-        if token["open"]:
+    calls = at = 0
+    unclosed: set[str] = set()  # quotes that nothing closes any more: the parser goes over them
+    while at < len(text):
+        if text[at] in unclosed:
+            at += 1
+            continue
+        token = _TOKEN.match(text, at)
+        assert token is not None
+        begin, at = at, token.end()
+        if token["unclosed"]:
+            unclosed.add(text[begin])
+        elif token["open"]:
             around.append(calls + 1)
             calls = 0
         elif token["close"]:
@@ -226,7 +235,7 @@ def _chained(text: str) -> int | None:
         elif not token["blank"]:
             calls = 0
         if calls > CHAIN:
-            return text.count("\n", 0, token.start()) + 1
+            return text.count("\n", 0, begin) + 1
     return None
 
 
