@@ -1,6 +1,7 @@
 """Build captures, run every contender on them in turns, write the table and the plot."""
 
 import argparse
+import json
 import os
 import platform
 import shlex
@@ -16,6 +17,7 @@ from benchmarks import report
 
 HERE = Path(__file__).resolve().parent
 SIZES = (3_000, 100_000, 1_000_000, 10_000_000)
+PROFILED = 1_000_000
 SNAPPED = 10_000_000  # from so many frames on they are cut, or the file would not fit into memory
 ALIKE = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # for all: no contender multiplies matrices
 TSHARK = shlex.split(
@@ -90,7 +92,7 @@ def main() -> None:
             print(f"without {one.name}: {one.missing}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        files = {}
+        files, phases = {}, {}
         for size in arguments.sizes:
             path = folder / f"{size}.pcap"
             if not path.exists():
@@ -101,10 +103,14 @@ def main() -> None:
                 )  # this process stays small: a child begins with its size
             files[size] = path.stat().st_size
             measure(field_, path, size, arguments.rounds if size <= 1_000_000 else 1)
+            if size == PROFILED:
+                argv = [sys.executable, "-m", "benchmarks.contenders", "phases", str(path)]
+                said = subprocess.run(argv, cwd=HERE.parent, env=ALIKE, check=True, capture_output=True)
+                phases[size] = json.loads(said.stdout)
             if arguments.folder is None:
                 path.unlink()
     about = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    report.write(arguments.out, field_, files, about, arguments.rounds)
+    report.write(arguments.out, field_, files, about, arguments.rounds, phases)
 
 
 def measure(field_: list[Contender], path: Path, size: int, rounds: int) -> None:

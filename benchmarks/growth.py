@@ -1,12 +1,14 @@
 """How time and memory grow with a capture: ``python -m benchmarks.growth [--sizes N]`` writes growth.md, growth.png.
 
 Beside each command stands the floor: the file read once from front to back. The exponent is the slope of the line
-through the points on logarithmic axes: 1 is proportional to the packets.
+through the points on logarithmic axes: 1 is proportional to the packets. Behind our commands stand those of others that
+do the same work, up to the length for which there is time.
 """
 
 import argparse
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,14 +18,33 @@ from pathlib import Path
 
 from benchmarks.__main__ import HERE, Contender
 
-SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000)
+SIZES = (3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000)
 CALL = 33_000  # frames of a call: ten million are three hundred calls, of headers and 60 bytes of media
 RUN = [sys.executable, "-m", "jitsilab"]
 _READ = "import sys\nf = open(sys.argv[1], 'rb', buffering=0)\nb = bytearray(1 << 22)\nwhile f.readinto(b): pass"
 
 
-def contenders() -> list[Contender]:
-    """The floor, and what is measured against it."""
+TSHARK = {  # what it says of the same
+    "stun": "-Y stun -T fields -e frame.number -e frame.time_epoch -e ip.src -e ip.dst -e stun.type -e stun.id "
+            "-e stun.att.type -e stun.att.username -e stun.att.ipv4 -e stun.att.port -e stun.att.error",
+    "rtp": "--enable-heuristic rtp_udp -q -z rtp,streams",
+}  # fmt: skip
+
+
+def contenders(python: str = sys.executable) -> list[Contender]:
+    """The floor, and what is measured against it; ``python`` is the interpreter that has the others' packages."""
+    missing = "" if shutil.which("tshark") else "tshark is not installed"
+    others = [
+        Contender(f"tshark: {name}", ["tshark", "-r", "{path}", *words.split()], 1_000_000, missing)
+        for name, words in TSHARK.items()
+    ]
+    for name, package, largest in (
+        ("stun_dpkt", "dpkt", 1_000_000), ("rtp_dpkt", "dpkt", 1_000_000), ("stun_scapy", "scapy", 100_000),
+    ):  # fmt: skip
+        found = subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False).returncode == 0
+        argv = [python, "-m", "benchmarks.contenders", name, "{path}"]
+        what = ": ".join(reversed(name.split("_")))
+        others.append(Contender(what, argv, largest, "" if found else f"{python} has no package {package}"))
     return [
         Contender("sequential read", [sys.executable, "-c", _READ, "{path}"], SIZES[-1]),
         Contender("load", [sys.executable, "-m", "benchmarks.contenders", "jitsilab", "{path}"], SIZES[-1]),
@@ -31,6 +52,8 @@ def contenders() -> list[Contender]:
         Contender("table media", [*RUN, "table", "media", "{path}"], SIZES[-1]),
         Contender("diagnose", [*RUN, "diagnose", "{path}"], SIZES[-1]),
         Contender("audit", [*RUN, "audit", "--fail-on", "never", "{path}"], SIZES[-1]),
+        Contender("report", [*RUN, "report", "{path}", "-o", "{path}.report"], SIZES[-1]),
+        *others,
     ]
 
 
@@ -76,7 +99,7 @@ def _plot(path: Path, measured: Sequence[Contender]) -> None:
     for one in measured:
         sizes = sorted(one.seconds)
         floor = one.name == "sequential read"
-        style = {"color": "0.4", "linestyle": ":"} if floor else {}
+        style = {"color": "0.4", "linestyle": ":"} if floor else {"linestyle": "--"} if ": " in one.name else {}
         panes[0].plot(sizes, [one.seconds[size] for size in sizes], marker="o", label=one.name, **style)
         panes[1].plot(sizes, [one.memory[size] / 1e6 for size in sizes], marker="o", label=one.name, **style)
     panes[0].set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
@@ -95,11 +118,17 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--only", nargs="+", help="names of commands")
+    parser.add_argument("--python", default=sys.executable, help="interpreter that has dpkt and scapy")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the captures stay (default: they are removed)")
     parser.add_argument("--out", type=Path, default=HERE)
     given = parser.parse_args(arguments)
-    measured = [one for one in contenders() if not given.only or one.name in given.only]
+    measured = []
+    for one in contenders(given.python):
+        if one.missing:
+            print(f"without {one.name}: {one.missing}")
+        elif not given.only or one.name in given.only:
+            measured.append(one)
     files = {}
     with tempfile.TemporaryDirectory() as temporary:
         for size in given.sizes:
@@ -115,6 +144,7 @@ def main(arguments: list[str]) -> None:
                         one.seconds[size] = min(seconds, one.seconds.get(size, seconds))
                         one.memory[size] = min(memory, one.memory.get(size, memory))
                         print(f"{size:>10,} {one.name:<18} {seconds:8.2f} s {memory / 1e6:7.0f} MB", flush=True)
+            shutil.rmtree(f"{path}.report", ignore_errors=True)
             if given.folder is None:
                 path.unlink()
             write(given.out, measured, files)

@@ -8,8 +8,15 @@ if TYPE_CHECKING:
     from benchmarks.__main__ import Contender
 
 
-def write(folder: Path, contenders: "Sequence[Contender]", files: dict[int, int], about: str, rounds: int) -> None:
-    """Write results.md and speed.png."""
+def write(
+    folder: Path,
+    contenders: "Sequence[Contender]",
+    files: dict[int, int],
+    about: str,
+    rounds: int,
+    phases: dict[int, dict[str, float]],
+) -> None:
+    """Write results.md and speed.png. ``phases`` has by frames the seconds of each step."""
     sizes = sorted(files)
     heads = [f"{size:,} frames ({files[size] / 1e6:,.0f} MB)" for size in sizes]
     lines = [
@@ -41,7 +48,11 @@ def write(folder: Path, contenders: "Sequence[Contender]", files: dict[int, int]
         if not one.missing:
             cells = [_cell(one.memory.get(size, 0) / 1e6 or None, 0) for size in sizes]
             lines.append(f"| {one.name} | " + " | ".join(cells) + " |")
-    lines += ["", *_ratios(contenders, sizes), "", "![seconds by frames](speed.png)", ""]
+    lines += ["", *_ratios(contenders, sizes)]
+    for size, steps in phases.items():
+        whole = ", ".join(f"{name} {taken:.2f} s" for name, taken in steps.items())
+        lines += ["", f"Where the time of `jitsilab` goes at {size:,} frames: {whole}."]
+    lines += ["", "![seconds by frames](speed.png)", ""]
     (folder / "results.md").write_text("\n".join(lines))
     _plot(folder / "speed.png", contenders)
 

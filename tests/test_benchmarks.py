@@ -84,9 +84,12 @@ def test_contenders_do_the_work_and_the_missing_are_said_to_be(capture: Path, tm
     argv = [sys.executable, "-m", "benchmarks.contenders", "scapy", str(capture)]
     assert subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=True).stdout == "8000\n"
     ours.seconds[8000], ours.memory[8000] = seconds, memory
-    report.write(tmp_path, [ours, Contender("other", [], 1, "no such program")], {8000: 10**6}, "here", 1)
+    report.write(
+        tmp_path, [ours, Contender("other", [], 1, "no such program")], {8000: 10**6}, "here", 1, {8000: {"read": 0.5}}
+    )
     text = (tmp_path / "results.md").read_text()
     assert "| other | no such program |" in text
+    assert "at 8,000 frames: read 0.50 s." in text
     assert (tmp_path / "speed.png").stat().st_size > 10_000
 
 
@@ -134,3 +137,32 @@ def test_renamed_recordings_have_the_same_answer(tmp_path: Path) -> None:
     one, other = (jl.load(path).diagnosis for path in sorted(tmp_path.glob(f"*-{last}.pcap")))
     assert [each.media_path for each in one.people] == [each.media_path for each in other.people] != []
     assert {a for each in one.people for a in each.addresses}.isdisjoint(a for e in other.people for a in e.addresses)
+
+
+def test_what_more_cores_bring_is_written(tmp_path: Path) -> None:
+    from benchmarks import scaling
+
+    scaling.write(tmp_path, {"diagnose": {1: 4.0, 2: 2.5}, "survey": {1: 9.0, 2: 5.0}}, 1_000_000, 20)
+    text = (tmp_path / "scaling.md").read_text()
+    assert "| | 1 core | 2 cores |" in text
+    assert "| diagnose | 4.0 s | 2.5 s, 1.60 times |" in text
+    assert "1,000,000 frames" in text
+
+
+def test_what_is_scaled_runs(capture: Path, tmp_path: Path) -> None:
+    from benchmarks import fleet, scaling
+
+    fleet.build(tmp_path / "captures", 1)
+    for one in scaling.contenders(tmp_path):
+        argv = [part.replace("{cores}", "1").replace("{turn}", "0") for part in one.argv]
+        assert Contender(one.name, argv, 1).run(capture)[0] > 0
+    assert (tmp_path / "fleet-0-1").is_dir()
+
+
+def test_others_find_the_messages_that_we_find(tmp_path: Path) -> None:
+    from benchmarks import contenders as work
+
+    captures.build_calls(tmp_path / "calls.pcap", 9_000, 1)
+    call = jl.load(tmp_path / "calls.pcap")
+    udp = call.stun[call.stun["transport"].eq("udp") & call.stun["depth"].eq(0)]
+    assert work.stun_scapy(str(tmp_path / "calls.pcap")) == len(udp) > 10
