@@ -110,6 +110,8 @@ def main() -> None:
         from jitsilab.errors import LabError
 
         target = TARGETS[name]
+        if target.before is not None:
+            target.before()
         watch = Watch(target.run, LabError, Path(state), Path(finds))
         for seed in sorted(Path(sys.argv[-1]).glob("*"))[:8]:  # what a target imports, it imports now
             with contextlib.suppress(Exception):

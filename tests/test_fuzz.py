@@ -120,3 +120,29 @@ def test_what_hangs_is_a_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         signal.signal(signal.SIGPROF, before)
     assert watch.executions == 1
     assert next(iter(watch.finds)).startswith("HangError")
+
+
+def test_a_grammar_that_is_kept_reads_as_one_that_is_built() -> None:
+    text = """
+import sys
+from jitsilab.facts import hocon
+from fuzz import targets
+
+def read(text):
+    into, problems = hocon.Hocon(), []
+    hocon._tree.cache_clear()
+    hocon.parse(text, "jvb.conf", into, problems)
+    return into.values, problems
+
+texts = sys.argv[1:]
+built = [read(text) for text in texts]
+targets.one_grammar()
+assert [read(text) for text in texts] == built
+print(sum(bool(values) for values, _ in built), sum(bool(problems) for _, problems in built))
+"""
+    texts = ["a { b = 1, c: [1, x] }", 'a.b = "c" ${?D}', "a = {", "include file", "x = 5 minutes\n# y\nz += 3", ""]
+    argv = [sys.executable, "-c", text, *texts]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, cwd=ROOT, check=True, env={**os.environ, "PYTHONPATH": "."}
+    )
+    assert done.stdout == "3 2\n"
