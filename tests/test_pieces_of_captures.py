@@ -64,7 +64,7 @@ def small(patch: pytest.MonkeyPatch) -> None:
         (columns, "SLICE", 97), (columns, "HELD", 500), (flows, "TOGETHER", 300), (duplicates, "_SORTED", 150),
         (columns, "_PART", 61), (columns, "_BUFFER", 300), (streams, "KEPT", 0), (streams, "FRAMES", 71),
         (media, "PART", 53), (units, "PART", 67), (records, "PART", 59), (stun, "PART", 73),
-        (shelf, "HELD", 500), (decrypt, "WORTH", 0), (decrypt, "LARGE", 1 << 16), (cores, "available", lambda: 3),
+        (shelf, "HELD", 500), (decrypt, "WORTH", 0), (decrypt, "LARGE", 1 << 16), (decrypt, "processes", lambda: 3),
     ):  # fmt: skip
         patch.setattr(module, name, value)
 
