@@ -32,6 +32,7 @@ BOUNDS = (
     Bound("empty records before a file counts as zeros", "pcap.containers:ZEROS", "", "1 kB that no recorder writes"),
     Bound("datagrams in reassembly", "pcap.fragments:WAITING", "", "the oldest is given up"),
     Bound("datagram put together", "pcap.fragments:LARGEST", "bytes", "RFC 791: 16 bits of length"),
+    Bound("flows", "wire.flows:MOST", "", "a day of a busy server has fewer, a scan of all ports has more"),
     Bound("TURN inside TURN", "wire.units:DEEPEST", "", "no network holds three"),
     Bound("handshake message of DTLS", "protocols.dtls:MAX_MESSAGE", "bytes", "a chain of many certificates"),
     Bound("fragments of one", "protocols.dtls:MAX_PARTS", "", "that message in pieces of 512 bytes"),

@@ -293,3 +293,45 @@ def test_a_capture_without_a_flow_has_no_range(tmp_path: Path) -> None:
     path = tmp_path / "quiet.pcapng"
     path.write_bytes(made.section() + made.interface() + made.packet(frame, 10**15))
     assert load(path).media.empty
+
+
+def test_of_too_many_flows_those_with_the_most_frames_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = load("jvb-3", point="eth0")
+    frames = whole.flows["packets_up"] + whole.flows["packets_down"]
+    most = whole.flows[frames.rank(method="first", ascending=False) <= 7]
+    monkeypatch.setattr(flows, "MOST", 7)
+    few = load("jvb-3", point="eth0")
+    columns = ["transport", "client", "client_port", "server", "server_port", "packets_up", "packets_down"]
+    assert few.flows[columns].to_numpy().tolist() == most[columns].to_numpy().tolist()
+    said = few.errors[few.errors["protocol"] == "flows"]
+    total = len(whole.flows)
+    assert said["message"].tolist() == [
+        f"of {total} flows the 7 with the most frames are told apart; what the others carry is not read"
+    ]
+    beside = whole.frames["flow"].isin(most["flow"])
+    assert few.frames["flow"].notna().tolist() == beside.tolist()
+    assert few.frames.loc[beside, "protocol"].tolist() == whole.frames.loc[beside, "protocol"].tolist()
+    for name in ("tls", "stun", "dtls", "media", "http", "xmpp", "dns", "tcp"):
+        some, every = few.table(name), whole.table(name)
+        assert (some is None) == (every is None)
+        assert some is None or len(some) <= len(every)
+    assert few.diagnosis.people is not None
+    assert not whole.errors["protocol"].eq("flows").any()
+
+
+def test_frames_of_no_flow_are_shared_without_what_they_carry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from jitsilab import sharing
+
+    monkeypatch.setattr(flows, "MOST", 7)
+    call = load("jvb-3", point="eth0")
+    sharing.share(call.evidence, [], tmp_path / "shared", sharing.Options())
+    (made,) = (tmp_path / "shared").rglob("*.pcap*")
+    shared = pcap.read(made)
+    original = call.packets[0].wire.packets
+    assert len(shared) == len(original)
+    beside = np.flatnonzero((call.packets[0].wire.flows.of_frame < 0) & (original.payload_length >= 12))
+    assert len(beside) > 100
+    for row in beside.tolist():
+        assert shared.payload(row + shared.first) != original.payload(row + original.first)

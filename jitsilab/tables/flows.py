@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from jitsilab.errors import Problem
 from jitsilab.pcap.columns import slices
 from jitsilab.pcap.links import TCP
 from jitsilab.tables import Schema, Table
 from jitsilab.tables.frames import integers, texts
 from jitsilab.wire import Wire, labels
+from jitsilab.wire.flows import Flows
 from jitsilab.wire.streams import ACK, FIN, RST, SYN, wire_lengths
 
 Array = npt.NDArray[Any]
@@ -66,7 +68,17 @@ def flows(wire: Wire) -> Table:
     kinds = _kinds(counted)
     columns["kind"] = pd.array([" ".join(kind) for kind, _ in kinds], dtype="str")
     columns["observability"] = pd.array(_observability(wire, kinds), dtype="str")
-    return Table(pd.DataFrame(columns, copy=False), [])
+    return Table(pd.DataFrame(columns, copy=False), _left_out(built))
+
+
+def _left_out(built: Flows) -> list[Problem]:
+    if not built.left_out:
+        return []
+    text = (
+        f"of {len(built) + built.left_out:,} flows the {len(built):,} with the most frames are told apart; "
+        "what the others carry is not read"
+    )
+    return [Problem(0, "flows", 0, text)]
 
 
 BUILD = {"flows": flows}

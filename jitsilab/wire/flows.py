@@ -20,6 +20,7 @@ __all__ = ["ByteStream", "Flow", "Flows", "Piece", "Stream", "build", "wire_leng
 
 Array = npt.NDArray[Any]
 
+MOST = 1 << 18  # flows that are told apart: a day of a busy server has fewer, and a scan of all ports has more
 TOGETHER = 1 << 16  # rows of flows that are labelled or counted at once
 _SERVICES, _EPHEMERAL = 1024, 32768  # ports below the first are services; from the second on they are handed out
 
@@ -200,8 +201,10 @@ class Flows:
         client: Array,
         server: Array,
         up: npt.NDArray[np.bool_],
+        left_out: int = 0,
     ) -> None:
         self.packets = packets
+        self.left_out = left_out  # flows beyond `MOST`, those of the fewest frames, which belong to no flow here
         self.of_frame = of_frame  # flow number of each frame, -1 for none
         self.up = up  # one a frame: from the flow's client
         self.client, self.server = client, server  # one a flow: address code << 16 | port
@@ -249,6 +252,10 @@ def build(packets: "Packets") -> Flows:
     tcp = where(len(packets), lambda window: (packets.ip_protocol[window] == TCP) & (flow[window] >= 0))
     fields = packets.tcp_fields(tcp)
     flow[tcp] = _split(flow[tcp], forward[tcp], fields, int(flow.max(initial=-1)) + 1)
+    left_out = _leave_out(flow)
+    if left_out:
+        known = flow[tcp] >= 0
+        tcp, fields = tcp[known], fields[known]
     first = _renumber(flow)
     client, server = _ends(packets, first)
     swap = _rank(client & 0xFFFF) < _rank(server & 0xFFFF)
@@ -261,7 +268,7 @@ def build(packets: "Packets") -> Flows:
     for window in slices(len(packets)):
         forward[window] = (flow[window] >= 0) & (forward[window] == from_client[flow[window]])
     client, server = np.where(swap, server, client), np.where(swap, client, server)
-    return Flows(packets, flow, client, server, forward)
+    return Flows(packets, flow, client, server, forward, left_out)
 
 
 def _ends(packets: "Packets", rows: Array) -> tuple[Array, Array]:
@@ -361,6 +368,21 @@ def _split(flow: Array, forward: Array, fields: Array, following: int) -> Array:
         out[members] = np.where(part > 0, following + part - 1, number)
         following += len(places)
     return out
+
+
+def _leave_out(flow: npt.NDArray[np.int32]) -> int:
+    """Where there are more flows than `MOST`, frames of those with the fewest get -1, in place; how many that are."""
+    frames: npt.NDArray[np.int64] = np.zeros(int(flow.max(initial=-1)) + 2, np.int64)  # the first is for rows of none
+    if len(frames) - 1 <= MOST:
+        return 0
+    for window in slices(len(flow)):
+        frames += np.bincount(flow[window] + 1, minlength=len(frames))
+    kept = np.argsort(-frames[1:], kind="stable")[:MOST]
+    number = np.full(len(frames), -1, np.int32)  # the last is for rows of none
+    number[kept] = np.arange(len(kept))
+    for window in slices(len(flow)):
+        flow[window] = number[flow[window]]
+    return max(0, int((frames[1:] > 0).sum()) - MOST)
 
 
 def _by_handshake(flow: Array, from_first: Array, flags: Array, swap: Array) -> None:
