@@ -37,6 +37,7 @@ BOUNDS = (
     Bound("handshake message of DTLS", "protocols.dtls:MAX_MESSAGE", "bytes", "a chain of many certificates"),
     Bound("fragments of one", "protocols.dtls:MAX_PARTS", "", "that message in pieces of 512 bytes"),
     Bound("such messages at a time", "protocols.dtls:MAX_PENDING", "", "a flight has ten"),
+    Bound("handshake message of TLS", "protocols.tls:MAX_MESSAGE", "bytes", "a chain of many certificates"),
     Bound("compressed certificates unfolded", "protocols.hello:MAX_CERTIFICATES", "bytes", "a chain has some thousand"),
     Bound("record numbers tried after a loss", "wire.decrypt.record_layer:WINDOW", "", "a loss of 16 MB"),
     Bound("attempts of one direction", "wire.decrypt.record_layer:BUDGET", "", "a second of work"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import Bytes, Talk, contexts, programs, talk
 
-from jitsilab.protocols import demux
+from jitsilab.protocols import demux, tls
 from jitsilab.wire import decrypt
 from jitsilab.wire.decrypt import KeyLog, Session
 
@@ -507,3 +507,19 @@ def test_time_is_bounded_with_a_key_that_does_not_fit() -> None:
         with bounds.processor(10):
             session = decrypt.session(up, down, KeyLog.load(keylog))
         assert len(session.records) > 2000
+
+
+def test_a_handshake_message_that_is_too_long_is_said_and_what_follows_is_read() -> None:
+    made = trace(3)
+    long = bytes([11]) + (tls.MAX_MESSAGE + 1).to_bytes(3, "big") + bytes(tls.MAX_MESSAGE + 1)
+    parts = [long[at : at + 16_000] for at in range(0, len(long), 16_000)]
+    clear = b"".join(bytes([22, 3, 3]) + len(part).to_bytes(2, "big") + part for part in parts)
+    said = made.said(True)
+    hello = 5 + int.from_bytes(said[3:5])
+    up = Bytes([(1, said[:hello] + clear + said[:hello] + said[hello:])])
+    session = decrypt.session(up, Bytes([(2, made.said(False))]), KeyLog.load(made.keylog))
+    assert [one.messages[0].type for one in session.records if one.up and one.messages][:2] == [1, 1]
+    assert session.version == "TLS 1.3"
+    (problem,) = [one for one in session.problems if "longer than" in one.message]
+    assert problem.message == "a handshake message of 131073 bytes is longer than 131072, and passed over"
+    assert problem.frame == 1

@@ -141,6 +141,22 @@ def test_handshake_messages_are_put_together_over_records() -> None:
     assert tls.Handshake().feed(message * 2) == [tls.Message(1, bytes(200))] * 2
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000, tls.MAX_MESSAGE, 10 * tls.MAX_MESSAGE])
+def test_a_handshake_message_that_is_too_long_is_passed_over(size: int) -> None:
+    def message(kind: int, length: int) -> bytes:
+        return bytes([kind]) + length.to_bytes(3, "big") + bytes([kind]) * length
+
+    lengths = (3, tls.MAX_MESSAGE, tls.MAX_MESSAGE + 1, 0, 3 * tls.MAX_MESSAGE, 5)
+    said = b"".join(message(kind, length) for kind, length in enumerate(lengths))
+    handshake, found, held = tls.Handshake(), [], 0
+    for at in range(0, len(said), size):
+        found += handshake.feed(said[at : at + size])
+        held = max(held, len(handshake.buffer))
+    assert [(one.type, len(one.body)) for one in found] == [(0, 3), (1, tls.MAX_MESSAGE), (3, 0), (5, 5)]
+    assert handshake.too_long == [lengths[2], lengths[4]]
+    assert held <= tls.MAX_MESSAGE + 4
+
+
 # --- hellos
 
 

@@ -14,6 +14,7 @@ from jitsilab.errors import ParseError
 from jitsilab.protocols.tls_registry import CONTENT_TYPES, HANDSHAKE_TYPES
 
 HEADER = 5  # bytes of a record header
+MAX_MESSAGE = 1 << 17  # bytes of a handshake message that is still put together
 MAX_FRAGMENT = (1 << 14) + 2048  # RFC 5246 section 6.2.3; TLS 1.3 allows less
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
@@ -165,14 +166,23 @@ class Handshake:
 
     def __init__(self) -> None:
         self.buffer = bytearray()
+        self.too_long: list[int] = []  # bytes of messages that are longer than `MAX_MESSAGE`, and are passed over
+        self._over = 0  # bytes of such a one that are still to come
 
     def feed(self, fragment: bytes) -> list[Message]:
         """The messages that this fragment completes."""
-        self.buffer += fragment
+        passed = min(self._over, len(fragment))
+        self._over -= passed
+        self.buffer += fragment[passed:]
         messages = []
         at = 0
         while len(self.buffer) - at >= 4:
-            end = at + 4 + int.from_bytes(self.buffer[at + 1 : at + 4], "big")
+            length = int.from_bytes(self.buffer[at + 1 : at + 4], "big")
+            end = at + 4 + length
+            if length > MAX_MESSAGE:
+                self.too_long.append(length)
+                self._over, at = max(0, end - len(self.buffer)), min(end, len(self.buffer))
+                continue
             if end > len(self.buffer):
                 break
             messages.append(Message(self.buffer[at], bytes(self.buffer[at + 4 : end])))
@@ -183,6 +193,7 @@ class Handshake:
     def drop(self) -> None:
         """Forget a message that will not be completed: bytes are missing, or the keys change."""
         self.buffer.clear()
+        self._over = 0
 
 
 def decode(data: bytes) -> list[Record]:

@@ -381,6 +381,10 @@ class Side:
         kind, content = opened.inner_type, opened.plaintext or b""
         if kind == tls.HANDSHAKE:
             opened.messages = tuple(self._handshake.feed(content))
+            for size in self._handshake.too_long:
+                text = f"a handshake message of {size} bytes is longer than {tls.MAX_MESSAGE}, and passed over"
+                self.odd.append((opened.record.offset, text))
+            self._handshake.too_long.clear()
             for message in opened.messages:
                 try:
                     self._hear(message)
