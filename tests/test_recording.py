@@ -1,7 +1,9 @@
 """Recording in a network of its own: every recorder's counts, every way in which a recording ends, and what is said."""
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -16,6 +18,7 @@ from by_night import thinned
 
 from jitsilab import pcap
 from jitsilab.call import load
+from jitsilab.errors import LabError
 from jitsilab.recording import cutting, files, filters, integrity, recorders, sniffer
 from jitsilab.recording.recorders import Counts
 
@@ -434,3 +437,56 @@ def test_what_the_machine_knows_is_put_beside(network: tuple[str, ...], tmp_path
     index = (tmp_path / "call.here" / "index.txt").read_text()
     assert "taken: facts/" in index
     assert json.loads((tmp_path / "call.recording.json").read_text())["beside"] == str(tmp_path / "call.here")
+
+
+@pytest.mark.slow
+@pytest.mark.nightly("twenty recordings")
+@pytest.mark.parametrize("name", ALL)
+def test_a_kill_at_any_moment_leaves_no_recorder_and_nothing_that_looks_whole(
+    network: tuple[str, ...], tmp_path: Path, name: str
+) -> None:
+    choice = random.Random(22)
+    words = [*network, sys.executable, "-m", "jitsilab", "record", "-i", "lo", "-d", "1", "--recorder", name, "-o"]
+    begin = time.monotonic()
+    subprocess.run([*words, str(tmp_path / "whole.pcapng")], env=ENVIRONMENT, check=True, capture_output=True)
+    took = time.monotonic() - begin
+    seen = set()
+    for number in range(20):
+        out = tmp_path / f"{number}.pcapng"
+        with subprocess.Popen([*words, str(out)], env=ENVIRONMENT, **SILENT) as run:
+            time.sleep(choice.uniform(0.1, 1.05) * took)
+            run.kill()
+        deadline = time.monotonic() + 20
+        while _recording(out) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not _recording(out), "a recorder goes on without us"
+        told, raw = out.with_name(f"{number}.recording.json"), out.with_suffix(".pcap")
+        seen.add((told.exists(), out.exists()))
+        if told.exists():
+            said = json.loads(told.read_text())["recordings"][0]
+            assert said["packets"] in (None, len(pcap.read(out)))
+        elif out.exists() or raw.exists():
+            there = out if out.exists() else raw
+            with contextlib.suppress(LabError):  # a header is not even there
+                assert all("traceback" not in problem.message for problem in pcap.read(there).errors)
+            if out.exists():
+                again = subprocess.run([*words, str(out)], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+                assert again.returncode == 2
+                assert f"not ended in order (there is no {told.name})" in again.stderr
+    assert len(seen) > 1
+    done = subprocess.run([*words, str(tmp_path / "again.pcapng")], env=ENVIRONMENT, check=True, capture_output=True)
+    assert done.returncode == 0
+    assert len(pcap.read(tmp_path / "again.pcapng")) > 20
+
+
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def _recording(out: Path) -> bool:
+    """Whether a process still has this file, or the one beside it, on its command line."""
+    names = {str(out).encode(), str(out.with_suffix(".pcap")).encode()}
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if names & set(place.read_bytes().split(b"\0")):
+                return True
+    return False

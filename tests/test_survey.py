@@ -6,6 +6,7 @@ import gc
 import http.server
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -233,6 +234,42 @@ def test_interrupted_and_run_again_it_is_the_same(evidence: Path, undisturbed: P
     assert states.count("unchanged") >= some - 1  # of the last the files may be there, or not
     assert states.count("done") > 0
     assert content(out) == content(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.nightly("twenty surveys, and twenty more")
+def test_a_kill_at_any_moment_leaves_whole_rows_and_the_next_run_is_right(
+    evidence: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    choice, expected = random.Random(22), content(undisturbed)
+    begin = time.monotonic()
+    with run(evidence, "-o", tmp_path / "whole", "--workers", "1") as process:
+        process.communicate(timeout=900)
+    took, counts = time.monotonic() - begin, set()
+    for number in range(20):
+        out = tmp_path / str(number)
+        with run(evidence, "-o", out, "--workers", "1", start_new_session=True) as process:
+            time.sleep(choice.uniform(0.1, 1.0) * took)
+            process.kill()
+        for name, rows_ in content(out).items() if (out / "calls").is_dir() else ():
+            assert all(row in expected[name] for row in rows_), f"half a row of {name}"
+        wait(lambda out=out: not _working(out), 60)  # type: ignore[misc]
+        counts.add(records(out) if (out / "_survey").is_dir() else 0)
+        with run(evidence, "-o", out, "--workers", "1") as process:
+            _, err = process.communicate(timeout=900)
+        assert process.returncode == 0, err
+        assert content(out) == expected
+        assert not list((out / "_survey/tmp").iterdir())
+    assert len(counts) > 3
+
+
+def _working(out: Path) -> bool:
+    """Whether somebody still writes to a dataset."""
+    for place in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(place.readlink()).startswith(f"{out}/"):
+                return True
+    return False
 
 
 @pytest.fixture

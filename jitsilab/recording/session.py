@@ -74,6 +74,11 @@ class Session:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment,
                 start_new_session=True,  # an interrupt comes to us alone, who end it in order
             )  # fmt: skip
+        # Where this process is killed, the pipe closes, and the recorder is ended as by an interrupt.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", 'read _; kill -INT "$0"', str(self._process.pid)], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.recording.started = time.time()
@@ -134,9 +139,18 @@ class Session:
                 os.kill(self._process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(patience)
+        self._unguarded()
+
+    def _unguarded(self) -> None:
+        """The recorder has ended; its number may be another's soon."""
+        self._guard.kill()
+        self._guard.wait()
+        if self._guard.stdin is not None:
+            self._guard.stdin.close()
 
     def finish(self, problem: str = "") -> Recording:
         """What there is once the recorder has ended: files mended and handed over, counts as it told them."""
+        self._unguarded()
         self._reader.join(2)
         recording = self.recording
         recording.ended = time.time()
@@ -255,7 +269,9 @@ def again(arguments: Sequence[str]) -> str:
 def check_output(path: Path) -> None:
     """Say before anything is started where a recording cannot be written, or would overwrite another."""
     if path.exists():
-        raise ParameterError(f"{path} is there already: a recording overwrites nothing.")
+        told = path.with_name(path.stem + ".recording.json")
+        cut = "" if told.exists() else f" It was not ended in order (there is no {told.name}); what it has can be read."
+        raise ParameterError(f"{path} is there already: a recording overwrites nothing.{cut}")
     if not path.parent.is_dir():
         raise ParameterError(f"There is no folder {path.parent}.")
     if not os.access(path.parent, os.W_OK):
