@@ -397,7 +397,7 @@ def test_calls_of_calls_are_left_out_before_the_parser_sees_them(monkeypatch: py
     assert not problems
     text = f'VirtualHost "here"\nf = 1\n{chain}[[c]] --[[ "not" "these" ]]\nVirtualHost "behind"\n'
     prosody.parse(text, "f", server, problems)
-    assert [problem.message for problem in problems] == ["f:10: not readable as Lua, left out"]
+    assert [problem.message for problem in problems] == [f"f:{prosody.CHAIN + 2}: not readable as Lua, left out"]
     assert [host.name for host in server.hosts] == ["*", "before", "a", "here", "behind"]
     assert "[[c]]" not in texts[-1]
     assert len(texts) == 2
@@ -406,15 +406,27 @@ def test_calls_of_calls_are_left_out_before_the_parser_sees_them(monkeypatch: py
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("f" + '"\na"' * 20, 9),  # the parser's strings go over lines, though Lua's do not
-        ("f" + " 'a'" * 7 + ' " ' + "'b' 'c'\n", 1),  # and it goes over a quote that nothing closes
-        ("f" + " 'a'" * 7 + ' " ' + "x 'b' 'c'\n", None),
+        ("f" + '"\na"' * 20, prosody.CHAIN + 1),  # the parser's strings go over lines, though Lua's do not
+        ("f" + " 'a'" * (prosody.CHAIN - 1) + ' " ' + "'b' 'c'\n", 1),  # and it goes over a quote that nothing closes
+        ("f" + " 'a'" * (prosody.CHAIN - 1) + ' " ' + "x 'b' 'c'\n", None),
         ("f '" + "\\'" * 300_000, None),
         ("f" + '"a\\"b" ' * 9, 1),
     ],
 )
 def test_strings_are_those_of_the_parser(text: str, line: int | None) -> None:
-    assert prosody._chained(text) == line
+    assert prosody._chained(text)[0] == line
+
+
+def test_a_file_of_many_calls_is_not_read_again_for_each_of_its_broken_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(prosody.ast, "parse", lambda text, real=prosody.ast.parse: read.append(text) or real(text))
+    broken = "= 1\n" * 10
+    for more, times in (("", 11), ('Component "a" "b"\n' * 8, 7), ('Component "a" "b"\n' * 200, 1)):
+        read.clear()
+        problems: list[Problem] = []
+        prosody.parse(more + broken + f"-- {times}", "f", prosody.Prosody(), problems)
+        assert len(read) == times
+        assert len(problems) == min(times, 10) + (times < 11)
 
 
 @given(

@@ -19,7 +19,8 @@ GLOBAL = "*"
 _MAIN = {"pidfile", "log", "data_path", "daemonize", "prosody_user"}  # what the main file alone sets
 REPAIRS = 20  # lines that may be left out of a broken file before the rest is given up
 DEPTH = 60  # nesting of tables and operators
-CHAIN = 8  # calls of what a call gives, `Component "a" "muc" {}` has three: the parser's time grows with their square
+CHAIN = 4  # calls of what a call gives, `Component "a" "muc" {}` has three: the parser's time grows with their square
+DEAR = 4  # such calls for which reading a file once more is worth another repair
 _TOKEN = re.compile(
     r"""(?P<blank>--\[(=*)\[.*?(?:\]\2\]|\Z)|--[^\n]*|\s+|[.:]\s*[A-Za-z_]\w*)|(?P<open>[({[](?!=*\[))|(?P<close>[)}\]])"""
     r"""|(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\[(=*)\[.*?(?:\]\6\]|\Z))|(?P<unclosed>["'])|\w+|.""",
@@ -188,12 +189,16 @@ def _parse(text: str) -> tuple[astnodes.Chunk | None, tuple[int, ...]]:
     """The syntax tree, and the lines at which parsing stopped: each is blanked and the rest read again."""
     lines = text.split("\n")
     unread: list[int] = []
-    for _ in range(REPAIRS):
+    left = REPAIRS
+    while left > 0:
+        left -= 1
         try:
-            if (chained := _chained("\n".join(lines))) is not None:
+            chained, calls = _chained("\n".join(lines))
+            if chained is not None:
                 unread.append(chained)
                 lines[chained - 1] = ""
                 continue
+            left -= calls // DEAR
             with contextlib.redirect_stderr(io.StringIO()):  # its lexer quotes there what it cannot read
                 return ast.parse("\n".join(lines)), tuple(unread)
         except RecursionError:
@@ -211,10 +216,13 @@ def _parse(text: str) -> tuple[astnodes.Chunk | None, tuple[int, ...]]:
     return None, tuple(unread)
 
 
-def _chained(text: str) -> int | None:
-    """The line at which more calls follow each other than `CHAIN`. Strings go over lines, as the parser has them."""
+def _chained(text: str) -> tuple[int | None, int]:
+    """The line at which more calls follow each other than `CHAIN`, and how many are calls of what a call gives.
+
+    Strings go over lines, as the parser has them.
+    """
     around: list[int] = []
-    calls = at = 0
+    calls = at = every = 0
     unclosed: set[str] = set()  # quotes that nothing closes any more: the parser goes over them
     while at < len(text):
         if text[at] in unclosed:
@@ -230,13 +238,15 @@ def _chained(text: str) -> int | None:
             calls = 0
         elif token["close"]:
             calls = around.pop() if around else 0
+            every += calls > 1
         elif token["string"]:
             calls += 1
+            every += calls > 1
         elif not token["blank"]:
             calls = 0
         if calls > CHAIN:
-            return text.count("\n", 0, begin) + 1
-    return None
+            return text.count("\n", 0, begin) + 1, every
+    return None, every
 
 
 def _line_of(error: BaseException) -> int | None:
