@@ -72,3 +72,15 @@ def test_a_mutant_is_killed_by_a_test_that_sees_it_and_by_no_other() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["", "tests/test_rtp.py::test_the_fixed_header", ""]
+
+
+def test_the_last_run_that_was_kept_is_above_the_floor() -> None:
+    rows = [line.split("|")[1:-1] for line in (ROOT / "fuzz/mutants.md").read_text().splitlines() if line[:1] == "|"]
+    head = [cell.strip() for cell in rows[0]]
+    kept = [dict(zip(head, (cell.strip() for cell in row), strict=True)) for row in rows[2:]]
+    assert {one["room"] for one in kept} >= {"judge/theory", "judge/findings", "judge/diagnosis", "facts", "protocols"}
+    for one in kept:
+        counted = int(one["mutants"]) - int(one["change nothing"])
+        assert int(one["of 100"]) == round(100 * int(one["killed now"]) / counted) >= 85, one["room"]
+    (every,) = [one for one in kept if one["room"] == "all"]
+    assert int(every["mutants"]) >= 300
