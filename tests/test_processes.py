@@ -23,24 +23,38 @@ def shelved(piece: int, laid: Shelf) -> tuple[int, int, shelf.Place]:
     return piece, os.getpid(), laid.put(list(range(piece)))
 
 
-def no_children() -> bool:
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return True
-    return False
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The processes that a test makes; those that other tests left (multiprocessing's trackers) are not ours."""
+    made, fork = [], os.fork
+
+    def noted() -> int:
+        child = fork()
+        if child:
+            made.append(child)
+        return child
+
+    monkeypatch.setattr(os, "fork", noted)
+    return made
 
 
-def test_each_piece_behind_the_first_has_a_process_of_its_own() -> None:
+def waited_for(children: list[int]) -> bool:
+    for child in children:
+        with pytest.raises(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
+    return bool(children)
+
+
+def test_each_piece_behind_the_first_has_a_process_of_its_own(forked: list[int]) -> None:
     made = [(*one, laid.get(one[2])) for one, laid in cores.apart(shelved, [3, 1, 40_000])]
     assert [(piece, thing) for piece, _, _, thing in made] == [(n, list(range(n))) for n in (3, 1, 40_000)]
     assert made[0][1] == os.getpid()
     assert len({pid for _, pid, _, _ in made}) == 3
-    assert no_children()
+    assert waited_for(forked)
 
 
 @pytest.mark.parametrize("how", ["killed", "failed", "unable to hand over"])
-def test_what_a_process_could_not_do_is_done_here(how: str) -> None:
+def test_what_a_process_could_not_do_is_done_here(how: str, forked: list[int]) -> None:
     here = os.getpid()
 
     def work(piece: int, laid: Shelf) -> Any:
@@ -54,10 +68,10 @@ def test_what_a_process_could_not_do_is_done_here(how: str) -> None:
 
     made = [one if isinstance(one, int) else one() for one, _ in cores.apart(work, [0, 1, 2])]
     assert made == [0, 1, 2]
-    assert no_children()
+    assert waited_for(forked)
 
 
-def test_a_failure_here_ends_the_other_processes() -> None:
+def test_a_failure_here_ends_the_other_processes(forked: list[int]) -> None:
     def work(piece: int, _: Shelf) -> int:
         if piece:
             signal.pause()
@@ -65,7 +79,7 @@ def test_a_failure_here_ends_the_other_processes() -> None:
 
     with pytest.raises(ValueError, match="no"):
         list(cores.apart(work, [0, 1, 2]))
-    assert no_children()
+    assert waited_for(forked)
 
 
 def test_a_process_that_cannot_write_hands_its_piece_back(monkeypatch: pytest.MonkeyPatch) -> None:
