@@ -72,13 +72,15 @@ def write(folder: Path, measured: Sequence[Contender], files: Mapping[int, int])
     start = {one.name: min(one.seconds.values()) for one in measured if one.seconds}
     lines = ["# How it grows", "", "Written by `python -m benchmarks.growth`. Whole processes, file in the cache; a "
              f"call is {CALL:,} frames, media with headers and 60 bytes.", "",
-             "| seconds | " + " | ".join(f"{size:,}" for size in sizes) + " | exponent from 100,000 on |",
-             "|---" * (len(sizes) + 2) + "|"]  # fmt: skip
+             "| seconds | " + " | ".join(f"{size:,}" for size in sizes)
+             + " | exponent from 10,000 on | from 100,000 on, without what a start takes |",
+             "|---" * (len(sizes) + 3) + "|"]  # fmt: skip
     for one in measured:
-        late = {size: taken for size, taken in one.seconds.items() if size >= 100_000}
         cells = [f"{one.seconds[size]:.2f}" if size in one.seconds else "" for size in sizes]
-        shown = exponent(late, 0.9 * start.get(one.name, 0.0)) if len(late) > 1 else float("nan")
-        lines.append(f"| {one.name} | " + " | ".join(cells) + f" | {'' if math.isnan(shown) else f'{shown:.2f}'} |")
+        for least, without in ((10_000, 0.0), (100_000, 0.9 * start.get(one.name, 0.0))):
+            slope = exponent({size: taken for size, taken in one.seconds.items() if size >= least}, without)
+            cells.append("" if math.isnan(slope) else f"{slope:.2f}")
+        lines.append(f"| {one.name} | " + " | ".join(cells) + " |")
     lines += ["", "| peak memory, MB | " + " | ".join(f"{size:,}" for size in sizes) + " |",
               "|---" * (len(sizes) + 1) + "|"]  # fmt: skip
     for one in measured:
