@@ -26,6 +26,7 @@ from jitsilab.inputs.packets import WIRE_TABLES, PacketTables
 from jitsilab.pcap import columns, cores, duplicates, shelf
 from jitsilab.protocols import rtp
 from jitsilab.tables import PARTS, catalogue, media, part, rtp_extensions, stun, write_parquet
+from jitsilab.tables import frames as tables_of_frames
 from jitsilab.wire import decrypt, flows, streams, units
 from jitsilab.wire.decrypt import records
 from jitsilab.wire.decrypt.records import Record, Records
@@ -250,6 +251,15 @@ def test_a_part_says_what_its_table_says(name: str) -> None:
         ways = ["flow", "up", "depth", "extensions", "duplicate"]
         assert some.groupby(ways).size().max() == media.FIRST
         whole = whole[whole["extensions"].notna()].groupby(ways).head(media.FIRST)
+    if name == "datagrams":
+        rows = []
+        chosen = whole[whole["protocol"].isin(["UDP", "RTP", "SRTP"]) & whole["flow"].notna()]
+        for _, group in chosen.groupby(["flow", "src"]):
+            counted = {"last_frame": group["frame"].iloc[-1], "packets": len(group), "length": group["length"].sum()}
+            rows.append({**group.iloc[0].to_dict(), **counted})
+        whole = pd.DataFrame(rows).sort_values("frame", ignore_index=True)
+        assert len(whole) > 3
+        assert tables_of_frames.sent(frames)[list(some)].astype(object).equals(some.astype(object))
     if name == "spoken":
         assert some.pop("stands_for").sum() == len(whole) > 2 * len(some)
         left, rows = list(map(str, some.astype(object).to_numpy())), []

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from jitsilab.case import cast
-from jitsilab.tables import Schema, frame_from
+from jitsilab.tables import Schema, frame_from, part
+from jitsilab.tables.frames import sent
 
 SIGNALING, TURN, BRIDGE = "signaling", "TURN", "bridge"
 TOGETHER = 1.0  # s; like messages of one flow within this are one event
@@ -204,20 +205,17 @@ def _dtls(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Eve
 
 
 def _media(tables: Mapping[str, pd.DataFrame | None], ends: Ends) -> Iterator[Event]:
-    frames = _rows(tables, "frames", ends)
-    if frames.empty:
+    rows = part(tables, "datagrams")
+    if rows is None:
         return
-    frames = frames[frames["protocol"].isin(["UDP", "RTP", "SRTP"])]
-    for flow, rows in frames.groupby("flow", sort=True):
-        person, _, other = ends[int(flow)]
-        for up, packets in rows.groupby(rows["src"].isin([_address(tables, int(flow), ends)]), sort=True):
-            if len(packets) < 10:
-                continue
-            source, target = (person, other or BRIDGE) if up else (other or BRIDGE, person)
-            first = packets.iloc[0]
-            label = f"SRTP and SRTCP: {len(packets):,} packets, {packets['length'].sum() / 1000:,.0f} kB"
-            yield Event(first.seconds, first.frame, packets["frame"].iloc[-1], len(packets), int(flow), source, target,
-                        "media", label, False)  # fmt: skip
+    rows = rows if "packets" in rows else sent(rows)
+    for row in rows[rows["flow"].isin(list(ends)) & (rows["packets"] >= 10)].itertuples():
+        flow = int(row.flow)
+        person, _, other = ends[flow]
+        up = row.src == _address(tables, flow, ends)
+        source, target = (person, other or BRIDGE) if up else (other or BRIDGE, person)
+        label = f"SRTP and SRTCP: {row.packets:,} packets, {row.length / 1000:,.0f} kB"
+        yield Event(row.seconds, row.frame, row.last_frame, row.packets, flow, source, target, "media", label, False)
 
 
 def _address(tables: Mapping[str, pd.DataFrame | None], flow: int, ends: Ends) -> str:

@@ -4,6 +4,7 @@ The tables with a row a packet can be had in chunks, and of some frames alone, a
 source cannot show is None, which is not the same as empty.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ WIRE_TABLES = (
     "jingle", "payload_types", "header_extensions", "candidates", "sources",
 )  # fmt: skip
 #: as `jitsilab.tables.PARTS` has them
-PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp", "extended", "spoken")
+PARTS = ("segments", "stamps", "bounds", "cut", "ends", "icmp", "datagrams", "extended", "spoken")
 SHORT = {"stun": "spoken"}  # what checks take in place of a table
 ANALYSED = ("ice", "turn_in_tls")  # made of other tables
 PLAINTEXT = ("http", "xmpp", "bridge", "jingle", "payload_types", "header_extensions", "candidates", "sources")
@@ -178,10 +179,13 @@ class PacketTables(Mapping[str, "pd.DataFrame | None"]):
 
     @property
     def problems(self) -> list[Problem]:
-        """What could not be read; makes every table, since each may meet something."""
+        """What could not be read; makes every table, since each may meet something, and lets go of the long ones."""
         if self.wire is not None:
             for name in WIRE_TABLES:
-                self.table(name)
+                if self._long(name) is None and self._parts(name) is None:
+                    self.table(name)
+                elif name not in self._problems:
+                    deque(self.chunks(name), maxlen=0)
         return self.known_problems()
 
     def known_problems(self) -> list[Problem]:

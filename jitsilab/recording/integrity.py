@@ -11,6 +11,7 @@ from jitsilab import call as capture
 from jitsilab.analysis import holes, limits
 from jitsilab.errors import CaptureError
 from jitsilab.recording import filters
+from jitsilab.tables import part
 
 _SILENCE = limits.CHECK_INTERVAL.value * 2  # s; a call in progress checks its consent every 4 to 6 s on every pair
 
@@ -104,10 +105,10 @@ def inspect(
     for source in call.packets:
         if source.wire is not None:
             _frames(report, source.wire.packets, devices or {})
+        flows = source.table("flows")
+        if flows is not None and len(flows):
+            _flows(report, flows, part(source, "segments"))
     report.damaged += [f"{problem.message}" for source in call.packets for problem in source.problems][:5]
-    flows, tcp = call.table("flows"), call.table("tcp")
-    if flows is not None and len(flows):
-        _flows(report, flows, tcp)
     _tls(report, call)
     _steps(report, call)
     return report
@@ -139,10 +140,10 @@ def _frames(report: Integrity, packets: Any, devices: Mapping[int, str]) -> None
 
 def _flows(report: Integrity, flows: pd.DataFrame, tcp: pd.DataFrame | None) -> None:
     streams = flows[flows["transport"] == "tcp"]
-    report.tcp_flows = len(streams)
-    report.broken_flows = len(holes.broken(flows, tcp) & set(streams["flow"]))
+    report.tcp_flows += len(streams)
+    report.broken_flows += len(holes.broken(flows, tcp) & set(streams["flow"]))
     carried = streams[(streams["payload_up"] + streams["payload_down"]) > 0]
-    report.late_flows = int((~carried["handshake"].fillna(False).astype(bool)).sum())
+    report.late_flows += int((~carried["handshake"].fillna(False).astype(bool)).sum())
 
 
 def _tls(report: Integrity, call: capture.Call) -> None:

@@ -116,7 +116,7 @@ def _empty(name: str) -> pd.DataFrame:
 #: what analysis needs of the long tables, in fewer bytes or rows: the part, and the table that it is a part of
 PARTS = {
     "segments": "tcp", "stamps": "tcp", "bounds": "frames", "cut": "frames", "ends": "frames", "icmp": "frames",
-    "extended": "rtp", "spoken": "stun",
+    "datagrams": "frames", "extended": "rtp", "spoken": "stun",
 }  # fmt: skip
 
 

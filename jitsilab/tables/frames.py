@@ -57,6 +57,7 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 _FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+CARRIERS = ("UDP", "RTP", "SRTP")  # what datagrams with media are said to hold
 _FLAG_VALUES = 1 << 9  # with the bit before CWR
 _TIMESTAMP = 0x0101080A  # NOP, NOP, timestamp option of 10 bytes: what nearly every segment carries
 
@@ -174,6 +175,36 @@ def ends(wire: Wire) -> pd.DataFrame:
     )
 
 
+def datagrams(wire: Wire) -> pd.DataFrame:
+    """Of the table ``frames`` what each end of a flow sent over UDP that is media or unknown, as `sent` sums it up."""
+    packets, kinds = wire.packets, [number for number, name in enumerate(labels.NAMES) if name in CARRIERS]
+    parts = []
+    for window in slices(max(1, len(packets))):
+        rows = np.flatnonzero(np.isin(wire.labels[window], kinds)) + window.start
+        columns = {"flow": wire.flows.of_frame[rows], "src": packets.src[rows], "first": rows, "last": rows}
+        every = pd.DataFrame(columns | {"packets": 1, "length": packets.length[rows].astype(np.int64)})
+        parts.append(_summed(every[every["flow"] >= 0]))
+    summed = _summed(pd.concat(parts))
+    rest = {"last_frame": summed["last"] + packets.first, "packets": summed["packets"], "length": summed["length"]}
+    return pd.DataFrame(common(wire, summed["first"].to_numpy()) | rest)
+
+
+def sent(frames: pd.DataFrame) -> pd.DataFrame:
+    """The same of a table ``frames``: a row each end of a flow, with packets, bytes, and first and last frame."""
+    rows = frames[frames["protocol"].isin(CARRIERS) & frames["flow"].notna()]
+    every = rows.assign(first=np.arange(len(rows)), last=np.arange(len(rows)), packets=1)
+    summed = _summed(every)
+    first, last = (rows.iloc[summed[name].to_numpy()].reset_index(drop=True) for name in ("first", "last"))
+    return first.assign(last_frame=last["frame"], packets=summed["packets"], length=summed["length"])
+
+
+def _summed(rows: pd.DataFrame) -> pd.DataFrame:
+    made = rows.groupby(["flow", "src"], as_index=False).agg(
+        {"first": "min", "last": "max", "packets": "sum", "length": "sum"}
+    )
+    return made.sort_values("first", ignore_index=True)
+
+
 def icmp(wire: Wire) -> pd.DataFrame:
     """Of the table ``frames`` the ICMP messages."""
     kinds = [number for number, name in enumerate(labels.NAMES) if name in ("ICMP", "ICMPv6")]
@@ -198,7 +229,8 @@ def arp(wire: Wire) -> Table:
 
 LONG = {"frames": frames, "tcp": tcp}
 BUILD = {**LONG, "arp": arp}
-PARTS = {"segments": segments, "stamps": stamps, "bounds": bounds, "cut": cut, "ends": ends, "icmp": icmp}
+PARTS = {"segments": segments, "stamps": stamps, "bounds": bounds, "cut": cut, "ends": ends, "icmp": icmp,
+         "datagrams": datagrams}  # fmt: skip
 
 
 def common(wire: Wire, rows: Array) -> dict[str, Any]:
