@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 import jitsilab as jl
 from jitsilab.pcap import cores, shelf
 from jitsilab.pcap.shelf import Shelf
+from jitsilab.sharing import Options, floors, share
 from jitsilab.wire import Wire, decrypt
 from jitsilab.wire.decrypt import KeyLog
 
@@ -166,13 +168,29 @@ def test_sessions_are_the_same_by_one_process_and_by_several(
     assert sorted(number for part in parts for number in part) == list(range(len(source.flows)))
 
 
+@pytest.mark.parametrize("name", ["jvb-3", "p2p-turn-tls"])
+def test_a_case_is_shared_the_same_by_one_process_and_by_several(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    for several in (1, 3):
+        for module in (decrypt, floors):
+            monkeypatch.setattr(module, "processes", lambda several=several: several)
+        monkeypatch.setattr(decrypt, "WORTH", 0 if several > 1 else decrypt.WORTH)
+        out = tmp_path / str(several)
+        made.append(share(jl.load(name, point="eth0").evidence, [], out, Options(key=b"k" * 32)))
+    assert made[0].mapping == made[1].mapping
+    assert made[0].digests == made[1].digests
+    for file in made[0].files:
+        assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "3" / file).read_bytes()
+
+
 def test_what_is_too_large_to_be_handed_over_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
     source = jl.load("jvb-3", point="eth0").packets[0].wire
     monkeypatch.setattr(decrypt, "WORTH", 0)
     sizes = {flow.number: sum(len(flow.stream(up)) for up in (True, False)) for flow in source.flows}
     large = sorted(sizes, key=lambda number: -sizes[number])[:2]
-    monkeypatch.setattr(decrypt, "LARGE", 2 * sizes[large[1]] - 2)
-    parts = decrypt._parts(source.packets, source.flows, 3)
+    parts = decrypt.shares(source.packets, source.flows, 3, sizes[large[1]] - 1)
     assert len(parts) > 1
     assert set(large) <= set(parts[0])
     assert not {number for number in parts[0] if sizes[number]} - set(large)

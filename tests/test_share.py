@@ -115,9 +115,9 @@ def test_a_name_with_quotes_goes_however_markup_writes_it(name: str, quote: str)
         shared = wording(name).text(f"<nick>{one}</nick>".encode())
         assert one.encode() not in shared
         if "'" not in one:
-            found = search.Originals({name: "name"}).find(f"<nick>{one}</nick>".encode())
+            found = search.Originals([(name, "name")]).find(f"<nick>{one}</nick>".encode())
             assert list(found), "the last step would not find it"
-        assert not list(search.Originals({name: "name"}).find(shared))
+        assert not list(search.Originals([(name, "name")]).find(shared))
 
 
 @pytest.mark.parametrize(
@@ -360,8 +360,8 @@ def test_nothing_of_the_original_is_left(shared: tuple[Path, Path]) -> None:
     known = {truth["server"]["domain"]: "name", truth["server"]["public"]: "address"}
     known |= {one["public"]: "address" for one in truth["participants"]}
     known |= {line.split()[2]: "name" for line in (where / "keys.txt").read_text().splitlines() if line[:1] != "#"}
-    assert search.originals(out, known) == []
-    assert search.originals(where, {truth["server"]["domain"]: "name"})  # which the search would have found
+    assert search.originals(out, known.items()) == []
+    assert search.originals(where, [(truth["server"]["domain"], "name")])  # which the search would have found
 
 
 def test_the_map_stays_with_its_owner(shared: tuple[Path, Path]) -> None:

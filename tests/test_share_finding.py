@@ -72,11 +72,11 @@ def test_names_are_found_as_an_alternation_of_all_would_find_them(seed: int) -> 
         data = b"".join(choice.choice([word(), choice.choice(list(variants)), b" "]) for _ in range(30))
         short, long = ([name for name in variants if (len(name) < HEAD) == side] for side in (True, False))
         plain = re.compile(rb"(?:%s)|(?<![0-9A-Za-z])(?:%s)(?![0-9A-Za-z])" % (either(long), either(short)))
-        assert Written(variants).replaced(data) == plain.sub(lambda match: variants[match[0]], data)  # noqa: B023
+        assert Written(variants.items()).replaced(data) == plain.sub(lambda match: variants[match[0]], data)  # noqa: B023
 
 
 def test_a_case_without_names() -> None:
-    assert Written({}).replaced(b"anything at all") == b"anything at all"
+    assert Written([]).replaced(b"anything at all") == b"anything at all"
     assert re.fullmatch(trie([b"a", b"ab", b"abc", b"b"]), b"abc")
 
 
@@ -95,14 +95,14 @@ def test_addresses_are_found_as_their_pattern_alone_finds_them(seed: int, monkey
 
 def test_what_chance_makes_grows_with_what_is_looked_for(tmp_path: Path) -> None:
     known = {f"45.{n >> 8}.{n & 255}.77": "address" for n in range(4096)}
-    few, many = Originals(dict(list(known.items())[:4])), Originals(known)
+    few, many = Originals(list(known.items())[:4]), Originals(known.items())
     assert few.by_chance(1 << 20) == (0, 1)
     assert many.by_chance(1 << 22)[0] > 4
     assert many.by_chance(1 << 40)[1] > 1000
 
     def held(*addresses: str, size: int = 1 << 20) -> int:
         (tmp_path / "file").write_bytes(bytes(size) + b"".join(ip_address(text).packed + b"\0" for text in addresses))
-        return len(originals(tmp_path, known))
+        return len(originals(tmp_path, known.items()))
 
     one, other, third = list(known)[300:303]
     assert held(one) == 0, "one of four thousand may stand in a megabyte"

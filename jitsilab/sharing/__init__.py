@@ -64,12 +64,12 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
             bundle = Path(scratch) / f"bundle{attempt}"
             bundle.mkdir()
             shared = Case(evidence, list(roots), options, key + bytes([attempt]), captures).write(bundle)
-            held = search.originals(bundle, shared.originals)
+            held = search.originals(bundle, shared.originals())
             if options.pack and not held:
                 from jitsilab.sharing import pack
 
                 pack.write(bundle, shared)
-                held = search.originals(bundle, shared.originals)
+                held = search.originals(bundle, shared.originals())
             if not held:
                 break
         if held:

@@ -51,8 +51,14 @@ class Shared:
     files: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     mapping: dict[str, dict[str, str]] = field(default_factory=dict)
-    originals: dict[str, str] = field(default_factory=dict)  # text: kind
+    digests: set[bytes] = field(default_factory=set)
     map_path: Path | None = None
+
+    def originals(self) -> Iterator[tuple[str, str]]:
+        """Every original that became something else, and its kind."""
+        for kind, group in (("name", "names"), ("address", "addresses"), ("MAC", "hardware")):
+            yield from ((old, kind) for old, new in self.mapping[group].items() if old != new)
+        yield from ((digest.hex(), "fingerprint") for digest in self.digests)
 
 
 class Case:
@@ -225,12 +231,7 @@ class Case:
             "addresses": self.addresses.given,
             "hardware": self.addresses.hardware,
         }
-        originals = {old: "name" for old, new in self.names.given.items() if old != new}
-        originals |= dict.fromkeys(self.addresses.given, "address")
-        originals |= dict.fromkeys(self.addresses.hardware, "MAC")
-        digests = self.wording.prints | {old for old in self.wording.hashes if len(old) == 32}
-        originals |= {old.hex(): "fingerprint" for old in digests}
-        shared.originals = originals
+        shared.digests = self.wording.prints | {old for old in self.wording.hashes if len(old) == 32}
 
 
 class _Rewritten:

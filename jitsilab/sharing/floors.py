@@ -1,7 +1,9 @@
 """The floors of a capture as sharing needs them: gone through once or twice, and let go behind that."""
 
 from jitsilab.inputs.packets import PacketTables
+from jitsilab.pcap.cores import processes
 from jitsilab.wire import Wire
+from jitsilab.wire.decrypt import shares
 
 
 class Floors(Wire):
@@ -10,6 +12,11 @@ class Floors(Wire):
     def forget(self) -> None:
         """Let go of the messages of STUN and DTLS: names are learned from them, and frames are rewritten without."""
         self.__dict__.pop("units", None)
+
+    def shares(self) -> list[list[int]]:
+        """Flows for each process that may work on them, neighbours together."""
+        self.sessions  # noqa: B018 (opened here, once, not by each process)
+        return shares(self.packets, self.flows, processes())
 
     def release(self, flow: int | None = None) -> None:
         """Let go of the bytes of a flow's streams, or of all."""

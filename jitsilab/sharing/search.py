@@ -5,16 +5,18 @@ import io
 import itertools
 import tarfile
 import zipfile
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote
 
 from jitsilab.pcap import is_capture, read
 from jitsilab.pcap.containers import Container
+from jitsilab.pcap.cores import apart
 from jitsilab.pcap.sources import Source
-from jitsilab.sharing.finder import Finder
+from jitsilab.sharing.finder import Finder, Strings
 from jitsilab.sharing.floors import Floors
 from jitsilab.sharing.names import in_markup
 from jitsilab.wire import carriers
@@ -74,18 +76,23 @@ def forms(text: str, kind: str) -> Iterator[tuple[bytes, bool]]:
             yield text.upper().encode(), True
 
 
-class Originals:
-    """What is looked for: every original, in every form."""
+Hits = Counter[tuple[int, bool]]
 
-    def __init__(self, known: dict[str, str]) -> None:
-        self._known = list(known.items())
-        self._of: list[int] = []  # which original each form is of
+
+class Originals:
+    """What is looked for: every original and its kind, in every form."""
+
+    def __init__(self, known: Iterable[tuple[str, str]]) -> None:
+        self._texts, self._kinds = Strings(), Strings()
+        self._of = array("I")  # which original each form is of
         self._alone = bytearray()
         self._short = 0  # forms of four bytes of any kind
-        self._finder = Finder(self._forms())
+        self._finder = Finder(self._forms(known))
 
-    def _forms(self) -> Iterator[bytes]:
-        for number, (text, kind) in enumerate(self._known):
+    def _forms(self, known: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+        for number, (text, kind) in enumerate(known):
+            self._texts.append(text.encode("utf-8", "surrogatepass"))
+            self._kinds.append(kind.encode())
             for form, alone in dict(reversed(list(forms(text, kind)))).items():
                 self._of.append(number)
                 self._alone.append(alone)
@@ -95,37 +102,48 @@ class Originals:
     def by_chance(self, size: int) -> tuple[int, int]:
         """How many forms of four bytes so many bytes hold by chance, and of one original."""
         every = size * self._short
-        return max(size // BY_CHANCE, every >> 32), 1 + (4 * every // max(1, len(self._known)) >> 32)
+        return max(size // BY_CHANCE, every >> 32), 1 + (4 * every // max(1, len(self._texts)) >> 32)
 
-    def find(self, data: bytes) -> Iterator[tuple[int, str, str, bool]]:
-        """Places of originals, and whether that are four bytes of any kind."""
+    def find(self, data: bytes) -> Iterator[tuple[int, int, bool]]:
+        """Places of originals, the number of each, and whether that are four bytes of any kind."""
         for at, number in self._finder.find(data):
             size, alone = len(self._finder.pattern(number)), self._alone[number]
             if not alone or not (_word(data, at - 1) or _word(data, at + size)):
-                text, kind = self._known[self._of[number]]
-                yield at, text, kind, not alone and size == 4
+                yield at, self._of[number], not alone and size == 4
+
+    def count(self, blocks: Iterable[bytes]) -> Hits:
+        """How often each original stands there, by its number and whether that are four bytes of any kind."""
+        return Counter((number, short) for block in blocks for _, number, short in self.find(block))
+
+    def described(self, number: int) -> str:
+        """An original without itself."""
+        return (
+            f"{self._kinds[number].decode()} of {len(self._texts[number].decode('utf-8', 'surrogatepass'))} characters"
+        )
 
 
 def _word(data: bytes, at: int) -> bool:
     return 0 <= at < len(data) and chr(data[at]).isalnum() and data[at] < 128
 
 
-def originals(bundle: Path, known: dict[str, str]) -> list[str]:
-    """Each original that is still there, with its place."""
+def originals(bundle: Path, known: Iterable[tuple[str, str]]) -> list[str]:
+    """Each original, of a text and its kind, that is still there, with its place."""
     finder = Originals(known)
     held: list[str] = []
     for path in sorted(p for p in bundle.rglob("*") if p.is_file()):
         name = str(path.relative_to(bundle))
         chances, often = finder.by_chance(path.stat().st_size)
-        met: set[str] = set()
-        short_ones: Counter[str] = Counter()
-        for where, block in itertools.chain([("name", name.encode())], contents(path)):
-            for _, text, kind, short in finder.find(block):
-                if short and sum(short_ones.values()) < chances and short_ones[text] < often:
-                    short_ones[text] += 1
-                elif text not in met:
-                    met.add(text)
-                    held.append(f"{kind} of {len(text)} characters in {name} ({where})")
+        met: set[int] = set()
+        by_chance: Counter[int] = Counter()
+        names = ("name", finder.count([name.encode()]))
+        packed = ((where, finder.count([block])) for where, block in contents(path))
+        for where, hits in itertools.chain([names], packed, _inside(path, finder)):
+            for (number, short), count in hits.items():
+                may_be = min(often - by_chance[number], chances - by_chance.total()) if short else 0
+                by_chance[number] += min(may_be, count)
+                if count > may_be and number not in met:
+                    met.add(number)
+                    held.append(f"{finder.described(number)} in {name} ({where})")
     return held
 
 
@@ -135,8 +153,6 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
         head = file.read(8)
         file.seek(0)
         yield from _overlapping("bytes", file)
-    if is_capture(path):
-        yield from _inside(path)
     if head.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         yield from _overlapping("unpacked", _Unpacked(path))
     elif head.startswith(b"BZh"):
@@ -159,8 +175,10 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield from _overlapping(entry.name, inside)
 
 
-def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
-    """What a capture says under the keys that it brings along."""
+def _inside(path: Path, finder: Originals) -> Iterator[tuple[str, Hits]]:
+    """Originals in what a capture says under the keys that it brings along."""
+    if not is_capture(path):
+        return
     container = Container(Source(path, keep=False))
     for _ in container.chunks():
         pass
@@ -168,17 +186,18 @@ def _inside(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     packets = read(path)
     wire = Floors(packets, KeyLog.load(packets.secrets))
-    for block in _together(_decrypted(wire)):
-        yield "decrypted", block
+    for hits, _ in apart(lambda numbers, _: finder.count(_together(_decrypted(wire, numbers))), wire.shares()):
+        yield "decrypted", hits
 
 
-def _decrypted(wire: Floors) -> Iterator[bytes]:
-    for session in wire.sessions.values():
-        for up in (True, False):
-            for piece in session.plaintext(up).pieces:
-                for begin in range(0, len(piece.data), _PIECE):
-                    yield piece.data[max(0, begin - OVERLAP) : begin + _PIECE]
-    for load in carriers.each(wire, []):
+def _decrypted(wire: Floors, numbers: Sequence[int]) -> Iterator[bytes]:
+    for number in numbers:
+        if (session := wire.sessions.get(number)) is not None:
+            for up in (True, False):
+                for piece in session.plaintext(up).pieces:
+                    for begin in range(0, len(piece.data), _PIECE):
+                        yield piece.data[max(0, begin - OVERLAP) : begin + _PIECE]
+    for load in carriers.each(wire, [], numbers):
         if isinstance(load, carriers.Message):
             yield load.data
         elif isinstance(load, merge.Item):

@@ -5,12 +5,15 @@ for the forms in which logs and consoles write the same things.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
 
 from jitsilab.errors import ParseError
+from jitsilab.pcap.cores import apart
+from jitsilab.pcap.shelf import Shelf
 from jitsilab.protocols import jingle, stun, xmpp
 from jitsilab.protocols.jingle_writer import JINGLE
 from jitsilab.sharing.names import WORDS, Names, public
@@ -19,7 +22,7 @@ from jitsilab.wire import carriers
 from jitsilab.wire.carriers import bosh, merge, websocket
 
 if TYPE_CHECKING:
-    from jitsilab.wire import Wire
+    from jitsilab.sharing.floors import Floors
 
 _HOST = rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{1,24}"
 _JID = re.compile(rb"([A-Za-z0-9._+%\\-]{1,128})(?:@|%40)(" + _HOST + rb")(?:/([^\s\"'<>&,;)\]}\\]{1,128}))?")
@@ -214,7 +217,7 @@ class Seeds:
             return
         self.add(text)
 
-    def wire(self, wire: "Wire") -> None:
+    def wire(self, wire: "Floors") -> None:
         """Search a capture: who speaks, and what is said in clear or under keys that are known."""
         packets = wire.packets
         for address in packets.addresses:
@@ -228,8 +231,18 @@ class Seeds:
                 self._host(session.sni)
         for unit in wire.units.each("stun"):
             self._stun(unit.data)
+        for (found, passwords, accounts, addresses), _ in apart(partial(_carried, wire), wire.shares()):
+            for value, kind in found.items():
+                self.found.setdefault(value, kind)
+            for ufrag, some in passwords.items():
+                self.passwords.setdefault(ufrag, set()).update(some)
+            self.accounts |= accounts
+            self.addresses |= addresses
+
+    def carried(self, wire: "Floors", numbers: Iterable[int]) -> None:
+        """Search what some flows carry."""
         last = b""  # a WebSocket message, which holds the stanzas that follow it
-        for load in carriers.each(wire, []):
+        for load in carriers.each(wire, [], numbers):
             if isinstance(load, carriers.Message):
                 last = load.data if load.opcode == websocket.TEXT else b""
                 self.text(last)
@@ -343,6 +356,16 @@ class Seeds:
                 continue
             for part in _parts(value):
                 names.add(part)
+
+
+_Found = tuple[dict[str, str], dict[str, set[str]], dict[tuple[str, str], None], set[bytes]]
+
+
+def _carried(wire: "Floors", numbers: Sequence[int], _: Shelf) -> _Found:
+    """What some flows carry of names, passwords, accounts and addresses."""
+    seeds = Seeds(Names(b""))
+    seeds.carried(wire, numbers)
+    return seeds.found, seeds.passwords, seeds.accounts, seeds.addresses
 
 
 def _parts(value: str) -> Iterator[str]:

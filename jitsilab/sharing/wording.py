@@ -13,6 +13,7 @@ import re
 import urllib.parse
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+from itertools import chain
 from typing import Any
 
 from jitsilab.sharing.addresses import Addresses
@@ -62,31 +63,8 @@ class Wording:
         self.moments: Moments | None = None  # where times are moved
 
     @cached_property
-    def _variants(self) -> dict[bytes, bytes]:
-        """Every way in which a name may be written, and what stands for it there."""
-        variants: dict[bytes, bytes] = {}
-        for old, new in self.names.given.items():
-            for change in (str, str.lower, str.upper, str.capitalize):
-                a, b = change(old), change(new)
-                if a != old and len(old) < 4:
-                    continue
-                for write in (
-                    str, html.escape, lambda text: urllib.parse.quote(text, safe=""), urllib.parse.quote,
-                    lambda text: json.dumps(text)[1:-1], lambda text: text.replace("/", "\\/"),
-                    lambda text: text.replace("-", "\\-").replace("@", "\\40"), urllib.parse.quote_plus,
-                ):  # fmt: skip
-                    try:
-                        variants.setdefault(write(a).encode(), write(b).encode())
-                    except UnicodeEncodeError:
-                        continue
-                for before, after in zip(in_markup(a), in_markup(b), strict=False):
-                    with contextlib.suppress(UnicodeEncodeError):
-                        variants.setdefault(before.encode(), after.encode())
-        return variants
-
-    @cached_property
-    def _written(self) -> "Written":
-        return Written(self._variants)
+    def _written(self) -> Written:
+        return Written(chain.from_iterable(_ways(old, new).items() for old, new in self.names.given.items()))
 
     @cached_property
     def _numbers(self) -> dict[bytes, tuple[bytes, bool, bool]]:
@@ -295,6 +273,26 @@ class Wording:
         url = b"-" in whole or b"_" in whole
         made = base64.urlsafe_b64encode(new) if url else base64.b64encode(new)
         return made if whole.endswith(b"=") or len(whole) % 4 == 0 else made.rstrip(b"=")
+
+
+def _ways(old: str, new: str) -> dict[bytes, bytes]:
+    """Every way in which a name may be written, and what stands for it there."""
+    ways: dict[bytes, bytes] = {}
+    for change in (str, str.lower, str.upper, str.capitalize):
+        a, b = change(old), change(new)
+        if a != old and len(old) < 4:
+            continue
+        for write in (
+            str, html.escape, lambda text: urllib.parse.quote(text, safe=""), urllib.parse.quote,
+            lambda text: json.dumps(text)[1:-1], lambda text: text.replace("/", "\\/"),
+            lambda text: text.replace("-", "\\-").replace("@", "\\40"), urllib.parse.quote_plus,
+        ):  # fmt: skip
+            with contextlib.suppress(UnicodeEncodeError):
+                ways.setdefault(write(a).encode(), write(b).encode())
+        for before, after in zip(in_markup(a), in_markup(b), strict=False):
+            with contextlib.suppress(UnicodeEncodeError):
+                ways.setdefault(before.encode(), after.encode())
+    return ways
 
 
 def reversed_address(name: str) -> IPv4Address | IPv6Address | None:

@@ -1,52 +1,61 @@
-"""Names in text, found by how they begin and replaced in one pass."""
+"""Names in text, found together and replaced in one pass."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-HEAD = 8  # bytes of a name by which it is found; a shorter one has to stand alone, as a word
-_WORD = rb"(?<![0-9A-Za-z])(?:%s)(?![0-9A-Za-z])"
+from jitsilab.sharing.finder import WIDTH, Finder, Strings
+
+HEAD = 8  # bytes of a name that is replaced wherever it stands; a shorter one has to stand alone, as a word
+_WORD = rb"(?<![0-9A-Za-z])(?=(%s)(?![0-9A-Za-z]))"
 
 
 class Written:
-    """What stands for each way of writing a name.
+    """What stands for each way of writing a name: pairs of both. Of two of one name the first holds.
 
-    Only beginnings are in the patterns: whole names, of which a case has thousands, each written in ten ways, would
-    take a hundred times their length.
+    Those of four bytes or more are found by four of these; the few that are shorter by a pattern.
     """
 
-    def __init__(self, variants: Mapping[bytes, bytes]) -> None:
-        self._variants = variants
-        sizes: dict[bytes, set[int]] = {}
-        for name in variants:
-            if len(name) >= HEAD:
-                sizes.setdefault(name[:HEAD], set()).add(len(name))
-        self._sizes = {head: sorted(some, reverse=True) for head, some in sizes.items()}
-        short = _WORD % trie([name for name in variants if len(name) < HEAD])
-        self._short = re.compile(short)
-        self._pattern = re.compile(rb"(?:%s)|%s" % (trie(list(sizes)), short))
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        self._made = Strings()
+        self._least: dict[bytes, bytes] = {}
+        self._finder = Finder(self._longer(pairs))
+        self._short = re.compile(_WORD % trie(list(self._least))) if self._least else None
 
-    def places(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Where names begin and end, the longest at each place."""
+    def _longer(self, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+        for name, made in pairs:
+            if len(name) < WIDTH:
+                self._least.setdefault(name, made)
+            else:
+                self._made.append(made)
+                yield name
+
+    def places(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Where names begin and end, the longest at each place, and what stands for each."""
+        every = []
+        for begin, number in self._finder.find(data):
+            end = begin + len(self._finder.pattern(number))
+            if end - begin >= HEAD or not (_lettered(data[begin - 1 : begin]) or _lettered(data[end : end + 1])):
+                every.append((begin, -end, number))
+        if self._short is not None:
+            every += [(match.start(), -match.end(1), -1) for match in self._short.finditer(data)]
         at = 0
-        while found := self._pattern.search(data, at):
-            begin, at = found.start(), found.end()
-            if at - begin == HEAD:
-                sizes = (size for size in self._sizes[found[0]] if data[begin : begin + size] in self._variants)
-                size = next(sizes, 0)
-                word = None if size else self._short.match(data, begin)
-                at = begin + size if size else word.end() if word else begin + 1
-                if not size and not word:
-                    continue
-            yield begin, at
+        for begin, end, number in sorted(every):
+            if begin >= at:
+                at = -end
+                yield begin, at, self._made[number] if number >= 0 else self._least[data[begin:at]]
 
     def replaced(self, data: bytes) -> bytes:
         """The same with other names."""
         parts, done = list[bytes](), 0
-        for begin, end in self.places(data):
-            parts += data[done:begin], self._variants[data[begin:end]]
+        for begin, end, made in self.places(data):
+            parts += data[done:begin], made
             done = end
         return b"".join([*parts, data[done:]]) if parts else data
+
+
+def _lettered(letter: bytes) -> bool:
+    return letter.isalnum()
 
 
 def trie(words: list[bytes]) -> bytes:

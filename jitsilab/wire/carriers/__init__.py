@@ -3,7 +3,7 @@
 `build` looks at the content of every TCP flow, never at its port, and gives what it found with the frames it came in.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Protocol
@@ -50,13 +50,15 @@ def build(wire: Floors) -> Carried:
 Load = Exchange | Message | Conversation | merge.Item
 
 
-def each(wire: Floors, problems: list[Problem]) -> Iterator[Load]:
-    """What the flows carry, one after the other: exchanges, WebSocket messages, and stanzas behind their conversation.
+def each(wire: Floors, problems: list[Problem], numbers: Iterable[int] | None = None) -> Iterator[Load]:
+    """What flows carry, one after the other: exchanges, WebSocket messages, and stanzas behind their conversation.
+
+    ``numbers`` are those of the flows; without them all.
 
     Stanzas that BOSH carries are in their exchanges, and one that a proxy passed on is there twice. Nothing is kept.
     """
     connections = count()
-    for flow in wire.flows:
+    for flow in wire.flows if numbers is None else (wire.flows[number] for number in numbers):
         if flow.transport == "tcp":
             yield from _of_flow(wire, flow, connections, problems)
 

@@ -1,5 +1,6 @@
 """TLS sessions of a capture, decrypted where a key log has the secrets; what is long of them lies in files."""
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from jitsilab.pcap import Packets
     from jitsilab.wire.flows import Flow, Flows
 
-__all__ = ["KeyLog", "Plaintext", "Read", "Record", "Records", "Session", "session", "sessions"]
+__all__ = ["KeyLog", "Plaintext", "Read", "Record", "Records", "Session", "session", "sessions", "shares"]
 
 LARGE = 1 << 23  # bytes of a session; a larger one has files of its own
 WORTH = 1 << 22  # bytes of TCP for which another process is worth its while
@@ -37,7 +38,7 @@ def sessions(packets: "Packets", flows: "Flows", keylog: KeyLog | None = None) -
     parts = [list(range(len(flows)))]
     # what TLS 1.2 resumes hangs on the connections before
     if (several := processes()) > 1 and not (keylog is not None and keylog.resumes):
-        parts = _parts(packets, flows, several)
+        parts = shares(packets, flows, several, LARGE // 2)
     for laid, shelf in apart(partial(_laid, flows, keylog), parts):
         for made, place in laid:
             if place is not None:
@@ -67,17 +68,17 @@ def _laid(
     return laid
 
 
-def _parts(packets: "Packets", flows: "Flows", several: int) -> list[list[int]]:
-    """Flows for each process; those that are too large to be handed over are all in the first part."""
+def shares(packets: "Packets", flows: "Flows", several: int, largest: int = sys.maxsize) -> list[list[int]]:
+    """Flows for each process, neighbours together; larger ones (bytes) cannot be handed over, and are in the first."""
     size: npt.NDArray[np.int64] = np.zeros(len(flows) + 1, np.int64)
     for window in slices(len(packets)):
         rows = window.start + np.flatnonzero(packets.ip_protocol[window] == TCP)
         size += np.bincount(flows.of_frame[rows] + 1, packets.payload_length[rows], len(size)).astype(np.int64)
-    large = size[1:] > LARGE // 2
+    large = size[1:] > largest
     small = np.where(large, 0, size[1:])
     share = int(size[1:].sum()) // several
     first = max(0, share - int(size[1:][large].sum()))  # bytes that the first process still has time for
-    if int(small.sum()) - first < WORTH:
+    if several < 2 or int(small.sum()) - first < WORTH:
         return [list(range(len(flows)))]
     flows.retransmitted  # noqa: B018 (streams are put together here, once, not by each process)
     before = np.cumsum(small) - small
