@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import jitsilab as jl
 from jitsilab.pcap import cores, shelf
 from jitsilab.pcap.shelf import Shelf
-from jitsilab.sharing import Options, floors, share
+from jitsilab.sharing import Options, connections, floors, search, seeds, share
 from jitsilab.wire import Wire, decrypt
 from jitsilab.wire.decrypt import KeyLog
 
@@ -168,19 +168,37 @@ def test_sessions_are_the_same_by_one_process_and_by_several(
     assert sorted(number for part in parts for number in part) == list(range(len(source.flows)))
 
 
-@pytest.mark.parametrize("name", ["jvb-3", "p2p-turn-tls"])
+@pytest.mark.parametrize(("name", "late"), [("jvb-3", False), ("jvb-3", True), ("p2p-turn-tls", False)])
 def test_a_case_is_shared_the_same_by_one_process_and_by_several(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    """``late``: each connection has a name in it that was not met before it was rewritten."""
+    made, used, rewritten = [], [], connections.Connections._rewritten
+
+    def meeting(self: connections.Connections, number: int) -> connections.Made:
+        self.messages.names.host(f"{chr(97 + number % 26)}{number // 26}.late.net")
+        return rewritten(self, number)
+
+    def noted(work: Any, parts: list[Any]) -> Any:
+        used.append(len(parts))
+        return cores.apart(work, parts)
+
+    if late:
+        monkeypatch.setattr(connections.Connections, "_rewritten", meeting)
+    for module in (connections, search, seeds):
+        monkeypatch.setattr(module, "apart", noted)
+    monkeypatch.setattr(connections, "WORTH", 0)
+    monkeypatch.setattr(decrypt, "WORTH", 0)
     for several in (1, 3):
-        for module in (decrypt, floors):
+        for module in (connections, decrypt, floors):
             monkeypatch.setattr(module, "processes", lambda several=several: several)
-        monkeypatch.setattr(decrypt, "WORTH", 0 if several > 1 else decrypt.WORTH)
         out = tmp_path / str(several)
         made.append(share(jl.load(name, point="eth0").evidence, [], out, Options(key=b"k" * 32)))
     assert made[0].mapping == made[1].mapping
     assert made[0].digests == made[1].digests
+    assert set(used[: len(used) // 2]) == {1}
+    assert min(used[len(used) // 2 :]) > 1
+    assert late == any(old.endswith("late.net") for old in made[0].mapping["names"])
     for file in made[0].files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "3" / file).read_bytes()
 

@@ -23,10 +23,12 @@ SLICE = 1 << 18  # rows
 HELD = 1 << 20  # bytes of one column in memory; a longer one lies in a file
 _BUFFER = 1 << 16  # bytes that are written at a time
 _PART = 1 << 14  # rows that are tuples before they become a column
+_FEW = 1 << 12  # rows whose pages are not worth being given back: 16 MB at most
 MAPPED = 128  # files at a time, for each of which Python keeps a descriptor; what comes later stays in memory
 
 _mapped: "WeakSet[Pages]" = WeakSet()
 _changing = Lock()
+_looked_at = 0  # rows since pages were given back
 
 
 class Pages(mmap.mmap):
@@ -58,8 +60,16 @@ def spans(rows: Array) -> Iterator[slice]:
         let_go()
 
 
-def let_go() -> None:
-    """Give the pages of mapped columns back to the system, which reads them again where they are asked for."""
+def let_go(rows: int = SLICE) -> None:
+    """Give the pages of mapped columns back to the system, which reads them again where they are asked for.
+
+    ``rows`` is how many were looked at since: few, each of which may lie on a page of its own, wait for others.
+    """
+    global _looked_at
+    _looked_at += rows
+    if _looked_at < _FEW:
+        return
+    _looked_at = 0
     with _changing:
         every = list(_mapped)
     for pages in every:
@@ -77,7 +87,7 @@ def filled(count: int, value: Any, dtype: Any) -> Array:
 
 def laid(column: Array) -> Array:
     """The same column, a long one in a file; the pages out of which it was made are given back."""
-    let_go()
+    let_go(len(column))
     if column.nbytes <= HELD:
         return column
     growing = Growing()

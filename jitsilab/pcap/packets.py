@@ -265,7 +265,7 @@ class Packets:
     def _windows(self, begin: Array, end: Array) -> Iterator[tuple[int, int, int, bytes]]:
         """Stretches of the file that hold ``begin`` to ``end`` of rows low to high; zeros follow the file's end."""
         low, count = 0, len(begin)
-        let_go()
+        let_go(count)
         while low < count:
             base = int(begin[low])
             outside = (begin[low : low + 65536] < base) | (end[low : low + 65536] > base + BUFFER)
@@ -275,4 +275,4 @@ class Packets:
             data = self._store.read(base, size)
             yield low, high, base, data + bytes(size - len(data))
             low = high
-        let_go()
+        let_go(count)

@@ -8,7 +8,7 @@ knows some addresses of a network knows its prefix.
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -232,6 +232,15 @@ class Addresses:
     def originals(self) -> list[str]:
         """Every address that was found before anything was rewritten, as text."""
         return [str(_of(packed)) for packed in sorted(self._met)]
+
+    @property
+    def known(self) -> dict[bytes, bytes]:
+        """Every address that was asked for, and its pseudonym."""
+        return self._known
+
+    def learn(self, known: Mapping[bytes, bytes]) -> None:
+        """Take over what another process gave pseudonyms to; under the same keys they are the same."""
+        self._known.update(known)
 
     @property
     def given(self) -> dict[str, str]:

@@ -152,7 +152,7 @@ class Case:
                     self.certificates.substitute(der)
             self.messages.learn(wire.units.each("stun", "dtls"), seeds.passwords, list(seeds.accounts))
         for wire in self._wires():
-            wire.forget()
+            wire.forget("units")  # names are learned from messages of STUN and DTLS, frames are rewritten without
         for pem in pems:
             self.wording.text(pem)
 
@@ -195,7 +195,7 @@ class Case:
             for chunk in container.chunks():
                 for interface in container.interfaces[described:]:
                     out.interface(self._interface(interface))
-                secrets = connections.fresh_secrets(row, row + len(chunk.start))
+                secrets = connections.begin(row, row + len(chunk.start))
                 if secrets:
                     out.secrets(secrets)
                 described = len(container.interfaces)
@@ -212,6 +212,7 @@ class Case:
                 out.interface(self._interface(interface))
             if connections.relayed:  # behind the frames, where Wireshark does not make HTTP of TURN on port 443
                 out.secrets(b"".join(connections.relayed.values()))
+        wire.forget()
 
     @cached_property
     def _packed(self) -> Finder:

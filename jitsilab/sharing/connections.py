@@ -1,18 +1,25 @@
 """TCP connections of a capture, each direction as a new stream with the way from old sequence numbers to new ones."""
 
+import os
 import re
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jitsilab.pcap.columns import slices
+from jitsilab.pcap.cores import apart, processes
+from jitsilab.pcap.links import TCP
+from jitsilab.pcap.shelf import Place, Shelf
 from jitsilab.protocols import stun
-from jitsilab.sharing.encryption import Encryption
+from jitsilab.sharing.encryption import Encryption, body
 from jitsilab.sharing.h2 import PREFACE, Frames
 from jitsilab.sharing.layout import Block, Layout
 from jitsilab.sharing.messages import Messages
 from jitsilab.sharing.talk import NOISE, Talk
+from jitsilab.wire.decrypt import sizes, split
 
 if TYPE_CHECKING:
     from jitsilab.sharing.floors import Floors
@@ -20,6 +27,8 @@ if TYPE_CHECKING:
     from jitsilab.wire.flows import Flow
     from jitsilab.wire.streams import Stream
 
+LARGE = 1 << 22  # bytes of a connection; a larger one is not handed over between processes
+WORTH = 1 << 18  # bytes of connections for which another process is worth its while
 _DEFLATE = re.compile(rb"(?im)^sec-websocket-extensions:.*permessage-deflate")
 _SWITCHED = re.compile(rb"HTTP/1\.[01] 101[ \r]")
 
@@ -44,36 +53,78 @@ class Side:
         return self.base + self.layout.at(self.offset(sequence)) & 0xFFFFFFFF
 
 
+class Made(NamedTuple):
+    """What a connection became."""
+
+    sides: tuple[Side, Side] | None  # None where they are on a shelf
+    random: bytes = b""  # of the client's hello, by which noise is told apart
+    secrets: bytes = b""  # lines of a key log
+    relays: bool = False  # whether it carries TURN, which Wireshark takes for HTTP on port 443
+
+
 class Connections:
-    """Every TCP flow of a capture, rewritten when its first frame passes, and let go behind its last."""
+    """Every TCP flow of a capture, rewritten before its first frame passes, and let go behind its last."""
 
     def __init__(self, wire: "Floors", messages: Messages) -> None:
         self.wire, self.messages = wire, messages
         self._made: dict[int, tuple[Side, Side]] = {}
-        self._opened = np.zeros(len(wire.flows), bool)
-        for number, session in wire.sessions.items():
-            self._opened[number] = session.decrypted
+        self._laid: dict[int, Callable[[], tuple[Side, Side]]] = {}  # made, and not asked for yet
+        self._begun = np.zeros(len(wire.flows), bool)
+        self._sizes = sizes(wire.packets, wire.flows)
         of_frame = wire.flows.of_frame
         self._last = np.full(len(wire.flows) + 1, -1, np.int64)
         for window in slices(len(of_frame)):  # of several rows of a flow the last one written stays
             self._last[of_frame[window]] = np.arange(window.start, window.stop)
-        self.secrets: dict[bytes, bytes] = {}  # key log lines of each connection
-        self.relayed: dict[bytes, bytes] = {}  # those that carry TURN, which Wireshark takes for HTTP on port 443
+        self.relayed: dict[bytes, bytes] = {}  # key log lines of each that carries TURN
 
     def side(self, flow: int, up: bool) -> Side:
         """One direction of a flow."""
         if flow not in self._made:
-            self._made[flow] = self._rewritten(flow)
+            self._made[flow] = self._laid.pop(flow)()
         return self._made[flow][not up]
 
-    def fresh_secrets(self, low: int, high: int) -> bytes:
-        """The key log of the connections that keys opened and that begin in these rows."""
-        here = np.unique(self.wire.flows.of_frame[low:high])
-        for number in here[here >= 0][self._opened[here[here >= 0]]].tolist():
-            self._opened[number] = False
-            self.side(number, True)
-        fresh, self.secrets = b"".join(self.secrets.values()), {}
-        return fresh
+    def begin(self, low: int, high: int) -> bytes:
+        """Rewrite the connections that begin in these rows; gives the key log of those that keys opened."""
+        window, secrets = slice(low, high), dict[bytes, bytes]()
+        here = np.unique(self.wire.flows.of_frame[window][self.wire.packets.ip_protocol[window] == TCP])
+        here = here[(here >= 0) & ~self._begun[here]]
+        self._begun[here] = True
+        wording, addresses = self.messages.wording, self.messages.addresses
+        for (made, prints, known), shelf in apart(
+            partial(self._several, os.getpid()), split(here, self._sizes[here], processes(), LARGE, WORTH)
+        ):
+            wording.prints |= prints
+            addresses.learn(known)
+            for number, (place, one) in made.items():
+                self._laid[number] = partial(self._taken, shelf, place, one)
+                (self.relayed if one.relays else secrets)[one.random] = one.secrets
+                self.wire.release(number)
+        return b"".join(secrets.values())
+
+    def _several(self, here: int, numbers: Sequence[int], shelf: Shelf) -> "_Laid":
+        """What some connections became, long ones as they are and others on the shelf; and what was met on the way.
+
+        Only this process has what a name or a certificate became that was seen here first: others leave such to it.
+        """
+        names, wording = self.messages.names, self.messages.wording
+        known = len(names.given), len(wording.hashes)
+        made: dict[int, tuple[Place, Made]] = {}
+        for number in numbers:
+            one = self._rewritten(number)
+            if self._sizes[number] <= LARGE:
+                made[number] = shelf.put(one.sides), one._replace(sides=None)
+            else:
+                made[number] = (0, 0), one
+            self.wire.release(number)
+        if os.getpid() != here and (len(names.given), len(wording.hashes)) != known:
+            raise LookupError
+        return made, wording.prints, self.messages.addresses.known
+
+    def _taken(self, shelf: Shelf, place: Place, made: Made) -> tuple[Side, Side]:
+        sides: tuple[Side, Side] = made.sides or shelf.get(place)
+        for up, side in zip((True, False), sides, strict=True):
+            side.layout.make = partial(body, self.messages.names, made.random, up)
+        return sides
 
     def again(self, flow: int) -> None:
         """Make the noise in a flow once more."""
@@ -82,36 +133,38 @@ class Connections:
 
     def passed(self, row: int) -> None:
         """Let go of the flows of which no frame follows."""
-        for number in [flow for flow in self._made if self._last[flow] < row]:
-            del self._made[number]
+        for laid in (self._made, self._laid):
+            for number in [flow for flow in laid if self._last[flow] < row]:
+                del laid[number]
 
-    def _rewritten(self, number: int) -> tuple[Side, Side]:
+    def _rewritten(self, number: int) -> Made:
         flow = self.wire.flows[number]
         streams = flow.stream(True), flow.stream(False)
+        bases = _base(flow, streams[0], True), _base(flow, streams[1], False)
         session = self.wire.sessions.get(number)
         if session is None:
             runs = tuple([(piece.offset, piece.data) for piece in stream.pieces] for stream in streams)
             layouts = self._content(runs[0], runs[1])
-        else:
-            encryption = Encryption(session, self.messages.handshakes)
-            plain: tuple[Layout | None, Layout | None] = None, None
-            if encryption.open:
-                sent, received = ([(p.offset, p.data) for p in encryption.plaintext[up].pieces] for up in (True, False))
-                plain = self._content(sent, received, h2=session.alpn == "h2")
-            asks = self._asks(session)
-            layouts = encryption.layout(True), encryption.layout(False)
-            for up, layout, stream, start, content in zip(
-                (True, False), layouts, streams, session.start, plain, strict=True
-            ):
-                self._before(stream, start, layout)
-                encryption.direction(up, asks == up, content, layout)
-                self._behind(stream, layout)
-            if encryption.open:
-                relays = any(data[4:8] == stun.COOKIE for _, data in (*sent[:1], *received[:1]))
-                (self.relayed if relays else self.secrets)[encryption.random] = encryption.lines()
-        made = Side(layouts[0], _base(flow, streams[0], True)), Side(layouts[1], _base(flow, streams[1], False))
-        self.wire.release(number)
-        return made
+            return Made((Side(layouts[0], bases[0]), Side(layouts[1], bases[1])))
+        encryption = Encryption(session, self.messages.handshakes)
+        plain: tuple[Layout | None, Layout | None] = None, None
+        if encryption.open:
+            sent, received = ([(p.offset, p.data) for p in encryption.plaintext[up].pieces] for up in (True, False))
+            plain = self._content(sent, received, h2=session.alpn == "h2")
+        asks = self._asks(session)
+        layouts = Layout(), Layout()
+        for up, layout, stream, start, content in zip(
+            (True, False), layouts, streams, session.start, plain, strict=True
+        ):
+            layout.make = partial(body, self.messages.names, session.client_random, up)
+            self._before(stream, start, layout)
+            encryption.direction(up, asks == up, content, layout)
+            self._behind(stream, layout)
+        sides = Side(layouts[0], bases[0]), Side(layouts[1], bases[1])
+        if not encryption.open:
+            return Made(sides, session.client_random)
+        relays = any(data[4:8] == stun.COOKIE for _, data in (*sent[:1], *received[:1]))
+        return Made(sides, session.client_random, encryption.lines(), relays)
 
     @staticmethod
     def _asks(session: "Session") -> bool:
@@ -158,6 +211,9 @@ class Connections:
             for block in blocks:
                 layout.add(block)
         return layout
+
+
+_Laid = tuple[dict[int, tuple[Place, Made]], set[bytes], dict[bytes, bytes]]
 
 
 def _base(flow: "Flow", stream: "Stream", up: bool) -> int:

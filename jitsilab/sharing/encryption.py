@@ -2,7 +2,6 @@
 
 import hmac as _hmac
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from jitsilab.protocols import tls
 from jitsilab.protocols.hello import ServerHello
 from jitsilab.sharing.handshakes import Handshakes
 from jitsilab.sharing.layout import Block, Layout
+from jitsilab.sharing.names import Names
 from jitsilab.wire.decrypt import ciphers
 
 if TYPE_CHECKING:
@@ -41,10 +41,6 @@ class Encryption:
         self.suite = ciphers.suite_of(self.hello.suite) if self.hello is not None else None
         self.tls13 = session.version == "TLS 1.3"
         self.open = bool(session.decrypted and self.suite and self.random)
-
-    def layout(self, up: bool) -> Layout:
-        """Of a direction, to be filled; in it, bodies of sealed records are made."""
-        return Layout(partial(self._noise, up))
 
     def lines(self) -> bytes:
         """The key log of this connection."""
@@ -111,10 +107,6 @@ class Encryption:
                 elif tls.KEY_UPDATE in kinds and self.suite is not None:
                     sequence, secret = 0, ciphers.next_secret(secret, self.suite.prf)
                     sealer = self._sealer13(secret)
-
-    def _noise(self, up: bool, offset: int, size: int) -> bytes:
-        """The body of a sealed record."""
-        return self.names.noise(b"record%d:%d:%d" % (up, offset, size) + self.session.client_random, size)
 
     def _handshake(self, records: "Iterator[Record]") -> dict[int, bytes]:
         """New fragments of handshake records, by the offsets of these; messages may span several."""
@@ -196,6 +188,11 @@ class Encryption:
             return head + len(content).to_bytes(2) + content
 
         return seal
+
+
+def body(names: Names, random: bytes, up: bool, offset: int, size: int) -> bytes:
+    """What stands for the body of a sealed record."""
+    return names.noise(b"record%d:%d:%d" % (up, offset, size) + random, size)
 
 
 def _aead12(under: Any) -> Any:

@@ -9,9 +9,10 @@ from jitsilab.wire.decrypt import shares
 class Floors(Wire):
     """A capture of which little is kept in memory."""
 
-    def forget(self) -> None:
-        """Let go of the messages of STUN and DTLS: names are learned from them, and frames are rewritten without."""
-        self.__dict__.pop("units", None)
+    def forget(self, *names: str) -> None:
+        """Let go of some floors, or of all; they are built anew where they are asked for."""
+        for name in names or ("flows", "labels", "sessions", "units", "carried"):
+            self.__dict__.pop(name, None)
 
     def shares(self) -> list[list[int]]:
         """Flows for each process that may work on them, neighbours together."""

@@ -6,7 +6,7 @@ A connection of hours has millions of blocks. They lie in files, as columns of a
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,13 +26,13 @@ class Block(NamedTuple):
 class Layout:
     """The new stream, and the way from an old offset to a new one. It never goes back, and keeps borders of blocks.
 
-    First it is made from the beginning to its end, then asked. ``make`` gives the bytes of those blocks that are made
-    when they are asked for, by their old offset and size.
+    First it is made from the beginning to its end, then asked, perhaps by another process. ``make`` gives the bytes of
+    those blocks that are made when they are asked for, by their old offset and size; whoever asks sets it.
     """
 
-    def __init__(self, make: "Callable[[int, int], bytes] | None" = None) -> None:
+    def __init__(self) -> None:
         self._rows, self._run = Rows(_BLOCK), Run()
-        self._make = make
+        self.make: Callable[[int, int], bytes] | None = None
         self._last: tuple[int, bytes] = (-1, b"")
         self._old = self._new = self._kept = 0
 
@@ -67,6 +67,21 @@ class Layout:
         """Old and new offsets of the blocks, bytes of each that are kept, where these begin, and all these."""
         rows = self._rows.take()
         return *(numbers(rows[name]) for name in ("old", "new", "size", "at")), self._run.take()  # type: ignore[return-value]
+
+    def __getstate__(self) -> dict[str, Any]:
+        *columns, kept = self._blocks
+        return {
+            "columns": [np.asarray(column) for column in columns],
+            "kept": bytes(kept),
+            "ends": (self._old, self._new),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._old, self._new = state["ends"]
+        self.make, self._last = None, (-1, b"")
+        run = Run()
+        run.add(state["kept"])
+        self.__dict__["_blocks"] = *map(numbers, state["columns"]), run.take()
 
     def at(self, offset: int) -> int:
         """The new offset of an old one."""
@@ -106,6 +121,6 @@ class Layout:
         olds, news, sizes, places, kept = self._blocks
         if places[k] != MADE:
             return kept[places[k] + begin : places[k] + min(end, sizes[k])]
-        if self._last[0] != k and self._make is not None:
-            self._last = k, self._make(olds[k], self._end(k) - news[k])
+        if self._last[0] != k and self.make is not None:
+            self._last = k, self.make(olds[k], self._end(k) - news[k])
         return self._last[1][begin:end]

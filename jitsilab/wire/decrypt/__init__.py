@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from jitsilab.pcap import Packets
     from jitsilab.wire.flows import Flow, Flows
 
-__all__ = ["KeyLog", "Plaintext", "Read", "Record", "Records", "Session", "session", "sessions", "shares"]
+__all__ = [
+    "KeyLog",
+    "Plaintext",
+    "Read",
+    "Record",
+    "Records",
+    "Session",
+    "session",
+    "sessions",
+    "shares",
+    "sizes",
+    "split",
+]
 
 LARGE = 1 << 23  # bytes of a session; a larger one has files of its own
 WORTH = 1 << 22  # bytes of TCP for which another process is worth its while
@@ -69,22 +81,43 @@ def _laid(
 
 
 def shares(packets: "Packets", flows: "Flows", several: int, largest: int = sys.maxsize) -> list[list[int]]:
-    """Flows for each process, neighbours together; larger ones (bytes) cannot be handed over, and are in the first."""
+    """All flows, as `split` shares them out between processes."""
+    parts = split(np.arange(len(flows)), sizes(packets, flows), several, largest)
+    if len(parts) > 1:
+        flows.retransmitted  # noqa: B018 (streams are put together here, once, not by each process)
+    return parts
+
+
+def sizes(packets: "Packets", flows: "Flows") -> npt.NDArray[np.int64]:
+    """Bytes that TCP carries in each flow."""
     size: npt.NDArray[np.int64] = np.zeros(len(flows) + 1, np.int64)
     for window in slices(len(packets)):
         rows = window.start + np.flatnonzero(packets.ip_protocol[window] == TCP)
         size += np.bincount(flows.of_frame[rows] + 1, packets.payload_length[rows], len(size)).astype(np.int64)
-    large = size[1:] > largest
-    small = np.where(large, 0, size[1:])
-    share = int(size[1:].sum()) // several
-    first = max(0, share - int(size[1:][large].sum()))  # bytes that the first process still has time for
-    if several < 2 or int(small.sum()) - first < WORTH:
-        return [list(range(len(flows)))]
-    flows.retransmitted  # noqa: B018 (streams are put together here, once, not by each process)
+    return size[1:]
+
+
+def split(
+    numbers: npt.NDArray[np.int64],
+    size: npt.NDArray[np.int64],
+    several: int,
+    largest: int = sys.maxsize,
+    worth: int | None = None,
+) -> list[list[int]]:
+    """Flows for each process, neighbours together; larger ones (bytes) cannot be handed over, and are in the first.
+
+    ``worth`` is the bytes for which another process is worth its while, `WORTH` where it is not given.
+    """
+    large = size > largest
+    small = np.where(large, 0, size)
+    share = int(size.sum()) // several
+    first = max(0, share - int(size[large].sum()))  # bytes that the first process still has time for
+    if several < 2 or int(small.sum()) - first < (WORTH if worth is None else worth):
+        return [numbers.tolist()]
     before = np.cumsum(small) - small
     part = np.where(before < first, 0, 1 + (before - first) * (several - 1) // (int(small.sum()) - first + 1))
     part[large] = 0
-    return [some for number in range(several) if (some := np.flatnonzero(part == number).tolist())]
+    return [some for number in range(several) if (some := numbers[part == number].tolist())]
 
 
 def _start(flow: "Flow") -> tuple[int, int] | None:
