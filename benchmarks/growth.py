@@ -97,13 +97,17 @@ def _plot(path: Path, measured: Sequence[Contender]) -> None:
     import matplotlib.pyplot as plt
     from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-    figure, panes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    figure, panes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    others = iter(("tab:pink", "tab:olive", "tab:cyan", "black", "tab:gray"))
     for one in measured:
         sizes = sorted(one.seconds)
-        floor = one.name == "sequential read"
-        style = {"color": "0.4", "linestyle": ":"} if floor else {"linestyle": "--"} if ": " in one.name else {}
-        panes[0].plot(sizes, [one.seconds[size] for size in sizes], marker="o", label=one.name, **style)
-        panes[1].plot(sizes, [one.memory[size] / 1e6 for size in sizes], marker="o", label=one.name, **style)
+        style = {"marker": "o"}
+        if one.name == "sequential read":
+            style |= {"color": "0.4", "linestyle": ":"}
+        elif ": " in one.name:
+            style |= {"color": next(others), "linestyle": "--"}
+        panes[0].plot(sizes, [one.seconds[size] for size in sizes], label=one.name, **style)
+        panes[1].plot(sizes, [one.memory[size] / 1e6 for size in sizes], **style)
     panes[0].set(xscale="log", yscale="log", xlabel="frames", ylabel="seconds, whole process")
     panes[1].set(xscale="log", yscale="log", xlabel="frames", ylabel="peak memory, MB")
     panes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -111,7 +115,7 @@ def _plot(path: Path, measured: Sequence[Contender]) -> None:
     panes[1].yaxis.set_minor_locator(NullLocator())
     for pane in panes:
         pane.grid(which="major", alpha=0.3)
-    panes[0].legend(fontsize="small", frameon=False)
+    figure.legend(fontsize="small", frameon=False, loc="outside right center")
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
 
@@ -149,7 +153,7 @@ def main(arguments: list[str]) -> None:
             shutil.rmtree(f"{path}.report", ignore_errors=True)
             if given.folder is None:
                 path.unlink()
-            write(given.out, measured, files)
+    write(given.out, measured, files)  # at the end: what it takes to draw would count as memory of those that follow
 
 
 if __name__ == "__main__":
