@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jitsilab.sharing import wording
+from jitsilab.sharing import seeds, wording
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.finder import Finder
@@ -93,6 +93,24 @@ def test_addresses_are_found_as_their_pattern_alone_finds_them(seed: int, monkey
         assert bare._addresses_in(data) == wording._ADDRESS.sub(lambda match: shown(bare, match), data)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_jids_are_found_as_their_pattern_alone_finds_them(seed: int) -> None:
+    choice, parts = random.Random(seed), (
+        b"@", b"@", b"%40", b"%", b"40", b"a", b"meet.example", b".", b"x.org", b"-", b" ", b"<", b"/", b"/Ann 1",
+        b"\\", b"ann", b"+", b"b" * 90, b"c.d" * 45, b"_", b"@a.bc", b"/r@s.tu", b"\n",
+    )  # fmt: skip
+    for _ in range(5000):
+        data = b"".join(choice.choices(parts, k=choice.randrange(1, 14)))
+        assert [one.span() for one in seeds._jids(data)] == [one.span() for one in seeds._JID.finditer(data)], data
+
+
+def test_a_password_of_digits_is_looked_for_by_its_words() -> None:
+    words = (b"password", b"Password", b"PASSWORD", b"secret", b"Secret", b"SECRET", b"passwd", b"pin", b"Pin")
+    for word in words:
+        assert wording._PIN.search(word + b"=12345")
+        assert any(part in word for part in wording._PIN_WORDS)
+
+
 def test_what_chance_makes_grows_with_what_is_looked_for(tmp_path: Path) -> None:
     known = {f"45.{n >> 8}.{n & 255}.77": "address" for n in range(4096)}
     few, many = Originals(list(known.items())[:4]), Originals(known.items())
@@ -115,11 +133,11 @@ def test_what_chance_makes_grows_with_what_is_looked_for(tmp_path: Path) -> None
 def test_times_of_turn_users_stay_apart() -> None:
     """A server names its users by the second: of hundreds in some minutes none becomes another."""
     names = Names(b"k" * 32)
-    seeds = Seeds(names)
+    noted = Seeds(names)
     users = [str(1_795_639_000 + 2 * number) for number in range(300)]
     for user in users:
-        seeds.add(user, "turn user")
-    seeds.settle(0, (1_795_630_000_000, 1_795_650_000_000))
+        noted.add(user, "turn user")
+    noted.settle(0, (1_795_630_000_000, 1_795_650_000_000))
     made = [names.given[user] for user in users]
     assert len(set(made)) == len(users)
     assert set(made).isdisjoint(users)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from jitsilab.sharing.floors import Floors
 
 _HOST = rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{1,24}"
-_JID = re.compile(rb"([A-Za-z0-9._+%\\-]{1,128})(?:@|%40)(" + _HOST + rb")(?:/([^\s\"'<>&,;)\]}\\]{1,128}))?")
+_LOCAL = rb"[A-Za-z0-9._+%\\-]{1,128}"
+_JID = re.compile(rb"(" + _LOCAL + rb")(?:@|%40)(" + _HOST + rb")(?:/([^\s\"'<>&,;)\]}\\]{1,128}))?")
+_NO_LOCAL = re.compile(rb"[^A-Za-z0-9._+%\\-]")
 
 
 def _words(*words: bytes, behind: bytes = rb"(?<![a-z])") -> bytes:
@@ -139,7 +141,7 @@ class Seeds:
 
     def text(self, data: bytes) -> None:
         """Search a text."""
-        for match in _JID.finditer(data):
+        for match in _jids(data):
             local, host, resource = match[1], match[2].decode(), match[3]
             self._host(host)
             if not public(host):
@@ -356,6 +358,22 @@ class Seeds:
                 continue
             for part in _parts(value):
                 names.add(part)
+
+
+def _jids(data: bytes) -> "Iterator[re.Match[bytes]]":
+    """As `_JID` alone finds them, which would begin anew at each letter: by the sign in their middle."""
+    done, signs = 0, {sign: data.find(sign) for sign in (b"@", b"%40")}
+    while found := [at for at in signs.values() if at >= 0]:
+        middle = min(found)
+        begin = max(done, middle - 128)
+        for other in _NO_LOCAL.finditer(data, begin, middle):
+            begin = other.end()
+        match = _JID.match(data, begin)
+        if match is not None:
+            yield match
+            done = match.end()
+        after = max(done, middle + 1)
+        signs = {sign: data.find(sign, after) if 0 <= at < after else at for sign, at in signs.items()}
 
 
 _Found = tuple[dict[str, str], dict[str, set[str]], dict[tuple[str, str], None], set[bytes]]

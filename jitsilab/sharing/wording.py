@@ -46,6 +46,7 @@ _PIN = re.compile(  # a password of few digits, which as a name would stand in t
     rb"((?:[Pp]assword|PASSWORD|[Ss]ecret|SECRET|passwd|[Pp]in)\b(?:[^<>]{0,200}>\s{0,64}(?:<value>)?"
     rb"|[\\\"']{0,4}\s{0,4}[=:]\s{0,4}[\\\"']{0,4}))(\d{3,7})(?![\w.:])"
 )
+_PIN_WORDS = (b"assword", b"ASSWORD", b"ecret", b"ECRET", b"passwd", b"pin", b"Pin")
 _KEYS = re.compile(
     rb"(?m)^(?:CLIENT|SERVER|EXPORTER|EARLY|RSA|QUIC)[A-Z_0-9]*[ \t]+(?:Session-ID:)?[0-9A-Fa-f]{32,} .*$"
 )
@@ -93,7 +94,8 @@ class Wording:
         if b"eyJ" in data:
             data = _JWT.sub(self._jwt, data)
         data = _KEYS.sub(b"# a TLS secret stood here", data)
-        data = _PIN.sub(lambda match: match[1] + self.noise(match[2]), data)
+        if any(word in data for word in _PIN_WORDS):  # the pattern would begin anew at each p and s
+            data = _PIN.sub(lambda match: match[1] + self.noise(match[2]), data)
         data = self.names_in(data)
         data = _BASE64.sub(self._packed, data)
         data = self._addresses_in(data)
