@@ -15,6 +15,11 @@ import jitsilab as jl
 from jitsilab.pcap import cores, shelf
 from jitsilab.pcap.shelf import Shelf
 from jitsilab.sharing import Options, connections, floors, search, seeds, share
+from jitsilab.sharing.addresses import Addresses
+from jitsilab.sharing.certificates import Certificates
+from jitsilab.sharing.messages import Messages
+from jitsilab.sharing.names import Names
+from jitsilab.sharing.wording import Wording
 from jitsilab.wire import Wire, decrypt
 from jitsilab.wire.decrypt import KeyLog
 
@@ -201,6 +206,23 @@ def test_a_case_is_shared_the_same_by_one_process_and_by_several(
     assert late == any(old.endswith("late.net") for old in made[0].mapping["names"])
     for file in made[0].files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "3" / file).read_bytes()
+
+
+def test_a_connection_is_the_same_when_it_is_asked_for_at_once() -> None:
+    captures = floors.rebuilt(jl.load("jvb-3", point="eth0").packets)
+    wire = next(iter(captures.values())).wire
+    assert isinstance(wire, floors.Floors)
+    words = [Wording(Names(b"k" * 32), Addresses(b"k" * 32)) for _ in range(2)]
+    ahead, late = (connections.Connections(wire, Messages(one, Certificates(one))) for one in words)
+    ahead.begin(0, len(wire.packets))
+    numbers = [flow.number for flow in wire.flows if flow.transport == "tcp"]
+    assert len(numbers) > 10
+    for number in numbers:
+        for up in (True, False):
+            one, other = ahead.side(number, up), late.side(number, up)
+            assert one.base == other.base
+            assert one.layout.end == other.layout.end
+            assert one.layout.between(0, one.layout.end) == other.layout.between(0, one.layout.end)
 
 
 def test_what_is_too_large_to_be_handed_over_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:

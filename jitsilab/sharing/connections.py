@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -80,7 +80,8 @@ class Connections:
     def side(self, flow: int, up: bool) -> Side:
         """One direction of a flow."""
         if flow not in self._made:
-            self._made[flow] = self._laid.pop(flow)()
+            laid = self._laid.pop(flow, None)
+            self._made[flow] = laid() if laid is not None else self._taken(Shelf(), (0, 0), self._rewritten(flow))
         return self._made[flow][not up]
 
     def begin(self, low: int, high: int) -> bytes:
@@ -107,7 +108,8 @@ class Connections:
         Only this process has what a name or a certificate became that was seen here first: others leave such to it.
         """
         names, wording = self.messages.names, self.messages.wording
-        known = len(names.given), len(wording.hashes)
+        before, prints, addresses = len(names.given), set(wording.prints), self.messages.addresses.known
+        hashes, known = len(wording.hashes), len(addresses)
         made: dict[int, tuple[Place, Made]] = {}
         for number in numbers:
             one = self._rewritten(number)
@@ -116,9 +118,9 @@ class Connections:
             else:
                 made[number] = (0, 0), one
             self.wire.release(number)
-        if os.getpid() != here and (len(names.given), len(wording.hashes)) != known:
+        if os.getpid() != here and (len(names.given), len(wording.hashes)) != (before, hashes):
             raise LookupError
-        return made, wording.prints, self.messages.addresses.known
+        return made, wording.prints - prints, dict(islice(addresses.items(), known, None))
 
     def _taken(self, shelf: Shelf, place: Place, made: Made) -> tuple[Side, Side]:
         sides: tuple[Side, Side] = made.sides or shelf.get(place)
