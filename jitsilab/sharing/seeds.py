@@ -6,7 +6,7 @@ for the forms in which logs and consoles write the same things.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus
@@ -129,14 +129,14 @@ class Seeds:
         if kind == "host":
             self._host(text)
             return
-        if _is_address(text):
-            self.addresses.add(ip_address(text).packed)
+        if (address := _address(text)) is not None:
+            self.addresses.add(address)
             return
         self.found.setdefault(text.strip(), kind)
 
     def _host(self, host: str) -> None:
         host = host.strip(".").lower()
-        if "." in host and not public(host) and not _is_address(host):
+        if "." in host and not public(host) and _address(host) is None:
             self.found.setdefault(host, "host")
 
     def text(self, data: bytes) -> None:
@@ -169,7 +169,8 @@ class Seeds:
         for match in _OCCUPANT.finditer(data):
             self.add(match[1])
         for match in _IPS.finditer(data):
-            self.add(match[0]) if _is_address(match[0].decode()) else None
+            if (address := _address(match[0].decode())) is not None:
+                self.addresses.add(address)
 
     def _jid(self, local: bytes, resource: bytes | None) -> None:
         self.add(local)
@@ -223,8 +224,8 @@ class Seeds:
         """Search a capture: who speaks, and what is said in clear or under keys that are known."""
         packets = wire.packets
         for address in packets.addresses:
-            if _is_address(address):
-                self.addresses.add(ip_address(address).packed)
+            if (packed := _address(address)) is not None:
+                self.addresses.add(packed)
         for interface in packets.interfaces:
             if "@" in interface.name:
                 self.add(interface.name.partition("@")[2])
@@ -288,7 +289,7 @@ class Seeds:
                 self._resolved(value.rstrip("."))
 
     def _resolved(self, name: str) -> None:
-        if _is_address(name):
+        if _address(name) is not None:
             self.add(name)
         elif (reverse := reversed_address(name)) is not None:
             self.addresses.add(reverse.packed)
@@ -402,7 +403,7 @@ def _nameable(value: str, hosts: Iterable[str]) -> bool:
         return False
     if value.isdigit() and len(value) < 8:
         return False
-    return not (_is_address(value) or lower in hosts)
+    return _address(value) is None and lower not in hosts
 
 
 def _expiry(value: str, names: Names, times: tuple[int, int], shift: int, taken: set[str]) -> str | None:
@@ -419,9 +420,12 @@ def _expiry(value: str, names: Names, times: tuple[int, int], shift: int, taken:
     return made
 
 
-def _is_address(text: str) -> bool:
+@lru_cache(maxsize=1 << 12)  # the same are said again and again
+def _address(text: str) -> bytes | None:
+    """The bytes of an address; None for what is none."""
+    if ":" not in text and text.count(".") != 3:
+        return None
     try:
-        ip_address(text)
+        return ip_address(text).packed
     except ValueError:
-        return False
-    return True
+        return None

@@ -35,7 +35,7 @@ class Written:
         every = []
         for begin, number in self._finder.find(data):
             end = begin + len(self._finder.pattern(number))
-            if end - begin >= HEAD or not (_lettered(data[begin - 1 : begin]) or _lettered(data[end : end + 1])):
+            if end - begin >= HEAD or not (data[begin - 1 : begin].isalnum() or data[end : end + 1].isalnum()):
                 every.append((begin, -end, number))
         if self._short is not None:
             every += [(match.start(), -match.end(1), -1) for match in self._short.finditer(data)]
@@ -52,10 +52,6 @@ class Written:
             parts += data[done:begin], made
             done = end
         return b"".join([*parts, data[done:]]) if parts else data
-
-
-def _lettered(letter: bytes) -> bool:
-    return letter.isalnum()
 
 
 def trie(words: list[bytes]) -> bytes:
