@@ -7,7 +7,7 @@ from jitsilab.pages.markdown import visible
 
 ROW, HEAD = 24, 30  # pixels
 TIME, FRAME = 56, 52  # widths: of the time, of the frame number
-ACROSS, NARROW = 556, 88  # what the lanes of a small call share, and the least of one
+ACROSS, NARROW = 528, 88  # what the lanes of a small call share, and the least of one
 LETTER = 6.4  # pixels of a character, about
 LABEL = 46  # characters of a label; the whole of it stands in the tooltip
 
