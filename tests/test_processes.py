@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import jitsilab as jl
 from jitsilab.pcap import cores, shelf
 from jitsilab.pcap.shelf import Shelf
-from jitsilab.sharing import Options, connections, floors, search, seeds, share
+from jitsilab.sharing import Options, case, connections, floors, search, seeds, several, share
 from jitsilab.sharing.addresses import Addresses
 from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.messages import Messages
@@ -190,22 +190,44 @@ def test_a_case_is_shared_the_same_by_one_process_and_by_several(
 
     if late:
         monkeypatch.setattr(connections.Connections, "_rewritten", meeting)
-    for module in (connections, search, seeds):
+    for module in (several, search, seeds):
         monkeypatch.setattr(module, "apart", noted)
     monkeypatch.setattr(connections, "WORTH", 0)
     monkeypatch.setattr(decrypt, "WORTH", 0)
-    for several in (1, 3):
+    for count in (1, 3):
         for module in (connections, decrypt, floors):
-            monkeypatch.setattr(module, "processes", lambda several=several: several)
-        out = tmp_path / str(several)
+            monkeypatch.setattr(module, "processes", lambda count=count: count)
+        out = tmp_path / str(count)
         made.append(share(jl.load(name, point="eth0").evidence, [], out, Options(key=b"k" * 32)))
     assert made[0].mapping == made[1].mapping
     assert made[0].digests == made[1].digests
     assert set(used[: len(used) // 2]) == {1}
-    assert min(used[len(used) // 2 :]) > 1
+    assert sum(parts > 1 for parts in used[len(used) // 2 :]) >= 3, "names, connections and the search"
     assert late == any(old.endswith("late.net") for old in made[0].mapping["names"])
     for file in made[0].files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "3" / file).read_bytes()
+
+
+def test_a_text_is_shared_the_same_by_one_process_and_by_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forked: list[int]
+) -> None:
+    lines = [
+        f"Jicofo 2026-03-01 10:00:{n % 60:02}.000 INFO: [room=daily{n}@conference.meet.corp.net] Member joined:{n:08x}"
+        f" 45.83.{n % 200}.7 mac 3c:22:fb:10:{n % 90:02d}:01 jwt eyJhbGciOiJIUzI1NiJ9.eyJyb29tIjoiZGFpbHkifQ.c2ln"
+        for n in range(400)
+    ]
+    (tmp_path / "jicofo.log").write_text("\n".join(lines))
+    monkeypatch.setattr(case, "BLOCK", 4000)
+    made = []
+    for count in (1, 3):
+        monkeypatch.setattr(case, "processes", lambda count=count: count)
+        assert bool(forked) is False
+        out = tmp_path / str(count)
+        made.append(share(jl.load(tmp_path / "jicofo.log").evidence, [], out, Options(key=b"k" * 32, shift=10**9)))
+    assert len(forked) > 20
+    assert made[0].mapping == made[1].mapping
+    assert len(made[0].mapping["hardware"]) == 90
+    assert (tmp_path / "1" / "jicofo.log").read_bytes() == (tmp_path / "3" / "jicofo.log").read_bytes()
 
 
 def test_a_connection_is_the_same_when_it_is_asked_for_at_once() -> None:

@@ -8,8 +8,9 @@ knows some addresses of a network knows its prefix.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import islice
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -233,14 +234,19 @@ class Addresses:
         """Every address that was found before anything was rewritten, as text."""
         return [str(_of(packed)) for packed in sorted(self._met)]
 
-    @property
-    def known(self) -> dict[bytes, bytes]:
-        """Every address that was asked for, and its pseudonym."""
-        return self._known
+    def places(self) -> tuple[int, int]:
+        """How many addresses, and hardware addresses, were asked for."""
+        return len(self._known), len(self._macs)
 
-    def learn(self, known: Mapping[bytes, bytes]) -> None:
+    def since(self, places: tuple[int, int]) -> list[dict[bytes, bytes]]:
+        """What was asked for since there were so many, and what stands for it."""
+        every = zip((self._known, self._macs), places, strict=True)
+        return [dict(islice(known.items(), place, None)) for known, place in every]
+
+    def learn(self, known: Sequence[Mapping[bytes, bytes]]) -> None:
         """Take over what another process gave pseudonyms to; under the same keys they are the same."""
-        self._known.update(known)
+        self._known.update(known[0])
+        self._macs.update(known[1])
 
     @property
     def given(self) -> dict[str, str]:

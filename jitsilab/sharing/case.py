@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +16,8 @@ from jitsilab.inputs.packets import PacketTables
 from jitsilab.pcap import Packets
 from jitsilab.pcap.columns import let_go
 from jitsilab.pcap.containers import Chunk, Container, Interface
+from jitsilab.pcap.cores import apart, processes
+from jitsilab.pcap.shelf import Shelf
 from jitsilab.pcap.sources import Source
 from jitsilab.pcap.writing import Array, Writer, packed
 from jitsilab.sharing import floors, media
@@ -27,7 +30,8 @@ from jitsilab.sharing.messages import Messages
 from jitsilab.sharing.moments import DAY, Moments, days_of
 from jitsilab.sharing.names import Names
 from jitsilab.sharing.search import forms
-from jitsilab.sharing.seeds import Seeds
+from jitsilab.sharing.seeds import Seeds, Told
+from jitsilab.sharing.several import rewritten
 from jitsilab.sharing.wording import PEM, Wording
 
 if TYPE_CHECKING:
@@ -134,10 +138,11 @@ class Case:
             if names is not None:
                 seeds.dns(names)
         for piece in self._texts:
-            for block in _blocks(piece.delivery.open()):
-                seeds.text(_decoded(block))
-                days += days_of(block) if self.shift else ()
-                pems += [match[0] for match in PEM.finditer(block)]
+            for blocks in _several(_blocks(piece.delivery.open())):
+                for (told, moments, keys), _ in apart(self._told, blocks):
+                    seeds.take_over(told)
+                    days += moments
+                    pems += keys
         low = min((time // 1_000_000 for time in self._times), default=1_262_304_000_000) - DAY
         high = max((time // 1_000_000 for time in self._times), default=4_000_000_000_000) + DAY
         seeds.settle(self.shift // 1_000_000, (low, high))
@@ -155,6 +160,12 @@ class Case:
             wire.forget("units")  # names are learned from messages of STUN and DTLS, frames are rewritten without
         for pem in pems:
             self.wording.text(pem)
+
+    def _told(self, block: bytes, _: Shelf) -> tuple[Told, list[int], list[bytes]]:
+        """What a text tells of names, its days, and its certificates."""
+        seeds = Seeds(self.names)
+        seeds.text(_decoded(block))
+        return seeds.told, list(days_of(block)) if self.shift else [], [match[0] for match in PEM.finditer(block)]
 
     # --- writing
 
@@ -180,8 +191,11 @@ class Case:
 
     def _text(self, piece: "Piece", place: Path) -> None:
         with packed(place) as out:
-            for block in _blocks(piece.delivery.open()):
-                out.write(self.wording.file(block))
+            for blocks in _several(_blocks(piece.delivery.open())):
+                for at, shelf in rewritten(
+                    self.wording, lambda block, shelf: shelf.put(self.wording.file(block)), blocks
+                ):
+                    out.write(shelf.get(at))
 
     def _capture(self, piece: "Piece", place: Path) -> None:
         wire = self.captures[id(piece.source)].wire
@@ -309,6 +323,12 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
             rest = block[cut:]
         if rest:
             yield rest
+
+
+def _several(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """As many at a time as there are processes to work on them."""
+    while some := list(islice(blocks, processes())):
+        yield some
 
 
 def _decoded(block: bytes) -> bytes:

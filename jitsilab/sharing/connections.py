@@ -1,16 +1,15 @@
 """TCP connections of a capture, each direction as a new stream with the way from old sequence numbers to new ones."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jitsilab.pcap.columns import slices
-from jitsilab.pcap.cores import apart, processes
+from jitsilab.pcap.cores import processes
 from jitsilab.pcap.links import TCP
 from jitsilab.pcap.shelf import Place, Shelf
 from jitsilab.protocols import stun
@@ -18,6 +17,7 @@ from jitsilab.sharing.encryption import Encryption, body
 from jitsilab.sharing.h2 import PREFACE, Frames
 from jitsilab.sharing.layout import Block, Layout
 from jitsilab.sharing.messages import Messages
+from jitsilab.sharing.several import rewritten
 from jitsilab.sharing.talk import NOISE, Talk
 from jitsilab.wire.decrypt import sizes, split
 
@@ -90,26 +90,16 @@ class Connections:
         here = np.unique(self.wire.flows.of_frame[window][self.wire.packets.ip_protocol[window] == TCP])
         here = here[(here >= 0) & ~self._begun[here]]
         self._begun[here] = True
-        wording, addresses = self.messages.wording, self.messages.addresses
-        for (made, prints, known), shelf in apart(
-            partial(self._several, os.getpid()), split(here, self._sizes[here], processes(), LARGE, WORTH)
-        ):
-            wording.prints |= prints
-            addresses.learn(known)
+        parts = split(here, self._sizes[here], processes(), LARGE, WORTH)
+        for made, shelf in rewritten(self.messages.wording, self._several, parts):
             for number, (place, one) in made.items():
                 self._laid[number] = partial(self._taken, shelf, place, one)
                 (self.relayed if one.relays else secrets)[one.random] = one.secrets
                 self.wire.release(number)
         return b"".join(secrets.values())
 
-    def _several(self, here: int, numbers: Sequence[int], shelf: Shelf) -> "_Laid":
-        """What some connections became, long ones as they are and others on the shelf; and what was met on the way.
-
-        Only this process has what a name or a certificate became that was seen here first: others leave such to it.
-        """
-        names, wording = self.messages.names, self.messages.wording
-        before, prints, addresses = len(names.given), set(wording.prints), self.messages.addresses.known
-        hashes, known = len(wording.hashes), len(addresses)
+    def _several(self, numbers: Sequence[int], shelf: Shelf) -> dict[int, tuple[Place, Made]]:
+        """What some connections became: long ones as they are, of others where they lie on the shelf."""
         made: dict[int, tuple[Place, Made]] = {}
         for number in numbers:
             one = self._rewritten(number)
@@ -118,9 +108,7 @@ class Connections:
             else:
                 made[number] = (0, 0), one
             self.wire.release(number)
-        if os.getpid() != here and (len(names.given), len(wording.hashes)) != (before, hashes):
-            raise LookupError
-        return made, wording.prints - prints, dict(islice(addresses.items(), known, None))
+        return made
 
     def _taken(self, shelf: Shelf, place: Place, made: Made) -> tuple[Side, Side]:
         sides: tuple[Side, Side] = made.sides or shelf.get(place)
@@ -213,9 +201,6 @@ class Connections:
             for block in blocks:
                 layout.add(block)
         return layout
-
-
-_Laid = tuple[dict[int, tuple[Place, Made]], set[bytes], dict[bytes, bytes]]
 
 
 def _base(flow: "Flow", stream: "Stream", up: bool) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from jitsilab.errors import ParseError
@@ -112,6 +112,15 @@ _SECRETS = frozenset(("pwd", "password", "passwd", "secret", "ice-pwd", "token",
                       "ice-ufrag", "usernamefragment", "x-api-key", "api_key", "apikey", "access_token"))  # fmt: skip
 
 
+class Told(NamedTuple):
+    """What was found in a part of a case."""
+
+    found: dict[str, str]  # value: kind
+    passwords: dict[str, set[str]]  # of ufrags
+    accounts: dict[tuple[str, str], None]  # users and passwords of TURN
+    addresses: set[bytes]
+
+
 class Seeds:
     """What was found, on its way into the names."""
 
@@ -138,6 +147,20 @@ class Seeds:
         host = host.strip(".").lower()
         if "." in host and not public(host) and _address(host) is None:
             self.found.setdefault(host, "host")
+
+    @property
+    def told(self) -> "Told":
+        """All of it, as another process may take it over."""
+        return Told(self.found, self.passwords, self.accounts, self.addresses)
+
+    def take_over(self, told: "Told") -> None:
+        """Add what was found elsewhere."""
+        for value, kind in told.found.items():
+            self.found.setdefault(value, kind)
+        for ufrag, some in told.passwords.items():
+            self.passwords.setdefault(ufrag, set()).update(some)
+        self.accounts |= told.accounts
+        self.addresses |= told.addresses
 
     def text(self, data: bytes) -> None:
         """Search a text."""
@@ -234,13 +257,8 @@ class Seeds:
                 self._host(session.sni)
         for unit in wire.units.each("stun"):
             self._stun(unit.data)
-        for (found, passwords, accounts, addresses), _ in apart(partial(_carried, wire), wire.shares()):
-            for value, kind in found.items():
-                self.found.setdefault(value, kind)
-            for ufrag, some in passwords.items():
-                self.passwords.setdefault(ufrag, set()).update(some)
-            self.accounts |= accounts
-            self.addresses |= addresses
+        for told, _ in apart(partial(_carried, wire), wire.shares()):
+            self.take_over(told)
 
     def carried(self, wire: "Floors", numbers: Iterable[int]) -> None:
         """Search what some flows carry."""
@@ -377,14 +395,11 @@ def _jids(data: bytes) -> "Iterator[re.Match[bytes]]":
         signs = {sign: data.find(sign, after) if 0 <= at < after else at for sign, at in signs.items()}
 
 
-_Found = tuple[dict[str, str], dict[str, set[str]], dict[tuple[str, str], None], set[bytes]]
-
-
-def _carried(wire: "Floors", numbers: Sequence[int], _: Shelf) -> _Found:
+def _carried(wire: "Floors", numbers: Sequence[int], _: Shelf) -> "Told":
     """What some flows carry of names, passwords, accounts and addresses."""
     seeds = Seeds(Names(b""))
     seeds.carried(wire, numbers)
-    return seeds.found, seeds.passwords, seeds.accounts, seeds.addresses
+    return seeds.told
 
 
 def _parts(value: str) -> Iterator[str]:

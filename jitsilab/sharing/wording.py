@@ -79,6 +79,14 @@ class Wording:
                     numbers.setdefault(value.hex().encode(), (packed, turned, False))
         return numbers
 
+    def ready(self) -> None:
+        """Make what the first text would make."""
+        self._written, self._numbers  # noqa: B018
+
+    def known_of(self) -> tuple[int, int]:
+        """How many names and certificates have something that stands for them."""
+        return len(self.names.given), len(self.hashes)
+
     def known(self, data: bytes) -> bool:
         """Whether some name stands in these bytes."""
         return next(self._written.places(data), None) is not None
