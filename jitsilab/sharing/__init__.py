@@ -1,8 +1,8 @@
 """A case under other names: all its pieces rewritten together, so that others can read it and nobody is in it.
 
 `seeds` finds the names, `names` and `addresses` give each another, `wording` replaces them in text and `moments` moves
-times there, `frames`, `messages`, `talk` and `encryption` do it inside captures, and `search` looks through what was
-made for every original.
+times there, `frames`, `messages`, `talk` and `encryption` do it inside captures, `several` shares that out between
+processes, and `search` looks through what was made for every original.
 """
 
 import secrets
