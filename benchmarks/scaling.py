@@ -22,19 +22,14 @@ RUN = [sys.executable, "-m", "jitsilab"]
 def contenders(folder: Path) -> list[Contender]:
     """What is done in each turn; ``{cores}`` becomes their number."""
     keys = str(registry.find(captures.RECORDING).keylog)
-    survey = [
-        *RUN,
-        "survey",
-        str(folder / "captures"),
-        "-o",
-        str(folder / "fleet-{turn}-{cores}"),
-        "--workers",
-        "{cores}",
-    ]
+    turn = "{turn}-{cores}"
+    shared, opened, fleet_ = (str(folder / f"{name}-{turn}") for name in ("shared.pcap", "opened.pcapng", "fleet"))
     return [
         Contender("diagnose", [*RUN, "diagnose", "{path}"], 1 << 62),
         Contender("diagnose with keys", [*RUN, "diagnose", "{path}", "--keylog", keys], 1 << 62),
-        Contender("survey", survey, 1 << 62),
+        Contender("share", [*RUN, "share", "{path}", "-o", shared], 1 << 62),
+        Contender("share with keys", [*RUN, "share", "{path}", "--keylog", keys, "-o", opened], 1 << 62),
+        Contender("survey", [*RUN, "survey", str(folder / "captures"), "-o", fleet_, "--workers", "{cores}"], 1 << 62),
     ]
 
 
