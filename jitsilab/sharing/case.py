@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -45,6 +45,7 @@ MARKED = "Pseudonymised by jitsilab share"
 _COUNTED = re.compile(rb"\d{10}\b")  # a name that begins with a time: a TURN user's, moved already
 SECOND = 1_000_000_000
 BEGIN = 1_293_840_000  # 2011: no text is from 1970, and no earlier clock of a ufrag is taken for one
+WORTH = 1 << 11  # frames, other than media, for which another process is worth its while
 TURNS = 16  # kinds of noise that are tried where a frame looks like an original
 
 
@@ -259,20 +260,26 @@ class _Rewritten:
 
     def rewrite(self, frames: Frames) -> None:
         """Rewrite all of them."""
-        chunk, links, row = self._chunk, self._links, self._first
-        frames.begin(row, len(chunk.start))
-        done = media.rewrite(chunk, row, links, self._packets, frames)
-        columns = (chunk.start.tolist(), chunk.captured.tolist(), chunk.length.tolist(), chunk.interface.tolist())
+        chunk = self._chunk
+        frames.begin(self._first, len(chunk.start))
+        made = media.rewrite(chunk, self._first, self._links, self._packets, frames)
+        others = np.array([number for number in range(len(chunk.start)) if number not in made], np.int64)
+        parts = np.array_split(others, max(1, min(processes(), len(others) // WORTH)))
+        lengths = chunk.length.tolist()
+        for several, _ in rewritten(frames.messages.wording, partial(self._several, frames), parts):
+            for number, data, length in several:
+                made[number], lengths[number] = data, max(length, len(data))
+        self._data, self._wires = [made[number] for number in range(len(lengths))], lengths
+
+    def _several(self, frames: Frames, numbers: Array, _: Shelf) -> list[tuple[int, bytes, int]]:
+        """Some frames and their lengths on the wire, by number."""
+        chunk, links, several = self._chunk, self._links, list[tuple[int, bytes, int]]()
+        columns = (column[numbers].tolist() for column in (chunk.start, chunk.captured, chunk.length, chunk.interface))
         with memoryview(chunk.data.data) as view:
-            for number, (start, captured, length, interface) in enumerate(zip(*columns, strict=True)):
-                if number in done:
-                    self._data.append(done[number])
-                    self._wires.append(length)
-                    continue
-                row = self._first + number
-                data, wire = frames.frame(row, bytes(view[start : start + captured]), links[interface], length)
-                self._data.append(data)
-                self._wires.append(max(wire, len(data)))
+            for number, start, captured, length, interface in zip(numbers.tolist(), *columns, strict=True):
+                frame = bytes(view[start : start + captured])
+                several.append((number, *frames.frame(self._first + number, frame, links[interface], length)))
+        return several
 
     def telling(self, finder: Finder) -> list[int]:
         """Which of them hold one of some patterns."""
