@@ -50,6 +50,7 @@ _PIN_WORDS = (b"assword", b"ASSWORD", b"ecret", b"ECRET", b"passwd", b"pin", b"P
 _KEYS = re.compile(
     rb"(?m)^(?:CLIENT|SERVER|EXPORTER|EARLY|RSA|QUIC)[A-Z_0-9]*[ \t]+(?:Session-ID:)?[0-9A-Fa-f]{32,} .*$"
 )
+_PLAIN, _WORD = 1 << 12, 64  # words that are remembered, and the longest of them
 _TIMES = ("exp", "nbf", "iat")
 
 
@@ -62,6 +63,7 @@ class Wording:
         self.prints: set[bytes] = set()  # digests that were replaced
         self.certificate: Any = None  # (der) -> der
         self.moments: Moments | None = None  # where times are moved
+        self._plain: set[bytes] = set()  # words that look like base64 and hold no name: said again and again
 
     @cached_property
     def _written(self) -> Written:
@@ -269,6 +271,16 @@ class Wording:
     def _packed(self, match: "re.Match[bytes]") -> bytes:
         """Base64 that holds a name."""
         whole = match[0]
+        if whole in self._plain:
+            return whole
+        new = self._repacked(whole)
+        if new == whole and len(whole) < _WORD:
+            if len(self._plain) >= _PLAIN:
+                self._plain.clear()
+            self._plain.add(whole)
+        return new
+
+    def _repacked(self, whole: bytes) -> bytes:
         try:
             raw = _unpacked(whole)
         except (ValueError, binascii.Error):
