@@ -4,8 +4,10 @@ import gzip
 import ipaddress
 import itertools
 import json
+import random
 import re
 import stat
+import struct
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -432,3 +434,45 @@ def test_what_stands_for_one_name_is_no_part_of_another() -> None:
     words = {word for made in names.given.values() for word in re.findall("[a-z]+", made)}
     assert len(words) > 800
     assert words.isdisjoint(later | {"lee", "lab"})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_capture_is_shared_too(seed: int, recording: Recording, tmp_path: Path) -> None:
+    where, choice = recording("turn-refused"), random.Random(seed)
+    data = bytearray((where / "capture-eth0.pcapng").read_bytes())
+    for _ in range((30, 300, 3000)[seed % 3]):
+        at = choice.randrange(400, len(data) - 2)
+        data[at : at + 2] = choice.choice(
+            [b"\xff\xff", bytes([choice.randrange(256), data[at + 1]]), data[at : at + 2]]
+        )
+    damaged, out = tmp_path / "damaged.pcapng", tmp_path / "out.pcapng"
+    damaged.write_bytes(data)
+    keys = ["--keylog", str(where / "keys.txt")] * (seed % 2)
+    assert cli.main(["share", str(damaged), *keys, "-o", str(out), "--key", str(seed)]) == 0
+    assert json.loads((where / "truth.json").read_text())["server"]["domain"].encode() not in out.read_bytes()
+
+
+def test_a_host_that_only_a_damaged_hello_names(recording: Recording, tmp_path: Path) -> None:
+    """It is met while the capture is rewritten, behind another hello that names it where nobody looks for it."""
+    where = recording("no-bridge")
+    data = bytearray((where / "capture-eth0.pcapng").read_bytes())
+    domain = json.loads((where / "truth.json").read_text())["server"]["domain"].encode()
+    named = b"\0\0" + (len(domain) + 5).to_bytes(2) + (len(domain) + 3).to_bytes(2) + b"\0" + len(domain).to_bytes(2)
+    places = [match.start() for match in re.finditer(re.escape(named + domain), data)]
+    assert len(places) > 2
+    for number, at in enumerate(places):
+        data[at + 3] = 0xFF if number % 2 else data[at + 3]  # the extension goes on behind the message
+        data[at + 6] = 0x5E  # a kind of name that is none
+    (tmp_path / "damaged.pcapng").write_bytes(data)
+    assert cli.main(["share", str(tmp_path / "damaged.pcapng"), "-o", str(tmp_path / "out.pcapng")]) == 0
+    assert domain not in (tmp_path / "out.pcapng").read_bytes()
+
+
+def test_a_capture_without_a_flow(tmp_path: Path) -> None:
+    ip = bytes.fromhex("4500002800004000400600000a000001cb007107")
+    frame = bytes.fromhex("0200000000010200000000020800") + ip + b"\x9c\x40"  # cut within TCP's ports
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    record = struct.pack("<IIII", 1_764_000_000, 0, len(frame), 54)
+    (tmp_path / "cut.pcap").write_bytes(header + record + frame)
+    assert len(jl.load(tmp_path / "cut.pcap").flows) == 0
+    assert cli.main(["share", str(tmp_path / "cut.pcap"), "-o", str(tmp_path / "out.pcap")]) == 0

@@ -57,13 +57,14 @@ def share(evidence: "Evidence", roots: Iterable[Path], target: Path, options: Op
     if target.absolute() in (place.absolute(), *place.absolute().parents):
         raise ParameterError(f"The map {place} would be shared with the rest: name another place.")
     key = options.key or secrets.token_bytes(32)
-    held: list[str] = []
+    held, hosts = list[str](), list[str]()
     captures = floors.rebuilt(evidence.packets)
     with tempfile.TemporaryDirectory(prefix=outputs.PART, dir=_near(target)) as scratch:
         for attempt in range(ATTEMPTS):
             bundle = Path(scratch) / f"bundle{attempt}"
             bundle.mkdir()
-            shared = Case(evidence, list(roots), options, key + bytes([attempt]), captures).write(bundle)
+            shared = Case(evidence, list(roots), options, key + bytes([attempt]), captures, hosts).write(bundle)
+            hosts = shared.hosts
             held = search.originals(bundle, shared.originals())
             if options.pack and not held:
                 from jitsilab.sharing import pack

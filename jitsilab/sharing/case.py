@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
@@ -57,6 +57,7 @@ class Shared:
     left_out: list[str] = field(default_factory=list)
     mapping: dict[str, dict[str, str]] = field(default_factory=dict)
     digests: set[bytes] = field(default_factory=set)
+    hosts: list[str] = field(default_factory=list)  # that were met, in lower case
     map_path: Path | None = None
 
     def originals(self) -> Iterator[tuple[str, str]]:
@@ -71,8 +72,10 @@ class Case:
 
     def __init__(
         self, evidence: "Evidence", roots: list[Path], options: "Options", key: bytes,
-        captures: dict[int, PacketTables] | None = None,
+        captures: dict[int, PacketTables] | None = None, hosts: Iterable[str] = (),
     ) -> None:  # fmt: skip
+        """``hosts`` are known beforehand: an attempt before this one met them, some while it was writing."""
+        self._hosts = hosts
         self.evidence, self.roots, self.options = evidence, roots, options
         self.captures = floors.rebuilt(evidence.packets) if captures is None else captures
         self.names, self.addresses = Names(hashlib.sha256(key + b"names").digest()), Addresses(key)
@@ -144,6 +147,8 @@ class Case:
                     seeds.take_over(told)
                     days += moments
                     pems += keys
+        for host in self._hosts:
+            seeds.add(host, "host")
         low = min((time // 1_000_000 for time in self._times), default=1_262_304_000_000) - DAY
         high = max((time // 1_000_000 for time in self._times), default=4_000_000_000_000) + DAY
         seeds.settle(self.shift // 1_000_000, (low, high))
@@ -247,6 +252,7 @@ class Case:
             "addresses": self.addresses.given,
             "hardware": self.addresses.hardware,
         }
+        shared.hosts = list(self.names.hosts)
         shared.digests = self.wording.prints | {old for old in self.wording.hashes if len(old) == 32}
 
 

@@ -88,7 +88,8 @@ class Connections:
         """Rewrite the connections that begin in these rows; gives the key log of those that keys opened."""
         window, secrets = slice(low, high), dict[bytes, bytes]()
         here = np.unique(self.wire.flows.of_frame[window][self.wire.packets.ip_protocol[window] == TCP])
-        here = here[(here >= 0) & ~self._begun[here]]
+        here = here[here >= 0]
+        here = here[~self._begun[here]]
         self._begun[here] = True
         parts = split(here, self._sizes[here], processes(), LARGE, WORTH)
         for made, shelf in rewritten(self.messages.wording, self._several, parts):

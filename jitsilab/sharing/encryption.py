@@ -67,7 +67,9 @@ class Encryption:
             if not record.complete:
                 break
             if not record.encrypted:
-                body = fresh.get(record.offset, record.plaintext or b"")
+                body = fresh.get(record.offset)
+                if body is None:  # of a damaged type it may be a handshake all the same
+                    body = self.handshakes.clear(record.plaintext or b"")
                 out.add(Block(size, _header(record, len(body)) + body))
                 if record.record_type == "change_cipher_spec" and not self.tls13:
                     stage, sequence, sealer = "application", 0, self._sealer12(client)

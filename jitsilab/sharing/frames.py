@@ -240,6 +240,7 @@ class Frames:
         ports = int.from_bytes(out[at : at + 2]), int.from_bytes(out[at + 2 : at + 4])
         stated = int.from_bytes(out[at + 4 : at + 6])
         stop = min(end, at + stated) if stated >= 8 else end
+        out[stop:end] = bytes(end - stop)  # nobody's
         data = bytes(out[at + 8 : stop])
         whole = stated - 8 if stated >= 8 else len(data)
         new = self.messages.datagram(data, ports, whole)
@@ -400,6 +401,7 @@ class Frames:
         while at + 8 <= end:
             kind, size = out[at], out[at + 1] * 8
             if not size or at + size > end:
+                out[at:end] = bytes(end - at)
                 break
             if kind in (1, 2) and size == 8:
                 out[at + 2 : at + 8] = self.addresses.mac(bytes(out[at + 2 : at + 8]))
@@ -409,7 +411,7 @@ class Frames:
             elif kind == 25:
                 for place in range(at + 8, at + size - 15, 16):
                     out[place : place + 16] = self.addresses.packed(bytes(out[place : place + 16]))
-            elif kind not in (5, 14):
+            elif kind not in (5, 14) or size > 8:
                 out[at + 2 : at + size] = bytes(size - 2)
             at += size
 

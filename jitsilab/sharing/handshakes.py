@@ -1,5 +1,7 @@
 """Handshake messages of TLS and DTLS, rewritten without a change of length: randoms, names, tickets, certificates."""
 
+import re
+
 from jitsilab.sharing.certificates import Certificates
 from jitsilab.sharing.wording import Wording
 
@@ -8,6 +10,9 @@ _SERVER_KEY, _REQUEST, _DONE, _CERTIFICATE_VERIFY, _CLIENT_KEY = 12, 13, 14, 15,
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446 section 4.1.3
 _SILENT = (0, 5, 8, 14, 24)  # messages without anything of anybody's
 _NOISY = {35, 44, 18}  # extensions whose content becomes noise: ticket, ECH, cookie, SCT, status
+_PROTOCOLS = (16, 17513, 17613)  # ALPN, and its successors' settings: stun.turn is no host
+_LABEL = rb"[A-Za-z0-9_-]{1,63}"
+_NAMED = re.compile(rb"(?<![A-Za-z0-9_-])" + _LABEL + rb"(?:\." + _LABEL + rb"){0,8}\.[A-Za-z][A-Za-z0-9-]{1,62}")
 
 
 class Handshakes:
@@ -56,15 +61,22 @@ class Handshakes:
                 out[:] = self.noise(body)
         except IndexError:
             return self.noise(body)
-        return bytes(out) if len(out) == len(body) else self.noise(body)
+        made = self.clear(bytes(out))  # where a length is damaged, a name stands where nobody looked for it
+        return made if len(made) == len(body) else self.noise(body)
+
+    def clear(self, data: bytes) -> bytes:
+        """Bytes that hold a name by accident alone, without it and as long."""
+        made = self.wording.names_in(data)
+        return made if len(made) == len(data) else self.noise(data)
 
     def _client(self, out: bytearray, datagram: bool) -> None:
         out[2:34] = self.random(bytes(out[2:34]))
         at = self._vector(out, 34)
         if datagram:
             at = self._vector(out, at)  # the cookie
-        at += 2 + int.from_bytes(out[at : at + 2])
-        at += 1 + out[at]
+        suites = at + 2 + int.from_bytes(out[at : at + 2])
+        out[at + 2 : suites] = self._unnamed(bytes(out[at + 2 : suites]))
+        at = suites + 1 + out[suites]
         self._extensions(out, at, client=True)
 
     def _server(self, out: bytearray) -> None:
@@ -83,6 +95,8 @@ class Handshakes:
         while at + 4 <= end:
             kind, size = int.from_bytes(out[at : at + 2]), int.from_bytes(out[at + 2 : at + 4])
             begin, stop = at + 4, at + 4 + size
+            if stop > end:
+                break
             value = bytes(out[begin:stop])
             if kind == 0 and size > 5:
                 out[begin + 5 : stop] = self._host(value[5:])
@@ -96,7 +110,14 @@ class Handshakes:
                 self._shares(out, begin + 2 if client else begin, stop)
             elif kind == 41 and client:
                 self._identities(out, begin, stop)
+            elif kind not in _PROTOCOLS:
+                out[begin:stop] = self._unnamed(value)
             at = stop
+        out[at:] = self.noise(bytes(out[at:]))
+
+    def _unnamed(self, value: bytes) -> bytes:
+        """What holds no name, unless a type or a length before it is damaged."""
+        return _NAMED.sub(lambda match: self.noise(match[0]), value)
 
     def _host(self, value: bytes) -> bytes:
         new = self.wording.names.host(value.decode("latin-1")).encode("latin-1", "replace")

@@ -202,7 +202,7 @@ class Messages:
         except ParseError:
             return self.opaque(data)
         out = bytearray(message.raw)
-        signed = []
+        signed, end, pad = [], 20, 0
         for kind, value, offset in message.attributes:
             begin = offset + 4
             new = self._attribute(kind, value, message)
@@ -213,6 +213,8 @@ class Messages:
                 out[end : end + pad] = bytes(pad)
             if kind in (stun.MESSAGE_INTEGRITY, stun.MESSAGE_INTEGRITY_SHA256, stun.GOOG_MESSAGE_INTEGRITY_32):
                 signed.append((kind, len(value), offset))
+        rest = end + max(0, pad)  # what no attribute accounts for
+        out[rest:] = self.noise(bytes(out[rest:]))
         key = self._key(message) if whole else None
         for kind, size, offset in signed:
             if key is not None:
@@ -254,7 +256,7 @@ class Messages:
         if kind in _ADDRESSES or kind in _XORED:
             return self._endpoint(value, message.raw, kind in _XORED)
         if kind in _KEPT or (kind == stun.SOFTWARE and not self.software):
-            return value
+            return value if len(value) <= 8 else self._same(self.wording.names_in(value), value)
         if kind == stun.DATA:
             return self.inner(value)
         if kind == stun.USERNAME:
